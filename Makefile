@@ -1,0 +1,72 @@
+# The two commands that a fresh machine needs: `make run` and `make test`.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+NODE ?= node
+NPM ?= npm
+SOURCES := $(shell find src -name '*.ts' 2>/dev/null)
+UNAME ?= $(shell uname -s)
+
+.PHONY: help run build deps system-deps test-deps bench-deps check types lint unit integration test-systemd \
+        test-launchd test bench clean
+
+help: ## Show what there is
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+run: dist/cli/main.js ## Serve the built-in app on http://localhost:3000
+	@exec $(NODE) dist/cli/main.js serve
+
+build: dist/cli/main.js ## Compile src into dist
+
+dist/cli/main.js: $(SOURCES) package.json tsconfig.json node_modules/.package-lock.json
+	@rm -rf dist && $(NPM) run --silent build
+
+deps: node_modules/.package-lock.json ## Install the npm packages
+
+node_modules/.package-lock.json: package.json package-lock.json | system-deps
+	$(NPM) ci --no-audit --no-fund
+	@touch $@
+
+system-deps:
+	@sh packaging/system-deps.sh run
+
+test-deps:
+	@sh packaging/system-deps.sh test
+
+bench-deps:
+	@sh packaging/system-deps.sh bench
+
+types: deps
+	@npx tsc -p test/tsconfig.json --noEmit
+
+lint: deps
+	@npx biome check .
+
+build/.stamp: $(SOURCES) $(shell find test -name '*.ts') test/tsconfig.json tsconfig.json node_modules/.package-lock.json
+	@rm -rf build && npx tsc -p test/tsconfig.json && ln -s ../node_modules build/node_modules && cp package.json build/ && touch $@
+
+ROOMS := errors core ipc config master worker http supervisor telemetry cli support
+tests_of = $(shell find $(addprefix test/,$(1)) -name '*.test.ts' 2>/dev/null | sed 's|^|build/|; s|\.ts$$|.js|' | sort)
+
+unit: build/.stamp ## Fast tests of every room
+	@$(NODE) --test test/architecture.test.js $(call tests_of,$(ROOMS))
+
+check: types lint unit ## Types, lint and unit tests: under a minute
+
+integration: build build/.stamp ## Real processes: drains, restarts, ends, hosted apps
+	@$(NODE) --test --test-concurrency=1 $(call tests_of,integration packaging)
+
+test-launchd: build build/.stamp ## The plist, with a stand-in for launchd
+	@$(NODE) --test --test-concurrency=1 $(call tests_of,launchd)
+
+test-systemd: build build/.stamp test-deps ## Behaviour under a real systemd, booted in a container (root)
+	@$(NODE) --test --test-concurrency=1 $(call tests_of,systemd)
+
+test: check integration test-launchd test-systemd ## Everything
+
+bench: build build/.stamp bench-deps ## Figures beside a bare node:cluster
+	@$(NODE) build/test/bench/main.js
+
+clean: ## Remove what was built
+	rm -rf dist build
+
+include packaging/install.mk

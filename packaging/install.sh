@@ -1,0 +1,290 @@
+#!/bin/sh
+# Installs the built daemon as a service of systemd or launchd, and removes it: install.sh install | uninstall.
+#
+#   DESTDIR        put before every path, for packagers; nothing on the running system is touched then
+#   PREFIX         /usr/local
+#   NODE           the node that the service runs; the first one in PATH
+#   UNAME          Linux or Darwin; that of this machine
+#   SERVICE_USER, SERVICE_GROUP   Darwin: who the daemon runs as; _www, the web server's account of macOS
+#
+# $LIBDIR/install-manifest lists what lies outside $LIBDIR, so that uninstall removes that and nothing else.
+set -eu
+umask 022
+
+DESTDIR=${DESTDIR:-}
+PREFIX=${PREFIX:-/usr/local}
+UNAME=${UNAME:-$(uname -s)}
+SERVICE_USER=${SERVICE_USER:-_www}
+SERVICE_GROUP=${SERVICE_GROUP:-$SERVICE_USER}
+NODE=${NODE:-$(command -v node || true)}
+
+LIBDIR=$PREFIX/lib/rom-agent
+CONFIG=/etc/rom-agent/rom-agent.toml
+MANIFEST=$LIBDIR/install-manifest
+LABEL=org.rom-agent
+LOGDIR=/var/log/rom-agent
+STATEDIR=/var/db/rom-agent
+# systemd searches these two prefixes; from any other only /etc is left.
+case $PREFIX in
+  /usr | /usr/local) UNITDIR=$PREFIX/lib/systemd/system ;;
+  *) UNITDIR=/etc/systemd/system ;;
+esac
+
+main() {
+  case ${1:-} in
+    install) install_all ;;
+    uninstall) uninstall_all ;;
+    *) fail "usage: install.sh install | uninstall" ;;
+  esac
+}
+
+install_all() {
+  check_arguments
+  check_tree
+  check_node
+  scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch"' EXIT
+  : >"$scratch/manifest"
+  # What an earlier version put there is still ours to remove.
+  if [ -f "$DESTDIR$MANIFEST" ]; then cp "$DESTDIR$MANIFEST" "$scratch/manifest"; fi
+  install_library
+  install_wrapper
+  install_config
+  case $UNAME in
+    Linux) install_systemd ;;
+    Darwin) install_launchd ;;
+  esac
+  install -m 644 "$scratch/manifest" "$DESTDIR$MANIFEST"
+  say_next
+}
+
+uninstall_all() {
+  [ -f "$DESTDIR$MANIFEST" ] || fail "$DESTDIR$MANIFEST does not exist: nothing was installed there (same DESTDIR and PREFIX as at make install?)"
+  stop_service
+  scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch"' EXIT
+  cp "$DESTDIR$MANIFEST" "$scratch/manifest"
+  sed -n 's/^file //p' "$scratch/manifest" | while IFS= read -r path; do rm -f "$DESTDIR$path"; done
+  sed -n 's/^config //p' "$scratch/manifest" | while IFS= read -r path; do remove_config "$path"; done
+  rm -rf "$DESTDIR$LIBDIR"
+  # The deepest first; a directory that holds anything else stays.
+  sed -n 's/^dir //p' "$scratch/manifest" | sort -r | while IFS= read -r path; do remove_directory "$path"; done
+  reload_systemd
+  echo "rom-agent is removed from $DESTDIR$PREFIX"
+}
+
+check_arguments() {
+  case $UNAME in
+    Linux | Darwin) ;;
+    *) fail "UNAME is \"$UNAME\": rom-agent installs on Linux and Darwin only" ;;
+  esac
+  for path in "$PREFIX" "$NODE"; do
+    case $path in
+      /*) ;;
+      "") fail "there is no node in PATH (sudo resets it); name one: make install NODE=/path/to/node" ;;
+      *) fail "\"$path\" must be an absolute path" ;;
+    esac
+  done
+  # These words are written into a unit, a plist and a shell script, each with quoting of its own.
+  case "$PREFIX$NODE$SERVICE_USER$SERVICE_GROUP" in
+    *[!A-Za-z0-9._/@+-]*) fail "PREFIX, NODE and SERVICE_USER may hold letters, digits and . _ / @ + - only" ;;
+  esac
+}
+
+check_tree() {
+  [ -f package.json ] && [ -d packaging ] || fail "run this in the project's directory"
+  [ -f dist/cli/main.js ] || fail "dist/cli/main.js does not exist: run \"npm ci && npm run build\" first"
+}
+
+check_node() {
+  [ -x "$NODE" ] || fail "NODE is \"$NODE\", which cannot be executed"
+  "$NODE" -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' ||
+    fail "$NODE is version $("$NODE" --version): rom-agent needs 20.19 or later"
+  reason=$(unreachable "$("$NODE" -p 'require("node:fs").realpathSync(process.execPath)')")
+  if [ -n "$reason" ]; then
+    object "$reason. Install node for all users (a package of the system, or a tarball in /usr/local) and name it: make install NODE=/usr/local/bin/node"
+  fi
+  reason=$(hidden "$LIBDIR")
+  if [ -n "$reason" ]; then object "$reason. Choose another PREFIX, such as /usr/local"; fi
+}
+
+# The machine that a package is built on may differ from the one that it is installed on.
+object() {
+  if [ -n "$DESTDIR" ]; then echo "warning: $*" >&2; else fail "$*"; fi
+}
+
+# Says why an account without rights cannot execute the file, or nothing.
+unreachable() {
+  reason=$(hidden "$1")
+  if [ -n "$reason" ]; then
+    echo "$reason"
+    return
+  fi
+  case $(ls -ldL "$1") in
+    -????????x*) ;;
+    *) echo "$1 may not be executed by others, and the service runs as an account of its own" && return ;;
+  esac
+  directory=$(dirname "$1")
+  while [ "$directory" != / ]; do
+    case $(ls -ldL "$directory") in
+      d????????[xt]*) ;;
+      *) echo "$1 is out of reach for the service's account: others may not enter $directory" && return ;;
+    esac
+    directory=$(dirname "$directory")
+  done
+}
+
+# The unit hides these from the service: ProtectHome=yes and PrivateTmp=yes.
+hidden() {
+  [ "$UNAME" = Linux ] || return 0
+  case $1/ in
+    /home/* | /root/* | /run/user/*) echo "$1 is hidden from the service (ProtectHome=yes in its unit)" ;;
+    /tmp/* | /var/tmp/*) echo "$1 is hidden from the service (PrivateTmp=yes in its unit)" ;;
+  esac
+}
+
+# A whole new directory beside the old one, then a swap: an install that fails half-way leaves the old one.
+install_library() {
+  make_directory "$PREFIX/lib"
+  new=$DESTDIR$LIBDIR.new
+  rm -rf "$new"
+  mkdir "$new"
+  for part in dist package.json LICENSE README.md CHANGELOG.md docs; do
+    if [ -e "$part" ]; then cp -R "$part" "$new/"; fi
+  done
+  copy_modules "$new"
+  if [ -f packaging/rom-agent.toml ]; then cp packaging/rom-agent.toml "$new/rom-agent.toml.example"; fi
+  # A clone made with umask 077 would be out of reach for the service's account.
+  chmod -R u=rwX,go=rX "$new"
+  if [ "$(id -u)" = 0 ]; then chown -R 0:0 "$new"; fi
+  if [ -d "$DESTDIR$LIBDIR" ]; then mv "$DESTDIR$LIBDIR" "$DESTDIR$LIBDIR.old"; fi
+  mv "$new" "$DESTDIR$LIBDIR"
+  rm -rf "$DESTDIR$LIBDIR.old"
+}
+
+copy_modules() {
+  "$NODE" packaging/production-modules.mjs >"$scratch/modules" || fail "the production dependencies are not complete"
+  # One inside another package's node_modules comes along with that package.
+  grep -v '/node_modules/' "$scratch/modules" | while IFS= read -r module; do
+    mkdir -p "$1/$(dirname "$module")"
+    cp -R "$module" "$1/$module"
+  done
+  # What is left of compiling an addon, with paths of the machine that it was built on.
+  rm -rf "$1"/node_modules/*/build/Release/.deps "$1"/node_modules/*/build/Release/obj.target \
+    "$1"/node_modules/*/build/Makefile "$1"/node_modules/*/build/*Makefile "$1"/node_modules/*/build/*.mk \
+    "$1"/node_modules/*/build/config.gypi
+}
+
+install_wrapper() {
+  printf '#!/bin/sh\nexec %s %s/dist/cli/main.js "$@"\n' "$NODE" "$LIBDIR" >"$scratch/wrapper"
+  install_file 755 "$scratch/wrapper" "$PREFIX/bin/rom-agent"
+}
+
+install_config() {
+  [ -f packaging/rom-agent.toml ] || return 0
+  if [ -e "$DESTDIR$CONFIG" ]; then
+    echo "kept: $DESTDIR$CONFIG (the shipped example is $LIBDIR/rom-agent.toml.example)"
+    return
+  fi
+  make_directory "$(dirname "$CONFIG")"
+  install -m 644 packaging/rom-agent.toml "$DESTDIR$CONFIG"
+  record config "$CONFIG"
+}
+
+install_systemd() {
+  fill systemd/rom-agent.service >"$scratch/unit"
+  install_file 644 "$scratch/unit" "$UNITDIR/rom-agent.service"
+  reload_systemd
+}
+
+install_launchd() {
+  fill launchd/$LABEL.plist >"$scratch/plist"
+  install_file 644 "$scratch/plist" "/Library/LaunchDaemons/$LABEL.plist"
+  fill packaging/newsyslog.conf >"$scratch/newsyslog"
+  install_file 644 "$scratch/newsyslog" /etc/newsyslog.d/rom-agent.conf
+  for path in "$LOGDIR" "$STATEDIR"; do
+    make_directory "$path"
+    chmod 750 "$DESTDIR$path"
+    if [ -z "$DESTDIR" ]; then
+      chown "$SERVICE_USER:$SERVICE_GROUP" "$path" || fail "there is no account $SERVICE_USER:$SERVICE_GROUP; see docs/launchd.md"
+    fi
+  done
+}
+
+install_file() {
+  make_directory "$(dirname "$3")"
+  install -m "$1" "$2" "$DESTDIR$3"
+  record file "$3"
+}
+
+# Creates the directory and notes those that were not there before, which uninstall may remove.
+make_directory() {
+  if [ -d "$DESTDIR$1" ]; then return 0; fi
+  if [ "$1" != / ]; then make_directory "$(dirname "$1")"; fi
+  if [ ! -d "$DESTDIR$1" ]; then
+    mkdir -p "$DESTDIR$1"
+    record dir "$1"
+  fi
+}
+
+record() {
+  grep -qxF "$1 $2" "$scratch/manifest" || echo "$1 $2" >>"$scratch/manifest"
+}
+
+fill() {
+  sed -e "s|@NODE@|$NODE|g" -e "s|@LIBDIR@|$LIBDIR|g" -e "s|@USER@|$SERVICE_USER|g" \
+    -e "s|@GROUP@|$SERVICE_GROUP|g" -e "s|@LOGDIR@|$LOGDIR|g" -e "s|@STATEDIR@|$STATEDIR|g" "$1"
+}
+
+remove_config() {
+  if [ ! -e "$DESTDIR$1" ]; then return 0; fi
+  if cmp -s "$DESTDIR$1" "$DESTDIR$LIBDIR/rom-agent.toml.example"; then
+    rm -f "$DESTDIR$1"
+  else
+    echo "kept: $DESTDIR$1, which was edited"
+  fi
+}
+
+remove_directory() {
+  if [ ! -d "$DESTDIR$1" ]; then return 0; fi
+  rmdir "$DESTDIR$1" 2>/dev/null || case $1 in
+    "$LOGDIR" | "$STATEDIR") echo "kept: $DESTDIR$1, which is not empty" ;;
+  esac
+}
+
+runs_systemd() { [ -z "$DESTDIR" ] && [ "$UNAME" = Linux ] && [ -d /run/systemd/system ]; }
+runs_launchd() { [ -z "$DESTDIR" ] && [ "$UNAME" = Darwin ] && [ "$(uname -s)" = Darwin ]; }
+
+reload_systemd() {
+  if runs_systemd; then systemctl daemon-reload; fi
+}
+
+# A service whose files are gone could neither restart nor be stopped by its name.
+stop_service() {
+  if runs_systemd; then systemctl disable --now rom-agent.service || true; fi
+  if runs_launchd; then launchctl bootout system/$LABEL 2>/dev/null || true; fi
+}
+
+say_next() {
+  echo "rom-agent is installed in $DESTDIR$LIBDIR"
+  if [ -n "$DESTDIR" ]; then return 0; fi
+  case $UNAME in
+    Linux)
+      if runs_systemd && systemctl is-active --quiet rom-agent.service; then
+        printf 'Next:\n  systemctl restart rom-agent\n  systemctl status rom-agent\n'
+      else
+        printf 'Next:\n  systemctl enable --now rom-agent\n  systemctl status rom-agent\n'
+      fi
+      ;;
+    Darwin)
+      printf 'Next:\n  sudo launchctl bootstrap system /Library/LaunchDaemons/%s.plist\n  sudo launchctl print system/%s\n' $LABEL $LABEL
+      ;;
+  esac
+}
+
+fail() {
+  echo "install.sh: $*" >&2
+  exit 1
+}
+
+main "$@"

@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+import { CommanderError } from 'commander';
+import { RomAgentError } from '../errors/errors.js';
+import { exitCodes } from '../errors/exit-codes.js';
+import { createProgram } from './program.js';
+
+/** Commander has already printed what was wrong with the arguments; help and version are no errors. */
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  if (error instanceof RomAgentError) {
+    process.stderr.write(`rom-agent: ${error.message}\n`);
+    return error.exitCode;
+  }
+  process.stderr.write(`rom-agent: a bug: ${error instanceof Error ? error.stack : String(error)}\n`);
+  return exitCodes.bug;
+}
+
+try {
+  await createProgram({ exit: (code) => process.exit(code) }).parseAsync();
+} catch (error) {
+  process.exitCode = exitCodeOf(error);
+}

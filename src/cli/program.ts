@@ -1,0 +1,57 @@
+import { Command } from 'commander';
+import { configFile, defaultOf, flagOf, keys, settingOf } from '../config/settings.js';
+import { version } from './version.js';
+
+export interface ProgramSeam {
+  readonly exit: (code: number) => void;
+}
+
+/** The commands. Each is imported only when it is called for, since `serve` is on the way to readiness. */
+export function createProgram({ exit }: ProgramSeam): Command {
+  const program = new Command('rom-agent')
+    .description('Runs a Node.js web service on every core, as a native service of systemd or launchd.')
+    .version(version, '-v, --version')
+    .exitOverride()
+    .showHelpAfterError('(rom-agent --help shows what there is)');
+
+  withSettings(
+    program.command('serve').argument('[app]', "the app's module; without it the built-in app is served"),
+  )
+    .description('serve an app with a cluster of workers, until SIGTERM')
+    .action(async (app: string | undefined, flags: Record<string, unknown>) => {
+      const { serveCommand } = await import('./serve.js');
+      exit(await serveCommand(withApp(app, flags)));
+    });
+
+  withSettings(program.command('check').argument('[app]', "the app's module"))
+    .description(
+      'print the effective configuration and where each value comes from, or everything wrong with it',
+    )
+    .option('--json', 'print JSON')
+    .action(async (app: string | undefined, flags: Record<string, unknown>) => {
+      const { checkCommand } = await import('./check.js');
+      const { text, errors, exitCode } = await checkCommand(withApp(app, flags));
+      process.stdout.write(text);
+      process.stderr.write(errors);
+      process.exitCode = exitCode;
+    });
+  return program;
+}
+
+function withApp(app: string | undefined, flags: Record<string, unknown>): Record<string, unknown> {
+  return app === undefined ? flags : { ...flags, app };
+}
+
+function withSettings(command: Command): Command {
+  command.option(
+    `${configFile.flag} <file>`,
+    `configuration file (default: ${configFile.path} if it exists)`,
+  );
+  for (const key of keys) {
+    const flag = flagOf(key);
+    if (flag === null) continue;
+    const { description } = settingOf(key);
+    command.option(`${flag} <value>`, `${description.replaceAll('`', '')} (default: ${defaultOf(key)})`);
+  }
+  return command;
+}

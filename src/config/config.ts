@@ -1,0 +1,67 @@
+/** How connections reach the workers. See docs/configuration.md. */
+export type Dispatch = 'shared' | 'round-robin' | 'reuseport';
+export type Mode = 'single' | 'cluster' | 'turbo';
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+export type LogFormat = 'auto' | 'pretty' | 'journal' | 'json';
+
+/** The effective configuration. Durations are in milliseconds, sizes in mebibytes. Frozen. */
+export interface Config {
+  /** Absolute path of the app's module, or null for the built-in app. */
+  readonly app: string | null;
+  readonly mode: Mode;
+  /** Number of workers, at least 1. */
+  readonly workers: number;
+  /** TCP port, 0 for any free one. Not used where host is a path. */
+  readonly port: number;
+  /** Name or address to listen on, an absolute path for a unix socket, null for all addresses. */
+  readonly host: string | null;
+  /** Permission bits of a unix socket, null for what the umask gives. */
+  readonly socketMode: number | null;
+  /** NODE_ENV of the workers. */
+  readonly nodeEnv: string;
+  readonly dispatch: Dispatch;
+  /** Heap limit of one worker (--max-old-space-size), MiB. */
+  readonly maxOldSpaceSize: number;
+  /** Semi-space of one worker (--max-semi-space-size), MiB; null leaves it to Node. */
+  readonly maxSemiSpaceSize: number | null;
+  /** A worker that does not listen within this time is killed. ms */
+  readonly bootTimeout: number;
+  /** A worker that still drains after this time is cut. ms */
+  readonly drainTimeout: number;
+  /** How long an idle keep-alive connection is kept for one more request while draining. ms */
+  readonly linger: number;
+  /** A worker that is silent for this long is taken for hung and replaced. ms */
+  readonly hangTimeout: number;
+  /** How long workers may finish requests after the master was killed. ms */
+  readonly orphanTimeout: number;
+  /** What is done with WebSockets at a drain: sent a Close frame (1001, going away), or left to the app. */
+  readonly websockets: 'close' | 'leave';
+  readonly restart: RestartConfig;
+  readonly log: LogConfig;
+  /** Path prefix under which a hosted app also answers the operational routes; null: it does not. */
+  readonly routesPrefix: string | null;
+  /** Variables of the .env file that the environment did not set, handed on to the workers. */
+  readonly dotenv: Readonly<Record<string, string>>;
+}
+
+export interface RestartConfig {
+  /** More unexpected deaths than this within `window` end the master. */
+  readonly intensity: number;
+  /** ms */
+  readonly window: number;
+  /** First and longest delay, ms, after a crash at run time (the very first restart is at once). */
+  readonly crashDelay: number;
+  readonly crashDelayMax: number;
+  /** First and longest delay, ms, after a death before listening. */
+  readonly bootDelay: number;
+  readonly bootDelayMax: number;
+}
+
+export interface LogConfig {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+  /** Directory for daily files, or null. Absolute. */
+  readonly dir: string | null;
+  /** How often the statistics line is written, ms; 0: never. */
+  readonly statsInterval: number;
+}

@@ -1,0 +1,117 @@
+import type { Problem } from '../errors/errors.js';
+import type { EffectiveValues } from './resolve.js';
+import { type Key, show, smallestHeap } from './settings.js';
+import type { Values } from './values.js';
+
+export interface CheckInput {
+  readonly values: Values;
+  readonly effective: EffectiveValues;
+  /** process.versions.node */
+  readonly nodeVersion: string;
+  readonly platform: NodeJS.Platform;
+}
+
+/** What is wrong between settings, or between a setting and the machine. Values reported already are left out. */
+export function crossCheck(input: CheckInput): readonly Problem[] {
+  return checks.flatMap(({ reads, check }) => {
+    if (reads.some((key) => input.values[key].state === 'wrong')) return [];
+    return check(input) ?? [];
+  });
+}
+
+interface Check {
+  readonly reads: readonly Key[];
+  readonly check: (input: CheckInput) => Problem | null;
+}
+
+const checks: readonly Check[] = [
+  ordered('linger', 'drain_timeout', { equal: false }),
+  ordered('restart.crash_delay', 'restart.crash_delay_max', { equal: true }),
+  ordered('restart.boot_delay', 'restart.boot_delay_max', { equal: true }),
+  { reads: ['mode', 'workers'], check: oneWorkerInSingleMode },
+  { reads: ['dispatch'], check: reuseportExists },
+  { reads: ['host'], check: socketPathFits },
+  { reads: ['mode', 'workers', 'memory_budget', 'max_old_space_size'], check: budgetSuffices },
+  { reads: ['mode', 'workers', 'memory_budget', 'max_old_space_size'], check: heapsFitBudget },
+];
+
+/** Blames the larger one where the smaller one is a default. */
+function ordered(
+  low: 'linger' | `restart.${'crash' | 'boot'}_delay`,
+  high: 'drain_timeout' | `restart.${'crash' | 'boot'}_delay_max`,
+  { equal }: { equal: boolean },
+): Check {
+  return {
+    reads: [low, high],
+    check: ({ values }) => {
+      if (values[low].value < values[high].value || (equal && values[low].value === values[high].value))
+        return null;
+      const highIsTooLow = values[low].state === 'default';
+      const [blamed, other] = highIsTooLow ? [high, low] : [low, high];
+      const relation = highIsTooLow ? (equal ? 'at least' : 'more than') : equal ? 'at most' : 'less than';
+      return problem(values, blamed, `${relation} ${other}, which is ${shown(values, other)}`);
+    },
+  };
+}
+
+function oneWorkerInSingleMode({ values }: CheckInput): Problem | null {
+  if (values.mode.value !== 'single' || values.workers.value === 'auto' || values.workers.value === 1)
+    return null;
+  return problem(
+    values,
+    'workers',
+    `1 in mode single (from ${values.mode.source}), or mode cluster or turbo`,
+  );
+}
+
+/** net.Server listen's reusePort came with Node 22.12 and 23.1. */
+function reuseportExists({ values, nodeVersion, platform }: CheckInput): Problem | null {
+  if (values.dispatch.value !== 'reuseport' || (platform === 'linux' && hasReusePort(nodeVersion)))
+    return null;
+  const here = `this is Node ${nodeVersion} on ${platform}`;
+  return problem(
+    values,
+    'dispatch',
+    `"shared" or "round-robin" here: reuseport needs Linux and Node 22.12, 23.1 or later, and ${here}`,
+  );
+}
+
+function hasReusePort(nodeVersion: string): boolean {
+  const [major = 0, minor = 0] = nodeVersion.replace(/^v/, '').split('.').map(Number);
+  return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+}
+
+/** sun_path holds 108 bytes on Linux (unix(7)) and 104 on macOS (unix(4)), the closing NUL included. */
+function socketPathFits({ values, platform }: CheckInput): Problem | null {
+  const { value } = values.host;
+  const most = platform === 'darwin' ? 103 : 107;
+  if (value === null || !value.startsWith('/') || Buffer.byteLength(value) <= most) return null;
+  return problem(values, 'host', `a path of at most ${most} bytes; this one has ${Buffer.byteLength(value)}`);
+}
+
+function budgetSuffices({ values, effective }: CheckInput): Problem | null {
+  const heap = effective.max_old_space_size.value;
+  if (values.max_old_space_size.value !== null || heap >= smallestHeap) return null;
+  const { value, from } = effective.memory_budget;
+  const least = smallestHeap * effective.workers.value;
+  const expected = `at least ${least} MiB, ${smallestHeap} for each of ${effective.workers.value} workers`;
+  return { field: 'memory_budget', value, source: from, expected };
+}
+
+function heapsFitBudget({ values, effective }: CheckInput): Problem | null {
+  const { memory_budget: budget, max_old_space_size: heap } = values;
+  if (effective.memory_budget.value === null || budget.value === null || heap.value === null) return null;
+  const share = Math.floor(budget.value / effective.workers.value);
+  if (heap.value <= share) return null;
+  const each = `memory_budget (from ${budget.source}) divided by ${effective.workers.value} workers`;
+  return problem(values, 'max_old_space_size', `at most ${share}, ${each}, or only one of the two settings`);
+}
+
+function problem(values: Values, field: Key, expected: string): Problem {
+  const { raw, source } = values[field];
+  return { field, value: raw, source, expected };
+}
+
+function shown(values: Values, key: Key): string {
+  return `${show(key, values[key].value)} (from ${values[key].source})`;
+}

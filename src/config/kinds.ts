@@ -1,0 +1,135 @@
+import type { GenericSchema } from 'valibot';
+
+/** The schema library is handed in: it is large, and loaded only where there is a value to check. */
+export type Valibot = typeof import('valibot');
+type Schema<T> = (v: Valibot) => GenericSchema<unknown, T>;
+
+/**
+ * What a setting's values look like: how they are written on the command line and in the environment (text) and in
+ * TOML (native types), and how a value is written back.
+ */
+export interface Kind<T> {
+  /** What would be right, for error messages: "an integer from 0 to 65535". */
+  readonly expected: string;
+  /** For values of flags and of environment variables, which are strings. */
+  readonly text: Schema<T>;
+  /** For values of a TOML file. */
+  readonly toml: Schema<T>;
+  /** The value as `check` and the documentation show it. */
+  readonly show: (value: T) => string;
+  /** The value as a TOML literal. */
+  readonly literal: (value: T) => string;
+}
+
+export function oneOf<const T extends string>(...names: readonly T[]): Kind<T> {
+  return same((v) => v.picklist(names), {
+    expected: `one of ${names.map((name) => `"${name}"`).join(', ')}`,
+  });
+}
+
+/** An integer with an optional unit that is only shown. */
+export function integer({ min, max, unit }: { min: number; max: number; unit?: string }): Kind<number> {
+  const within = (v: Valibot) => v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max));
+  return {
+    expected: `an integer from ${min} to ${max}${unit === undefined ? '' : ` (${unit})`}`,
+    text: (v) => v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number), within(v)),
+    toml: within,
+    show: (value) => (unit === undefined ? `${value}` : `${value} ${unit}`),
+    literal: String,
+  };
+}
+
+export function integerOrAuto(range: { min: number; max: number }): Kind<number | 'auto'> {
+  const number = integer(range);
+  return {
+    expected: `"auto" or ${number.expected}`,
+    text: (v) => v.union([v.literal('auto'), number.text(v)]),
+    toml: (v) => v.union([v.literal('auto'), number.toml(v)]),
+    show: String,
+    literal: (value) => (value === 'auto' ? '"auto"' : String(value)),
+  };
+}
+
+/** A time, in ms: a number of seconds, or a string with a unit. `zero`: what 0 means, where `min` is more. */
+export function duration({ min, max, zero }: { min: number; max: number; zero?: string }): Kind<number> {
+  const fits = (ms: number) => (ms >= min && ms <= max) || (zero !== undefined && ms === 0);
+  const within = (v: Valibot) => v.pipe(v.number(), v.transform(Math.round), v.check(fits));
+  const text: Schema<number> = (v) =>
+    v.pipe(v.string(), v.regex(durationPattern), v.transform(toMillis), within(v));
+  const seconds: Schema<number> = (v) => v.pipe(v.number(), v.transform(secondsToMillis), within(v));
+  const orZero = zero === undefined ? '' : `, or 0 (${zero})`;
+  return {
+    expected: `a time from ${showDuration(min)} to ${showDuration(max)}${orZero}: ${durationForms}`,
+    text,
+    toml: (v) => v.union([seconds(v), text(v)]),
+    show: showDuration,
+    literal: (ms) => JSON.stringify(showDuration(ms)),
+  };
+}
+
+export function text({ pattern, expected }: { pattern: RegExp; expected: string }): Kind<string> {
+  return same((v) => v.pipe(v.string(), v.regex(pattern)), { expected });
+}
+
+/** A file or directory; relative paths are resolved later, since against what depends on the source. */
+export function path(expected: string): Kind<string> {
+  return same((v) => v.pipe(v.string(), v.minLength(1), v.regex(noNul)), { expected });
+}
+
+/** Where to listen: a name, an IPv4 or IPv6 address without brackets or port, or an absolute path. */
+export function host(): Kind<string> {
+  return same((v) => v.pipe(v.string(), v.check(isHost)), {
+    expected:
+      'a host name or an IP address, without brackets or a port, or the absolute path of a unix socket',
+  });
+}
+
+/** Permission bits in octal, as chmod(1) takes them. A bare TOML integer is refused: 660 would be decimal. */
+export function permissions(): Kind<number> {
+  const bits: Schema<number> = (v) =>
+    v.pipe(v.string(), v.regex(/^(0o|0)?[0-7]{3}$/), v.transform(fromOctal));
+  const show = (value: number) => value.toString(8).padStart(4, '0');
+  return {
+    expected: 'permission bits in octal as a string, such as "0660"',
+    text: bits,
+    toml: bits,
+    show,
+    literal: (value) => `"${show(value)}"`,
+  };
+}
+
+export function showDuration(ms: number): string {
+  if (ms !== 0 && ms % 3_600_000 === 0) return `${ms / 3_600_000}h`;
+  if (ms !== 0 && ms % 60_000 === 0 && ms !== 60_000) return `${ms / 60_000}m`;
+  return ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`;
+}
+
+const durationPattern = /^(\d+(?:\.\d+)?|\.\d+)(ms|s|m|h)?$/;
+const durationForms = 'a number of seconds, or a string such as "500ms", "30s", "2m"';
+const unitMillis = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a path cannot hold a NUL
+const noNul = /^[^\x00]*$/;
+
+function toMillis(value: string): number {
+  const [, number, unit] = durationPattern.exec(value) ?? [];
+  return Number(number) * unitMillis[(unit ?? 's') as keyof typeof unitMillis];
+}
+
+function secondsToMillis(seconds: number): number {
+  return seconds * 1000;
+}
+
+function fromOctal(value: string): number {
+  return Number.parseInt(value.replace('0o', ''), 8);
+}
+
+function isHost(value: string): boolean {
+  if (value.startsWith('/')) return noNul.test(value) && !value.endsWith('/');
+  if (value.includes(':')) return /^[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*(%[\w.-]+)?$/i.test(value);
+  return /^[\w.-]+$/.test(value);
+}
+
+/** A kind that is written the same everywhere: a string. */
+function same<T extends string>(schema: Schema<T>, { expected }: { expected: string }): Kind<T> {
+  return { expected, text: schema, toml: schema, show: String, literal: (value) => JSON.stringify(value) };
+}

@@ -1,0 +1,75 @@
+import { ConfigError, type Problem } from '../errors/errors.js';
+import type { Config } from './config.js';
+import { crossCheck } from './cross-checks.js';
+import { readConfigFile } from './file.js';
+import type { Machine } from './machine.js';
+import { computeDefaults, type EffectiveValues, toConfig } from './resolve.js';
+import type { Key } from './settings.js';
+import {
+  type Environment,
+  flagLayer,
+  handedOn,
+  type ReadFile,
+  readDotenv,
+  variableLayer,
+} from './sources.js';
+import { collect } from './values.js';
+
+/** Everything the configuration depends on. systemInput() gathers it from the real process. */
+export interface LoadInput {
+  /** Parsed flags by camel-cased name (`drainTimeout`), as commander has them; the app's path as `app`. */
+  readonly flags: Readonly<Record<string, unknown>>;
+  readonly env: Environment;
+  readonly cwd: string;
+  readonly machine: Machine;
+  readonly readFile: ReadFile;
+  /** process.versions.node */
+  readonly nodeVersion: string;
+  readonly platform: NodeJS.Platform;
+}
+
+export interface Loaded {
+  readonly config: Config;
+  /** Where each value comes from, in words. */
+  readonly origins: Readonly<Record<Key, string>>;
+  /** The same settings by key, with those that are no part of the Config. */
+  readonly effective: EffectiveValues;
+  /** The configuration file that was read, or null. */
+  readonly file: string | null;
+}
+
+/**
+ * Flags over environment over .env over the TOML file over defaults, deeply frozen.
+ * @throws {ConfigError} with everything that is wrong, at once.
+ */
+export async function loadConfig(input: LoadInput): Promise<Loaded> {
+  const problems: Problem[] = [];
+  const dotenv = readDotenv(input, problems);
+  const file = await readConfigFile({ ...input, dotenv }, problems);
+  const values = await collect({ over: overriding(input, dotenv), file: file.layer }, problems);
+  const effective = computeDefaults(values, input.machine);
+  problems.push(...crossCheck({ ...input, values, effective }));
+  if (problems.length > 0) throw new ConfigError(problems);
+  const config = toConfig(effective, handedOn(dotenv, input.env));
+  return freeze({ config, origins: originsOf(effective), effective, file: file.path });
+}
+
+function overriding({ flags, env, cwd }: LoadInput, dotenv: Environment) {
+  return [
+    flagLayer(flags, cwd),
+    variableLayer(env, { where: 'the environment', cwd }),
+    variableLayer(dotenv, { where: '.env', cwd }),
+  ];
+}
+
+function originsOf(effective: EffectiveValues): Readonly<Record<Key, string>> {
+  const entries = Object.entries(effective).map(([key, { from }]) => [key, from]);
+  return Object.fromEntries(entries) as Record<Key, string>;
+}
+
+function freeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) {
+    if (typeof inner === 'object' && inner !== null) freeze(inner);
+  }
+  return Object.freeze(value);
+}

@@ -1,0 +1,114 @@
+import type { Config } from './config.js';
+import type { Machine } from './machine.js';
+import { type Key, keys, type Value } from './settings.js';
+import type { Found, Values } from './values.js';
+
+/** The effective value of a setting, computed ones included, and where it comes from. */
+export interface Effective<T = unknown> {
+  readonly value: T;
+  readonly from: string;
+}
+
+export type EffectiveValues = { readonly [K in Key]: Effective<Value<K>> } & {
+  readonly workers: Effective<number>;
+  readonly max_old_space_size: Effective<number>;
+  readonly 'restart.intensity': Effective<number>;
+};
+
+/** Most workers that `auto` starts; as many as can be asked for. */
+const mostWorkers = 1024;
+/** MiB */
+const usualHeap = 512;
+const usualBudget = 8192;
+const turboSemiSpace = 64;
+
+/** Replaces `auto` and the defaults that depend on the mode, the machine or the number of workers. */
+export function computeDefaults(values: Values, machine: Machine): EffectiveValues {
+  const plain = Object.fromEntries(
+    keys.map((key) => [key, effective<unknown>(values[key])]),
+  ) as unknown as EffectiveValues;
+  const workers = workersOf(values, machine);
+  const memory_budget = budgetOf(values, machine);
+  return {
+    ...plain,
+    workers,
+    memory_budget,
+    max_old_space_size: heapOf(values, { workers: workers.value, budget: memory_budget.value }),
+    max_semi_space_size: semiSpaceOf(values),
+    'restart.intensity': intensityOf(values, workers.value),
+  };
+}
+
+export function toConfig(values: EffectiveValues, dotenv: Readonly<Record<string, string>>): Config {
+  return {
+    app: values.app.value,
+    mode: values.mode.value,
+    workers: values.workers.value,
+    port: values.port.value,
+    host: values.host.value,
+    socketMode: values.socket_mode.value,
+    nodeEnv: values.node_env.value,
+    dispatch: values.dispatch.value,
+    maxOldSpaceSize: values.max_old_space_size.value,
+    maxSemiSpaceSize: values.max_semi_space_size.value,
+    bootTimeout: values.boot_timeout.value,
+    drainTimeout: values.drain_timeout.value,
+    linger: values.linger.value,
+    hangTimeout: values.hang_timeout.value,
+    orphanTimeout: values.orphan_timeout.value,
+    websockets: values.websockets.value,
+    restart: {
+      intensity: values['restart.intensity'].value,
+      window: values['restart.window'].value,
+      crashDelay: values['restart.crash_delay'].value,
+      crashDelayMax: values['restart.crash_delay_max'].value,
+      bootDelay: values['restart.boot_delay'].value,
+      bootDelayMax: values['restart.boot_delay_max'].value,
+    },
+    log: {
+      level: values['log.level'].value,
+      format: values['log.format'].value,
+      dir: values['log.dir'].value,
+      statsInterval: values['log.stats_interval'].value,
+    },
+    routesPrefix: values.routes_prefix.value,
+    dotenv,
+  };
+}
+
+function effective<T>({ value, source }: Found<T>): Effective<T> {
+  return { value, from: source };
+}
+
+function workersOf({ mode, workers }: Values, machine: Machine): Effective<number> {
+  if (workers.value !== 'auto') return { value: workers.value, from: workers.source };
+  if (mode.value === 'single') return { value: 1, from: `${workers.source}: mode single` };
+  return { value: Math.min(machine.cpus, mostWorkers), from: `${workers.source}: ${machine.cpusFrom}` };
+}
+
+function budgetOf({ mode, memory_budget }: Values, machine: Machine): Effective<number | null> {
+  if (mode.value !== 'turbo') return { value: null, from: `mode ${mode.value}` };
+  if (memory_budget.value !== null) return { value: memory_budget.value, from: memory_budget.source };
+  const most = Math.floor(machine.memory * 0.8);
+  if (most >= usualBudget) return { value: usualBudget, from: 'default' };
+  return { value: most, from: `default: 80 % of the ${machine.memoryFrom}` };
+}
+
+function heapOf(
+  { max_old_space_size: heap }: Values,
+  { workers, budget }: { workers: number; budget: number | null },
+): Effective<number> {
+  if (heap.value !== null) return { value: heap.value, from: heap.source };
+  if (budget === null) return { value: usualHeap, from: 'default' };
+  return { value: Math.floor(budget / workers), from: 'default: memory_budget / workers' };
+}
+
+function semiSpaceOf({ mode, max_semi_space_size: size }: Values): Effective<number | null> {
+  if (size.value !== null || mode.value !== 'turbo') return effective(size);
+  return { value: turboSemiSpace, from: 'default: mode turbo' };
+}
+
+function intensityOf({ 'restart.intensity': intensity }: Values, workers: number): Effective<number> {
+  if (intensity.value !== 'auto') return { value: intensity.value, from: intensity.source };
+  return { value: 5 + 5 * workers, from: `${intensity.source}: 5 + 5 per worker` };
+}

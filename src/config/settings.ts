@@ -1,0 +1,268 @@
+import {
+  duration,
+  host,
+  integer,
+  integerOrAuto,
+  type Kind,
+  oneOf,
+  path,
+  permissions,
+  text,
+} from './kinds.js';
+
+/** One setting. Its flag, its environment variable and its TOML key follow from its name. */
+export interface Setting<T, D extends T | null = T | null> {
+  readonly kind: Kind<T>;
+  /** Environment variables, the first that is set counts. Unless given: ROM_AGENT_<KEY>. */
+  readonly env?: readonly string[];
+  /** What holds where nothing is set; null where that is "unset" or computed. */
+  readonly default: D;
+  /** What null means, in a word or two. */
+  readonly unset?: string;
+  /** How a computed default is computed. */
+  readonly defaultText?: string;
+  /** A value for the example file where there is no default to show. */
+  readonly example?: NoInfer<T>;
+  /** One line, with the unit where there is one. */
+  readonly description: string;
+}
+
+const second = 1000;
+const minute = 60 * second;
+const hour = 60 * minute;
+
+/** The heap that a worker cannot do without, MiB. */
+export const smallestHeap = 32;
+
+/**
+ * Every setting there is, by its TOML key; a dot stands for a section, so `log.level` is `level` under `[log]`.
+ * Parsing, flags, `check`, docs/configuration.md and packaging/rom-agent.toml all derive from this table.
+ */
+export const settings = {
+  app: setting({
+    kind: path('the path of a JavaScript or TypeScript module'),
+    default: null,
+    unset: 'the built-in app',
+    example: '/srv/app/server.js',
+    description:
+      "The app's module. A relative path starts at the working directory, or at the directory of the file that sets it.",
+  }),
+  mode: setting({
+    kind: oneOf('single', 'cluster', 'turbo'),
+    default: 'cluster',
+    description:
+      '`single`: one worker; `cluster`: one per CPU; `turbo`: one per CPU, with `memory_budget` shared out among them.',
+  }),
+  workers: setting({
+    kind: integerOrAuto({ min: 1, max: 1024 }),
+    env: ['WORKERS', 'WEB_CONCURRENCY'],
+    default: 'auto',
+    description:
+      'Number of workers. `auto`: one per CPU that affinity and the CPU quota of the cgroup allow; in mode `single` 1.',
+  }),
+  port: setting({
+    kind: integer({ min: 0, max: 65535 }),
+    env: ['PORT'],
+    default: 3000,
+    description: 'TCP port; 0 takes any free one. Not used where `host` is a path.',
+  }),
+  host: setting({
+    kind: host(),
+    env: ['HOST'],
+    default: null,
+    unset: 'all addresses',
+    example: '127.0.0.1',
+    description: 'Name or address to listen on, or the absolute path of a unix socket.',
+  }),
+  socket_mode: setting({
+    kind: permissions(),
+    default: null,
+    unset: 'what the umask gives',
+    example: 0o660,
+    description: 'Permission bits of the unix socket, in octal.',
+  }),
+  node_env: setting({
+    kind: text({ pattern: /^[\w.-]+$/, expected: 'a word such as "production" or "development"' }),
+    env: ['NODE_ENV'],
+    default: 'production',
+    description: 'NODE_ENV of the workers.',
+  }),
+  dispatch: setting({
+    kind: oneOf('shared', 'round-robin', 'reuseport'),
+    default: 'shared',
+    description:
+      'How connections reach the workers: `shared`: one queue, from which each takes; `round-robin`: the master hands ' +
+      'them out; `reuseport`: a queue per worker (Linux, Node 22.12 or later).',
+  }),
+  max_old_space_size: setting({
+    kind: integer({ min: smallestHeap, max: 1_048_576, unit: 'MiB' }),
+    env: ['MAX_OLD_SPACE_SIZE'],
+    default: null,
+    defaultText: '512 MiB; in mode `turbo` `memory_budget` divided by `workers`',
+    example: 512,
+    description: 'Heap limit of one worker, in MiB.',
+  }),
+  max_semi_space_size: setting({
+    kind: integer({ min: 1, max: 1024, unit: 'MiB' }),
+    default: null,
+    unset: "Node's own",
+    defaultText: "Node's own; in mode `turbo` 64 MiB",
+    example: 64,
+    description: 'Size of one semi-space, where new objects of a worker live, in MiB.',
+  }),
+  memory_budget: setting({
+    kind: integer({ min: smallestHeap, max: 16_777_216, unit: 'MiB' }),
+    default: null,
+    unset: 'not used',
+    defaultText: '8192 MiB, but at most 80 % of the memory that the machine or the cgroup has',
+    example: 8192,
+    description: 'Heap of all workers together in mode `turbo`, in MiB. Not used in the other modes.',
+  }),
+  boot_timeout: setting({
+    kind: duration({ min: 100, max: hour }),
+    default: 30 * second,
+    description: 'A worker that does not listen within this time is killed.',
+  }),
+  drain_timeout: setting({
+    kind: duration({ min: 100, max: 24 * hour }),
+    default: 30 * second,
+    description: 'A worker that still drains after this time is killed.',
+  }),
+  linger: setting({
+    kind: duration({ min: 0, max: hour }),
+    default: 500,
+    description:
+      'How long a drain keeps an idle keep-alive connection for one more request. Below `drain_timeout`.',
+  }),
+  hang_timeout: setting({
+    kind: duration({ min: second, max: hour }),
+    default: 10 * second,
+    description: 'A worker that is silent for this long is taken for hung and replaced.',
+  }),
+  orphan_timeout: setting({
+    kind: duration({ min: 0, max: hour }),
+    default: 5 * second,
+    description: 'How long workers may finish their requests after the master was killed.',
+  }),
+  websockets: setting({
+    kind: oneOf('close', 'leave'),
+    default: 'close',
+    description:
+      'What a drain does with WebSockets: `close`: sends a Close frame (1001, going away); `leave`: leaves them to the app.',
+  }),
+  routes_prefix: setting({
+    kind: text({
+      pattern: /^(\/[\w.~-]+)+$/,
+      expected: 'a path that begins with "/" and does not end with one, such as "/_ops"',
+    }),
+    default: null,
+    unset: 'none',
+    example: '/_ops',
+    description: 'Path prefix under which a hosted app answers the operational routes, too.',
+  }),
+  'restart.intensity': setting({
+    kind: integerOrAuto({ min: 0, max: 1_000_000 }),
+    default: 'auto',
+    description:
+      'More unexpected deaths of workers than this within `restart.window` end the master. `auto`: 5, and 5 more per worker.',
+  }),
+  'restart.window': setting({
+    kind: duration({ min: second, max: 24 * hour }),
+    default: minute,
+    description: 'The time over which `restart.intensity` counts.',
+  }),
+  'restart.crash_delay': setting({
+    kind: duration({ min: 1, max: hour }),
+    default: 100,
+    description: 'First delay of a restart after crashes at run time; it doubles from crash to crash.',
+  }),
+  'restart.crash_delay_max': setting({
+    kind: duration({ min: 1, max: hour }),
+    default: 5 * second,
+    description: 'Longest delay of a restart after crashes at run time.',
+  }),
+  'restart.boot_delay': setting({
+    kind: duration({ min: 1, max: hour }),
+    default: second,
+    description: 'First delay of a restart after a death before listening; it doubles from death to death.',
+  }),
+  'restart.boot_delay_max': setting({
+    kind: duration({ min: 1, max: hour }),
+    default: 30 * second,
+    description: 'Longest delay of a restart after deaths before listening.',
+  }),
+  'log.level': setting({
+    kind: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+    env: ['LOG_LEVEL'],
+    default: 'info',
+    description: 'The least severe lines that are written.',
+  }),
+  'log.format': setting({
+    kind: oneOf('auto', 'pretty', 'journal', 'json'),
+    env: ['LOG_FORMAT'],
+    default: 'auto',
+    description: '`auto`: `pretty` on a terminal, `journal` where systemd reads the output, else `json`.',
+  }),
+  'log.dir': setting({
+    kind: path('the path of a directory'),
+    env: ['LOG_DIR'],
+    default: null,
+    unset: 'no files',
+    example: '/var/log/rom-agent',
+    description: 'Directory for one log file a day, `YYYY-MM-DD.log`. Relative paths as for `app`.',
+  }),
+  'log.stats_interval': setting({
+    kind: duration({ min: second, max: 24 * hour, zero: 'never' }),
+    default: minute,
+    description: 'How often the statistics line is written; 0: never.',
+  }),
+} as const;
+
+export type Key = keyof typeof settings;
+/** The type of a setting's value; with null where it may be unset. */
+export type Value<K extends Key> = (typeof settings)[K] extends Setting<infer T, infer D> ? T | D : never;
+
+export const keys = Object.keys(settings) as readonly Key[];
+
+/** The setting as one of unknown value, for code that treats all of them alike. */
+export function settingOf(key: Key): Setting<unknown> {
+  return settings[key] as Setting<unknown>;
+}
+
+/** `--drain-timeout`; null for the app, which is a plain argument. */
+export function flagOf(key: Key): string | null {
+  return key === 'app' ? null : `--${key.replaceAll(/[._]/g, '-')}`;
+}
+
+/** The name under which a parsed flag is handed to loadConfig, commander's: `drainTimeout`. */
+export function flagNameOf(key: Key): string {
+  return key.replaceAll(/[._](\w)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** The environment variables of a setting; the first that is set counts. */
+export function variablesOf(key: Key): readonly string[] {
+  return settingOf(key).env ?? [`ROM_AGENT_${key.replaceAll('.', '_').toUpperCase()}`];
+}
+
+/** The default in words, as `check` and the documentation show it. */
+export function defaultOf(key: Key): string {
+  return settingOf(key).defaultText ?? show(key, settingOf(key).default);
+}
+
+/** A value as an operator reads it. */
+export function show(key: Key, value: unknown): string {
+  const { kind, unset } = settingOf(key);
+  return value === null ? (unset ?? 'unset') : kind.show(value);
+}
+
+/** Where the configuration file is named. The default path may be missing; one that is named must exist. */
+export const configFile = {
+  flag: '--config',
+  flagName: 'config',
+  variable: 'ROM_AGENT_CONFIG',
+  path: '/etc/rom-agent/rom-agent.toml',
+} as const;
+
+function setting<T, const D extends T | null>(definition: Setting<T, D>): Setting<T, D> {
+  return definition;
+}

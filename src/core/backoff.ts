@@ -1,0 +1,31 @@
+import type { Millis } from './model.js';
+import type { RestartPolicy } from './policy.js';
+
+/**
+ * The delay before a slot's next worker, ms. The first restart after a crash is at once, since the usual crash
+ * is a single one; a worker that died before it listened always waits, since the next would fare the same.
+ *
+ * @param failures deaths of this kind in a row, this one included
+ * @param random in [0, 1): the delay is between half and the whole of its exponential step, so that the
+ *   slots of a service that crashes as one do not come back as one
+ */
+export function backoff(
+  kind: 'crash' | 'boot',
+  { failures, random, restart }: { failures: number; random: number; restart: RestartPolicy },
+): Millis {
+  if (kind === 'crash' && failures <= 1) return 0;
+  const [first, longest, exponent] =
+    kind === 'crash'
+      ? [restart.crashDelay, restart.crashDelayMax, failures - 2]
+      : [restart.bootDelay, restart.bootDelayMax, failures - 1];
+  return Math.round(Math.min(longest, first * 2 ** exponent) * (0.5 + random / 2));
+}
+
+/** The deaths that still count, this one included, and whether they are too many. */
+export function intensity(
+  deaths: readonly Millis[],
+  { now, restart }: { now: Millis; restart: RestartPolicy },
+): { readonly deaths: readonly Millis[]; readonly exceeded: boolean } {
+  const recent = [...deaths.filter((at) => now - at < restart.window), now];
+  return { deaths: recent, exceeded: recent.length > restart.intensity };
+}

@@ -1,0 +1,57 @@
+import { findSlot } from './fork.js';
+import type { Millis, State, Worker } from './model.js';
+import type { ClusterStats, WorkerStats } from './stats.js';
+import { readyCount, requestsServed, total } from './status.js';
+
+export type MasterFacts = Omit<ClusterStats['master'], 'uptime'>;
+
+/** The master's view of the service, for `GET /api/cluster/stats`. */
+export function clusterStats(
+  state: State,
+  { now, mode, master }: { now: Millis; mode: string; master: MasterFacts },
+): ClusterStats {
+  return {
+    status: statusOf(state),
+    mode,
+    generation: state.generation,
+    wanted: state.slots.length,
+    ready: readyCount(state),
+    restarts: state.restarts,
+    requests: requestsServed(state),
+    requestsPerSecond: state.traffic.perSecond,
+    inFlight: total(state, 'inFlight'),
+    master: { ...master, uptime: wholeSeconds(now - state.startedAt) },
+    workers: [...state.workers]
+      .sort((a, b) => a.slot - b.slot || a.key - b.key)
+      .map((worker) => workerStats(state, worker, now)),
+    lastReload: null,
+  };
+}
+
+function workerStats(state: State, worker: Worker, now: Millis): WorkerStats {
+  const { beat } = worker;
+  return {
+    id: worker.slot,
+    pid: worker.pid,
+    phase: worker.phase,
+    generation: worker.generation,
+    uptime: wholeSeconds(now - worker.forkedAt),
+    restarts: findSlot(state, worker.slot).restarts,
+    requests: beat?.requests ?? 0,
+    inFlight: beat?.inFlight ?? 0,
+    connections: beat?.connections ?? 0,
+    rss: beat?.rss ?? 0,
+    heapUsed: beat?.heapUsed ?? 0,
+    eventLoopDelay: beat?.eventLoopDelay ?? 0,
+    eventLoopUtilization: beat?.eventLoopUtilization ?? 0,
+  };
+}
+
+function statusOf({ life }: State): ClusterStats['status'] {
+  if (life.phase === 'serving' || life.phase === 'starting') return life.phase;
+  return life.phase === 'idle' ? 'starting' : 'stopping';
+}
+
+function wholeSeconds(ms: Millis): number {
+  return Math.floor(ms / 1000);
+}

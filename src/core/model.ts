@@ -1,0 +1,123 @@
+import type { Beat } from './stats.js';
+
+/** A duration or a point on the monotonic clock, in milliseconds. */
+export type Millis = number;
+
+/** Names one worker process for ever; never used twice in a master's life. */
+export type WorkerKey = number;
+
+/** The whole of what the master knows. Immutable: every step returns a new one. */
+export interface State {
+  readonly life: Life;
+  /** The last generation that proved itself. */
+  readonly generation: number;
+  readonly slots: readonly Slot[];
+  readonly workers: readonly Worker[];
+  readonly nextKey: WorkerKey;
+  /** Unexpected deaths within the intensity's window. */
+  readonly deaths: readonly Millis[];
+  /** Restarts of workers since the start. */
+  readonly restarts: number;
+  readonly startedAt: Millis;
+  /** Last time a ready worker gave a sign of life. */
+  readonly answeredAt: Millis;
+  readonly tickedAt: Millis;
+  readonly timers: Timers;
+  /** The STATUS told last, so that the same one is not told twice. */
+  readonly status: string;
+  readonly traffic: Traffic;
+  /** State of the generator of jitter: the same inputs give the same outputs. */
+  readonly seed: number;
+}
+
+export type Life =
+  | { readonly phase: 'idle' }
+  | { readonly phase: 'starting' }
+  | { readonly phase: 'serving' }
+  | Stopping
+  | { readonly phase: 'ended'; readonly exitCode: number };
+
+export interface Stopping {
+  readonly phase: 'stopping';
+  readonly why: string;
+  readonly since: Millis;
+  /** When the workers that are left are killed. */
+  readonly deadline: Millis;
+  readonly exitCode: number;
+  /** When they were killed. */
+  readonly killedAt: Millis | null;
+}
+
+/** A place for one worker. It outlives the processes that fill it. */
+export interface Slot {
+  /** From 1. */
+  readonly id: number;
+  readonly restarts: number;
+  /** Crashes in a row, and deaths before listening in a row: each has its own backoff. */
+  readonly crashes: number;
+  readonly bootFailures: number;
+  /** When the next worker is to be forked; null where none is due. */
+  readonly forkAt: Millis | null;
+}
+
+export type Worker = {
+  readonly key: WorkerKey;
+  readonly slot: number;
+  readonly generation: number;
+  readonly pid: number | null;
+  readonly forkedAt: Millis;
+  /** What it said was wrong before it died. */
+  readonly failure: Failure | null;
+  readonly beat: Beat | null;
+} & WorkerPhase;
+
+export type WorkerPhase =
+  | { readonly phase: 'starting'; readonly deadline: Millis }
+  | { readonly phase: 'ready'; readonly since: Millis; readonly beatAt: Millis }
+  /** `drained`: its connections are gone, the app's own ending runs. */
+  | { readonly phase: 'draining'; readonly beatAt: Millis; readonly drained: boolean }
+  | { readonly phase: 'dying'; readonly was: 'starting' | 'ready' | 'draining'; readonly why: string };
+
+/** Why a worker could not start, or died. */
+export interface Failure {
+  readonly message: string;
+  /** Exit status of the master where this failure ends it. */
+  readonly exitCode: number;
+  /** Number of the system's error, as for sd_notify(3) ERRNO=. */
+  readonly errno?: number | undefined;
+  readonly stack?: string | undefined;
+}
+
+export interface Timers {
+  readonly extendAt: Millis;
+  readonly pingAt: Millis;
+  readonly statusAt: Millis;
+  readonly statisticsAt: Millis;
+}
+
+/** Requests of workers that are gone, and a rate over the last interval. */
+export interface Traffic {
+  readonly gone: number;
+  readonly sampledAt: Millis;
+  readonly sampled: number;
+  readonly perSecond: number;
+}
+
+export function initialState({ seed }: { seed: number }): State {
+  return {
+    life: { phase: 'idle' },
+    generation: 1,
+    slots: [],
+    workers: [],
+    nextKey: 1,
+    deaths: [],
+    restarts: 0,
+    startedAt: 0,
+    answeredAt: 0,
+    tickedAt: 0,
+    timers: { extendAt: 0, pingAt: 0, statusAt: 0, statisticsAt: 0 },
+    status: '',
+    traffic: { gone: 0, sampledAt: 0, sampled: 0, perSecond: 0 },
+    seed,
+  };
+}

@@ -1,0 +1,42 @@
+import type { Millis } from './model.js';
+
+/** What the operator decided; the core decides the rest. */
+export interface Policy {
+  readonly workers: number;
+  readonly bootTimeout: Millis;
+  readonly drainTimeout: Millis;
+  readonly hangTimeout: Millis;
+  readonly restart: RestartPolicy;
+  /** How often systemd is pinged; null where it asked for no pings. */
+  readonly pingInterval: Millis | null;
+  /** How often the statistics line is written; 0: never. */
+  readonly statisticsInterval: Millis;
+  /** Exit statuses of the endings that the core decides itself. */
+  readonly exits: {
+    readonly bootTimeout: number;
+    readonly appFailed: number;
+    readonly noResources: number;
+    readonly tooManyRestarts: number;
+  };
+}
+
+export interface RestartPolicy {
+  /** More unexpected deaths than this within `window` end the master. */
+  readonly intensity: number;
+  readonly window: Millis;
+  readonly crashDelay: Millis;
+  readonly crashDelayMax: Millis;
+  readonly bootDelay: Millis;
+  readonly bootDelayMax: Millis;
+}
+
+/** How often the master looks at the clock at least, so that it can tell time that it missed itself. */
+export const tickInterval: Millis = 1_000;
+/** How often systemd is asked for more time while a start or a drain makes progress, and for how much. */
+export const extendInterval: Millis = 5_000;
+export const extendBy: Millis = 15_000;
+/** How often STATUS= is brought up to date. */
+export const statusInterval: Millis = 5_000;
+/** What a worker gets after its drain's deadline to end by itself, and a killed one to be reaped. */
+export const killGrace: Millis = 1_000;
+export const reapGrace: Millis = 5_000;

@@ -1,0 +1,84 @@
+import { changeSlot, forkSlot } from './fork.js';
+import type { Failure, Millis, Slot, State, WorkerKey } from './model.js';
+import { extendBy, extendInterval, type Policy } from './policy.js';
+import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
+import { readyCount, statusLine, tellStatus } from './status.js';
+
+/** Forks the first generation. */
+export function start(state: State, now: Millis, policy: Policy): Result {
+  if (state.life.phase !== 'idle') return unchanged(state);
+  const slots = Array.from({ length: policy.workers }, (_, index) => emptySlot(index + 1));
+  const started: State = {
+    ...state,
+    life: { phase: 'starting' },
+    slots,
+    startedAt: now,
+    answeredAt: now,
+    tickedAt: now,
+    timers: {
+      extendAt: now + extendInterval,
+      pingAt: now + (policy.pingInterval ?? 0),
+      statusAt: now,
+      statisticsAt: now + policy.statisticsInterval,
+    },
+    traffic: { ...state.traffic, sampledAt: now },
+  };
+  const forked = chainAll(
+    started,
+    slots.map(
+      ({ id }) =>
+        (next) =>
+          forkSlot(next, id, now, policy),
+    ),
+  );
+  return chain(forked, (next) => tellStatus(next, now, { extend: extendBy }));
+}
+
+export function forked(state: State, key: WorkerKey, pid: number): Result {
+  const worker = findWorker(state, key);
+  return worker === undefined ? unchanged(state) : unchanged(replaceWorker(state, { ...worker, pid }));
+}
+
+/** A worker listens. Once it drains or dies, that comes too late to matter. */
+export function ready(state: State, key: WorkerKey, urls: readonly string[], now: Millis): Result {
+  const worker = findWorker(state, key);
+  if (worker?.phase !== 'starting') return unchanged(state);
+  const serving = replaceWorker(state, { ...worker, phase: 'ready', since: now, beatAt: now });
+  const next = changeSlot({ ...serving, answeredAt: now }, worker.slot, { bootFailures: 0 });
+  const level = state.life.phase === 'starting' ? 'debug' : 'info';
+  const result: Result = [
+    next,
+    [log(level, `worker ${worker.slot} is ready`, { took: now - worker.forkedAt, workerPid: worker.pid })],
+  ];
+  return chain(result, (state) => announce(state, urls, now));
+}
+
+/** A worker says why it is about to die; what follows from it is decided at its exit. */
+export function failed(state: State, key: WorkerKey, failure: Failure): Result {
+  const worker = findWorker(state, key);
+  if (worker === undefined) return unchanged(state);
+  return unchanged(replaceWorker(state, { ...worker, failure }));
+}
+
+/** The start is over once every slot has a worker that listens: only then may systemd be told READY=1. */
+function announce(state: State, urls: readonly string[], now: Millis): Result {
+  if (state.life.phase !== 'starting') return tellStatus(state, now, {});
+  if (readyCount(state) < state.slots.length) return tellStatus(state, now, {});
+  const serving: State = { ...state, life: { phase: 'serving' } };
+  const status = statusLine(serving, now);
+  return [
+    { ...serving, status },
+    [
+      { type: 'notify', ready: true, status },
+      log('info', `serving with ${state.slots.length} ${state.slots.length === 1 ? 'worker' : 'workers'}`, {
+        took: now - state.startedAt,
+        urls,
+      }),
+      { type: 'serving', urls },
+    ],
+  ];
+}
+
+function emptySlot(id: number): Slot {
+  return { id, restarts: 0, crashes: 0, bootFailures: 0, forkAt: null };
+}

@@ -1,0 +1,64 @@
+import type { Millis } from './model.js';
+
+/** What `GET /api/cluster/stats` answers: the master's view of the whole service. Times are whole seconds. */
+export interface ClusterStats {
+  readonly status: 'starting' | 'serving' | 'stopping';
+  readonly mode: string;
+  readonly generation: number;
+  /** Wanted and ready numbers of workers. */
+  readonly wanted: number;
+  readonly ready: number;
+  /** Restarts of workers since the master started. */
+  readonly restarts: number;
+  /** Requests since the master started, those of workers that are gone included. */
+  readonly requests: number;
+  readonly requestsPerSecond: number;
+  readonly inFlight: number;
+  readonly master: {
+    readonly pid: number;
+    /** s */
+    readonly uptime: number;
+    readonly version: string;
+    readonly node: string;
+    /** Resident set size, bytes. */
+    readonly rss: number;
+  };
+  readonly workers: readonly WorkerStats[];
+  /** The last reload's record; null where there was none. */
+  readonly lastReload: null;
+}
+
+export interface WorkerStats {
+  /** Number of the slot, from 1. */
+  readonly id: number;
+  readonly pid: number | null;
+  readonly phase: 'starting' | 'ready' | 'draining' | 'dying';
+  readonly generation: number;
+  /** s since the fork */
+  readonly uptime: number;
+  /** Restarts of this slot. */
+  readonly restarts: number;
+  readonly requests: number;
+  readonly inFlight: number;
+  readonly connections: number;
+  /** Bytes. */
+  readonly rss: number;
+  readonly heapUsed: number;
+  /** 99th percentile over the last beat, ms. */
+  readonly eventLoopDelay: number;
+  /** Share of the last beat in which the loop was busy, 0 to 1. */
+  readonly eventLoopUtilization: number;
+}
+
+/** What a worker reports every second. Counters are totals since the worker's start. */
+export interface Beat {
+  readonly requests: number;
+  readonly inFlight: number;
+  readonly connections: number;
+  /** Bytes written to clients; while it grows, a drain makes progress. */
+  readonly bytesWritten: number;
+  readonly rss: number;
+  readonly heapUsed: number;
+  readonly eventLoopDelay: Millis;
+  readonly eventLoopUtilization: number;
+}

@@ -1,0 +1,77 @@
+import type { Notify } from './effects.js';
+import type { Millis, State, Worker } from './model.js';
+import { type Policy, statusInterval } from './policy.js';
+import { chain, log, type Result, unchanged } from './result.js';
+
+export function readyCount(state: State): number {
+  return state.workers.filter(({ phase }) => phase === 'ready').length;
+}
+
+/** Sum of one figure of the last beats. */
+export function total(state: State, figure: 'requests' | 'inFlight' | 'connections' | 'rss'): number {
+  return state.workers.reduce((sum, { beat }) => sum + (beat?.[figure] ?? 0), 0);
+}
+
+/** Requests since the master's start, those of workers that are gone included. */
+export function requestsServed(state: State): number {
+  return state.traffic.gone + total(state, 'requests');
+}
+
+/** The line that `systemctl status` shows. */
+export function statusLine(state: State, now: Millis): string {
+  const { life } = state;
+  const ready = `${readyCount(state)} of ${state.slots.length} workers ready`;
+  if (life.phase === 'starting') return `starting: ${ready}`;
+  if (life.phase === 'stopping') {
+    const left = Math.max(0, Math.ceil((life.deadline - now) / 1000));
+    return `stopping (${life.why}): ${count(state.workers, 'worker')} left, ${total(state, 'inFlight')} requests in flight, at most ${left} s`;
+  }
+  const { restarts, generation, traffic } = state;
+  return `${ready}, generation ${generation}, ${traffic.perSecond} req/s, ${restarts} ${restarts === 1 ? 'restart' : 'restarts'}`;
+}
+
+/** Tells the OS supervisor the status where it changed, together with what else there is to say. */
+export function tellStatus(state: State, now: Millis, more: Omit<Notify, 'type' | 'status'>): Result {
+  const status = statusLine(state, now);
+  if (status === state.status) {
+    return Object.keys(more).length === 0 ? unchanged(state) : [state, [{ type: 'notify', ...more }]];
+  }
+  return [{ ...state, status }, [{ type: 'notify', status, ...more }]];
+}
+
+/** What is due by the clock: the rate, STATUS= and the statistics line. */
+export function reportDue(state: State, now: Millis, policy: Policy): Result {
+  const reported = now < state.timers.statusAt ? unchanged(state) : tellStatus(sampled(state, now), now, {});
+  return chain(reported, (next) => statisticsDue(next, now, policy));
+}
+
+function sampled(state: State, now: Millis): State {
+  const served = requestsServed(state);
+  const { sampledAt, sampled } = state.traffic;
+  const perSecond = now > sampledAt ? Math.round(((served - sampled) * 1000) / (now - sampledAt)) : 0;
+  return {
+    ...state,
+    timers: { ...state.timers, statusAt: now + statusInterval },
+    traffic: { ...state.traffic, sampledAt: now, sampled: served, perSecond: Math.max(0, perSecond) },
+  };
+}
+
+function statisticsDue(state: State, now: Millis, policy: Policy): Result {
+  if (policy.statisticsInterval === 0 || now < state.timers.statisticsAt) return unchanged(state);
+  if (state.life.phase !== 'serving') return unchanged(state);
+  const fields = {
+    requests: requestsServed(state),
+    inFlight: total(state, 'inFlight'),
+    connections: total(state, 'connections'),
+    rssMiB: Math.round(total(state, 'rss') / 2 ** 20),
+    uptime: Math.round((now - state.startedAt) / 1000),
+  };
+  return [
+    { ...state, timers: { ...state.timers, statisticsAt: now + policy.statisticsInterval } },
+    [log('info', `statistics: ${statusLine(state, now)}`, fields)],
+  ];
+}
+
+function count(workers: readonly Worker[], noun: string): string {
+  return `${workers.length} ${noun}${workers.length === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,167 @@
+import type { Effect } from './effects.js';
+import type { Event } from './events.js';
+import type { Millis, State, Stopping, Worker, WorkerKey } from './model.js';
+import { extendBy, extendInterval, killGrace, type Policy, reapGrace } from './policy.js';
+import { chain, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
+import { statusLine, tellStatus } from './status.js';
+
+interface Ending {
+  readonly why: string;
+  readonly exitCode: number;
+  readonly errno?: number;
+  readonly now: Millis;
+  readonly policy: Policy;
+}
+
+/** Drains every worker; nothing is forked from here on. */
+export function beginStop(state: State, { why, exitCode, errno, now, policy }: Ending): Result {
+  const deadline = now + policy.drainTimeout + killGrace;
+  const life: Stopping = { phase: 'stopping', why, since: now, deadline, exitCode, killedAt: null };
+  const next: State = {
+    ...state,
+    life,
+    slots: state.slots.map((slot) => ({ ...slot, forkAt: null })),
+    workers: state.workers.map((worker) => draining(worker, now)),
+    timers: { ...state.timers, extendAt: now + extendInterval },
+  };
+  // A failed unit keeps the last STATUS: there the reason is worth more than the progress.
+  const status = exitCode === 0 ? statusLine(next, now) : why;
+  const drains = state.workers
+    .filter(drainable)
+    .map(({ key }): Effect => ({ type: 'drain', key, timeout: policy.drainTimeout }));
+  return [
+    { ...next, status },
+    [
+      { type: 'notify', stopping: true, status, extend: extendBy, ...(errno === undefined ? {} : { errno }) },
+      log('info', `stopping: ${why}`, { workers: state.workers.length }),
+      ...drains,
+    ],
+  ];
+}
+
+/** SIGTERM or the like. A second one is harmless, unless it asks not to wait. */
+export function stop(
+  state: State,
+  event: Extract<Event, { type: 'stop' }>,
+  now: Millis,
+  policy: Policy,
+): Result {
+  const { life } = state;
+  switch (life.phase) {
+    case 'idle':
+      return [{ ...state, life: { phase: 'ended', exitCode: 0 } }, [{ type: 'exit', code: 0 }]];
+    case 'starting':
+    case 'serving':
+      return beginStop(state, { why: event.why, exitCode: 0, now, policy });
+    case 'stopping': {
+      if (event.now && life.killedAt === null) return killAll(state, { life, why: event.why, now });
+      const left = Math.max(0, Math.ceil((life.deadline - now) / 1000));
+      return [state, [log('info', `${event.why}: already stopping, at most ${left} s more`)]];
+    }
+    case 'ended':
+      return unchanged(state);
+  }
+}
+
+/** A worker is gone while the master stops: that is what it waits for, and progress too. */
+export function workerLeft(
+  state: State,
+  { worker, event, now }: { worker: Worker; event: Extract<Event, { type: 'exited' }>; now: Millis },
+): Result {
+  const { code, signal } = event;
+  // How the app ends itself once its connections are gone is its own business.
+  const clean = code === 0 || worker.phase === 'dying' || (worker.phase === 'draining' && worker.drained);
+  const how = signal === null ? `code ${code}` : signal;
+  const entry = clean
+    ? log('debug', `worker ${worker.slot} is gone`, { workerPid: worker.pid, code, signal })
+    : log('warn', `worker ${worker.slot} ended with ${how} while it drained`, {
+        workerPid: worker.pid,
+        ...(worker.failure === null ? {} : { reason: worker.failure.message }),
+      });
+  return chain([state, [entry]], (next) => progress(next, now));
+}
+
+/** The worker had to cut connections at the drain's deadline. */
+export function cut(state: State, { key, requests, connections }: Extract<Event, { type: 'cut' }>): Result {
+  const worker = findWorker(state, key);
+  if (worker === undefined) return unchanged(state);
+  const message = `worker ${worker.slot} cut what was left at the end of its drain`;
+  return [state, [log('warn', message, { requests, connections, workerPid: worker.pid })]];
+}
+
+export function drained(state: State, key: WorkerKey, now: Millis): Result {
+  const worker = findWorker(state, key);
+  if (worker?.phase !== 'draining') return unchanged(state);
+  return progress(replaceWorker(state, { ...worker, drained: true }), now);
+}
+
+/** EXTEND_TIMEOUT_USEC repeats while the drain makes progress, and only then; see sd_notify(3). */
+export function progress(state: State, now: Millis): Result {
+  if (state.life.phase !== 'stopping' || now < state.timers.extendAt) return unchanged(state);
+  const next = { ...state, timers: { ...state.timers, extendAt: now + extendInterval } };
+  if (state.life.exitCode === 0) return tellStatus(next, now, { extend: extendBy });
+  return [next, [{ type: 'notify', extend: extendBy }]];
+}
+
+export function stopDeadlines(state: State, now: Millis): Result {
+  const { life } = state;
+  if (life.phase !== 'stopping') return unchanged(state);
+  if (life.killedAt === null) {
+    return now < life.deadline
+      ? unchanged(state)
+      : killAll(state, { life, why: 'the drain is over its limit', now });
+  }
+  if (now - life.killedAt < reapGrace) return unchanged(state);
+  const pids = state.workers.map(({ pid }) => pid);
+  return [
+    { ...state, workers: [] },
+    [log('error', 'killed workers are still there; leaving them', { pids })],
+  ];
+}
+
+/** The end, once no worker is left. */
+export function endIfEmpty(state: State, now: Millis): Result {
+  const { life } = state;
+  if (life.phase !== 'stopping' || state.workers.length > 0) return unchanged(state);
+  const took = now - life.since;
+  const farewell: Effect[] = life.exitCode === 0 ? [{ type: 'notify', status: 'stopped' }] : [];
+  return [
+    { ...state, life: { phase: 'ended', exitCode: life.exitCode } },
+    [
+      ...farewell,
+      log('info', 'stopped', { took, exitCode: life.exitCode }),
+      { type: 'exit', code: life.exitCode },
+    ],
+  ];
+}
+
+function killAll(state: State, { life, why, now }: { life: Stopping; why: string; now: Millis }): Result {
+  const kills = state.workers.map(({ key }): Effect => ({ type: 'kill', key }));
+  const pids = state.workers.map(({ pid }) => pid);
+  const inFlight = state.workers.reduce((sum, { beat }) => sum + (beat?.inFlight ?? 0), 0);
+  const workers = state.workers.map((worker) => killed(worker, why));
+  return [
+    { ...state, workers, life: { ...life, killedAt: now } },
+    [log('warn', `${why}: killing the workers that are left`, { pids, inFlight }), ...kills],
+  ];
+}
+
+export function killed(worker: Worker, why: string): Worker {
+  if (worker.phase === 'dying') return worker;
+  return { ...identity(worker), phase: 'dying', was: worker.phase, why };
+}
+
+function draining(worker: Worker, now: Millis): Worker {
+  if (!drainable(worker)) return worker;
+  return { ...identity(worker), phase: 'draining', beatAt: now, drained: false };
+}
+
+function drainable({ phase }: Worker): boolean {
+  return phase === 'starting' || phase === 'ready';
+}
+
+function identity({ key, slot, generation, pid, forkedAt, failure, beat }: Worker): {
+  key: WorkerKey;
+} & Omit<Worker, 'phase'> {
+  return { key, slot, generation, pid, forkedAt, failure, beat };
+}

@@ -1,0 +1,114 @@
+import type { Failure } from '../core/model.js';
+import type { Beat, ClusterStats } from '../core/stats.js';
+
+/** What a worker says to the master. */
+export type WorkerMessage =
+  | { readonly type: 'ready'; readonly urls: readonly string[] }
+  | { readonly type: 'failed'; readonly failure: Failure }
+  | { readonly type: 'beat'; readonly beat: Beat }
+  | { readonly type: 'cut'; readonly requests: number; readonly connections: number }
+  /** Its connections are gone; what is left is the app's own ending. */
+  | { readonly type: 'drained' }
+  | { readonly type: 'stats-request'; readonly id: number };
+
+/** What the master says to a worker. */
+export type MasterMessage =
+  | { readonly type: 'drain'; readonly timeout: number }
+  | { readonly type: 'stats'; readonly id: number; readonly stats: ClusterStats };
+
+/** The app shares the channel with us (`process.send` is its right too), so that ours bear a mark. */
+const mark = 'rom-agent/1';
+
+export type Envelope<Message> = { readonly protocol: typeof mark } & Message;
+
+/** `foreign`: not a message of ours, and none of our business. */
+export type Parsed<Message> =
+  | { readonly kind: 'message'; readonly message: Message }
+  | { readonly kind: 'foreign' }
+  | { readonly kind: 'malformed'; readonly reason: string };
+
+export function seal<Message extends WorkerMessage | MasterMessage>(message: Message): Envelope<Message> {
+  return { protocol: mark, ...message };
+}
+
+/** Checks a message from a worker: the app runs in the same process and may send anything. */
+export function parseWorkerMessage(raw: unknown): Parsed<WorkerMessage> {
+  return parse(raw, workerShapes);
+}
+
+export function parseMasterMessage(raw: unknown): Parsed<MasterMessage> {
+  return parse(raw, masterShapes);
+}
+
+type Check = (value: unknown, at: string) => string | null;
+type Shape = Readonly<Record<string, Check>>;
+
+const number: Check = (value, at) => (Number.isFinite(value) ? null : wrong(at, value, 'a finite number'));
+const string: Check = (value, at) => (typeof value === 'string' ? null : wrong(at, value, 'a string'));
+const strings: Check = (value, at) =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string')
+    ? null
+    : wrong(at, value, 'an array of strings');
+const anything: Check = () => null;
+
+const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
+  ready: { urls: strings },
+  failed: {
+    failure: record({ message: string, exitCode: number, errno: optional(number), stack: optional(string) }),
+  },
+  beat: {
+    beat: record({
+      requests: number,
+      inFlight: number,
+      connections: number,
+      bytesWritten: number,
+      rss: number,
+      heapUsed: number,
+      eventLoopDelay: number,
+      eventLoopUtilization: number,
+    }),
+  },
+  cut: { requests: number, connections: number },
+  drained: {},
+  'stats-request': { id: number },
+};
+
+const masterShapes: Readonly<Record<MasterMessage['type'], Shape>> = {
+  drain: { timeout: number },
+  stats: { id: number, stats: anything },
+};
+
+function parse<Message>(raw: unknown, shapes: Readonly<Record<string, Shape>>): Parsed<Message> {
+  if (!isRecord(raw) || raw.protocol !== mark) return { kind: 'foreign' };
+  const type = String(raw.type);
+  const shape = Object.hasOwn(shapes, type) ? shapes[type] : undefined;
+  if (shape === undefined) {
+    return { kind: 'malformed', reason: wrong('type', raw.type, `one of ${Object.keys(shapes).join(', ')}`) };
+  }
+  const reason = firstWrong(raw, shape, type);
+  return reason === null ? { kind: 'message', message: raw as Message } : { kind: 'malformed', reason };
+}
+
+function record(shape: Shape): Check {
+  return (value, at) => (isRecord(value) ? firstWrong(value, shape, at) : wrong(at, value, 'an object'));
+}
+
+function optional(check: Check): Check {
+  return (value, at) => (value === undefined ? null : check(value, at));
+}
+
+function firstWrong(value: Readonly<Record<string, unknown>>, shape: Shape, at: string): string | null {
+  for (const [name, check] of Object.entries(shape)) {
+    const reason = check(value[name], `${at}.${name}`);
+    if (reason !== null) return reason;
+  }
+  return null;
+}
+
+function wrong(at: string, value: unknown, expected: string): string {
+  return `${at} is ${JSON.stringify(value)}, expected ${expected}`;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,37 @@
+/** What can be told to the OS supervisor at once; see sd_notify(3). */
+export interface Notification {
+  readonly ready?: true;
+  readonly stopping?: true;
+  readonly watchdog?: true;
+  /** One line for `systemctl status`. */
+  readonly status?: string;
+  /** Asks for this much more time for the start or the stop that is under way, ms. */
+  readonly extend?: number;
+  /** A system error number. */
+  readonly errno?: number;
+}
+
+/** A listening socket that the supervisor opened for us; it is never closed or unlinked. */
+export interface PassedSocket {
+  readonly fd: number;
+  readonly name: string;
+}
+
+/** Whoever started the master and restarts it. Callers never ask which one it is in order to talk to it. */
+export interface Supervisor {
+  readonly kind: 'systemd' | 'launchd' | 'pm2' | 'none';
+  notify(notification: Notification): void;
+  /** How often a watchdog ping is wanted, ms; null where there is no watchdog. */
+  readonly pingInterval: number | null;
+  readonly sockets: readonly PassedSocket[];
+  /** Whether it kills what the master leaves behind when it dies. */
+  readonly reapsOrphans: boolean;
+  /** Whether it would restart the master for ever after a fatal error, unless the exit status is 0. */
+  readonly loopsOnFatalErrors: boolean;
+}
+
+/** The environment without what is meant for the master alone (sd_notify(3), sd_listen_fds(3)). */
+export function withoutSupervisor(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES, ...rest } = env;
+  return rest;
+}

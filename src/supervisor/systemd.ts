@@ -1,0 +1,74 @@
+import type { Notification, PassedSocket, Supervisor } from './supervisor.js';
+
+export interface SystemdSeam {
+  readonly env: NodeJS.ProcessEnv;
+  readonly pid: number;
+  /** Loads the sd-notify addon; throws where it is not installed or was built for another Node. */
+  readonly loadAddon: () => { sendState(state: string): void };
+  /** Called once where the addon is missing, with a sentence for the log. */
+  readonly onProblem: (problem: string) => void;
+}
+
+/** systemd, spoken to through sd_notify(3). */
+export function systemd({ env, pid, loadAddon, onProblem }: SystemdSeam): Supervisor {
+  const send = lazySender(loadAddon, onProblem);
+  return {
+    kind: 'systemd',
+    notify: (notification) => send(encode(notification)),
+    pingInterval: pingInterval(env, pid),
+    sockets: passedSockets(env, pid),
+    reapsOrphans: true,
+    loopsOnFatalErrors: false,
+  };
+}
+
+/** The datagram, one `NAME=value` a line. */
+export function encode({ ready, stopping, watchdog, status, extend, errno }: Notification): string {
+  const lines = [
+    ready && 'READY=1',
+    stopping && 'STOPPING=1',
+    watchdog && 'WATCHDOG=1',
+    status !== undefined && `STATUS=${status.replaceAll(/\s*\n\s*/g, ' ')}`,
+    errno !== undefined && `ERRNO=${errno}`,
+    extend !== undefined && `EXTEND_TIMEOUT_USEC=${Math.round(extend * 1000)}`,
+  ];
+  return lines.filter(Boolean).join('\n');
+}
+
+/** A third of what systemd allows (it recommends at most half); null unless WATCHDOG_PID is ours or absent. */
+export function pingInterval(env: NodeJS.ProcessEnv, pid: number): number | null {
+  const limit = Number(env.WATCHDOG_USEC);
+  if (!Number.isSafeInteger(limit) || limit <= 0) return null;
+  if (env.WATCHDOG_PID !== undefined && env.WATCHDOG_PID !== String(pid)) return null;
+  return limit / 1000 / 3;
+}
+
+/** The sockets of sd_listen_fds(3), from descriptor 3 on; none unless LISTEN_PID is ours. */
+export function passedSockets(env: NodeJS.ProcessEnv, pid: number): readonly PassedSocket[] {
+  const count = Number(env.LISTEN_FDS);
+  if (env.LISTEN_PID !== String(pid) || !Number.isSafeInteger(count) || count < 1) return [];
+  const names = (env.LISTEN_FDNAMES ?? '').split(':');
+  return Array.from({ length: count }, (_, index) => ({ fd: 3 + index, name: names[index] || 'unknown' }));
+}
+
+/** The addon takes 10 ms to load, which must not delay the workers: it is loaded when there is something to say. */
+function lazySender(loadAddon: SystemdSeam['loadAddon'], onProblem: SystemdSeam['onProblem']) {
+  let sendState: ((state: string) => void) | null = null;
+  return (state: string): void => {
+    sendState ??= loadOrExplain(loadAddon, onProblem);
+    sendState(state);
+  };
+}
+
+function loadOrExplain(loadAddon: SystemdSeam['loadAddon'], onProblem: SystemdSeam['onProblem']) {
+  try {
+    return loadAddon().sendState;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    onProblem(
+      `systemd asks to be notified, but the sd-notify addon cannot be loaded (${reason}): readiness, status and ` +
+        'watchdog pings are not sent. Install libsystemd-dev and a C++ compiler, then run npm rebuild sd-notify',
+    );
+    return () => {};
+  }
+}

@@ -1,0 +1,59 @@
+import { createRequire } from 'node:module';
+import type { LogConfig, LogLevel } from '../config/config.js';
+import type { Layout, Level } from './format.js';
+import { chooseLayout } from './layout.js';
+import type { Writer } from './writer.js';
+
+export type Fields = Readonly<Record<string, unknown>>;
+type Write = (message: string, fields?: Fields) => void;
+
+/** Log calls never throw and never wait. An Error among the fields is written with its stack and causes. */
+export interface Log extends Readonly<Record<Level, Write>> {
+  /** Writes what still waits, for an exit; returns within about 250 ms a destination. */
+  flush(): void;
+  readonly format: Layout;
+  /** Lines lost so far, on standard output and in the file together. */
+  dropped(): number;
+}
+
+export interface LogOptions {
+  readonly config: LogConfig;
+  /** In every line: `{ worker: 2 }`, or `{ role: 'master' }`. The PID is added. */
+  readonly bindings: Readonly<Record<string, string | number>>;
+  readonly stdout?: { readonly fd: number };
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Milliseconds since the epoch. */
+  readonly clock?: () => number;
+  /** Bytes of lines that may wait for a destination. */
+  readonly maxBytes?: number;
+}
+
+const levels: readonly Level[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
+
+/** Opens nothing and loads next to nothing (1 ms) before the first line that is to be written. */
+export function createLog(options: LogOptions): Log {
+  const { config, stdout = { fd: 1 }, env = process.env, clock = Date.now } = options;
+  const layout = chooseLayout(config.format, { fd: stdout.fd, env });
+  let writer: Writer | null = null;
+  const write = (level: Level, message: string, fields?: Fields): void => {
+    writer ??= loadWriter().openWriter({ ...options, stdout, env, clock, layout });
+    writer.write(level, message, fields);
+  };
+  const at = (level: Level): Write =>
+    isEnabled(level, config.level) ? (message, fields) => write(level, message, fields) : () => {};
+  return {
+    ...(Object.fromEntries(levels.map((level) => [level, at(level)])) as Record<Level, Write>),
+    format: layout,
+    flush: () => writer?.flush(),
+    dropped: () => writer?.dropped() ?? 0,
+  };
+}
+
+/** pino and what belongs to it take 20 ms to load, which is not to be on the way to readiness. */
+function loadWriter(): typeof import('./writer.js') {
+  return createRequire(import.meta.url)('./writer.js') as typeof import('./writer.js');
+}
+
+function isEnabled(level: Level, least: LogLevel): boolean {
+  return least !== 'silent' && levels.indexOf(level) >= levels.indexOf(least);
+}

@@ -1,0 +1,91 @@
+import { pino } from 'pino';
+import { createDailyFile } from './daily-file.js';
+import { openDevice } from './device.js';
+import { type Entry, formatJournal, formatPretty, type Layout, type Level } from './format.js';
+import { wantsColour } from './layout.js';
+import type { Fields, LogOptions } from './log.js';
+import { createSink, type Sink } from './sink.js';
+
+/** The half of the log that is loaded with its first line: pino, and the ways out of it. */
+export interface Writer {
+  write(level: Level, message: string, fields?: Fields): void;
+  flush(): void;
+  dropped(): number;
+}
+
+export type WriterOptions = LogOptions &
+  Required<Pick<LogOptions, 'stdout' | 'env' | 'clock'>> & { readonly layout: Layout };
+
+type Warn = (message: string, fields: Fields) => void;
+
+const ownFields: readonly string[] = ['level', 'time', 'pid', 'msg'];
+
+export function openWriter(options: WriterOptions): Writer {
+  const taken = new Set([...ownFields, ...Object.keys(options.bindings)]);
+  const write = (level: Level, message: string, fields: Fields = {}): void =>
+    logger[level](ownNames(fields, taken), message);
+  const warn: Warn = (message, fields) => write('warn', message, fields);
+  const out = openStdout(options, warn);
+  const file = openFile(options, warn);
+  const render = renderer(options);
+  const logger = createLogger(options, (line) => {
+    out.write(render(line));
+    file?.write(line);
+  });
+  return {
+    write,
+    flush() {
+      out.flush();
+      file?.flush();
+    },
+    dropped: () => out.dropped() + (file?.dropped() ?? 0),
+  };
+}
+
+function createLogger({ config, bindings, clock }: WriterOptions, write: (line: string) => void) {
+  return pino(
+    {
+      level: config.level,
+      base: { pid: process.pid, ...bindings },
+      timestamp: () => `,"time":"${new Date(clock()).toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write },
+  );
+}
+
+function openStdout({ stdout, maxBytes }: WriterOptions, warn: Warn): Sink {
+  return createSink({
+    device: openDevice(stdout.fd),
+    ...(maxBytes === undefined ? {} : { maxBytes }),
+    onRecovered: (lost) => warn('standard output was blocked, log lines were lost', { lost }),
+  });
+}
+
+function openFile({ config: { dir }, clock, maxBytes }: WriterOptions, warn: Warn): Sink | null {
+  if (dir === null) return null;
+  return createDailyFile({
+    dir,
+    clock,
+    ...(maxBytes === undefined ? {} : { maxBytes }),
+    onTrouble: (err) => warn('log file cannot be written, trying again', { dir, err }),
+    onRecovered: (lost) => warn('log file is written again, lines were lost in it', { dir, lost }),
+  });
+}
+
+function renderer({ layout, bindings, stdout, env }: WriterOptions): (line: string) => string {
+  if (layout === 'json') return (line) => line;
+  const format = layout === 'journal' ? formatJournal : formatPretty;
+  const look = { bindings, colour: layout === 'pretty' && wantsColour({ fd: stdout.fd, env }) };
+  return (line) => format(JSON.parse(line) as Entry, look);
+}
+
+/** A field named as one of the line's own (the `pid` of another process, say) gets an underscore: JSON knows no two. */
+function ownNames(fields: Fields, taken: ReadonlySet<string>): Record<string, unknown> {
+  // The field `err` is pino's to serialize.
+  const value = (key: string, given: unknown) =>
+    given instanceof Error && key !== 'err' ? pino.stdSerializers.err(given) : given;
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, given]) => [taken.has(key) ? `${key}_` : key, value(key, given)]),
+  );
+}

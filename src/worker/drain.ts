@@ -1,0 +1,109 @@
+import type { Server as HttpServer, ServerResponse } from 'node:http';
+import { Server, type Socket } from 'node:net';
+import type { Servers, TrackedServer } from './servers.js';
+import { sendGoingAway } from './websocket.js';
+
+export interface DrainOptions {
+  /** How long an idle keep-alive connection is kept for one more request, ms. */
+  readonly linger: number;
+  /** Whether WebSocket clients are sent a Close frame. */
+  readonly closeWebSockets: boolean;
+}
+
+/** Ends a worker's connections without losing a request. */
+export interface Drainer {
+  /** Resolves once nothing is left. Never rejects; who calls it has the deadline. */
+  drain(): Promise<void>;
+  /** A request came in, or a response is over: see ServerEvents. */
+  onRequest(response: ServerResponse, socket: Socket): void;
+  onResponseClosed(response: ServerResponse): void;
+}
+
+/** How often connections are looked at while they drain, ms. */
+const sweepInterval = 25;
+
+/**
+ * `server.close()` ends idle keep-alive connections at once and so races with the client's next request. Here the
+ * listener closes first; every answer from then on says `Connection: close`; a connection that stays idle past the
+ * linger is closed; what is upgraded is told to go and then left to itself.
+ */
+export function createDrainer(servers: Servers, { linger, closeWebSockets }: DrainOptions): Drainer {
+  const lastResponse = new WeakMap<Socket, ServerResponse>();
+  let draining = false;
+  /** When a connection last went idle without having been told to close. */
+  let quietSince = 0;
+
+  /** Of pipelined requests only the last may carry `close`: Node would never send the answers behind it. */
+  const tellToClose = (response: ServerResponse, socket: Socket | null): void => {
+    if (socket === null) return;
+    const previous = lastResponse.get(socket);
+    if (previous !== undefined && !previous.headersSent) previous.shouldKeepAlive = true;
+    lastResponse.set(socket, response);
+    if (!response.headersSent) response.shouldKeepAlive = false;
+  };
+
+  const sweep = (): boolean => {
+    if (performance.now() - quietSince >= linger) for (const entry of servers.all) closeIdle(entry);
+    return isQuiet(servers);
+  };
+
+  return {
+    drain: async () => {
+      if (!draining) {
+        draining = true;
+        quietSince = performance.now();
+        for (const { server } of servers.all) stopAccepting(server);
+        for (const response of servers.responses) tellToClose(response, response.socket);
+        for (const entry of servers.all) sendAway(entry, closeWebSockets);
+      }
+      await every(sweepInterval, sweep);
+    },
+    onRequest: (response, socket) => {
+      if (draining) tellToClose(response, socket);
+    },
+    onResponseClosed: (response) => {
+      if (draining && response.shouldKeepAlive) quietSince = performance.now();
+    },
+  };
+}
+
+/** Closes the listener alone, unlike `http.Server.close()`, which closes idle connections with it. */
+function stopAccepting(server: Server): void {
+  if (server.listening) Server.prototype.close.call(server);
+}
+
+function sendAway({ upgraded, sessions }: TrackedServer, closeWebSockets: boolean): void {
+  for (const session of sessions) session.close();
+  if (!closeWebSockets) return;
+  for (const [socket, protocol] of upgraded) if (protocol === 'websocket') sendGoingAway(socket);
+}
+
+function closeIdle({ server, sockets, upgraded }: TrackedServer): void {
+  if (!isHttp(server)) return;
+  server.closeIdleConnections();
+  // Node does not count a connection as idle on which nothing has ever come.
+  for (const socket of sockets) if (socket.bytesRead === 0 && !upgraded.has(socket)) socket.destroy();
+}
+
+function isQuiet(servers: Servers): boolean {
+  const { inFlight, connections } = servers.counts();
+  return inFlight === 0 && connections === 0;
+}
+
+function isHttp(server: Server): server is HttpServer {
+  return 'closeIdleConnections' in server;
+}
+
+function every(interval: number, done: () => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setInterval(() => {
+      if (!done()) return;
+      clearInterval(timer);
+      resolve();
+    }, interval);
+    if (done()) {
+      clearInterval(timer);
+      resolve();
+    }
+  });
+}

@@ -1,0 +1,81 @@
+import { chmodSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { Server } from 'node:net';
+import type { Dispatch } from '../config/config.js';
+import type { Listen } from '../ipc/settings.js';
+import type { Recognised } from './recognise.js';
+import type { ListenOptions } from './servers.js';
+
+/** Opens the listeners for an app that does not listen itself. Resolves when they are open; rejects with the system's error. */
+export async function listenFor(app: Recognised, listen: Listen): Promise<void> {
+  switch (app.kind) {
+    case 'nothing':
+      return;
+    case 'fastify': {
+      const [first] = optionsFor(listen);
+      await app.app.listen({
+        ...first,
+        ...(first?.host === undefined && first?.path === undefined ? { host: '::' } : {}),
+      });
+      return setMode(listen);
+    }
+    case 'server':
+      return listenAll([app.server], listen);
+    case 'listener':
+      return listenAll(serversFor(app, listen), listen);
+  }
+}
+
+/** What the app's own `listen()` is changed to: where the supervisor passed sockets, and how connections arrive. */
+export function redirect(
+  options: ListenOptions,
+  { listen, dispatch }: { listen: Listen; dispatch: Dispatch },
+): void {
+  const [fd] = listen.kind === 'fds' ? listen.fds : [];
+  if (listen.kind === 'fds' && fd !== undefined && Number(options.port) === listen.port) {
+    options.fd = fd;
+  } else if (dispatch === 'reuseport' && options.port !== undefined && options.fd === undefined) {
+    options.reusePort = true;
+    options.exclusive = true;
+  }
+}
+
+type ListenerApp = Extract<Recognised, { kind: 'listener' }>;
+
+function serversFor({ listener, onClientError }: ListenerApp, listen: Listen): Server[] {
+  return optionsFor(listen).map(() => {
+    const server = createServer(listener);
+    return onClientError === undefined ? server : server.on('clientError', onClientError);
+  });
+}
+
+async function listenAll(servers: readonly Server[], listen: Listen): Promise<void> {
+  const options = optionsFor(listen);
+  await Promise.all(servers.map((server, index) => listening(server, options[index] ?? {})));
+  setMode(listen);
+}
+
+function optionsFor(listen: Listen): ListenOptions[] {
+  switch (listen.kind) {
+    case 'tcp':
+      return [{ port: listen.port, ...(listen.host === null ? {} : { host: listen.host }) }];
+    case 'path':
+      return [{ path: listen.path }];
+    case 'fds':
+      return listen.fds.map((fd) => ({ fd }));
+  }
+}
+
+function listening(server: Server, options: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options, () => {
+      server.removeListener('error', reject);
+      resolve();
+    });
+  });
+}
+
+function setMode(listen: Listen): void {
+  if (listen.kind === 'path' && listen.mode !== null) chmodSync(listen.path, listen.mode);
+}

@@ -1,0 +1,102 @@
+import cluster from 'node:cluster';
+import type { Server } from 'node:http';
+import { takeSettings, type WorkerSettings } from '../ipc/settings.js';
+import { createLog } from '../telemetry/log.js';
+import { createBeats } from './beats.js';
+import { openChannel } from './channel.js';
+import { createDrainer } from './drain.js';
+import { failureOf } from './failures.js';
+import { hostApp } from './host.js';
+import { redirect } from './listen.js';
+import { createOperations } from './operations.js';
+import { type Servers, trackServers, urlOf } from './servers.js';
+import { createShutdown } from './shutdown.js';
+import { shelterSignals } from './signals.js';
+
+/** The composition root of a worker: everything is in place before the app's first line runs. */
+async function main(settings: WorkerSettings): Promise<void> {
+  const log = createLog({ config: settings.log, bindings: { worker: settings.worker } });
+  const channel = openChannel(process);
+  const signals = shelterSignals(process);
+  const state: { draining: boolean; ready: boolean } = { draining: false, ready: false };
+  const servers: Servers = trackServers({
+    onListen: (_server, options) => redirect(options, settings),
+    onListening: (server) => {
+      void operations.mount(server as Server);
+      if (state.ready) log.info(`the app also listens on ${urlOf(server)}`);
+      boot.wake();
+    },
+    onRequest: (response, socket) => drainer.onRequest(response, socket),
+    onResponseClosed: (response) => drainer.onResponseClosed(response),
+  });
+  const drainer = createDrainer(servers, {
+    linger: settings.linger,
+    closeWebSockets: settings.websockets === 'close',
+  });
+  const exit = (code: number): never => {
+    log.flush();
+    process.exit(code);
+  };
+  const shutdown = createShutdown({
+    servers,
+    drainer,
+    signals,
+    channel,
+    exit,
+    onError: (message, error) => log.error(message, { error }),
+  });
+  const beats = createBeats({ servers, send: (beat) => void channel.send({ type: 'beat', beat }) });
+  const operations = createOperations({
+    settings,
+    channel,
+    ready: () => state.ready && !state.draining,
+    log,
+  });
+  const boot = hostApp({ settings, servers, channel, operations });
+
+  const drain = (timeout: number): void => {
+    state.draining = true;
+    beats.start({ withBytes: true });
+    shutdown(timeout);
+  };
+  channel.onMessage((message) => {
+    if (message.type === 'drain') drain(message.timeout);
+    else operations.onStats(message);
+  });
+  orphaned(() => {
+    log.warn('the master is gone: finishing what is under way, then ending', {
+      limit: settings.orphanTimeout,
+    });
+    drain(settings.orphanTimeout);
+  });
+  const fail = async (error: unknown): Promise<void> => {
+    await channel.send({ type: 'failed', failure: failureOf(error) });
+    exit(1);
+  };
+  // An app with a handler of its own has decided to go on; every other one dies as it would without us.
+  process.on('uncaughtException', (error) => {
+    if (process.listenerCount('uncaughtException') === 1) void fail(error);
+  });
+  process.on('exit', () => log.flush());
+
+  try {
+    await boot.done;
+  } catch (error) {
+    return fail(error);
+  }
+  if (state.draining) return;
+  state.ready = true;
+  beats.start({ withBytes: false });
+  await channel.send({ type: 'ready', urls: servers.listening().map(urlOf) });
+}
+
+/** Without this mark node:cluster ends a worker at once when its master is gone, with its requests. */
+function orphaned(handle: () => void): void {
+  const { worker } = cluster;
+  if (worker === undefined) throw new Error('a worker is started by the master only');
+  worker.exitedAfterDisconnect = true;
+  process.once('disconnect', handle);
+}
+
+// Not awaited: an app that leaves nothing to do must reach beforeExit, not an unsettled top-level await.
+void main(takeSettings(process.env));

@@ -1,0 +1,100 @@
+import type { Server } from 'node:http';
+import type { ClusterStats } from '../core/stats.js';
+import type { Info } from '../http/info.js';
+import type { WorkerSettings } from '../ipc/settings.js';
+import type { Log } from '../telemetry/log.js';
+import type { Channel } from './channel.js';
+import type { Recognised } from './recognise.js';
+
+/** The built-in app and the operational routes, which know this worker and ask the master for the rest. */
+export interface Operations {
+  builtin(): Promise<Recognised>;
+  /** Adds the operational routes to a server of a hosted app, where they are wanted. */
+  mount(server: Server): Promise<void>;
+  onStats(answer: { readonly id: number; readonly stats: ClusterStats }): void;
+}
+
+export interface OperationsSeam {
+  readonly settings: WorkerSettings;
+  readonly channel: Channel;
+  readonly ready: () => boolean;
+  readonly log: Log;
+}
+
+/** How old the answer of /api/info may be: memory and uptime cost system calls. ms */
+const infoAge = 1_000;
+
+export function createOperations({ settings, channel, ready, log }: OperationsSeam): Operations {
+  const waiting = new Map<number, (stats: ClusterStats) => void>();
+  let lastId = 0;
+  const stats = (): Promise<ClusterStats> =>
+    new Promise((resolve) => {
+      const id = ++lastId;
+      waiting.set(id, resolve);
+      // The route gives up by itself; a silent master must not make this list grow.
+      setTimeout(() => waiting.delete(id), 10_000).unref();
+      void channel.send({ type: 'stats-request', id });
+    });
+  const load = async (prefix: string | null) => {
+    const { createApp } = await import('../http/app.js');
+    return createApp({
+      info: cached(() => infoOf(settings), infoAge),
+      stats,
+      ready,
+      prefix,
+      onError: (error, request) => log.error('a request failed', { error, ...request }),
+    });
+  };
+  return {
+    builtin: async () => {
+      const [{ createServer }, { handle, onClientError }] = await Promise.all([
+        import('node:http'),
+        load(null),
+      ]);
+      return { kind: 'server', server: createServer(handle).on('clientError', onClientError) };
+    },
+    mount: async (server) => {
+      if (settings.app === null || settings.routesPrefix === null || !('requestTimeout' in server)) return;
+      const [{ mountOperational }, { handle }] = await Promise.all([
+        import('../http/operational.js'),
+        load(settings.routesPrefix),
+      ]);
+      mountOperational(server, { handle, prefix: settings.routesPrefix });
+    },
+    onStats: ({ id, stats }) => {
+      waiting.get(id)?.(stats);
+      waiting.delete(id);
+    },
+  };
+}
+
+function infoOf({ version, worker, mode, cpus }: WorkerSettings): Info {
+  const { rss, heapUsed } = process.memoryUsage();
+  return {
+    name: 'rom-agent',
+    version,
+    pid: process.pid,
+    worker,
+    uptime: Math.floor(process.uptime()),
+    node: process.version,
+    cpus,
+    mode,
+    memory: { rss: mebibytes(rss), heapUsed: mebibytes(heapUsed) },
+  };
+}
+
+function cached<Value extends object>(make: () => Value, maxAge: number): () => Value {
+  let value = make();
+  let madeAt = performance.now();
+  return () => {
+    if (performance.now() - madeAt > maxAge) {
+      value = make();
+      madeAt = performance.now();
+    }
+    return value;
+  };
+}
+
+function mebibytes(bytes: number): number {
+  return Math.round(bytes / 2 ** 20);
+}

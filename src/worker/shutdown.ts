@@ -1,0 +1,72 @@
+import { channel } from 'node:diagnostics_channel';
+import type { Channel } from './channel.js';
+import type { Drainer } from './drain.js';
+import type { Servers } from './servers.js';
+import type { ShelteredSignals } from './signals.js';
+
+/** What the app gets on the diagnostics channel `rom-agent:drain` when its worker is to end. */
+export interface DrainNotice {
+  /** When the worker is cut, at the latest. */
+  readonly deadline: Date;
+  /** The worker does not end before the promise settles, unless the deadline comes first. */
+  waitUntil(work: Promise<unknown>): void;
+}
+
+export interface ShutdownSeam {
+  readonly servers: Servers;
+  readonly drainer: Drainer;
+  readonly signals: ShelteredSignals;
+  readonly channel: Channel;
+  readonly exit: (code: number) => void;
+  readonly onError: (message: string, error: unknown) => void;
+}
+
+/**
+ * The end of a worker: the app hears of it, connections drain, work that the app named is awaited, then the app's own
+ * SIGTERM handlers run as they would under plain Node: they end the process, or let it run empty.
+ */
+export function createShutdown(seam: ShutdownSeam): (timeout: number) => void {
+  let begun = false;
+  return (timeout) => {
+    if (begun) return;
+    begun = true;
+    setTimeout(() => void cutOff(seam), timeout).unref();
+    void end(seam, timeout);
+  };
+}
+
+async function end(
+  { drainer, signals, channel, exit, onError }: ShutdownSeam,
+  timeout: number,
+): Promise<void> {
+  const work = tellApp(timeout, onError);
+  await drainer.drain();
+  await work();
+  await channel.send({ type: 'drained' });
+  const handlers = await signals.deliver().catch((error) => {
+    onError('the app failed in its SIGTERM handler', error);
+    return 0;
+  });
+  if (handlers === 0) exit(0);
+  else channel.unref();
+}
+
+function tellApp(timeout: number, onError: ShutdownSeam['onError']): () => Promise<void> {
+  const works: Promise<unknown>[] = [];
+  const notice: DrainNotice = {
+    deadline: new Date(Date.now() + timeout),
+    waitUntil: (work) => {
+      works.push(
+        Promise.resolve(work).catch((error) => onError("the app's work at the drain failed", error)),
+      );
+    },
+  };
+  channel('rom-agent:drain').publish(notice);
+  return async () => void (await Promise.all(works));
+}
+
+async function cutOff({ servers, channel, exit }: ShutdownSeam): Promise<void> {
+  const { inFlight, connections } = servers.counts();
+  if (connections > 0) await channel.send({ type: 'cut', requests: inFlight, connections });
+  exit(0);
+}

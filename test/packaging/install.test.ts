@@ -1,0 +1,344 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { mainPath, repoRoot } from '../support/process.js';
+
+const lib = 'usr/local/lib/rom-agent';
+const config = 'etc/rom-agent/rom-agent.toml';
+
+describe('make install', () => {
+  it('puts the daemon, a command, a unit and an example configuration in place on Linux', (t) => {
+    const { dest, make } = project(t);
+    make('install', 'UNAME=Linux');
+    assert.deepEqual(files(dest), [
+      config,
+      'usr/local/bin/rom-agent',
+      `${lib}/LICENSE`,
+      `${lib}/dist/cli/main.js`,
+      `${lib}/docs/a.md`,
+      `${lib}/install-manifest`,
+      `${lib}/node_modules/needed/index.js`,
+      `${lib}/node_modules/needed/node_modules/deeper/package.json`,
+      `${lib}/node_modules/needed/package.json`,
+      `${lib}/package.json`,
+      `${lib}/rom-agent.toml.example`,
+      'usr/local/lib/systemd/system/rom-agent.service',
+    ]);
+  });
+
+  it('puts a LaunchDaemon, its directories and a rotation in place on Darwin', (t) => {
+    const { dest, make } = project(t);
+    make('install', 'UNAME=Darwin', 'SERVICE_USER=_romagent');
+    const outside = files(dest).filter((path) => !path.startsWith(lib));
+    assert.deepEqual(outside, [
+      'Library/LaunchDaemons/org.rom-agent.plist',
+      'etc/newsyslog.d/rom-agent.conf',
+      config,
+      'usr/local/bin/rom-agent',
+    ]);
+    assert.ok(existsSync(join(dest, 'var/log/rom-agent')));
+    assert.ok(existsSync(join(dest, 'var/db/rom-agent')));
+    const plist = read(dest, 'Library/LaunchDaemons/org.rom-agent.plist');
+    assert.match(plist, /<string>\/usr\/local\/lib\/rom-agent\/dist\/cli\/main\.js<\/string>/);
+    assert.match(plist, /<key>UserName<\/key>\s*<string>_romagent</);
+    assert.match(
+      read(dest, 'etc/newsyslog.d/rom-agent.conf'),
+      /^\/var\/log\/rom-agent\/rom-agent\.log\s+_romagent:_romagent\s+640\s+7\s+10240\s+\*\s+N$/m,
+    );
+  });
+
+  for (const uname of ['Linux', 'Darwin']) {
+    it(`leaves no placeholder on ${uname}`, (t) => {
+      const { dest, make } = project(t);
+      make('install', `UNAME=${uname}`);
+      for (const path of files(dest)) assert.doesNotMatch(read(dest, path), /@[A-Z]+@/, path);
+    });
+  }
+
+  it('writes absolute paths into the unit, without DESTDIR', (t) => {
+    const { dest, make } = project(t);
+    make('install', 'UNAME=Linux');
+    const unit = read(dest, 'usr/local/lib/systemd/system/rom-agent.service');
+    assert.match(unit, new RegExp(`^ExecStart=${process.execPath} /${lib}/dist/cli/main.js serve$`, 'm'));
+    assert.ok(!unit.includes(dest));
+  });
+
+  it('uses /etc for the unit where systemd does not search the prefix', (t) => {
+    const { dest, make } = project(t);
+    make('install', 'UNAME=Linux', 'PREFIX=/opt/rom');
+    assert.ok(existsSync(join(dest, 'etc/systemd/system/rom-agent.service')));
+    assert.ok(existsSync(join(dest, 'opt/rom/bin/rom-agent')));
+  });
+
+  it('makes everything readable for the service’s account, whatever the clone’s modes are', (t) => {
+    const { dest, source, make } = project(t);
+    chmodSync(join(source, 'dist/cli/main.js'), 0o600);
+    chmodSync(join(source, 'dist/cli'), 0o700);
+    make('install', 'UNAME=Linux');
+    assert.equal(statSync(join(dest, lib, 'dist/cli/main.js')).mode & 0o777, 0o644);
+    assert.equal(statSync(join(dest, lib, 'dist/cli')).mode & 0o777, 0o755);
+  });
+
+  it('leaves the sources as they were', (t) => {
+    const { source, make } = project(t);
+    const before = files(source);
+    make('install', 'UNAME=Linux');
+    assert.deepEqual(files(source), before);
+  });
+
+  it('replaces an earlier version as a whole and keeps the configuration', (t) => {
+    const { dest, source, make } = project(t);
+    make('install', 'UNAME=Linux');
+    writeFileSync(join(dest, config), 'port = 4000\n');
+    rmSync(join(source, 'docs/a.md'));
+    writeFileSync(join(source, 'docs/b.md'), '');
+    const { stdout } = make('install', 'UNAME=Linux');
+    assert.match(stdout, /kept: .*rom-agent\.toml/);
+    assert.equal(read(dest, config), 'port = 4000\n');
+    assert.deepEqual(readdirSync(join(dest, lib, 'docs')), ['b.md']);
+  });
+
+  it('installs a command that runs the daemon', (t) => {
+    const { make, dest, prefix } = project(t);
+    make('install', 'UNAME=Linux', `PREFIX=${prefix}`);
+    mountLibrary(dest, prefix);
+    const command = join(dest, prefix, 'bin/rom-agent');
+    assert.equal(execFileSync(command, ['a b', 'c'], { encoding: 'utf8' }), '["a b","c"]\n');
+  });
+
+  it('refuses where nothing was built', (t) => {
+    const { source, make } = project(t);
+    rmSync(join(source, 'dist'), { recursive: true });
+    const { status, stderr } = make('install', 'UNAME=Linux');
+    assert.notEqual(status, 0);
+    assert.match(stderr, /dist\/cli\/main\.js does not exist: run "npm ci && npm run build" first/);
+  });
+
+  it('refuses where a dependency is missing, and names it', (t) => {
+    const { dest, source, make } = project(t);
+    rmSync(join(source, 'node_modules/needed/node_modules'), { recursive: true });
+    const { status, stderr } = make('install', 'UNAME=Linux');
+    assert.notEqual(status, 0);
+    assert.match(stderr, /deeper, needed by needed, is not installed/);
+    assert.ok(!existsSync(join(dest, lib)));
+  });
+
+  it('refuses a path that a unit could not hold', (t) => {
+    const { make } = project(t);
+    assert.match(make('install', 'UNAME=Linux', 'PREFIX=/usr/lo cal').stderr, /may hold letters/);
+    assert.match(make('install', 'UNAME=Linux', 'PREFIX=local').stderr, /"local" must be an absolute path/);
+  });
+
+  it('refuses a system that it does not know', (t) => {
+    assert.match(project(t).make('install', 'UNAME=SunOS').stderr, /UNAME is "SunOS"/);
+  });
+
+  it('warns the packager of a node that the service could not execute', (t) => {
+    const { source, make } = project(t);
+    const { status, stderr } = make('install', 'UNAME=Darwin', `NODE=${privateNode(source)}`);
+    assert.equal(status, 0);
+    assert.match(stderr, /warning: .*node is out of reach .*: others may not enter/);
+  });
+
+  it('warns of a node that the unit hides', (t) => {
+    const { source, make } = project(t);
+    const node = privateNode(source);
+    const { stderr } = make('install', 'UNAME=Linux', `NODE=${node}`);
+    assert.match(stderr, /hidden from the service|out of reach/);
+  });
+
+  it('refuses such a node on the machine itself, before anything is written', (t) => {
+    const { source, prefix, make } = project(t);
+    // Without these two even an installer that does not refuse writes nothing outside the prefix.
+    rmSync(join(source, 'packaging/rom-agent.toml'));
+    rmSync(join(source, 'systemd/rom-agent.service'));
+    const node = privateNode(source);
+    const { status, stderr } = make('install', 'UNAME=Linux', `NODE=${node}`, `PREFIX=${prefix}`, 'DESTDIR=');
+    assert.notEqual(status, 0);
+    assert.match(stderr, /install\.sh: .*name it: make install NODE=\/usr\/local\/bin\/node/);
+    assert.ok(!existsSync(prefix));
+  });
+});
+
+describe('make uninstall', () => {
+  for (const uname of ['Linux', 'Darwin']) {
+    it(`leaves nothing on ${uname}`, (t) => {
+      const { dest, make } = project(t);
+      make('install', `UNAME=${uname}`);
+      assert.equal(make('uninstall', `UNAME=${uname}`).status, 0);
+      assert.equal(existsSync(dest), false);
+    });
+  }
+
+  it('leaves what was there before', (t) => {
+    const { dest, make } = project(t);
+    put(dest, 'usr/local/bin/other', '');
+    put(dest, 'usr/local/lib/systemd/system/other.service', '');
+    make('install', 'UNAME=Linux');
+    make('uninstall', 'UNAME=Linux');
+    assert.deepEqual(files(dest), ['usr/local/bin/other', 'usr/local/lib/systemd/system/other.service']);
+    assert.ok(!existsSync(join(dest, 'etc')));
+  });
+
+  it('keeps an edited configuration and says so', (t) => {
+    const { dest, make } = project(t);
+    make('install', 'UNAME=Linux');
+    writeFileSync(join(dest, config), 'port = 4000\n');
+    const { stdout } = make('uninstall', 'UNAME=Linux');
+    assert.match(stdout, /kept: .*rom-agent\.toml, which was edited/);
+    assert.deepEqual(files(dest), [config]);
+  });
+
+  it('keeps a configuration that was there before the install, even one like the example', (t) => {
+    const { dest, source, make } = project(t);
+    put(dest, config, readFileSync(join(source, 'packaging/rom-agent.toml'), 'utf8'));
+    make('install', 'UNAME=Linux');
+    make('uninstall', 'UNAME=Linux');
+    assert.deepEqual(files(dest), [config]);
+  });
+
+  it('keeps logs and says so', (t) => {
+    const { dest, make } = project(t);
+    make('install', 'UNAME=Darwin');
+    put(dest, 'var/log/rom-agent/rom-agent.log', 'a line\n');
+    const { stdout } = make('uninstall', 'UNAME=Darwin');
+    assert.match(stdout, /kept: .*\/var\/log\/rom-agent, which is not empty/);
+    assert.deepEqual(files(dest), ['var/log/rom-agent/rom-agent.log']);
+  });
+
+  it('removes what two installs put there', (t) => {
+    const { dest, make } = project(t);
+    make('install', 'UNAME=Linux');
+    make('install', 'UNAME=Linux');
+    make('uninstall', 'UNAME=Linux');
+    assert.equal(existsSync(dest), false);
+  });
+
+  it('refuses where nothing was installed', (t) => {
+    const { status, stderr } = project(t).make('uninstall', 'UNAME=Linux');
+    assert.notEqual(status, 0);
+    assert.match(stderr, /nothing was installed there/);
+  });
+});
+
+describe('an installed daemon', () => {
+  const skip =
+    !existsSync(mainPath) && process.env.CI !== 'true' && `${mainPath} is not built: npm run build`;
+
+  it('tells its version with nothing but what was installed', { skip }, (t) => {
+    const dest = join(temporary(t), 'dest');
+    const prefix = join(dirname(dest), 'prefix');
+    const given = [`DESTDIR=${dest}`, `PREFIX=${prefix}`, `NODE=${process.execPath}`];
+    const installed = runMake(repoRoot, 'install', given);
+    assert.equal(installed.status, 0, installed.stderr);
+    mountLibrary(dest, prefix);
+    const version = execFileSync(join(dest, prefix, 'bin/rom-agent'), ['--version'], {
+      encoding: 'utf8',
+      cwd: '/',
+    });
+    assert.equal(version.trim(), JSON.parse(read(repoRoot, 'package.json')).version);
+  });
+});
+
+interface Project {
+  readonly source: string;
+  readonly dest: string;
+  /** A directory that does not exist yet. */
+  readonly prefix: string;
+  make(target: string, ...variables: string[]): Made;
+}
+
+interface Made {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A small project with the shipped installer, and an empty DESTDIR that make is told of unless told otherwise. */
+function project(t: TestContext): Project {
+  const directory = temporary(t);
+  const source = join(directory, 'source');
+  const dest = join(directory, 'dest');
+  put(
+    source,
+    'package.json',
+    '{"name":"rom-agent","dependencies":{"needed":"1"},"optionalDependencies":{"absent":"1"}}',
+  );
+  put(source, 'dist/cli/main.js', 'console.log(JSON.stringify(process.argv.slice(2)));\n');
+  put(source, 'docs/a.md', '');
+  put(source, 'LICENSE', '');
+  put(source, 'node_modules/needed/package.json', '{"name":"needed","dependencies":{"deeper":"1"}}');
+  put(source, 'node_modules/needed/index.js', '');
+  put(source, 'node_modules/needed/node_modules/deeper/package.json', '{"name":"deeper"}');
+  put(source, 'node_modules/developers-only/package.json', '{"name":"developers-only"}');
+  put(source, 'systemd/rom-agent.service', 'ExecStart=@NODE@ @LIBDIR@/dist/cli/main.js serve\n');
+  for (const part of ['launchd', 'packaging'])
+    cpSync(join(repoRoot, part), join(source, part), { recursive: true });
+  put(source, 'packaging/rom-agent.toml', '# port = 3000\n');
+  const given = [`DESTDIR=${dest}`, `NODE=${process.execPath}`];
+  const make = (target: string, ...variables: string[]) => runMake(source, target, [...given, ...variables]);
+  return { source, dest, prefix: join(directory, 'prefix'), make };
+}
+
+function runMake(cwd: string, target: string, variables: readonly string[]): Made {
+  // Under `make test` the outer make's variables would get through.
+  const { MAKEFLAGS, MAKEOVERRIDES, MFLAGS, ...env } = process.env;
+  return spawnSync('make', ['-f', 'packaging/install.mk', target, ...variables], {
+    cwd,
+    env,
+    encoding: 'utf8',
+  });
+}
+
+/** Makes what was installed under DESTDIR be there without it, as on the machine that a package is installed on. */
+function mountLibrary(dest: string, prefix: string): void {
+  mkdirSync(prefix);
+  symlinkSync(join(dest, prefix, 'lib'), join(prefix, 'lib'));
+}
+
+/** A node in a directory that others may not enter. */
+function privateNode(source: string): string {
+  const directory = join(source, 'private');
+  mkdirSync(directory, { mode: 0o700 });
+  copyFileSync(process.execPath, join(directory, 'node'));
+  return join(directory, 'node');
+}
+
+function temporary(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'rom-agent-install-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+function put(directory: string, path: string, text: string): void {
+  mkdirSync(dirname(join(directory, path)), { recursive: true });
+  writeFileSync(join(directory, path), text);
+}
+
+function read(directory: string, path: string): string {
+  return readFileSync(join(directory, path), 'utf8');
+}
+
+/** Every file below, in the order of the alphabet. */
+function files(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1))
+    .sort();
+}
