@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander';
 import { RomAgentError } from '../errors/errors.js';
-import { exitCodes } from '../errors/exit-codes.js';
+import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
 import { createProgram } from './program.js';
+import { exitStatusFor, findSupervisor } from './supervisor.js';
 
 /** Commander has already printed what was wrong with the arguments; help and version are no errors. */
-function exitCodeOf(error: unknown): number {
+function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   if (error instanceof RomAgentError) {
     process.stderr.write(`rom-agent: ${error.message}\n`);
@@ -18,5 +19,8 @@ function exitCodeOf(error: unknown): number {
 try {
   await createProgram({ exit: (code) => process.exit(code) }).parseAsync();
 } catch (error) {
-  process.exitCode = exitCodeOf(error);
+  process.exitCode = exitStatusFor(
+    findSupervisor(() => {}),
+    exitCodeOf(error),
+  );
 }

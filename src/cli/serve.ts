@@ -2,11 +2,12 @@ import type { LogConfig } from '../config/config.js';
 import { type LoadInput, loadConfig } from '../config/load.js';
 import { systemInput } from '../config/system.js';
 import { ConfigError, describeProblem, RomAgentError } from '../errors/errors.js';
-import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
+import { exitCodes } from '../errors/exit-codes.js';
 import { serve } from '../master/serve.js';
-import { detectSupervisor } from '../supervisor/detect.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
+import { openDailyFile } from '../telemetry/daily-file.js';
 import { createLog, type Log } from '../telemetry/log.js';
+import { exitStatusFor, findSupervisor } from './supervisor.js';
 import { version } from './version.js';
 
 /** `rom-agent serve`: runs until the service has ended. Resolves to the exit status. */
@@ -17,6 +18,7 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
   try {
     const { config } = await loadConfig(input);
     log = createLog({ config: config.log, bindings: { role: 'master' } });
+    if (config.log.dir !== null) openDailyFile({ dir: config.log.dir, clock: Date.now });
     failWithLog(log);
     const { cpus } = input.machine;
     const exitCode = await serve({ config, supervisor, log, version, cpus, printBanner: bannerPrinter(log) });
@@ -31,21 +33,13 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
 /** Good enough to say what is wrong with the configuration. */
 const untilConfigured: LogConfig = { level: 'info', format: 'auto', dir: null, statsInterval: 0 };
 
-/** What a restart cannot mend. launchd knows no RestartPreventExitStatus, so that it is told of success instead. */
-const fatal: ReadonlySet<ExitCode> = new Set([exitCodes.config, exitCodes.usage]);
-
 function refuse(error: RomAgentError, { supervisor, log }: { supervisor: Supervisor; log: Log }): number {
   const lines = error instanceof ConfigError ? error.problems.map(describeProblem) : [error.message];
   supervisor.notify({ status: lines.join('; ') });
   if (log.format === 'journal') for (const line of lines) log.error(line);
   else process.stderr.write(`${lines.map((line) => `rom-agent: ${line}`).join('\n')}\n`);
   log.flush();
-  return supervisor.loopsOnFatalErrors && fatal.has(error.exitCode) ? exitCodes.ok : error.exitCode;
-}
-
-function findSupervisor(onProblem: (problem: string) => void): Supervisor {
-  const { env, pid, ppid, platform } = process;
-  return detectSupervisor({ env, pid, ppid, platform, send: process.send?.bind(process), onProblem });
+  return exitStatusFor(supervisor, error.exitCode);
 }
 
 /** A bug of the master's own ends it: its workers finish what they have and go, and it is started anew. */

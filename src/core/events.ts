@@ -10,6 +10,8 @@ export type Event =
   /** The worker says why it is about to die. */
   | { readonly type: 'failed'; readonly key: WorkerKey; readonly failure: Failure }
   | { readonly type: 'beat'; readonly key: WorkerKey; readonly beat: Beat }
+  /** The worker's listeners are closed. */
+  | { readonly type: 'closed'; readonly key: WorkerKey }
   /** The worker has no connections left; the app's own ending follows. */
   | { readonly type: 'drained'; readonly key: WorkerKey }
   /** The worker's drain reached its deadline: what it had to cut. */

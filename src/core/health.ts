@@ -16,13 +16,13 @@ export function beat(state: State, { key, beat }: Extract<Event, { type: 'beat' 
 }
 
 /** Time that the master itself missed (stopped, starved, asleep) must not be held against the workers. */
-export function forgiveMissedTime(state: State, now: Millis): Result {
+export function forgiveMissedTime(state: State, now: Millis, policy: Policy): Result {
   const missed = now - state.tickedAt - tickInterval;
   const ticked = { ...state, tickedAt: now };
   if (missed < tickInterval / 2) return unchanged(ticked);
-  const workers = state.workers.map((worker) => postponed(worker, missed));
+  const workers = state.workers.map((worker) => postponed(worker, { missed, now, policy }));
   return [
-    { ...ticked, workers, answeredAt: state.answeredAt + missed },
+    { ...ticked, workers, answeredAt: Math.min(now, state.answeredAt + missed) },
     [log('warn', 'the master itself stood still', { missed: Math.round(missed) })],
   ];
 }
@@ -79,13 +79,17 @@ function kill(state: State, worker: Worker, why: string): Result {
   ];
 }
 
-function postponed(worker: Worker, missed: Millis): Worker {
+/** Never past what a worker of this moment would get: its news may have been read before the missed time was seen. */
+function postponed(
+  worker: Worker,
+  { missed, now, policy }: { missed: Millis; now: Millis; policy: Policy },
+): Worker {
   switch (worker.phase) {
     case 'starting':
-      return { ...worker, deadline: worker.deadline + missed };
+      return { ...worker, deadline: Math.min(now + policy.bootTimeout, worker.deadline + missed) };
     case 'ready':
     case 'draining':
-      return { ...worker, beatAt: worker.beatAt + missed };
+      return { ...worker, beatAt: Math.min(now, worker.beatAt + missed) };
     case 'dying':
       return worker;
   }

@@ -44,7 +44,9 @@ export interface Stopping {
   /** When the workers that are left are killed. */
   readonly deadline: Millis;
   readonly exitCode: number;
-  /** When they were killed. */
+  /** Every listener is closed, and the workers know it. */
+  readonly released: boolean;
+  /** When the workers that were left were killed. */
   readonly killedAt: Millis | null;
 }
 
@@ -74,9 +76,17 @@ export type Worker = {
 export type WorkerPhase =
   | { readonly phase: 'starting'; readonly deadline: Millis }
   | { readonly phase: 'ready'; readonly since: Millis; readonly beatAt: Millis }
-  /** `drained`: its connections are gone, the app's own ending runs. */
-  | { readonly phase: 'draining'; readonly beatAt: Millis; readonly drained: boolean }
+  | Draining
   | { readonly phase: 'dying'; readonly was: 'starting' | 'ready' | 'draining'; readonly why: string };
+
+export interface Draining {
+  readonly phase: 'draining';
+  readonly beatAt: Millis;
+  /** Its listeners are closed. */
+  readonly closed: boolean;
+  /** Its connections are gone; the app's own ending runs. */
+  readonly drained: boolean;
+}
 
 /** Why a worker could not start, or died. */
 export interface Failure {

@@ -23,6 +23,8 @@ export function statusLine(state: State, now: Millis): string {
   const ready = `${readyCount(state)} of ${state.slots.length} workers ready`;
   if (life.phase === 'starting') return `starting: ${ready}`;
   if (life.phase === 'stopping') {
+    // A failed unit keeps the last STATUS: there the reason is worth more than the progress.
+    if (life.exitCode !== 0) return life.why;
     const left = Math.max(0, Math.ceil((life.deadline - now) / 1000));
     return `stopping (${life.why}): ${count(state.workers, 'worker')} left, ${total(state, 'inFlight')} requests in flight, at most ${left} s`;
   }

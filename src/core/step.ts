@@ -7,7 +7,7 @@ import { type Policy, tickInterval } from './policy.js';
 import { chain, chainAll, type Result } from './result.js';
 import { failed, forked, ready, start } from './start.js';
 import { reportDue } from './status.js';
-import { cut, drained, endIfEmpty, stop, stopDeadlines } from './stop.js';
+import { closed, cut, drained, endIfEmpty, releaseIfClosed, stop, stopDeadlines } from './stop.js';
 
 /**
  * The master's whole policy: what follows from an event. It knows no process, clock or log, so the same inputs
@@ -17,7 +17,8 @@ import { cut, drained, endIfEmpty, stop, stopDeadlines } from './stop.js';
  */
 export function step(state: State, event: Event, now: Millis, policy: Policy): Result {
   if (state.life.phase === 'ended') return [state, []];
-  return chain(answer(state, event, now, policy), (next) => endIfEmpty(next, now));
+  const answered = chain(answer(state, event, now, policy), releaseIfClosed);
+  return chain(answered, (next) => endIfEmpty(next, now));
 }
 
 /** When the master has to look at the clock next, ms on the same clock; null once there is nothing to wait for. */
@@ -46,6 +47,8 @@ function answer(state: State, event: Event, now: Millis, policy: Policy): Result
       return beat(state, event, now);
     case 'cut':
       return cut(state, event);
+    case 'closed':
+      return closed(state, event.key);
     case 'drained':
       return drained(state, event.key, now);
     case 'exited':
@@ -60,7 +63,7 @@ function answer(state: State, event: Event, now: Millis, policy: Policy): Result
 function tick(state: State, now: Millis, policy: Policy): Result {
   if (state.life.phase === 'idle') return [state, []];
   return chainAll(state, [
-    (next) => forgiveMissedTime(next, now),
+    (next) => forgiveMissedTime(next, now, policy),
     (next) => killSilent(next, now, policy),
     (next) => stopDeadlines(next, now),
     (next) => forkDue(next, now, policy),

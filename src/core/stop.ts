@@ -16,7 +16,15 @@ interface Ending {
 /** Drains every worker; nothing is forked from here on. */
 export function beginStop(state: State, { why, exitCode, errno, now, policy }: Ending): Result {
   const deadline = now + policy.drainTimeout + killGrace;
-  const life: Stopping = { phase: 'stopping', why, since: now, deadline, exitCode, killedAt: null };
+  const life: Stopping = {
+    phase: 'stopping',
+    why,
+    since: now,
+    deadline,
+    exitCode,
+    released: false,
+    killedAt: null,
+  };
   const next: State = {
     ...state,
     life,
@@ -24,16 +32,16 @@ export function beginStop(state: State, { why, exitCode, errno, now, policy }: E
     workers: state.workers.map((worker) => draining(worker, now)),
     timers: { ...state.timers, extendAt: now + extendInterval },
   };
-  // A failed unit keeps the last STATUS: there the reason is worth more than the progress.
-  const status = exitCode === 0 ? statusLine(next, now) : why;
+  const status = statusLine(next, now);
   const drains = state.workers
     .filter(drainable)
-    .map(({ key }): Effect => ({ type: 'drain', key, timeout: policy.drainTimeout }));
+    .map(({ key }): Effect => ({ type: 'drain', key, timeout: policy.drainTimeout, last: true }));
   return [
     { ...next, status },
     [
       { type: 'notify', stopping: true, status, extend: extendBy, ...(errno === undefined ? {} : { errno }) },
-      log('info', `stopping: ${why}`, { workers: state.workers.length }),
+      // Why a failed service ends has been said already, as an error.
+      log(exitCode === 0 ? 'info' : 'debug', `stopping: ${why}`, { workers: state.workers.length }),
       ...drains,
     ],
   ];
@@ -52,7 +60,9 @@ export function stop(
       return [{ ...state, life: { phase: 'ended', exitCode: 0 } }, [{ type: 'exit', code: 0 }]];
     case 'starting':
     case 'serving':
-      return beginStop(state, { why: event.why, exitCode: 0, now, policy });
+      return chain(beginStop(state, { why: event.why, exitCode: 0, now, policy }), (next) =>
+        event.now ? stop(next, event, now, policy) : unchanged(next),
+      );
     case 'stopping': {
       if (event.now && life.killedAt === null) return killAll(state, { life, why: event.why, now });
       const left = Math.max(0, Math.ceil((life.deadline - now) / 1000));
@@ -70,7 +80,10 @@ export function workerLeft(
 ): Result {
   const { code, signal } = event;
   // How the app ends itself once its connections are gone is its own business.
-  const clean = code === 0 || worker.phase === 'dying' || (worker.phase === 'draining' && worker.drained);
+  const drained = worker.phase === 'draining' && worker.drained;
+  // Nor is it news that the others fail like the one that ended the start.
+  const alike = worker.failure !== null && state.life.phase === 'stopping' && state.life.exitCode !== 0;
+  const clean = code === 0 || worker.phase === 'dying' || drained || alike;
   const how = signal === null ? `code ${code}` : signal;
   const entry = clean
     ? log('debug', `worker ${worker.slot} is gone`, { workerPid: worker.pid, code, signal })
@@ -89,6 +102,21 @@ export function cut(state: State, { key, requests, connections }: Extract<Event,
   return [state, [log('warn', message, { requests, connections, workerPid: worker.pid })]];
 }
 
+export function closed(state: State, key: WorkerKey): Result {
+  const worker = findWorker(state, key);
+  if (worker?.phase !== 'draining') return unchanged(state);
+  return unchanged(replaceWorker(state, { ...worker, closed: true }));
+}
+
+/** Once the last listener is closed, the workers may answer whom they kept waiting. */
+export function releaseIfClosed(state: State): Result {
+  const { life, workers } = state;
+  if (life.phase !== 'stopping' || life.released) return unchanged(state);
+  if (!workers.every((worker) => worker.phase === 'draining' && worker.closed)) return unchanged(state);
+  const releases = workers.map(({ key }): Effect => ({ type: 'release', key }));
+  return [{ ...state, life: { ...life, released: true } }, releases];
+}
+
 export function drained(state: State, key: WorkerKey, now: Millis): Result {
   const worker = findWorker(state, key);
   if (worker?.phase !== 'draining') return unchanged(state);
@@ -99,8 +127,7 @@ export function drained(state: State, key: WorkerKey, now: Millis): Result {
 export function progress(state: State, now: Millis): Result {
   if (state.life.phase !== 'stopping' || now < state.timers.extendAt) return unchanged(state);
   const next = { ...state, timers: { ...state.timers, extendAt: now + extendInterval } };
-  if (state.life.exitCode === 0) return tellStatus(next, now, { extend: extendBy });
-  return [next, [{ type: 'notify', extend: extendBy }]];
+  return tellStatus(next, now, { extend: extendBy });
 }
 
 export function stopDeadlines(state: State, now: Millis): Result {
@@ -153,7 +180,7 @@ export function killed(worker: Worker, why: string): Worker {
 
 function draining(worker: Worker, now: Millis): Worker {
   if (!drainable(worker)) return worker;
-  return { ...identity(worker), phase: 'draining', beatAt: now, drained: false };
+  return { ...identity(worker), phase: 'draining', beatAt: now, closed: false, drained: false };
 }
 
 function drainable({ phase }: Worker): boolean {

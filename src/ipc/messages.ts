@@ -7,13 +7,16 @@ export type WorkerMessage =
   | { readonly type: 'failed'; readonly failure: Failure }
   | { readonly type: 'beat'; readonly beat: Beat }
   | { readonly type: 'cut'; readonly requests: number; readonly connections: number }
+  /** Its listeners are closed. */
+  | { readonly type: 'closed' }
   /** Its connections are gone; what is left is the app's own ending. */
   | { readonly type: 'drained' }
   | { readonly type: 'stats-request'; readonly id: number };
 
 /** What the master says to a worker. */
 export type MasterMessage =
-  | { readonly type: 'drain'; readonly timeout: number }
+  | { readonly type: 'drain'; readonly timeout: number; readonly last: boolean }
+  | { readonly type: 'release' }
   | { readonly type: 'stats'; readonly id: number; readonly stats: ClusterStats };
 
 /** The app shares the channel with us (`process.send` is its right too), so that ours bear a mark. */
@@ -44,6 +47,7 @@ type Check = (value: unknown, at: string) => string | null;
 type Shape = Readonly<Record<string, Check>>;
 
 const number: Check = (value, at) => (Number.isFinite(value) ? null : wrong(at, value, 'a finite number'));
+const boolean: Check = (value, at) => (typeof value === 'boolean' ? null : wrong(at, value, 'true or false'));
 const string: Check = (value, at) => (typeof value === 'string' ? null : wrong(at, value, 'a string'));
 const strings: Check = (value, at) =>
   Array.isArray(value) && value.every((item) => typeof item === 'string')
@@ -69,21 +73,23 @@ const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
     }),
   },
   cut: { requests: number, connections: number },
+  closed: {},
   drained: {},
   'stats-request': { id: number },
 };
 
 const masterShapes: Readonly<Record<MasterMessage['type'], Shape>> = {
-  drain: { timeout: number },
+  drain: { timeout: number, last: boolean },
+  release: {},
   stats: { id: number, stats: anything },
 };
 
 function parse<Message>(raw: unknown, shapes: Readonly<Record<string, Shape>>): Parsed<Message> {
   if (!isRecord(raw) || raw.protocol !== mark) return { kind: 'foreign' };
-  const type = String(raw.type);
-  const shape = Object.hasOwn(shapes, type) ? shapes[type] : undefined;
-  if (shape === undefined) {
-    return { kind: 'malformed', reason: wrong('type', raw.type, `one of ${Object.keys(shapes).join(', ')}`) };
+  const { type } = raw;
+  const shape = typeof type === 'string' && Object.hasOwn(shapes, type) ? shapes[type] : undefined;
+  if (typeof type !== 'string' || shape === undefined) {
+    return { kind: 'malformed', reason: wrong('type', type, `one of ${Object.keys(shapes).join(', ')}`) };
   }
   const reason = firstWrong(raw, shape, type);
   return reason === null ? { kind: 'message', message: raw as Message } : { kind: 'malformed', reason };

@@ -73,7 +73,9 @@ function perform(effect: Effect, { options, settings, pool, end }: Means): void 
     case 'fork':
       return pool.fork(effect.key, { ...settings, worker: effect.slot });
     case 'drain':
-      return pool.send(effect.key, { type: 'drain', timeout: effect.timeout });
+      return pool.send(effect.key, { type: 'drain', timeout: effect.timeout, last: effect.last });
+    case 'release':
+      return pool.send(effect.key, { type: 'release' });
     case 'kill':
       return pool.kill(effect.key);
     case 'notify': {

@@ -18,7 +18,7 @@ export function detectSupervisor(surroundings: Surroundings): Supervisor {
   const { env, pid, send, onProblem, loadAddon = requireAddon } = surroundings;
   if (env.NOTIFY_SOCKET) return systemd({ env, pid, loadAddon, onProblem });
   if (isLaunchd(surroundings))
-    return { ...silent(env, pid), kind: 'launchd', reapsOrphans: true, loopsOnFatalErrors: true };
+    return { ...silent(env, pid), kind: 'launchd', reapsOrphans: false, loopsOnFatalErrors: true };
   if (env.pm_id !== undefined && send !== undefined) {
     return { ...silent(env, pid), kind: 'pm2', notify: ({ ready }) => ready && send('ready') };
   }

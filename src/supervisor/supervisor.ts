@@ -32,6 +32,8 @@ export interface Supervisor {
 
 /** The environment without what is meant for the master alone (sd_notify(3), sd_listen_fds(3)). */
 export function withoutSupervisor(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES, ...rest } = env;
+  const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES, ...others } =
+    env;
+  const { ROM_AGENT_SUPERVISOR, ...rest } = others;
   return rest;
 }

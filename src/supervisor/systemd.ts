@@ -22,17 +22,26 @@ export function systemd({ env, pid, loadAddon, onProblem }: SystemdSeam): Superv
   };
 }
 
+/** systemd ignores a datagram above 4096 bytes (PIPE_BUF) as a whole; a character takes up to three. */
+const statusLimit = 1000;
+
 /** The datagram, one `NAME=value` a line. */
 export function encode({ ready, stopping, watchdog, status, extend, errno }: Notification): string {
   const lines = [
     ready && 'READY=1',
     stopping && 'STOPPING=1',
     watchdog && 'WATCHDOG=1',
-    status !== undefined && `STATUS=${status.replaceAll(/\s*\n\s*/g, ' ')}`,
+    status !== undefined && `STATUS=${oneLine(status)}`,
     errno !== undefined && `ERRNO=${errno}`,
     extend !== undefined && `EXTEND_TIMEOUT_USEC=${Math.round(extend * 1000)}`,
   ];
   return lines.filter(Boolean).join('\n');
+}
+
+/** Control characters would end the line, or the whole datagram. */
+function oneLine(status: string): string {
+  const line = status.replaceAll(/\s*\p{Cc}+\s*/gu, ' ');
+  return line.length <= statusLimit ? line : `${line.slice(0, statusLimit - 1)}…`;
 }
 
 /** A third of what systemd allows (it recommends at most half); null unless WATCHDOG_PID is ours or absent. */

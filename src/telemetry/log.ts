@@ -1,8 +1,7 @@
-import { createRequire } from 'node:module';
 import type { LogConfig, LogLevel } from '../config/config.js';
 import type { Layout, Level } from './format.js';
 import { chooseLayout } from './layout.js';
-import type { Writer } from './writer.js';
+import { openWriter, type Writer } from './writer.js';
 
 export type Fields = Readonly<Record<string, unknown>>;
 type Write = (message: string, fields?: Fields) => void;
@@ -30,13 +29,13 @@ export interface LogOptions {
 
 const levels: readonly Level[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
 
-/** Opens nothing and loads next to nothing (1 ms) before the first line that is to be written. */
+/** Opens nothing, and does not load pino, before the first line that is to be written. */
 export function createLog(options: LogOptions): Log {
   const { config, stdout = { fd: 1 }, env = process.env, clock = Date.now } = options;
   const layout = chooseLayout(config.format, { fd: stdout.fd, env });
   let writer: Writer | null = null;
   const write = (level: Level, message: string, fields?: Fields): void => {
-    writer ??= loadWriter().openWriter({ ...options, stdout, env, clock, layout });
+    writer ??= openWriter({ ...options, stdout, env, clock, layout });
     writer.write(level, message, fields);
   };
   const at = (level: Level): Write =>
@@ -47,11 +46,6 @@ export function createLog(options: LogOptions): Log {
     flush: () => writer?.flush(),
     dropped: () => writer?.dropped() ?? 0,
   };
-}
-
-/** pino and what belongs to it take 20 ms to load, which is not to be on the way to readiness. */
-function loadWriter(): typeof import('./writer.js') {
-  return createRequire(import.meta.url)('./writer.js') as typeof import('./writer.js');
 }
 
 function isEnabled(level: Level, least: LogLevel): boolean {

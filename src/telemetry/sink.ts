@@ -34,6 +34,8 @@ const FULL_DELAY = 10;
 const FULL_DELAY_MAX = 100;
 /** A write that is out for longer than this is taken for blocked by flush(), ms. */
 const STUCK = 100;
+/** What flush() allows a fresh write in the thread pool, whose end it cannot see, ms. */
+const IN_FLIGHT = 20;
 /** The reader is gone for good: nothing written here will ever be read. */
 const GONE = new Set(['EPIPE', 'ECONNRESET', 'EBADF', 'EIO', 'ENOTCONN']);
 
@@ -75,9 +77,9 @@ class LineSink implements Sink {
   flush(): void {
     const start = performance.now();
     if (this.#inFlight !== null) {
-      // A write that blocks in the thread pool cannot be overtaken; a fresh one is done in a moment.
+      // What blocks in the thread pool stays before the rest; a fresh write is given time, for the order's sake.
       if (start - this.#since > STUCK) return;
-      if (this.#queue.length > 0) pause(5);
+      if (this.#queue.length > 0) pause(IN_FLIGHT);
     }
     while (this.#queue.length > 0 && !this.#gone && performance.now() - start < this.#options.flushLimit) {
       if (!this.#writeNow()) pause(FULL_DELAY);

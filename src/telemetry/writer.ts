@@ -1,4 +1,4 @@
-import { pino } from 'pino';
+import { createRequire } from 'node:module';
 import { createDailyFile } from './daily-file.js';
 import { openDevice } from './device.js';
 import { type Entry, formatJournal, formatPretty, type Layout, type Level } from './format.js';
@@ -6,7 +6,10 @@ import { wantsColour } from './layout.js';
 import type { Fields, LogOptions } from './log.js';
 import { createSink, type Sink } from './sink.js';
 
-/** The half of the log that is loaded with its first line: pino, and the ways out of it. */
+/** pino takes 20 ms to load, which is not to be on the way to readiness: it comes with the first line. */
+const loadPino = (): typeof import('pino') => createRequire(import.meta.url)('pino');
+
+/** The half of the log that is made for its first line: pino, and the ways out of it. */
 export interface Writer {
   write(level: Level, message: string, fields?: Fields): void;
   flush(): void;
@@ -43,7 +46,7 @@ export function openWriter(options: WriterOptions): Writer {
 }
 
 function createLogger({ config, bindings, clock }: WriterOptions, write: (line: string) => void) {
-  return pino(
+  return loadPino()(
     {
       level: config.level,
       base: { pid: process.pid, ...bindings },
@@ -84,7 +87,7 @@ function renderer({ layout, bindings, stdout, env }: WriterOptions): (line: stri
 function ownNames(fields: Fields, taken: ReadonlySet<string>): Record<string, unknown> {
   // The field `err` is pino's to serialize.
   const value = (key: string, given: unknown) =>
-    given instanceof Error && key !== 'err' ? pino.stdSerializers.err(given) : given;
+    given instanceof Error && key !== 'err' ? loadPino().stdSerializers.err(given) : given;
   return Object.fromEntries(
     Object.entries(fields).map(([key, given]) => [taken.has(key) ? `${key}_` : key, value(key, given)]),
   );

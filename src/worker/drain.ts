@@ -1,5 +1,7 @@
 import type { Server as HttpServer, ServerResponse } from 'node:http';
 import { Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { holdNewcomers } from './hold.js';
 import type { Servers, TrackedServer } from './servers.js';
 import { sendGoingAway } from './websocket.js';
 
@@ -10,10 +12,17 @@ export interface DrainOptions {
   readonly closeWebSockets: boolean;
 }
 
+export interface DrainCall {
+  /** No other worker goes on accepting: see hold.ts. */
+  readonly last: boolean;
+  /** Tells the master that the listeners are closed; resolves when those of all workers are. */
+  readonly closed: () => Promise<void>;
+}
+
 /** Ends a worker's connections without losing a request. */
 export interface Drainer {
   /** Resolves once nothing is left. Never rejects; who calls it has the deadline. */
-  drain(): Promise<void>;
+  drain(options: DrainCall): Promise<void>;
   /** A request came in, or a response is over: see ServerEvents. */
   onRequest(response: ServerResponse, socket: Socket): void;
   onResponseClosed(response: ServerResponse): void;
@@ -21,6 +30,8 @@ export interface Drainer {
 
 /** How often connections are looked at while they drain, ms. */
 const sweepInterval = 25;
+/** What a hung worker may hold up the others' last answers, ms. */
+const releaseLimit = 250;
 
 /**
  * `server.close()` ends idle keep-alive connections at once and so races with the client's next request. Here the
@@ -48,14 +59,12 @@ export function createDrainer(servers: Servers, { linger, closeWebSockets }: Dra
   };
 
   return {
-    drain: async () => {
-      if (!draining) {
-        draining = true;
-        quietSince = performance.now();
-        for (const { server } of servers.all) stopAccepting(server);
-        for (const response of servers.responses) tellToClose(response, response.socket);
-        for (const entry of servers.all) sendAway(entry, closeWebSockets);
-      }
+    drain: async ({ last, closed }) => {
+      draining = true;
+      quietSince = performance.now();
+      for (const response of servers.responses) tellToClose(response, response.socket);
+      for (const entry of servers.all) sendAway(entry, closeWebSockets);
+      await closeListeners(servers, { last, closed });
       await every(sweepInterval, sweep);
     },
     onRequest: (response, socket) => {
@@ -65,6 +74,15 @@ export function createDrainer(servers: Servers, { linger, closeWebSockets }: Dra
       if (draining && response.shouldKeepAlive) quietSince = performance.now();
     },
   };
+}
+
+async function closeListeners(servers: Servers, { last, closed }: DrainCall): Promise<void> {
+  const held = last ? holdNewcomers(servers.all) : null;
+  await held?.quiet();
+  for (const { server } of servers.all) stopAccepting(server);
+  if (held === null) return void closed();
+  await Promise.race([closed(), sleep(releaseLimit)]);
+  held.release();
 }
 
 /** Closes the listener alone, unlike `http.Server.close()`, which closes idle connections with it. */

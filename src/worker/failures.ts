@@ -7,7 +7,7 @@ interface SystemError extends Error {
   readonly code?: string;
   readonly errno?: number;
   readonly port?: number;
-  readonly address?: string;
+  readonly address?: string | null;
 }
 
 /** What an error that ended the worker means to the operator. */
@@ -39,7 +39,7 @@ function explain(error: SystemError): Explanation {
       return expected(exitCodes.addressInUse, `host: ${where(error)} is not an address of this machine`);
     case 'EACCES':
     case 'EPERM':
-      if (error.address === undefined && error.port === undefined) break;
+      if (error.address == null && error.port === undefined) break;
       return expected(exitCodes.noPermission, noPermission(error));
     case 'ERR_MODULE_NOT_FOUND':
     case 'MODULE_NOT_FOUND':
@@ -81,7 +81,7 @@ function unknownExtension(error: SystemError): string {
 
 function where({ port, address }: SystemError): string {
   if (port === undefined || port < 0) return `socket ${address ?? 'unknown'}`;
-  return address === undefined || address === '::' || address === '0.0.0.0'
+  return address == null || address === '::' || address === '0.0.0.0'
     ? `port ${port}`
     : `${address} port ${port}`;
 }

@@ -54,20 +54,21 @@ async function main(settings: WorkerSettings): Promise<void> {
   });
   const boot = hostApp({ settings, servers, channel, operations });
 
-  const drain = (timeout: number): void => {
+  const drain = (timeout: number, last: boolean): void => {
     state.draining = true;
     beats.start({ withBytes: true });
-    shutdown(timeout);
+    shutdown.begin({ timeout, last });
   };
   channel.onMessage((message) => {
-    if (message.type === 'drain') drain(message.timeout);
+    if (message.type === 'drain') drain(message.timeout, message.last);
+    else if (message.type === 'release') shutdown.release();
     else operations.onStats(message);
   });
   orphaned(() => {
     log.warn('the master is gone: finishing what is under way, then ending', {
       limit: settings.orphanTimeout,
     });
-    drain(settings.orphanTimeout);
+    drain(settings.orphanTimeout, false);
   });
   const fail = async (error: unknown): Promise<void> => {
     await channel.send({ type: 'failed', failure: failureOf(error) });

@@ -12,6 +12,13 @@ export interface DrainNotice {
   waitUntil(work: Promise<unknown>): void;
 }
 
+export interface Shutdown {
+  /** @param options the time that is left, ms; `last`: no other worker goes on accepting */
+  begin(options: { timeout: number; last: boolean }): void;
+  /** The listeners of all workers are closed. */
+  release(): void;
+}
+
 export interface ShutdownSeam {
   readonly servers: Servers;
   readonly drainer: Drainer;
@@ -25,22 +32,35 @@ export interface ShutdownSeam {
  * The end of a worker: the app hears of it, connections drain, work that the app named is awaited, then the app's own
  * SIGTERM handlers run as they would under plain Node: they end the process, or let it run empty.
  */
-export function createShutdown(seam: ShutdownSeam): (timeout: number) => void {
+export function createShutdown(seam: ShutdownSeam): Shutdown {
   let begun = false;
-  return (timeout) => {
-    if (begun) return;
-    begun = true;
-    setTimeout(() => void cutOff(seam), timeout).unref();
-    void end(seam, timeout);
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  return {
+    begin: ({ timeout, last }) => {
+      if (begun) return;
+      begun = true;
+      setTimeout(() => void cutOff(seam), timeout).unref();
+      void end(seam, { timeout, last, released });
+    },
+    release,
   };
 }
 
 async function end(
   { drainer, signals, channel, exit, onError }: ShutdownSeam,
-  timeout: number,
+  { timeout, last, released }: { timeout: number; last: boolean; released: Promise<void> },
 ): Promise<void> {
   const work = tellApp(timeout, onError);
-  await drainer.drain();
+  await drainer.drain({
+    last,
+    closed: async () => {
+      await channel.send({ type: 'closed' });
+      await released;
+    },
+  });
   await work();
   await channel.send({ type: 'drained' });
   const handlers = await signals.deliver().catch((error) => {

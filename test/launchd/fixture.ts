@@ -2,7 +2,6 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { processes } from '../support/proc.js';
 import { repoRoot } from '../support/process.js';
 import { type Job, loadJob } from './job.js';
 import { bootstrap, type Standin, type StandinOptions } from './standin.js';
@@ -34,14 +33,6 @@ export function load(t: TestContext, { script, args = [], override, ...options }
     rmSync(directory, { recursive: true, force: true });
   });
   return { job, standin, output: () => readFileSync(job.StandardErrorPath, 'utf8') };
-}
-
-/** PIDs of the children of `master` that are in its process group, zombies left out. */
-export async function workersOf(master: number): Promise<number[]> {
-  const all = await processes();
-  return all
-    .filter(({ parent, group, state }) => parent === master && group === master && state !== 'Z')
-    .map(({ pid }) => pid);
 }
 
 function jobIn(directory: string, script: string | undefined, args: readonly string[]): Job {

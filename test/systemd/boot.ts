@@ -1,21 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { processes } from '../support/proc.js';
-import { repoRoot, signalPid } from '../support/process.js';
+import { descendants } from '../support/proc.js';
+import { repoRoot } from '../support/process.js';
 import { waitFor } from '../support/wait.js';
 import { type CommandResult, command } from './command.js';
+import { type Place, preparePlace, removePlace, targetName, underSystemd } from './place.js';
 import { whyNoMachine } from './requirements.js';
 
 /** Where the repository and the node of this process are seen inside, whatever ProtectHome= or PrivateTmp= hide. */
@@ -39,21 +29,18 @@ export async function boot(): Promise<Booted> {
   const reason = whyNoMachine();
   if (reason !== null) throw new Error(`cannot boot a systemd: ${reason}`);
   const place = preparePlace();
-  const nspawn = launch(place);
-  const cleanUp = () => {
-    nspawn.kill('SIGKILL');
-    removePlace(place);
-  };
-  process.once('exit', cleanUp);
-  const stopListening = onSignals(() => process.exit(130));
+  const launcher = launch(place);
+  let pid: number | null = null;
   const shutdown = async () => {
-    await powerOff(nspawn);
+    await powerOff(launcher, pid);
     stopListening();
-    process.off('exit', cleanUp);
-    removePlace(place);
+    // What is still in use then is swept by the next run.
+    await waitFor('the folders to be gone', () => removePlace(place), { timeout: 3000 }).catch(() => {});
   };
+  const stopListening = onSignals(() => void shutdown().finally(() => process.exit(130)));
   try {
-    return { name: place.name, pid: await comesUp(nspawn, place), shutdown };
+    pid = await comesUp(launcher, place);
+    return { name: place.name, pid, shutdown };
   } catch (error) {
     await shutdown();
     throw error;
@@ -65,34 +52,11 @@ export function enter(pid: number, argv: readonly string[], options?: Parameters
   return command(['nsenter', '-t', String(pid), '-m', '-p', '-u', '-i', '-C', ...argv], options);
 }
 
-interface Place {
-  readonly name: string;
-  readonly folder: string;
-  readonly cgroups: readonly string[];
-}
-
-function preparePlace(): Place {
-  const name = `rom-agent-test-${randomBytes(4).toString('hex')}`;
-  const folder = mkdtempSync(`/tmp/${name}-`);
-  mkdirSync(join(folder, 'root'));
-  writeFileSync(join(folder, 'rom-agent-test.target'), bootTarget);
-  return { name, folder, cgroups: underSystemd() ? [] : ownCgroups(name) };
-}
-
-/** Instead of default.target, which would start the services of the host a second time. */
-const bootTarget = `[Unit]
-Description=What the tests of rom-agent need
-Requires=sysinit.target
-Wants=dbus.socket dbus.service
-After=sysinit.target dbus.service
-AllowIsolate=yes
-`;
-
 /**
- * The mount is made in a mount namespace of its own and the process dies with this one: even a kill -9 of the
- * test run leaves no mount and no machine.
+ * The mount and the processes are in namespaces of their own, whose first process dies with this one: even a
+ * kill -9 of the test run leaves no mount and no machine. (Without that a machine outlives its nspawn.)
  */
-function launch({ name, folder, cgroups }: Place): ChildProcess {
+function launch({ name, folder, target, cgroups }: Place): ChildProcess {
   const root = join(folder, 'root');
   const script = `set -e; for dir in ${cgroups.join(' ')}; do mkdir -p $dir; echo $$ > $dir/cgroup.procs || :; done
     mount --bind / ${root}; exec systemd-nspawn "$@"`;
@@ -100,30 +64,31 @@ function launch({ name, folder, cgroups }: Place): ChildProcess {
     ...['-D', root, '-M', name, '--volatile=overlay', '--register=no', '--keep-unit', '--console=read-only'],
     `--bind-ro=${repoRoot}:${inside.repo}`,
     `--bind-ro=${process.execPath}:${inside.node}`,
-    `--bind-ro=${join(folder, 'rom-agent-test.target')}:/etc/systemd/system/rom-agent-test.target`,
+    `--bind-ro=${target}:/etc/systemd/system/${targetName}`,
     // The journal of the host is not read, and not copied up by a first write.
-    ...['--tmpfs=/var/log/journal', '-b', '--', 'systemd.unit=rom-agent-test.target'],
+    ...['--tmpfs=/var/log/journal', '-b', '--', `systemd.unit=${targetName}`],
   ];
   const scope = ['systemd-run', '--scope', '--quiet', '--collect', '-p', 'Delegate=yes', `--unit=${name}`];
   const argv = [
     ...['--pdeathsig', 'KILL', ...(underSystemd() ? scope : [])],
-    ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', ...nspawn],
+    ...['unshare', '--pid', '--fork', '--kill-child=KILL', '--mount-proc', '--propagation', 'private'],
+    ...['sh', '-c', script, 'sh', ...nspawn],
   ];
   return spawn('setpriv', argv, { stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-async function comesUp(nspawn: ChildProcess, { name }: Place): Promise<number> {
+async function comesUp(launcher: ChildProcess, { name }: Place): Promise<number> {
   const output: string[] = [];
-  nspawn.stdout?.on('data', (chunk: Buffer) => output.push(`${chunk}`));
-  nspawn.stderr?.on('data', (chunk: Buffer) => output.push(`${chunk}`));
+  launcher.stdout?.on('data', (chunk: Buffer) => output.push(`${chunk}`));
+  launcher.stderr?.on('data', (chunk: Buffer) => output.push(`${chunk}`));
   const died = new Promise<never>((_, reject) => {
-    nspawn.once('error', reject);
-    nspawn.once('exit', (code, signal) => reject(new Error(`systemd-nspawn ended (${code ?? signal})`)));
+    launcher.once('error', reject);
+    launcher.once('exit', (code, signal) => reject(new Error(`systemd-nspawn ended (${code ?? signal})`)));
   });
   died.catch(() => {});
   try {
-    const pid = await Promise.race([died, firstProcess(nspawn.pid ?? 0)]);
-    await Promise.race([died, reachesState(pid)]);
+    const pid = await Promise.race([died, firstProcess(launcher.pid ?? 0)]);
+    await Promise.race([died, reachesState(pid).then(() => openControllers(pid))]);
     return pid;
   } catch (error) {
     const tail = output.join('').split('\n').slice(-30).join('\n');
@@ -131,19 +96,31 @@ async function comesUp(nspawn: ChildProcess, { name }: Place): Promise<number> {
   }
 }
 
-/** PID 1 of the machine: the child of nspawn that is the first of its own PID namespace and runs systemd. */
-function firstProcess(nspawn: number): Promise<number> {
+/** PID 1 of the machine: the descendant that runs systemd as the first of its own PID namespace. */
+function firstProcess(launcher: number): Promise<number> {
   return waitFor(
     'the first process of the machine',
     async () => {
-      for (const { pid, parent, name } of await processes()) {
-        if (parent !== nspawn || name !== 'systemd') continue;
-        if (innerPid(await readFile(`/proc/${pid}/status`, 'utf8')) === 1) return pid;
+      for (const pid of await descendants(launcher)) {
+        const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+        if (/^Name:\tsystemd$/m.test(status) && innerPid(status) === 1) return pid;
       }
       return 0;
     },
     { timeout: 30_000, interval: 50 },
   );
+}
+
+/**
+ * nspawn mounts the controllers of cgroup v1 read-only, and MemoryMax= would be no more than a word.
+ * systemd looks at what it may write when it starts, so it is started again in place.
+ */
+async function openControllers(pid: number): Promise<void> {
+  const script = `for c in memory pids cpu; do
+    [ ! -e /sys/fs/cgroup/$c/cgroup.procs ] || mount -o remount,bind,rw /sys/fs/cgroup/$c || exit 1; done
+    [ ! -e /sys/fs/cgroup/memory/cgroup.procs ] || systemctl daemon-reexec`;
+  const { code, stderr } = await enter(pid, ['sh', '-c', script]);
+  if (code !== 0) throw new Error(`the cgroup controllers stay read-only: ${stderr}`);
 }
 
 async function reachesState(pid: number): Promise<CommandResult> {
@@ -161,57 +138,13 @@ export function innerPid(status: string): number {
   return Number(/^NSpid:.*\t(\d+)$/m.exec(status)?.[1] ?? 0);
 }
 
-async function powerOff(nspawn: ChildProcess): Promise<void> {
-  if (nspawn.pid === undefined || nspawn.exitCode !== null || nspawn.signalCode !== null) return;
-  const gone = new Promise<void>((resolve) => nspawn.once('exit', () => resolve()));
-  // nspawn hands SIGTERM on to systemd as the order to power off (systemd-nspawn(1), --kill-signal).
-  signalPid(nspawn.pid, 'SIGTERM');
-  const kill = setTimeout(() => nspawn.kill('SIGKILL'), 10_000);
+async function powerOff(launcher: ChildProcess, pid: number | null): Promise<void> {
+  if (launcher.pid === undefined || launcher.exitCode !== null || launcher.signalCode !== null) return;
+  const gone = new Promise<void>((resolve) => launcher.once('exit', () => resolve()));
+  const kill = setTimeout(() => launcher.kill('SIGKILL'), pid === null ? 0 : 10_000);
+  if (pid !== null) await enter(pid, ['systemctl', 'poweroff'], { timeout: 5000 }).catch(() => {});
   await gone;
   clearTimeout(kill);
-}
-
-/** Where systemd runs here already, it gives the machine a scope; elsewhere each machine makes its own cgroups. */
-function underSystemd(): boolean {
-  return existsSync('/run/systemd/system');
-}
-
-/** Two machines in one cgroup would see, and clear away, each other's units. */
-function ownCgroups(name: string): string[] {
-  const wanted = new Set(['name=systemd', 'memory', 'pids', 'cpu', 'cpu,cpuacct', '']);
-  const lines = readFileSync('/proc/self/cgroup', 'utf8').trim().split('\n');
-  return lines.flatMap((line) => {
-    const [, controllers = '', ...path] = line.split(':');
-    const mount = cgroupMount(controllers);
-    return wanted.has(controllers) && mount !== null ? [join(mount, path.join(':'), name)] : [];
-  });
-}
-
-function cgroupMount(controllers: string): string | null {
-  const v2 = existsSync('/sys/fs/cgroup/cgroup.procs') ? '/sys/fs/cgroup' : '/sys/fs/cgroup/unified';
-  const mount = controllers === '' ? v2 : join('/sys/fs/cgroup', controllers.replace(/^name=/, ''));
-  return existsSync(join(mount, 'cgroup.procs')) ? mount : null;
-}
-
-function removePlace({ name, folder, cgroups }: Place): void {
-  rmSync(join(folder, 'rom-agent-test.target'), { force: true });
-  // rmdir, never rm -r: were the bind mount still there, it would be the whole disk.
-  for (const path of [join(folder, 'root'), folder, `/run/systemd/nspawn/propagate/${name}`]) tryRmdir(path);
-  for (const cgroup of cgroups) removeCgroup(cgroup);
-}
-
-function removeCgroup(path: string): void {
-  const entries = existsSync(path) ? readdirSync(path, { withFileTypes: true }) : [];
-  for (const entry of entries) if (entry.isDirectory()) removeCgroup(join(path, entry.name));
-  tryRmdir(path);
-}
-
-function tryRmdir(path: string): void {
-  try {
-    rmdirSync(path);
-  } catch {
-    // Not there, or still in use: an empty folder more is no reason to fail.
-  }
 }
 
 function onSignals(handler: () => void): () => void {

@@ -1,0 +1,30 @@
+import { join } from 'node:path';
+import { mainPath, repoRoot } from '../support/process.js';
+
+/** A service that is measured; all of them serve the same answer with two workers. */
+export interface Contender {
+  readonly name: string;
+  /** After `node`. */
+  readonly args: (port: number) => readonly string[];
+  readonly env: (port: number) => Readonly<Record<string, string>>;
+}
+
+/** What both print when both workers listen, as plain text or as the message of a JSON line. */
+export const readyLine = /serving with 2 workers/;
+
+export const daemon: Contender = {
+  name: 'rom-agent',
+  args: (port) => [mainPath, 'serve', '--workers', '2', '--port', `${port}`],
+  env: () => ({}),
+};
+
+export const bare: Contender = {
+  name: 'bare node:cluster',
+  args: () => [join(repoRoot, 'test', 'bench', 'peers', 'bare-cluster.mjs')],
+  env: (port) => ({ PORT: `${port}`, NODE_ENV: 'production' }),
+};
+
+/** Who goes first changes from round to round: what the machine does meanwhile hits both alike. */
+export function orderOf(round: number): readonly Contender[] {
+  return round % 2 === 0 ? [daemon, bare] : [bare, daemon];
+}

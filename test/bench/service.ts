@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../support/net.js';
+import { descendants } from '../support/proc.js';
+import { plainEnvironment, signalPid } from '../support/process.js';
+import { type Contender, readyLine } from './contenders.js';
+
+/** A contender that serves. */
+export interface Service {
+  readonly url: string;
+  /** From just before the spawn to the arrival of the ready line at our end of its pipe, ms. */
+  readonly tookToReady: number;
+  /** Master and workers. */
+  pids(): Promise<number[]>;
+  stop(): Promise<void>;
+}
+
+/** How long a start or a stop may take, ms. */
+const patience = 15_000;
+
+/** `node`: the binary that runs it, the one of this process unless told. */
+export async function startService(
+  contender: Contender,
+  { node = process.execPath }: { node?: string } = {},
+): Promise<Service> {
+  const port = await freePort();
+  const startedAt = performance.now();
+  const child = spawn(node, contender.args(port), {
+    // Not in the repository: a .env there would be read.
+    cwd: tmpdir(),
+    env: { ...plainEnvironment(), ...contender.env(port) },
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const pid = child.pid ?? fail(`${contender.name} did not start`);
+  running.add(pid);
+  const readyAt = await seeReady(child, contender);
+  return {
+    url: `http://127.0.0.1:${port}/api/info`,
+    tookToReady: readyAt - startedAt,
+    pids: async () => [pid, ...(await descendants(pid))],
+    stop: () => stop(child, pid),
+  };
+}
+
+async function seeReady(child: ChildProcess, { name }: Contender): Promise<number> {
+  let output = '';
+  const ready = new Promise<number>((resolve, reject) => {
+    child.stdout?.on('data', (chunk: Buffer) => {
+      const arrivedAt = performance.now();
+      output += chunk.toString();
+      if (readyLine.test(output)) resolve(arrivedAt);
+    });
+    child.once('exit', () => reject(new Error(`${name} ended before it was ready:\n${output}`)));
+  });
+  const late = sleep(patience, undefined, { ref: false }).then(() =>
+    fail(`${name} was not ready within ${patience} ms:\n${output}`),
+  );
+  return Promise.race([ready, late]);
+}
+
+async function stop(child: ChildProcess, pid: number): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) {
+    const exited = once(child, 'exit', { signal: AbortSignal.timeout(patience) });
+    signalPid(pid, 'SIGTERM');
+    await exited;
+  }
+  signalPid(-pid, 'SIGKILL');
+  running.delete(pid);
+}
+
+function fail(message: string): never {
+  throw new Error(message);
+}
+
+const running = new Set<number>();
+
+// The process groups are their own, so that a Ctrl-C reaches only us.
+process.once('SIGINT', () => process.exit(130));
+process.on('exit', () => {
+  for (const pid of running) signalPid(-pid, 'SIGKILL');
+});

@@ -1,0 +1,373 @@
+import assert from 'node:assert/strict';
+import type { Effect } from '../../src/core/effects.js';
+import type { Event } from '../../src/core/events.js';
+import { type Failure, initialState, type Millis, type State, type WorkerKey } from '../../src/core/model.js';
+import type { Policy, RestartPolicy } from '../../src/core/policy.js';
+import type { Result } from '../../src/core/result.js';
+import type { Beat } from '../../src/core/stats.js';
+import { nextDeadline, step } from '../../src/core/step.js';
+import { describeEffect, describeEvent } from './paper-text.js';
+
+/** How a worker on paper behaves. Times are in ms; everything that is not said goes well. */
+export interface Play {
+  /** No process is to be had. */
+  readonly forkFails?: Failure;
+  /** From the fork until it listens, 100 unless told; null: never. */
+  readonly boot?: Millis | null;
+  /** Dies instead of listening, so long after its fork, after having said why where there is something to say. */
+  readonly bootFailure?: Death;
+  /** Dies so long after it was ready. */
+  readonly crash?: Death;
+  /** Falls silent so long after it was ready, and obeys nothing from then on. */
+  readonly hang?: Millis;
+  /** From the drain's begin until its connections are gone, 50 unless told; null: it is cut at the deadline. */
+  readonly drain?: Millis | null;
+  /** Does not even obey SIGKILL. */
+  readonly immortal?: boolean;
+  readonly inFlight?: number;
+  readonly requestsPerSecond?: number;
+}
+
+export interface Death {
+  readonly after: Millis;
+  readonly code?: number;
+  readonly signal?: string;
+  readonly failure?: Failure;
+}
+
+export interface Fork {
+  readonly key: WorkerKey;
+  readonly slot: number;
+  /** The how manieth worker of this slot, from 1. */
+  readonly nth: number;
+}
+
+export interface PaperOptions {
+  readonly policy?: Partial<Omit<Policy, 'restart'>> & { readonly restart?: Partial<RestartPolicy> };
+  readonly seed?: number;
+  /** How each worker behaves; all goes well unless told. */
+  readonly play?: (fork: Fork) => Play;
+}
+
+export interface Turn {
+  readonly at: Millis;
+  readonly event: Event;
+  readonly effects: readonly Effect[];
+}
+
+/** A policy with round figures. */
+export function paperPolicy({ restart, ...rest }: NonNullable<PaperOptions['policy']> = {}): Policy {
+  return {
+    workers: 2,
+    bootTimeout: 10_000,
+    drainTimeout: 20_000,
+    hangTimeout: 5_000,
+    pingInterval: null,
+    statisticsInterval: 0,
+    exits: { bootTimeout: 75, appFailed: 70, noResources: 71, tooManyRestarts: 76 },
+    ...rest,
+    restart: {
+      intensity: 5,
+      window: 60_000,
+      crashDelay: 100,
+      crashDelayMax: 1_000,
+      bootDelay: 500,
+      bootDelayMax: 8_000,
+      ...restart,
+    },
+  };
+}
+
+interface Appointment {
+  readonly at: Millis;
+  /** What happens then, if anything does any more. */
+  readonly events: () => readonly Event[];
+}
+
+interface PaperWorker {
+  readonly key: WorkerKey;
+  readonly play: Play;
+  readonly forkedAt: Millis;
+  state: 'booting' | 'ready' | 'draining' | 'silent' | 'gone';
+  drainingSince: Millis;
+  readyAt: Millis;
+}
+
+/** Runs the core against a clock and workers on paper. No timer, no process: an hour takes milliseconds. */
+export class PaperCluster {
+  readonly policy: Policy;
+  readonly turns: Turn[] = [];
+  now: Millis = 0;
+  state: State;
+  readonly #play: (fork: Fork) => Play;
+  readonly #workers = new Map<WorkerKey, PaperWorker>();
+  readonly #agenda: Appointment[] = [];
+  readonly #forks = new Map<number, number>();
+
+  constructor({ policy, seed = 1, play = () => ({}) }: PaperOptions = {}) {
+    this.policy = paperPolicy(policy);
+    this.state = deepFreeze(initialState({ seed }));
+    this.#play = play;
+  }
+
+  /** Feeds one event and performs what follows. */
+  post(event: Event): readonly Effect[] {
+    const [state, effects] = pureStep({ state: this.state, event, now: this.now, policy: this.policy });
+    this.state = state;
+    this.turns.push({ at: this.now, event, effects });
+    assertSound(state);
+    for (const effect of effects) this.#perform(effect);
+    return effects;
+  }
+
+  start(): this {
+    this.post({ type: 'start' });
+    return this;
+  }
+
+  stop(why = 'SIGTERM', now = false): this {
+    this.post({ type: 'stop', why, now });
+    return this;
+  }
+
+  /** Lets so much time pass. */
+  run(duration: Millis): this {
+    return this.runTo(this.now + duration);
+  }
+
+  runTo(end: Millis): this {
+    for (let turns = 0; ; turns++) {
+      assert.ok(turns < 1e6, `time stands still at ${this.now} ms`);
+      const [first] = this.#agenda;
+      const at = Math.min(first?.at ?? Number.POSITIVE_INFINITY, this.#deadline());
+      if (at > end) break;
+      this.now = Math.max(this.now, at);
+      const events = first !== undefined && first.at <= this.now ? this.#keep() : [{ type: 'tick' } as const];
+      for (const event of events) this.post(event);
+    }
+    this.now = Math.max(this.now, end);
+    return this;
+  }
+
+  /** Runs until the master has ended, at most so long. */
+  runToEnd(limit: Millis = 3_600_000): this {
+    const end = this.now + limit;
+    while (this.state.life.phase !== 'ended' && this.now < end) this.run(100);
+    assert.equal(this.state.life.phase, 'ended', `not ended after ${limit} ms:\n${this.transcript()}`);
+    return this;
+  }
+
+  /** The master alone stands still: what happens meanwhile is read afterwards, before its own timer fires. */
+  freeze(duration: Millis): this {
+    this.now += duration;
+    return this;
+  }
+
+  /** Every effect of one type so far. */
+  effects<T extends Effect['type']>(type: T): readonly (Extract<Effect, { type: T }> & { at: Millis })[] {
+    return this.turns.flatMap(({ at, effects }) =>
+      effects.flatMap((effect) =>
+        effect.type === type ? [{ ...(effect as Extract<Effect, { type: T }>), at }] : [],
+      ),
+    );
+  }
+
+  /** Messages of the log from a level on. */
+  logged(...levels: readonly string[]): readonly string[] {
+    return this.effects('log').flatMap(({ level, message }) => (levels.includes(level) ? [message] : []));
+  }
+
+  /** The exit status that the master ended with; null while it lives. */
+  get exitCode(): number | null {
+    return this.effects('exit')[0]?.code ?? null;
+  }
+
+  /** What happened and what was done about it; turns without effects are left out where nobody would miss them. */
+  transcript(): string {
+    const quiet = new Set<Event['type']>(['tick', 'beat', 'forked']);
+    return this.turns
+      .filter(({ event, effects }) => effects.length > 0 || !quiet.has(event.type))
+      .map(({ at, event, effects }) =>
+        [`${String(at).padStart(7)}  ${describeEvent(event)}`, ...effects.map(describeEffect)].join(
+          '\n           ',
+        ),
+      )
+      .join('\n');
+  }
+
+  #deadline(): Millis {
+    return nextDeadline(this.state, this.policy) ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Keeps the first appointment. */
+  #keep(): readonly Event[] {
+    return this.#agenda.shift()?.events() ?? [];
+  }
+
+  #at(at: Millis, events: Appointment['events']): void {
+    const index = this.#agenda.findIndex((other) => other.at > at);
+    this.#agenda.splice(index === -1 ? this.#agenda.length : index, 0, { at, events });
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.type) {
+      case 'fork':
+        return this.#fork(effect.key, effect.slot);
+      case 'drain':
+        return this.#drain(effect.key, effect.timeout);
+      case 'kill':
+        return this.#kill(effect.key);
+      case 'release':
+      case 'notify':
+      case 'log':
+      case 'serving':
+      case 'exit':
+    }
+  }
+
+  #fork(key: WorkerKey, slot: number): void {
+    const nth = (this.#forks.get(slot) ?? 0) + 1;
+    this.#forks.set(slot, nth);
+    const play = this.#play({ key, slot, nth });
+    const { now } = this;
+    if (play.forkFails !== undefined) {
+      const failure = play.forkFails;
+      return this.#at(now, () => [{ type: 'fork-failed', key, failure }]);
+    }
+    const worker: PaperWorker = {
+      key,
+      play,
+      forkedAt: now,
+      state: 'booting',
+      drainingSince: 0,
+      readyAt: 0,
+    };
+    this.#workers.set(key, worker);
+    this.#at(now, () => [{ type: 'forked', key, pid: 1000 + key }]);
+    if (play.bootFailure !== undefined) return this.#dies(worker, now, play.bootFailure);
+    if (play.boot !== null) this.#at(now + (play.boot ?? 100), () => this.#listens(worker));
+  }
+
+  #listens(worker: PaperWorker): readonly Event[] {
+    const { key, play } = worker;
+    if (worker.state !== 'booting') return [];
+    worker.state = 'ready';
+    worker.readyAt = this.now;
+    if (play.crash !== undefined) this.#dies(worker, this.now, play.crash);
+    if (play.hang !== undefined) this.#at(this.now + play.hang, () => this.#hangs(worker));
+    this.#beats(worker);
+    return [{ type: 'ready', key, urls: ['http://localhost:3000'] }];
+  }
+
+  #dies(worker: PaperWorker, from: Millis, { after, code, signal, failure }: Death): void {
+    const { key } = worker;
+    this.#at(from + after, () => {
+      if (worker.state === 'gone') return [];
+      worker.state = 'gone';
+      const gone: Event = { type: 'exited', key, code: signal ? null : (code ?? 1), signal: signal ?? null };
+      return failure === undefined ? [gone] : [{ type: 'failed', key, failure }, gone];
+    });
+  }
+
+  #hangs(worker: PaperWorker): readonly Event[] {
+    if (worker.state !== 'gone') worker.state = 'silent';
+    return [];
+  }
+
+  #beats(worker: PaperWorker): void {
+    this.#at(this.now + 1000, () => {
+      if (worker.state !== 'ready' && worker.state !== 'draining') return [];
+      this.#beats(worker);
+      return [{ type: 'beat', key: worker.key, beat: this.#beatOf(worker) }];
+    });
+  }
+
+  #beatOf({ play, readyAt }: PaperWorker): Beat {
+    const inFlight = play.inFlight ?? 0;
+    const requests = Math.floor(((this.now - readyAt) / 1000) * (play.requestsPerSecond ?? 0));
+    return paperBeat({ requests, inFlight, connections: inFlight });
+  }
+
+  #drain(key: WorkerKey, timeout: Millis): void {
+    const worker = this.#workers.get(key);
+    if (worker === undefined || worker.state === 'silent' || worker.state === 'gone') return;
+    if (worker.state === 'booting') this.#beats(worker);
+    worker.state = 'draining';
+    this.#at(this.now + 1, () => ifDraining(worker, [{ type: 'closed', key }]));
+    const { drain = 50, inFlight = 0 } = worker.play;
+    const cut: Event = { type: 'cut', key, requests: inFlight, connections: inFlight };
+    const last = drain === null ? cut : ({ type: 'drained', key } as const);
+    const end = this.now + (drain ?? timeout);
+    this.#at(end, () => ifDraining(worker, [last]));
+    this.#at(end + 5, () => {
+      const events = ifDraining(worker, [{ type: 'exited', key, code: 0, signal: null }]);
+      worker.state = 'gone';
+      return events;
+    });
+  }
+
+  #kill(key: WorkerKey): void {
+    const worker = this.#workers.get(key);
+    if (worker === undefined || worker.play.immortal === true) return;
+    this.#dies(worker, this.now, { after: 2, signal: 'SIGKILL' });
+  }
+}
+
+export function paperBeat(beat: Partial<Beat> = {}): Beat {
+  return {
+    requests: 0,
+    inFlight: 0,
+    connections: 0,
+    bytesWritten: 0,
+    rss: 50 * 2 ** 20,
+    heapUsed: 10 * 2 ** 20,
+    eventLoopDelay: 1,
+    eventLoopUtilization: 0.1,
+    ...beat,
+  };
+}
+
+/** One step, made twice on frozen inputs: it must change nothing that it was given and answer the same. */
+export function pureStep({
+  state,
+  event,
+  now,
+  policy,
+}: {
+  state: State;
+  event: Event;
+  now: Millis;
+  policy: Policy;
+}): Result {
+  for (const input of [state, event, policy]) deepFreeze(input);
+  const result = step(state, event, now, policy);
+  assert.deepEqual(step(state, event, now, policy), result, 'the same inputs must give the same outputs');
+  return deepFreeze(result);
+}
+
+export function deepFreeze<Value>(value: Value): Value {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  Object.freeze(value);
+  for (const part of Object.values(value)) deepFreeze(part);
+  return value;
+}
+
+/** What holds in every state, whatever happened. */
+function assertSound({ life, slots, workers, nextKey }: State): void {
+  const keys = workers.map(({ key }) => key);
+  assert.equal(new Set(keys).size, keys.length, 'no two workers share a key');
+  for (const key of keys) assert.ok(key < nextKey, `key ${key} is still to be given`);
+  for (const { id, forkAt } of slots) {
+    const here = workers.filter(({ slot }) => slot === id).length;
+    assert.ok(here <= 1, `slot ${id} has ${here} workers`);
+    assert.ok(here === 0 || forkAt === null, `slot ${id} is taken and yet to be filled`);
+    const lost = here === 0 && forkAt === null && (life.phase === 'starting' || life.phase === 'serving');
+    assert.ok(!lost, `slot ${id} is empty and stays so`);
+    if (life.phase === 'stopping' || life.phase === 'ended')
+      assert.equal(forkAt, null, 'a fork after the stop');
+  }
+}
+
+function ifDraining({ state }: PaperWorker, events: readonly Event[]): readonly Event[] {
+  return state === 'draining' ? events : [];
+}
