@@ -48,7 +48,7 @@ ROOMS := errors core ipc config master worker http supervisor telemetry cli supp
 tests_of = $(shell find $(addprefix test/,$(1)) -name '*.test.ts' 2>/dev/null | sed 's|^|build/|; s|\.ts$$|.js|' | sort)
 
 unit: build/.stamp ## Fast tests of every room
-	@$(NODE) --test test/architecture.test.js $(call tests_of,$(ROOMS))
+	@$(NODE) --test build/test/architecture.test.js $(call tests_of,$(ROOMS) scenarios)
 
 check: types lint unit ## Types, lint and unit tests: under a minute
 

@@ -1,5 +1,5 @@
 import type { Problem } from '../errors/errors.js';
-import type { EffectiveValues } from './resolve.js';
+import { type EffectiveValues, isPlatformHint } from './resolve.js';
 import { type Key, show, smallestHeap } from './settings.js';
 import type { Values } from './values.js';
 
@@ -55,8 +55,9 @@ function ordered(
 }
 
 function oneWorkerInSingleMode({ values }: CheckInput): Problem | null {
-  if (values.mode.value !== 'single' || values.workers.value === 'auto' || values.workers.value === 1)
-    return null;
+  const { mode, workers } = values;
+  if (mode.value !== 'single' || workers.value === 'auto' || workers.value === 1) return null;
+  if (isPlatformHint(workers)) return null;
   return problem(
     values,
     'workers',

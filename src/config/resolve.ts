@@ -80,7 +80,14 @@ function effective<T>({ value, source }: Found<T>): Effective<T> {
   return { value, from: source };
 }
 
+/** WEB_CONCURRENCY is set by the hosting platform for whatever runs there, not by somebody who chose a mode. */
+export function isPlatformHint({ source }: { readonly source: string }): boolean {
+  return source.startsWith('WEB_CONCURRENCY');
+}
+
 function workersOf({ mode, workers }: Values, machine: Machine): Effective<number> {
+  if (mode.value === 'single' && isPlatformHint(workers))
+    return { value: 1, from: `mode single, over ${workers.source}` };
   if (workers.value !== 'auto') return { value: workers.value, from: workers.source };
   if (mode.value === 'single') return { value: 1, from: `${workers.source}: mode single` };
   return { value: Math.min(machine.cpus, mostWorkers), from: `${workers.source}: ${machine.cpusFrom}` };

@@ -48,9 +48,11 @@ done
 
 /** @param limit what workers may take to end by themselves, ms; rounded up to whole seconds */
 export function startReaper({ limit }: { limit: number }): Reaper {
-  const shell = spawn('/bin/sh', ['-c', script, 'rom-agent-reaper', String(Math.ceil(limit / 1000))], {
+  const seconds = String(Math.ceil(limit / 1000));
+  // By way of the environment, so that the process has a line in `ps` that a person can read.
+  const shell = spawn('/bin/sh', ['-c', 'eval "$ROM_AGENT_REAPER"', 'rom-agent-reaper', seconds], {
     stdio: ['pipe', 'ignore', 'ignore'],
-    env: { PATH: process.env.PATH ?? '/usr/bin:/bin' },
+    env: { PATH: process.env.PATH ?? '/usr/bin:/bin', ROM_AGENT_REAPER: script },
   });
   // Without a shell there is no reaper; healthy workers still notice the loss of the master themselves.
   shell.on('error', () => {});

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { Config } from '../config/config.js';
 import { clusterStats } from '../core/cluster-stats.js';
 import type { Effect } from '../core/effects.js';
@@ -6,6 +7,7 @@ import type { Supervisor } from '../supervisor/supervisor.js';
 import { withoutSupervisor } from '../supervisor/supervisor.js';
 import { banner } from '../telemetry/banner.js';
 import type { Log } from '../telemetry/log.js';
+import { adviceFor } from './advice.js';
 import { clearStaleSocket, listenTarget } from './listen-target.js';
 import { createMailbox, type Mailbox } from './mailbox.js';
 import { policyOf } from './policy.js';
@@ -54,6 +56,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   });
   const forgetSignals = onSignals(process, mailbox.post);
   mailbox.post({ type: 'start' });
+  for (const advice of adviceFor(config, (path) => readFileSync(path, 'utf8'))) log.warn(advice);
   const exitCode = await promise;
   forgetSignals();
   reaper.dismiss();

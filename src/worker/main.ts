@@ -87,8 +87,9 @@ async function main(settings: WorkerSettings): Promise<void> {
   }
   if (state.draining) return;
   state.ready = true;
-  beats.start({ withBytes: false });
   await channel.send({ type: 'ready', urls: servers.listening().map(urlOf) });
+  // A drain may have begun its own meanwhile.
+  if (!state.draining) beats.start({ withBytes: false });
 }
 
 /** Without this mark node:cluster ends a worker at once when its master is gone, with its requests. */

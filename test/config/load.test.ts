@@ -253,11 +253,16 @@ describe('modes', () => {
     assert.deepEqual([loaded.config.workers, loaded.origins.workers], [1, 'default: mode single']);
     assert.equal((await config({ flags: { mode: 'single', workers: '1' } })).workers, 1);
     assert.equal((await config({ flags: { mode: 'single', workers: 'auto' } })).workers, 1);
-    const [problem] = await refused({ flags: { mode: 'single' }, env: { WEB_CONCURRENCY: '4' } });
+    const hinted = await load({ flags: { mode: 'single' }, env: { WEB_CONCURRENCY: '4' } });
+    assert.deepEqual(
+      [hinted.config.workers, hinted.origins.workers],
+      [1, 'mode single, over WEB_CONCURRENCY in the environment'],
+    );
+    const [problem] = await refused({ flags: { mode: 'single' }, env: { WORKERS: '4' } });
     assert.deepEqual(problem, {
       field: 'workers',
       value: '4',
-      source: 'WEB_CONCURRENCY in the environment',
+      source: 'WORKERS in the environment',
       expected: '1 in mode single (from --mode), or mode cluster or turbo',
     });
   });
