@@ -59,7 +59,7 @@ test-launchd: build build/.stamp ## The plist, with a stand-in for launchd
 	@$(NODE) --test --test-concurrency=1 $(call tests_of,launchd)
 
 test-systemd: build build/.stamp test-deps ## Behaviour under a real systemd, booted in a container (root)
-	@$(NODE) --test --test-concurrency=1 $(call tests_of,systemd)
+	@$(NODE) --test build/test/systemd/all.js
 
 test: check integration test-launchd test-systemd ## Everything
 

@@ -2,7 +2,7 @@ import { changeSlot, forkSlot } from './fork.js';
 import type { Failure, Millis, Slot, State, WorkerKey } from './model.js';
 import { extendBy, extendInterval, type Policy } from './policy.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
-import { readyCount, statusLine, tellStatus } from './status.js';
+import { count, readyCount, statusLine, tellStatus } from './status.js';
 
 /** Forks the first generation. */
 export function start(state: State, now: Millis, policy: Policy): Result {
@@ -70,7 +70,7 @@ function announce(state: State, urls: readonly string[], now: Millis): Result {
     { ...serving, status },
     [
       { type: 'notify', ready: true, status },
-      log('info', `serving with ${state.slots.length} ${state.slots.length === 1 ? 'worker' : 'workers'}`, {
+      log('info', `serving with ${count(state.slots.length, 'worker')}`, {
         took: now - state.startedAt,
         urls,
       }),

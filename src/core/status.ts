@@ -1,5 +1,5 @@
 import type { Notify } from './effects.js';
-import type { Millis, State, Worker } from './model.js';
+import type { Millis, State } from './model.js';
 import { type Policy, statusInterval } from './policy.js';
 import { chain, log, type Result, unchanged } from './result.js';
 
@@ -26,10 +26,10 @@ export function statusLine(state: State, now: Millis): string {
     // A failed unit keeps the last STATUS: there the reason is worth more than the progress.
     if (life.exitCode !== 0) return life.why;
     const left = Math.max(0, Math.ceil((life.deadline - now) / 1000));
-    return `stopping (${life.why}): ${count(state.workers, 'worker')} left, ${total(state, 'inFlight')} requests in flight, at most ${left} s`;
+    return `stopping (${life.why}): ${count(state.workers.length, 'worker')} left, ${count(total(state, 'inFlight'), 'request')} in flight, at most ${left} s`;
   }
   const { restarts, generation, traffic } = state;
-  return `${ready}, generation ${generation}, ${traffic.perSecond} req/s, ${restarts} ${restarts === 1 ? 'restart' : 'restarts'}`;
+  return `${ready}, generation ${generation}, ${traffic.perSecond} req/s, ${count(restarts, 'restart')}`;
 }
 
 /** Tells the OS supervisor the status where it changed, together with what else there is to say. */
@@ -74,6 +74,6 @@ function statisticsDue(state: State, now: Millis, policy: Policy): Result {
   ];
 }
 
-function count(workers: readonly Worker[], noun: string): string {
-  return `${workers.length} ${noun}${workers.length === 1 ? '' : 's'}`;
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

@@ -151,14 +151,9 @@ export function endIfEmpty(state: State, now: Millis): Result {
   const { life } = state;
   if (life.phase !== 'stopping' || state.workers.length > 0) return unchanged(state);
   const took = now - life.since;
-  const farewell: Effect[] = life.exitCode === 0 ? [{ type: 'notify', status: 'stopped' }] : [];
   return [
     { ...state, life: { phase: 'ended', exitCode: life.exitCode } },
-    [
-      ...farewell,
-      log('info', 'stopped', { took, exitCode: life.exitCode }),
-      { type: 'exit', code: life.exitCode },
-    ],
+    [log('info', 'stopped', { took, exitCode: life.exitCode }), { type: 'exit', code: life.exitCode }],
   ];
 }
 

@@ -47,6 +47,10 @@ type Check = (value: unknown, at: string) => string | null;
 type Shape = Readonly<Record<string, Check>>;
 
 const number: Check = (value, at) => (Number.isFinite(value) ? null : wrong(at, value, 'a finite number'));
+const status: Check = (value, at) =>
+  Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 255
+    ? null
+    : wrong(at, value, 'an exit status');
 const boolean: Check = (value, at) => (typeof value === 'boolean' ? null : wrong(at, value, 'true or false'));
 const string: Check = (value, at) => (typeof value === 'string' ? null : wrong(at, value, 'a string'));
 const strings: Check = (value, at) =>
@@ -58,7 +62,7 @@ const anything: Check = () => null;
 const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
   ready: { urls: strings },
   failed: {
-    failure: record({ message: string, exitCode: number, errno: optional(number), stack: optional(string) }),
+    failure: record({ message: string, exitCode: status, errno: optional(number), stack: optional(string) }),
   },
   beat: {
     beat: record({

@@ -35,7 +35,7 @@ export function createPool(seam: PoolSeam): Pool {
   setUp(config);
 
   const forkWorker = (key: WorkerKey, settings: WorkerSettings): void => {
-    const worker = cluster.fork({ ...env, [settingsVariable]: JSON.stringify(settings) });
+    const worker = cluster.fork({ ...exactly(env), [settingsVariable]: JSON.stringify(settings) });
     workers.set(key, worker);
     worker.on('message', (raw: unknown) => receive(seam, key, raw));
     worker.on('error', (error: Error) => {
@@ -86,6 +86,12 @@ function setUp({ dispatch, maxOldSpaceSize, maxSemiSpaceSize, app }: Config): vo
       ...(needsStripFlag(app) ? ['--experimental-strip-types'] : []),
     ],
   });
+}
+
+/** node:cluster adds what the master's own environment has besides, unless it is undefined. */
+function exactly(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const hidden = Object.keys(process.env).filter((name) => !(name in env));
+  return { ...Object.fromEntries(hidden.map((name) => [name, undefined])), ...env };
 }
 
 /** Node strips types by itself from 22.18 on, behind a flag from 22.6 on. */

@@ -2,7 +2,7 @@ import type { Server as HttpServer, ServerResponse } from 'node:http';
 import { Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { holdNewcomers } from './hold.js';
-import type { Servers, TrackedServer } from './servers.js';
+import type { Servers, TrackedServer, Upgrade } from './servers.js';
 import { sendGoingAway } from './websocket.js';
 
 export interface DrainOptions {
@@ -39,21 +39,23 @@ const releaseLimit = 250;
  * linger is closed; what is upgraded is told to go and then left to itself.
  */
 export function createDrainer(servers: Servers, { linger, closeWebSockets }: DrainOptions): Drainer {
-  const lastResponse = new WeakMap<Socket, ServerResponse>();
+  const lastResponse = new WeakMap<Socket, { response: ServerResponse; keepAlive: boolean }>();
+  const sendAway = farewell(closeWebSockets);
   let draining = false;
   /** When a connection last went idle without having been told to close. */
   let quietSince = 0;
 
   /** Of pipelined requests only the last may carry `close`: Node would never send the answers behind it. */
-  const tellToClose = (response: ServerResponse, socket: Socket | null): void => {
-    if (socket === null) return;
+  const tellToClose = (response: ServerResponse, socket: Socket): void => {
     const previous = lastResponse.get(socket);
-    if (previous !== undefined && !previous.headersSent) previous.shouldKeepAlive = true;
-    lastResponse.set(socket, response);
+    if (previous !== undefined && !previous.response.headersSent)
+      previous.response.shouldKeepAlive = previous.keepAlive;
+    lastResponse.set(socket, { response, keepAlive: response.shouldKeepAlive });
     if (!response.headersSent) response.shouldKeepAlive = false;
   };
 
   const sweep = (): boolean => {
+    for (const entry of servers.all) sendAway(entry);
     if (performance.now() - quietSince >= linger) for (const entry of servers.all) closeIdle(entry);
     return isQuiet(servers);
   };
@@ -62,9 +64,10 @@ export function createDrainer(servers: Servers, { linger, closeWebSockets }: Dra
     drain: async ({ last, closed }) => {
       draining = true;
       quietSince = performance.now();
-      for (const response of servers.responses) tellToClose(response, response.socket);
-      for (const entry of servers.all) sendAway(entry, closeWebSockets);
+      for (const [response, socket] of servers.responses) tellToClose(response, socket);
+      for (const entry of servers.all) sendAway(entry);
       await closeListeners(servers, { last, closed });
+      quietSince = performance.now();
       await every(sweepInterval, sweep);
     },
     onRequest: (response, socket) => {
@@ -83,6 +86,8 @@ async function closeListeners(servers: Servers, { last, closed }: DrainCall): Pr
   if (held === null) return void closed();
   await Promise.race([closed(), sleep(releaseLimit)]);
   held.release();
+  // What they have sent is read before anybody looks for connections on which nothing came.
+  await sleep(sweepInterval);
 }
 
 /** Closes the listener alone, unlike `http.Server.close()`, which closes idle connections with it. */
@@ -90,17 +95,35 @@ function stopAccepting(server: Server): void {
   if (server.listening) Server.prototype.close.call(server);
 }
 
-function sendAway({ upgraded, sessions }: TrackedServer, closeWebSockets: boolean): void {
-  for (const session of sessions) session.close();
-  if (!closeWebSockets) return;
-  for (const [socket, protocol] of upgraded) if (protocol === 'websocket') sendGoingAway(socket);
+/** Tells what is not plain HTTP/1 to go, once each; what begins during the drain is told at the next sweep. */
+function farewell(closeWebSockets: boolean): (entry: TrackedServer) => void {
+  const told = new WeakSet<object>();
+  return ({ upgraded, sessions }) => {
+    for (const session of sessions) {
+      if (told.has(session)) continue;
+      told.add(session);
+      session.close();
+    }
+    if (!closeWebSockets) return;
+    for (const [socket, upgrade] of upgraded) {
+      if (told.has(socket) || !isOpenWebSocket(socket, upgrade)) continue;
+      told.add(socket);
+      sendGoingAway(socket);
+    }
+  };
 }
 
-function closeIdle({ server, sockets, upgraded }: TrackedServer): void {
+/** Before the app has answered the handshake, a frame of ours would be taken for that answer. */
+function isOpenWebSocket(socket: Socket, { protocol, bytesBefore }: Upgrade): boolean {
+  return protocol === 'websocket' && socket.bytesWritten > bytesBefore;
+}
+
+function closeIdle({ server, accepted, sockets, upgraded }: TrackedServer): void {
   if (!isHttp(server)) return;
   server.closeIdleConnections();
   // Node does not count a connection as idle on which nothing has ever come.
   for (const socket of sockets) if (socket.bytesRead === 0 && !upgraded.has(socket)) socket.destroy();
+  for (const socket of accepted) if (socket.bytesRead === 0) socket.destroy();
 }
 
 function isQuiet(servers: Servers): boolean {

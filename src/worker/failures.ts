@@ -1,18 +1,24 @@
+import { inspect } from 'node:util';
+import { isNativeError } from 'node:util/types';
 import type { Failure } from '../core/model.js';
 import { RomAgentError } from '../errors/errors.js';
 import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
 import { portHolder } from './port-holder.js';
+import { syntaxErrorAt } from './syntax-error.js';
 
 interface SystemError extends Error {
   readonly code?: string;
   readonly errno?: number;
   readonly port?: number;
   readonly address?: string | null;
+  readonly syscall?: string;
+  /** Of a failed require(): who asked, the nearest first. */
+  readonly requireStack?: readonly string[];
 }
 
 /** What an error that ended the worker means to the operator. */
 export function failureOf(error: unknown): Failure {
-  const known: SystemError = error instanceof Error ? error : new Error(`the app threw ${String(error)}`);
+  const known: SystemError = isNativeError(error) ? error : thrown(error);
   const { message, exitCode, expected } = explain(known);
   return {
     message,
@@ -29,31 +35,61 @@ interface Explanation {
   readonly expected: boolean;
 }
 
+/** JavaScript may throw anything; where it came from is then not known. */
+function thrown(value: unknown): RomAgentError {
+  const text = inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY });
+  return new RomAgentError(`the app threw ${text}, which is no Error`, { exitCode: exitCodes.appFailed });
+}
+
 function explain(error: SystemError): Explanation {
   if (error instanceof RomAgentError)
     return { message: error.message, exitCode: error.exitCode, expected: true };
+  return explainCode(error) ?? unexpected(error);
+}
+
+/** What the system or the module loader says; null for all else. A failed connect() bears the same codes as a listen(). */
+function explainCode(error: SystemError): Explanation | null {
+  const listens = error.syscall === 'listen' || error.syscall === 'bind';
   switch (error.code) {
     case 'EADDRINUSE':
-      return expected(exitCodes.addressInUse, inUse(error));
+      return listens ? expected(exitCodes.addressInUse, inUse(error)) : null;
     case 'EADDRNOTAVAIL':
+      if (!listens) return null;
       return expected(exitCodes.addressInUse, `host: ${where(error)} is not an address of this machine`);
     case 'EACCES':
     case 'EPERM':
-      if (error.address == null && error.port === undefined) break;
-      return expected(exitCodes.noPermission, noPermission(error));
+      return listens ? expected(exitCodes.noPermission, noPermission(error)) : null;
     case 'ERR_MODULE_NOT_FOUND':
     case 'MODULE_NOT_FOUND':
-      return expected(exitCodes.moduleMissing, `module missing: ${firstLine(error.message)}`);
+      return expected(exitCodes.moduleMissing, moduleMissing(error));
     case 'ERR_UNKNOWN_FILE_EXTENSION':
       return expected(exitCodes.appFailed, unknownExtension(error));
     default:
-      break;
+      return null;
   }
+}
+
+function unexpected(error: SystemError): Explanation {
+  const text = `${error.name}: ${textOf(error)}`;
+  const place = error.name === 'SyntaxError' ? syntaxErrorAt(error) : null;
   return {
-    message: `${error.name}: ${firstLine(error.message)}`,
+    message: place === null ? text : `${text} (${place})`,
     exitCode: exitCodes.appFailed,
     expected: false,
   };
+}
+
+/** A connection that failed at every address of a name has an empty message of its own. */
+function textOf(error: SystemError): string {
+  if (error.message !== '' || !(error instanceof AggregateError)) return firstLine(error.message);
+  return error.errors
+    .map((each: unknown) => (isNativeError(each) ? firstLine(each.message) : inspect(each)))
+    .join(', ');
+}
+
+function moduleMissing({ message, requireStack }: SystemError): string {
+  const [asker] = requireStack ?? [];
+  return `module missing: ${firstLine(message)}${asker === undefined ? '' : ` required by ${asker}`}`;
 }
 
 function expected(exitCode: ExitCode, message: string): Explanation {
@@ -62,6 +98,8 @@ function expected(exitCode: ExitCode, message: string): Explanation {
 
 function inUse(error: SystemError): string {
   const holder = error.port === undefined ? null : portHolder(error.port);
+  const own = holder !== null && (holder.pid === process.ppid || holder.pid === process.pid);
+  if (own) return `${where(error)} is in use by another server of the same app`;
   const by = holder === null ? '' : `, held by ${holder.name} (pid ${holder.pid})`;
   return `${where(error)} is in use${by}`;
 }

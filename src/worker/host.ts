@@ -42,10 +42,11 @@ async function boot(
   const app = await loadApp(settings.app).then((exported) =>
     listens(servers) ? nothing : recognise(exported),
   );
-  if (app.kind === 'nothing') await waitForApp(servers, { firstListening, limit: null });
-  else if (!(await waitForApp(servers, { firstListening, limit: exportGrace })))
-    await listenFor(app, settings.listen);
+  const limit = app.kind === 'nothing' ? null : exportGrace;
+  const listening = await waitForApp(servers, { firstListening, limit });
+  // From here on the process stays, also for the master's answer to a listen() of ours.
   channel.ref();
+  if (!listening) await listenFor(app, settings.listen);
 }
 
 const nothing: Recognised = { kind: 'nothing' };

@@ -1,9 +1,9 @@
 import { chmodSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { Server } from 'node:net';
+import { Server } from 'node:net';
 import type { Dispatch } from '../config/config.js';
 import type { Listen } from '../ipc/settings.js';
-import type { Recognised } from './recognise.js';
+import type { Fastify, Recognised } from './recognise.js';
 import type { ListenOptions } from './servers.js';
 
 /** Opens the listeners for an app that does not listen itself. Resolves when they are open; rejects with the system's error. */
@@ -11,16 +11,10 @@ export async function listenFor(app: Recognised, listen: Listen): Promise<void> 
   switch (app.kind) {
     case 'nothing':
       return;
-    case 'fastify': {
-      const [first] = optionsFor(listen);
-      await app.app.listen({
-        ...first,
-        ...(first?.host === undefined && first?.path === undefined ? { host: '::' } : {}),
-      });
-      return setMode(listen);
-    }
+    case 'fastify':
+      return listenFastify(app.app, listen);
     case 'server':
-      return listenAll([app.server], listen);
+      return listenAll(alsoOn(app.server, listen), listen);
     case 'listener':
       return listenAll(serversFor(app, listen), listen);
   }
@@ -38,6 +32,23 @@ export function redirect(
     options.reusePort = true;
     options.exclusive = true;
   }
+}
+
+async function listenFastify(app: Fastify, listen: Listen): Promise<void> {
+  const [first = {}, ...others] = optionsFor(listen);
+  const everywhere = first.port !== undefined && first.host === undefined;
+  await app.listen({ ...first, ...(everywhere ? { host: '::' } : {}) });
+  await Promise.all(others.map((options) => listening(forwarder(app.server), options)));
+  setMode(listen);
+}
+
+/** A server has one listener: what comes in on further sockets is handed to it. */
+function alsoOn(server: Server, listen: Listen): Server[] {
+  return optionsFor(listen).map((_, index) => (index === 0 ? server : forwarder(server)));
+}
+
+function forwarder(server: Server): Server {
+  return new Server((socket) => void server.emit('connection', socket));
 }
 
 type ListenerApp = Extract<Recognised, { kind: 'listener' }>;

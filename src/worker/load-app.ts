@@ -9,7 +9,8 @@ import { exitCodes } from '../errors/exit-codes.js';
  * `process.argv[1]` names it) and returns what it exports by default.
  *
  * @param path absolute path of a file, or of a folder with a package.json or an index.js
- * @throws RomAgentError (exit 66) where there is no such module; whatever the module throws
+ * @throws RomAgentError (exit 66) where there is no such module; whatever the module throws; Node's error where the
+ * folder's package.json cannot be read
  */
 export async function loadApp(path: string): Promise<unknown> {
   const file = resolveApp(path);
@@ -23,6 +24,7 @@ export function resolveApp(path: string): string {
   try {
     return realpathSync(createRequire(`${path}/`).resolve(path));
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw cause;
     throw new RomAgentError(`module missing: app: ${describeMissing(path)}`, {
       exitCode: exitCodes.moduleMissing,
       cause,

@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import type { Server } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { takeSettings, type WorkerSettings } from '../ipc/settings.js';
 import { createLog } from '../telemetry/log.js';
 import { createBeats } from './beats.js';
@@ -12,6 +13,9 @@ import { createOperations } from './operations.js';
 import { type Servers, trackServers, urlOf } from './servers.js';
 import { createShutdown } from './shutdown.js';
 import { shelterSignals } from './signals.js';
+
+/** ms */
+const lastWordsLimit = 1_000;
 
 /** The composition root of a worker: everything is in place before the app's first line runs. */
 async function main(settings: WorkerSettings): Promise<void> {
@@ -71,7 +75,8 @@ async function main(settings: WorkerSettings): Promise<void> {
     drain(settings.orphanTimeout, false);
   });
   const fail = async (error: unknown): Promise<void> => {
-    await channel.send({ type: 'failed', failure: failureOf(error) });
+    // A master that does not read must not keep a broken worker alive.
+    await Promise.race([channel.send({ type: 'failed', failure: failureOf(error) }), sleep(lastWordsLimit)]);
     exit(1);
   };
   // An app with a handler of its own has decided to go on; every other one dies as it would without us.

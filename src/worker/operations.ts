@@ -47,11 +47,8 @@ export function createOperations({ settings, channel, ready, log }: OperationsSe
   };
   return {
     builtin: async () => {
-      const [{ createServer }, { handle, onClientError }] = await Promise.all([
-        import('node:http'),
-        load(null),
-      ]);
-      return { kind: 'server', server: createServer(handle).on('clientError', onClientError) };
+      const { handle, onClientError } = await load(null);
+      return { kind: 'listener', listener: handle, onClientError };
     },
     mount: async (server) => {
       if (settings.app === null || settings.routesPrefix === null || !('requestTimeout' in server)) return;

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 export interface Holder {
   readonly pid: number;
@@ -29,6 +29,8 @@ export function portHolder(port: number, proc = '/proc'): Holder | null {
 
 function listenerInodes(table: string, port: number): string[] {
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
+  // Where IPv6 is switched off there is no tcp6.
+  if (!existsSync(table)) return [];
   const rows = readFileSync(table, 'utf8').split('\n').slice(1);
   return rows.flatMap((row) => {
     const [, local, , state, , , , , , inode] = row.trim().split(/\s+/);

@@ -1,11 +1,13 @@
 import { Server as HttpServer, type RequestListener } from 'node:http';
 import { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { inspect } from 'node:util';
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
 
 /** Fastify listens itself, since only so do its hooks run. */
 export interface Fastify {
+  readonly server: Server;
   listen(options: object): Promise<unknown>;
 }
 
@@ -17,14 +19,15 @@ export type Recognised =
     }
   | { readonly kind: 'server'; readonly server: Server }
   | { readonly kind: 'fastify'; readonly app: Fastify }
-  /** Nothing that could be served: the app has to listen itself. */
-  | { readonly kind: 'nothing' };
+  /** Nothing that could be served: the app has to listen itself. `error`: what was wrong with what it exports instead. */
+  | { readonly kind: 'nothing'; readonly error?: RomAgentError };
 
 /**
  * What the app's default export is. A function with fewer than two parameters that is no framework's app is taken
  * for a factory, called without arguments, and its result (or what its promise resolves to) is recognised instead.
+ * An export of another type is no error yet: `module.exports = { app }` beside a late `listen()` is common.
  *
- * @throws RomAgentError (exit 70) for an export of another type; whatever the factory throws
+ * @throws whatever the factory throws
  */
 export async function recognise(exported: unknown): Promise<Recognised> {
   const known = recogniseApp(exported);
@@ -34,7 +37,7 @@ export async function recognise(exported: unknown): Promise<Recognised> {
     return recogniseResult(await exported());
   }
   if (isEmpty(exported)) return { kind: 'nothing' };
-  throw unusable('default export', exported);
+  return { kind: 'nothing', error: unusable('default export', exported) };
 }
 
 function recogniseResult(result: unknown): Recognised {
@@ -42,7 +45,7 @@ function recogniseResult(result: unknown): Recognised {
   if (known !== null) return known;
   if (typeof result === 'function') return { kind: 'listener', listener: result as RequestListener };
   if (isEmpty(result)) return { kind: 'nothing' };
-  throw unusable("default export's result", result);
+  return { kind: 'nothing', error: unusable("default export's result", result) };
 }
 
 function recogniseApp(value: unknown): Recognised | null {
@@ -60,9 +63,7 @@ function recogniseApp(value: unknown): Recognised | null {
 }
 
 function unusable(what: string, value: unknown): RomAgentError {
-  const got = Array.isArray(value)
-    ? 'an array'
-    : `${typeof value}${isObject(value) ? ` with ${keysOf(value)}` : ''}`;
+  const got = describe(value);
   return new RomAgentError(
     `app: the ${what} is ${got}; expected a Koa or Express app, a Fastify instance, an http.Server, ` +
       'a (req, res) listener, or a function that returns one of these',
@@ -70,12 +71,19 @@ function unusable(what: string, value: unknown): RomAgentError {
   );
 }
 
+function describe(value: unknown): string {
+  if (Array.isArray(value)) return 'an array';
+  if (isObject(value)) return `an object with ${keysOf(value)}`;
+  return `the ${typeof value} ${inspect(value)}`;
+}
+
 function isEmpty(value: unknown): boolean {
   return value === undefined || value === null || (isObject(value) && Object.keys(value).length === 0);
 }
 
 function keysOf(value: object): string {
-  return Object.keys(value).slice(0, 5).join(', ');
+  const keys = Object.keys(value);
+  return keys.slice(0, 5).join(', ') + (keys.length > 5 ? ', ...' : '');
 }
 
 function isObject(value: unknown): value is object {

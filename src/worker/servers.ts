@@ -1,27 +1,21 @@
 import { subscribe } from 'node:diagnostics_channel';
+import { errorMonitor } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2Session } from 'node:http2';
 import type { AddressInfo, Server, Socket } from 'node:net';
-
-/** A server that the app started, and its connections. */
-export interface TrackedServer {
-  readonly server: Server;
-  readonly sockets: Set<Socket>;
-  readonly sessions: Set<Http2Session>;
-  /** Sockets that left HTTP, with the protocol they were upgraded to, in lower case. */
-  readonly upgraded: Map<Socket, string>;
-}
+import { followServer, isTls, type TrackedServer } from './follow-server.js';
 
 /** Every server of this process with its requests, found without touching the app (diagnostics_channel). */
 export interface Servers {
   readonly all: readonly TrackedServer[];
-  /** Responses under way, oldest first. */
-  readonly responses: ReadonlySet<ServerResponse>;
+  /** Responses under way, oldest first, with their connections: one that is pipelined has no socket of its own yet. */
+  readonly responses: ReadonlyMap<ServerResponse, Socket>;
   counts(): { readonly requests: number; readonly inFlight: number; readonly connections: number };
   bytesWritten(): number;
   listening(): readonly Server[];
   /** Listeners that are being opened: the answer of the master is on its way. */
   pending(): number;
+  /** Why the latest `listen()` failed, which an app may have kept to itself; null where none has. */
+  listenError(): Error | null;
 }
 
 export interface ServerEvents {
@@ -50,30 +44,42 @@ interface RequestStart {
 }
 
 export function trackServers(events: Partial<ServerEvents>): Servers {
-  const tracked = new Map<Server, TrackedServer>();
+  const known = new WeakSet<Server>();
+  const tracked = new Set<TrackedServer>();
   const opening = new Set<Server>();
-  const responses = new Set<ServerResponse>();
+  const responses = new Map<ServerResponse, Socket>();
+  let listenError: Error | null = null;
   let requests = 0;
   let streams = 0;
-  let bytesOfClosed = 0;
+  const connections = openSockets();
+  const sockets = openSockets();
 
-  const onResponseClose = function (this: ServerResponse): void {
-    responses.delete(this);
-    events.onResponseClosed?.(this);
+  const finish = (response: ServerResponse): void => {
+    if (responses.delete(response)) events.onResponseClosed?.(response);
   };
+  const onResponseClose = function (this: ServerResponse): void {
+    finish(this);
+  };
+  const followPipelined = pipelined(responses, finish);
   const track = (server: Server): void => {
-    if (tracked.has(server)) return;
-    const entry = follow(server, {
+    if (known.has(server)) return;
+    known.add(server);
+    const entry = followServer(server, {
       onStream: (stream) => {
         requests++;
         streams++;
         stream.once('close', () => streams--);
       },
-      onSocketClosed: (socket) => {
-        bytesOfClosed += socket.bytesWritten;
-      },
+      onAccepted: connections.add,
+      onSocket: sockets.add,
     });
-    tracked.set(server, entry);
+    tracked.add(entry);
+    server.on('listening', () => tracked.add(entry));
+    server.on('close', () => tracked.delete(entry));
+    // Of a failure in the cluster the diagnostics channel does not tell.
+    (server as NodeJS.EventEmitter).on(errorMonitor, (error: Error) => {
+      if (opening.delete(server)) listenError = error;
+    });
   };
 
   onListenCalls({
@@ -86,20 +92,20 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
       opening.delete(server);
       events.onListening?.(server);
     },
-    error: ({ server }) => void opening.delete(server),
   });
 
   subscribe('http.server.request.start', (message) => {
     const { response, socket, server } = message as RequestStart;
     // A server that never listens can still be given connections by another.
-    if (!tracked.has(server)) track(server);
+    track(server);
     requests++;
-    responses.add(response);
+    followPipelined(response, socket);
+    responses.set(response, socket);
     response.on('close', onResponseClose);
     events.onRequest?.(response, socket);
   });
 
-  const all = () => [...tracked.values()];
+  const all = () => [...tracked];
   return {
     get all() {
       return all();
@@ -108,12 +114,56 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
     counts: () => ({
       requests,
       inFlight: responses.size + streams,
-      connections: all().reduce((sum, { sockets }) => sum + sockets.size, 0),
+      connections: connections.count(),
     }),
-    bytesWritten: () =>
-      bytesOfClosed + sum(all().flatMap(({ sockets }) => [...sockets].map((socket) => socket.bytesWritten))),
+    bytesWritten: sockets.bytesWritten,
     listening: () => all().flatMap(({ server }) => (server.listening ? [server] : [])),
     pending: () => opening.size,
+    listenError: () => listenError,
+  };
+}
+
+interface OpenSockets {
+  add(socket: Socket): void;
+  count(): number;
+  /** Those that are closed count too. */
+  bytesWritten(): number;
+}
+
+/** Each socket once, also where one server hands its connections to another. */
+function openSockets(): OpenSockets {
+  const open = new Set<Socket>();
+  let bytesOfClosed = 0;
+  const forget = function (this: Socket): void {
+    open.delete(this);
+    bytesOfClosed += this.bytesWritten;
+  };
+  return {
+    add: (socket) => {
+      if (open.has(socket)) return;
+      open.add(socket);
+      socket.on('close', forget);
+    },
+    count: () => open.size,
+    bytesWritten: () => [...open].reduce((sum, socket) => sum + socket.bytesWritten, bytesOfClosed),
+  };
+}
+
+/** A response that waits for its turn never says 'close' when the client goes: its connection does. */
+function pipelined(
+  responses: ReadonlyMap<ServerResponse, Socket>,
+  finish: (response: ServerResponse) => void,
+): (response: ServerResponse, socket: Socket) => void {
+  const latest = new WeakMap<Socket, ServerResponse>();
+  const followed = new WeakSet<Socket>();
+  return (response, socket) => {
+    const before = latest.get(socket);
+    latest.set(socket, response);
+    if (before === undefined || !responses.has(before) || followed.has(socket)) return;
+    followed.add(socket);
+    socket.once('close', () => {
+      for (const [left, itsSocket] of responses) if (itsSocket === socket) finish(left);
+    });
   };
 }
 
@@ -121,60 +171,16 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
 export function urlOf(server: Server): string {
   const address = server.address() as AddressInfo | string | null;
   if (address === null || typeof address === 'string') return address ?? 'nowhere';
-  const scheme = 'setSecureContext' in server ? 'https' : 'requestTimeout' in server ? 'http' : 'tcp';
   const anywhere = address.address === '::' || address.address === '0.0.0.0';
   const host = anywhere ? 'localhost' : address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return `${scheme}://${host}:${address.port}`;
+  return `${schemeOf(server)}://${host}:${address.port}`;
 }
 
-interface Follower {
-  onStream(stream: NodeJS.EventEmitter): void;
-  onSocketClosed(socket: Socket): void;
-}
-
-function follow(server: Server, { onStream, onSocketClosed }: Follower): TrackedServer {
-  const entry: TrackedServer = { server, sockets: new Set(), sessions: new Set(), upgraded: new Map() };
-  const forget = function (this: Socket): void {
-    entry.sockets.delete(this);
-    entry.upgraded.delete(this);
-    onSocketClosed(this);
-  };
-  // Behind TLS the app, its requests and its upgrades know the decrypted socket only.
-  server.on('setSecureContext' in server ? 'secureConnection' : 'connection', (socket: Socket) => {
-    entry.sockets.add(socket);
-    socket.on('close', forget);
-  });
-  server.on('session', (session: Http2Session) => {
-    entry.sessions.add(session);
-    session.once('close', () => entry.sessions.delete(session));
-    session.on('stream', onStream);
-  });
-  followUpgrades(server, entry);
-  return entry;
-}
-
-/** A listener for `upgrade` makes Node hand out upgrades at all, so that ours waits until the app has one. */
-function followUpgrades(server: Server, { upgraded }: TrackedServer): void {
-  for (const event of ['upgrade', 'connect']) {
-    const note = (request: IncomingMessage, socket: Socket): void => {
-      upgraded.set(socket, (request.headers.upgrade ?? event).toLowerCase());
-    };
-    if (server.listenerCount(event) > 0) server.on(event, note);
-    else addAfterFirst(server, event, note);
-  }
-}
-
-function addAfterFirst(
-  server: Server,
-  event: string,
-  note: (request: IncomingMessage, socket: Socket) => void,
-): void {
-  const watch = (name: string): void => {
-    if (name !== event) return;
-    server.removeListener('newListener', watch);
-    server.on(event, note);
-  };
-  server.on('newListener', watch);
+function schemeOf(server: Server): string {
+  // Every kind of HTTP server has one of the two, HTTP/2 over plain text the second alone.
+  const isHttp = 'requestTimeout' in server || 'updateSettings' in server;
+  if (isTls(server)) return isHttp ? 'https' : 'tls';
+  return isHttp ? 'http' : 'tcp';
 }
 
 interface ListenCall {
@@ -185,13 +191,7 @@ interface ListenCall {
 function onListenCalls(handlers: {
   start(call: ListenCall): void;
   end(call: Pick<ListenCall, 'server'>): void;
-  error(call: Pick<ListenCall, 'server'>): void;
 }): void {
   subscribe('tracing:net.server.listen:asyncStart', (call) => handlers.start(call as ListenCall));
   subscribe('tracing:net.server.listen:asyncEnd', (call) => handlers.end(call as ListenCall));
-  subscribe('tracing:net.server.listen:error', (call) => handlers.error(call as ListenCall));
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
 }

@@ -2,7 +2,11 @@ type Listener = (...args: unknown[]) => unknown;
 
 /** The app's own handlers of the signals that mean "end". */
 export interface ShelteredSignals {
-  /** Calls the app's handlers for SIGTERM, else those for SIGINT. Resolves to how many there were. */
+  /**
+   * Calls the app's handlers for SIGTERM, else those for SIGINT. Resolves to how many there were, once all are
+   * done; rejects then with what the first that failed threw. From then on that
+   * signal ends the process: many a handler cleans up and then sends itself the signal once more, to die of it.
+   */
   deliver(): Promise<number>;
 }
 
@@ -15,7 +19,13 @@ const ending = ['SIGTERM', 'SIGINT'] as const;
  */
 export function shelterSignals(worker: NodeJS.Process): ShelteredSignals {
   const kept = new Map<string, Set<Listener>>(ending.map((signal) => [signal, new Set()]));
-  for (const signal of [...ending, 'SIGHUP'] as const) worker.on(signal, () => {});
+  let delivered: string | null = null;
+  for (const signal of ending) {
+    worker.on(signal, () => {
+      if (signal === delivered) worker.exit(0);
+    });
+  }
+  worker.on('SIGHUP', () => {});
   worker.on('newListener', (name: string, listener: Listener) => {
     const listeners = kept.get(name);
     if (listeners === undefined) return;
@@ -28,11 +38,14 @@ export function shelterSignals(worker: NodeJS.Process): ShelteredSignals {
         [...(kept.get(signal) ?? [])].map((listener) => ({ signal, listener })),
       );
       const handlers = terminate && terminate.length > 0 ? terminate : (interrupt ?? []);
-      await Promise.all(
+      delivered = handlers[0]?.signal ?? null;
+      const outcomes = await Promise.allSettled(
         handlers.map(async ({ signal, listener }) =>
           listener.call(worker, signal, signal === 'SIGTERM' ? 15 : 2),
         ),
       );
+      const failed = outcomes.find(({ status }) => status === 'rejected');
+      if (failed?.status === 'rejected') throw failed.reason;
       return handlers.length;
     },
   };

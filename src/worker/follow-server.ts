@@ -1,0 +1,84 @@
+import type { IncomingMessage } from 'node:http';
+import type { Http2Session } from 'node:http2';
+import type { Server, Socket } from 'node:net';
+
+/** A server that the app started, and its connections. */
+export interface TrackedServer {
+  readonly server: Server;
+  /** Connections as the kernel knows them; behind TLS they are here before their handshake. */
+  readonly accepted: Set<Socket>;
+  /** Connections as the app knows them: behind TLS the decrypted ones. */
+  readonly sockets: Set<Socket>;
+  readonly sessions: Set<Http2Session>;
+  /** Sockets that left HTTP. */
+  readonly upgraded: Map<Socket, Upgrade>;
+}
+
+export interface Upgrade {
+  /** In lower case, such as `websocket`. */
+  readonly protocol: string;
+  /** What had been written before: the app's answer to the upgrade comes after it. */
+  readonly bytesBefore: number;
+}
+
+export interface Follower {
+  onStream(stream: NodeJS.EventEmitter): void;
+  /** A connection, as in `accepted` and as in `sockets`. */
+  onAccepted(socket: Socket): void;
+  onSocket(socket: Socket): void;
+}
+
+/** Notes the connections of a server from now on. */
+export function followServer(server: Server, { onStream, onAccepted, onSocket }: Follower): TrackedServer {
+  const entry: TrackedServer = {
+    server,
+    accepted: new Set(),
+    sockets: new Set(),
+    sessions: new Set(),
+    upgraded: new Map(),
+  };
+  const { accepted, sockets, upgraded } = entry;
+  const forget = function (this: Socket): void {
+    accepted.delete(this);
+    sockets.delete(this);
+    upgraded.delete(this);
+  };
+  server.on('connection', (socket: Socket) => {
+    accepted.add(socket);
+    onAccepted(socket);
+    socket.on('close', forget);
+  });
+  // Behind TLS the app, its requests and its upgrades know the decrypted socket only.
+  server.on(isTls(server) ? 'secureConnection' : 'connection', (socket: Socket) => {
+    sockets.add(socket);
+    onSocket(socket);
+    socket.on('close', forget);
+  });
+  server.on('session', (session: Http2Session) => {
+    entry.sessions.add(session);
+    session.once('close', () => entry.sessions.delete(session));
+    session.on('stream', onStream);
+  });
+  for (const event of ['upgrade', 'connect']) followUpgrades(event, entry);
+  return entry;
+}
+
+/** A listener for `upgrade` makes Node hand out upgrades at all, so that ours is there only while the app has one. */
+function followUpgrades(event: string, { server, upgraded }: TrackedServer): void {
+  const note = (request: IncomingMessage, socket: Socket): void => {
+    const protocol = (request.headers.upgrade ?? event).toLowerCase();
+    upgraded.set(socket, { protocol, bytesBefore: socket.bytesWritten });
+  };
+  const isOn = (): boolean => server.listeners(event).includes(note);
+  if (server.listenerCount(event) > 0) server.prependListener(event, note);
+  server.on('newListener', (name: string, listener: unknown) => {
+    if (name === event && listener !== note && !isOn()) server.prependListener(event, note);
+  });
+  server.on('removeListener', (name: string) => {
+    if (name === event && server.listenerCount(event) === 1 && isOn()) server.removeListener(event, note);
+  });
+}
+
+export function isTls(server: Server): boolean {
+  return 'setSecureContext' in server;
+}
