@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { backoff, intensity } from '../../src/core/backoff.js';
-import { paperPolicy } from '../support/paper-cluster.js';
+import { paperPolicy } from '../support/paper-policy.js';
 
 const { restart } = paperPolicy({
   restart: {

@@ -226,7 +226,7 @@ describe('too many deaths', () => {
     const cluster = new PaperCluster({
       policy: intense,
       play: ({ slot, nth }) => {
-        if (nth === 1) return crash(1_000 * slot);
+        if (nth === 1) return crash(1_000 + slot);
         return { bootFailure: { after: 100, failure } };
       },
     });

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type ClientRun, runClient } from './load-clients.js';
 import { type LoadCounts, type LoadReport, Tally } from './load-tally.js';
 
@@ -28,6 +29,8 @@ export interface ClientGroup {
 }
 
 export interface LoadOptions {
+  /** With it the load is stopped at the end of the test, so that a test that fails leaves none running. */
+  readonly t?: { after(hook: () => Promise<unknown>): void };
   /** `http://127.0.0.1:3000/api/info`; or `port` (and `host`) or `socketPath`, with `path`. */
   readonly url?: string;
   readonly host?: string;
@@ -63,7 +66,9 @@ export interface Load {
  * again; a FIN or reset that crosses a request counts as a failure.
  */
 export function startLoad(options: LoadOptions): Load {
-  return new RunningLoad(options);
+  const load = new RunningLoad(options);
+  options.t?.after(() => load.stop());
+  return load;
 }
 
 /** One line for an assertion's message. */
@@ -90,12 +95,14 @@ class RunningLoad implements Load {
   constructor(options: LoadOptions) {
     const { maxMs = 60_000, maxRequests = 500_000 } = options;
     this.#maxRequests = maxRequests;
-    this.#timer = setTimeout(() => this.#end('time'), maxMs);
+    // One listener for each client that pauses.
+    setMaxListeners(0, this.#stop.signal);
     const runs = clientRuns(options, {
       tally: this.#tally,
       stop: this.#stop.signal,
       moved: () => this.#moved(),
     });
+    this.#timer = setTimeout(() => this.#end('time'), maxMs);
     this.#done = Promise.all(runs.map(runClient)).then(() => {
       clearTimeout(this.#timer);
       this.#tally.end();

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import type { Effect } from '../../src/core/effects.js';
 import type { Event } from '../../src/core/events.js';
 import { type Failure, initialState, type Millis, type State, type WorkerKey } from '../../src/core/model.js';
-import type { Policy, RestartPolicy } from '../../src/core/policy.js';
-import type { Result } from '../../src/core/result.js';
+import type { Policy } from '../../src/core/policy.js';
 import type { Beat } from '../../src/core/stats.js';
-import { nextDeadline, step } from '../../src/core/step.js';
+import { nextDeadline } from '../../src/core/step.js';
+import { type PolicyPart, paperBeat, paperPolicy } from './paper-policy.js';
+import { deepFreeze, pureStep } from './paper-step.js';
 import { describeEffect, describeEvent } from './paper-text.js';
 
 /** How a worker on paper behaves. Times are in ms; everything that is not said goes well. */
@@ -26,6 +27,8 @@ export interface Play {
   readonly immortal?: boolean;
   readonly inFlight?: number;
   readonly requestsPerSecond?: number;
+  /** Written to clients, which is progress while it drains. */
+  readonly bytesPerSecond?: number;
 }
 
 export interface Death {
@@ -43,7 +46,7 @@ export interface Fork {
 }
 
 export interface PaperOptions {
-  readonly policy?: Partial<Omit<Policy, 'restart'>> & { readonly restart?: Partial<RestartPolicy> };
+  readonly policy?: PolicyPart;
   readonly seed?: number;
   /** How each worker behaves; all goes well unless told. */
   readonly play?: (fork: Fork) => Play;
@@ -55,29 +58,6 @@ export interface Turn {
   readonly effects: readonly Effect[];
 }
 
-/** A policy with round figures. */
-export function paperPolicy({ restart, ...rest }: NonNullable<PaperOptions['policy']> = {}): Policy {
-  return {
-    workers: 2,
-    bootTimeout: 10_000,
-    drainTimeout: 20_000,
-    hangTimeout: 5_000,
-    pingInterval: null,
-    statisticsInterval: 0,
-    exits: { bootTimeout: 75, appFailed: 70, noResources: 71, tooManyRestarts: 76 },
-    ...rest,
-    restart: {
-      intensity: 5,
-      window: 60_000,
-      crashDelay: 100,
-      crashDelayMax: 1_000,
-      bootDelay: 500,
-      bootDelayMax: 8_000,
-      ...restart,
-    },
-  };
-}
-
 interface Appointment {
   readonly at: Millis;
   /** What happens then, if anything does any more. */
@@ -87,9 +67,7 @@ interface Appointment {
 interface PaperWorker {
   readonly key: WorkerKey;
   readonly play: Play;
-  readonly forkedAt: Millis;
   state: 'booting' | 'ready' | 'draining' | 'silent' | 'gone';
-  drainingSince: Millis;
   readyAt: Millis;
 }
 
@@ -115,7 +93,6 @@ export class PaperCluster {
     const [state, effects] = pureStep({ state: this.state, event, now: this.now, policy: this.policy });
     this.state = state;
     this.turns.push({ at: this.now, event, effects });
-    assertSound(state);
     for (const effect of effects) this.#perform(effect);
     return effects;
   }
@@ -237,9 +214,7 @@ export class PaperCluster {
     const worker: PaperWorker = {
       key,
       play,
-      forkedAt: now,
       state: 'booting',
-      drainingSince: 0,
       readyAt: 0,
     };
     this.#workers.set(key, worker);
@@ -284,8 +259,9 @@ export class PaperCluster {
 
   #beatOf({ play, readyAt }: PaperWorker): Beat {
     const inFlight = play.inFlight ?? 0;
-    const requests = Math.floor(((this.now - readyAt) / 1000) * (play.requestsPerSecond ?? 0));
-    return paperBeat({ requests, inFlight, connections: inFlight });
+    const grown = (perSecond = 0) => Math.floor(((this.now - readyAt) / 1000) * perSecond);
+    const [requests, bytesWritten] = [grown(play.requestsPerSecond), grown(play.bytesPerSecond)];
+    return paperBeat({ requests, inFlight, connections: inFlight, bytesWritten });
   }
 
   #drain(key: WorkerKey, timeout: Millis): void {
@@ -310,61 +286,6 @@ export class PaperCluster {
     const worker = this.#workers.get(key);
     if (worker === undefined || worker.play.immortal === true) return;
     this.#dies(worker, this.now, { after: 2, signal: 'SIGKILL' });
-  }
-}
-
-export function paperBeat(beat: Partial<Beat> = {}): Beat {
-  return {
-    requests: 0,
-    inFlight: 0,
-    connections: 0,
-    bytesWritten: 0,
-    rss: 50 * 2 ** 20,
-    heapUsed: 10 * 2 ** 20,
-    eventLoopDelay: 1,
-    eventLoopUtilization: 0.1,
-    ...beat,
-  };
-}
-
-/** One step, made twice on frozen inputs: it must change nothing that it was given and answer the same. */
-export function pureStep({
-  state,
-  event,
-  now,
-  policy,
-}: {
-  state: State;
-  event: Event;
-  now: Millis;
-  policy: Policy;
-}): Result {
-  for (const input of [state, event, policy]) deepFreeze(input);
-  const result = step(state, event, now, policy);
-  assert.deepEqual(step(state, event, now, policy), result, 'the same inputs must give the same outputs');
-  return deepFreeze(result);
-}
-
-export function deepFreeze<Value>(value: Value): Value {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
-  Object.freeze(value);
-  for (const part of Object.values(value)) deepFreeze(part);
-  return value;
-}
-
-/** What holds in every state, whatever happened. */
-function assertSound({ life, slots, workers, nextKey }: State): void {
-  const keys = workers.map(({ key }) => key);
-  assert.equal(new Set(keys).size, keys.length, 'no two workers share a key');
-  for (const key of keys) assert.ok(key < nextKey, `key ${key} is still to be given`);
-  for (const { id, forkAt } of slots) {
-    const here = workers.filter(({ slot }) => slot === id).length;
-    assert.ok(here <= 1, `slot ${id} has ${here} workers`);
-    assert.ok(here === 0 || forkAt === null, `slot ${id} is taken and yet to be filled`);
-    const lost = here === 0 && forkAt === null && (life.phase === 'starting' || life.phase === 'serving');
-    assert.ok(!lost, `slot ${id} is empty and stays so`);
-    if (life.phase === 'stopping' || life.phase === 'ended')
-      assert.equal(forkAt, null, 'a fork after the stop');
   }
 }
 

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { clusterStats } from '../../src/core/cluster-stats.js';
+import { PaperCluster } from '../support/paper-cluster.js';
+import { paperBeat } from '../support/paper-policy.js';
+
+const master = { pid: 42, version: '0.1.0', node: 'v20.19.0', rss: 1_000 };
+
+function statsOf({ state, now }: PaperCluster) {
+  return clusterStats(state, { now, mode: 'cluster', master });
+}
+
+test('clusterStats shows every worker with its last beat, and the sums', () => {
+  const cluster = new PaperCluster({ play: () => ({ hang: 1 }) }).start().run(1_050);
+  cluster.post({
+    type: 'beat',
+    key: 1,
+    beat: paperBeat({ requests: 10, inFlight: 1, connections: 4, rss: 7 }),
+  });
+  cluster.post({ type: 'beat', key: 2, beat: paperBeat({ requests: 5, inFlight: 2, eventLoopDelay: 3.5 }) });
+  cluster.run(949);
+  const { workers, ...rest } = statsOf(cluster);
+  assert.deepEqual(rest, {
+    status: 'serving',
+    mode: 'cluster',
+    generation: 1,
+    wanted: 2,
+    ready: 2,
+    restarts: 0,
+    requests: 15,
+    requestsPerSecond: 0,
+    inFlight: 3,
+    master: { ...master, uptime: 1 },
+    lastReload: null,
+  });
+  assert.deepEqual(workers[0], {
+    id: 1,
+    pid: 1001,
+    phase: 'ready',
+    generation: 1,
+    uptime: 1,
+    restarts: 0,
+    requests: 10,
+    inFlight: 1,
+    connections: 4,
+    rss: 7,
+    heapUsed: 10 * 2 ** 20,
+    eventLoopDelay: 1,
+    eventLoopUtilization: 0.1,
+  });
+  assert.equal(workers[1]?.eventLoopDelay, 3.5);
+});
+
+test('clusterStats shows a worker that has not said anything yet with zeros', () => {
+  const cluster = new PaperCluster({ policy: { workers: 1 }, play: () => ({ boot: null }) }).start();
+  const { status, ready, workers } = statsOf(cluster);
+  assert.deepEqual([status, ready], ['starting', 0]);
+  assert.deepEqual(workers[0], {
+    id: 1,
+    pid: null,
+    phase: 'starting',
+    generation: 1,
+    uptime: 0,
+    restarts: 0,
+    requests: 0,
+    inFlight: 0,
+    connections: 0,
+    rss: 0,
+    heapUsed: 0,
+    eventLoopDelay: 0,
+    eventLoopUtilization: 0,
+  });
+});
+
+test('clusterStats keeps the requests of workers that are gone and counts restarts by slot, in their order', () => {
+  const cluster = new PaperCluster({
+    play: ({ key }) => ({ requestsPerSecond: 10, ...(key === 1 ? { crash: { after: 5_500 } } : {}) }),
+  });
+  cluster.start().run(5_650);
+  const { requests, restarts, workers } = statsOf(cluster);
+  assert.equal(requests, 100);
+  assert.equal(restarts, 1);
+  assert.deepEqual(
+    workers.map(({ id, pid, restarts }) => [id, pid, restarts]),
+    [
+      [1, 1003, 1],
+      [2, 1002, 0],
+    ],
+  );
+});
+
+test('clusterStats names the phase of the service', () => {
+  const cluster = new PaperCluster({ play: () => ({ drain: 5_000 }) });
+  assert.equal(statsOf(cluster).status, 'starting');
+  cluster.start().run(50);
+  assert.equal(statsOf(cluster).status, 'starting');
+  cluster.run(500).stop();
+  assert.equal(statsOf(cluster).status, 'stopping');
+  assert.deepEqual(
+    statsOf(cluster).workers.map(({ phase }) => phase),
+    ['draining', 'draining'],
+  );
+  cluster.runToEnd();
+  assert.equal(statsOf(cluster).status, 'stopping');
+});

@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Effect } from '../../src/core/effects.js';
+import type { Event } from '../../src/core/events.js';
+import { initialState } from '../../src/core/model.js';
+import { nextDeadline } from '../../src/core/step.js';
+import { PaperCluster } from '../support/paper-cluster.js';
+import { paperBeat, paperPolicy } from '../support/paper-policy.js';
+import { pureStep } from '../support/paper-step.js';
+
+/** A master in each phase of its life. Worker 1 is of interest, worker 2 keeps it company. */
+const lives = {
+  idle: () => new PaperCluster(),
+  starting: () => new PaperCluster({ play: () => ({ boot: null }) }).start().run(500),
+  serving: () => new PaperCluster().start().run(500),
+  stopping: () =>
+    new PaperCluster({ play: () => ({ drain: 9_000, hang: 1 }) }).start().run(500).stop().run(500),
+  failing: () => {
+    const bootFailure = { after: 300, failure: { message: 'no', exitCode: 70 } };
+    const play = ({ slot }: { slot: number }) => (slot === 1 ? { hang: 1 } : { bootFailure });
+    return new PaperCluster({ play }).start().run(500);
+  },
+  ended: () => new PaperCluster().start().run(500).stop().runToEnd(),
+} satisfies Record<string, () => PaperCluster>;
+
+/** Worker 1 in each of its phases, in a master that serves unless the phase says otherwise. */
+const workers = {
+  unknown: () =>
+    new PaperCluster({ play: ({ key }) => (key === 1 ? { crash: { after: 100 } } : {}) }).start().run(500),
+  starting: () =>
+    new PaperCluster({
+      play: ({ slot, nth }) =>
+        slot === 1 && nth === 1 ? { crash: { after: 100 } } : nth > 1 ? { boot: null } : {},
+    })
+      .start()
+      .run(500),
+  ready: () => new PaperCluster({ play: () => ({ hang: 1 }) }).start().run(500),
+  draining: () => lives.stopping(),
+  dying: () =>
+    new PaperCluster({ play: ({ slot }) => (slot === 1 ? { hang: 1, immortal: true } : {}) })
+      .start()
+      .run(7_000),
+} satisfies Record<string, () => PaperCluster>;
+
+function events(key: number): Readonly<Record<Event['type'], Event>> {
+  const failure = { message: 'boom', exitCode: 70 };
+  return {
+    start: { type: 'start' },
+    forked: { type: 'forked', key, pid: 4242 },
+    'fork-failed': { type: 'fork-failed', key, failure },
+    ready: { type: 'ready', key, urls: [] },
+    failed: { type: 'failed', key, failure },
+    beat: { type: 'beat', key, beat: paperBeat({ requests: 7 }) },
+    closed: { type: 'closed', key },
+    drained: { type: 'drained', key },
+    cut: { type: 'cut', key, requests: 1, connections: 1 },
+    exited: { type: 'exited', key, code: 1, signal: null },
+    stop: { type: 'stop', why: 'SIGTERM', now: false },
+    tick: { type: 'tick' },
+  };
+}
+
+/**
+ * What an event leads to: `ignored` (the very same state, nothing done), `noted` (the state alone changed), or the
+ * effects by their kind, in their order.
+ */
+function answer(cluster: PaperCluster, event: Event): string {
+  const before = cluster.state;
+  const effects = cluster.post(event);
+  if (effects.length > 0) return effects.map(kindOf).join(' ');
+  return cluster.state === before ? 'ignored' : 'noted';
+}
+
+function kindOf(effect: Effect): string {
+  if (effect.type === 'log') return effect.level;
+  if (effect.type !== 'notify') return effect.type;
+  const { type, ...said } = effect;
+  return `notify(${Object.keys(said).join(',')})`;
+}
+
+/** The answers to every event, about the worker with this key. */
+function row(make: () => PaperCluster, key: number): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(events(key)).map(([type, event]) => [type, answer(make(), event)]),
+  );
+}
+
+/** The same, without the events that are about no worker. */
+function workerRow(make: () => PaperCluster, key: number): Record<string, string> {
+  const { start, stop, tick, ...rest } = row(make, key);
+  return rest;
+}
+
+const nobodyKnown = {
+  forked: 'ignored',
+  'fork-failed': 'ignored',
+  ready: 'ignored',
+  failed: 'ignored',
+  beat: 'ignored',
+  closed: 'ignored',
+  drained: 'ignored',
+  cut: 'ignored',
+  exited: 'ignored',
+};
+
+describe('step', () => {
+  test('answers every event in every phase of life, of workers that nobody knows too', () => {
+    const answers = Object.fromEntries(Object.entries(lives).map(([phase, make]) => [phase, row(make, 99)]));
+    assert.deepEqual(answers, {
+      idle: { ...nobodyKnown, start: 'fork fork notify(status,extend)', stop: 'exit', tick: 'ignored' },
+      starting: {
+        ...nobodyKnown,
+        start: 'ignored',
+        stop: 'notify(stopping,status,extend) info drain drain',
+        tick: 'noted',
+      },
+      serving: {
+        ...nobodyKnown,
+        start: 'ignored',
+        stop: 'notify(stopping,status,extend) info drain drain',
+        tick: 'noted',
+      },
+      stopping: { ...nobodyKnown, start: 'ignored', stop: 'info', tick: 'noted' },
+      failing: { ...nobodyKnown, start: 'ignored', stop: 'info', tick: 'noted' },
+      ended: { ...nobodyKnown, start: 'ignored', stop: 'ignored', tick: 'ignored' },
+    });
+  });
+
+  test('answers every event of a worker in every phase of the worker', () => {
+    assert.deepEqual(workerRow(workers.unknown, 1), nobodyKnown);
+    assert.deepEqual(workerRow(workers.starting, 3), {
+      forked: 'noted',
+      'fork-failed': 'error notify(status)',
+      ready: 'info notify(status)',
+      failed: 'noted',
+      beat: 'ignored',
+      closed: 'ignored',
+      drained: 'ignored',
+      cut: 'warn',
+      exited: 'error notify(status)',
+    });
+    assert.deepEqual(workerRow(workers.ready, 1), {
+      forked: 'noted',
+      'fork-failed': 'error notify(status)',
+      ready: 'ignored',
+      failed: 'noted',
+      beat: 'noted',
+      closed: 'ignored',
+      drained: 'ignored',
+      cut: 'warn',
+      exited: 'error fork notify(status)',
+    });
+    assert.deepEqual(workerRow(workers.draining, 1), {
+      forked: 'noted',
+      'fork-failed': 'noted',
+      ready: 'ignored',
+      failed: 'noted',
+      beat: 'noted',
+      closed: 'noted',
+      drained: 'noted',
+      cut: 'warn',
+      exited: 'warn',
+    });
+    assert.deepEqual(workerRow(workers.dying, 1), {
+      forked: 'noted',
+      'fork-failed': 'error notify(status)',
+      ready: 'ignored',
+      failed: 'noted',
+      beat: 'ignored',
+      closed: 'ignored',
+      drained: 'ignored',
+      cut: 'warn',
+      exited: 'error fork notify(status)',
+    });
+  });
+
+  test('changes none of its inputs and answers the same inputs with the same outputs, in any order of events', () => {
+    const { policy } = new PaperCluster({ policy: { pingInterval: 300, statisticsInterval: 2_000 } });
+    for (let seed = 1; seed <= 40; seed++) {
+      const draw = generator(seed);
+      const kinds: string[] = [];
+      let state = initialState({ seed });
+      for (let now = 0; now < 60_000; now += Math.floor(draw() * 700)) {
+        const all = Object.values(events(1 + Math.floor(draw() * state.nextKey)));
+        const event = all[Math.floor(draw() * all.length)];
+        // A stop ends all the rest, so that it is kept for later.
+        if (event === undefined || (event.type === 'stop' && now < 40_000)) continue;
+        const [next, effects] = pureStep({ state, event, now, policy });
+        state = next;
+        kinds.push(...effects.map(kindOf));
+        const deadline = nextDeadline(state, policy);
+        const waits = state.life.phase !== 'idle' && state.life.phase !== 'ended';
+        assert.equal(deadline !== null, waits, `${state.life.phase} waits for ${deadline}`);
+      }
+      for (const once of ['exit', 'serving', 'notify(ready,status)']) {
+        assert.ok(kinds.filter((kind) => kind === once).length <= 1, `more than one ${once}`);
+      }
+    }
+  });
+});
+
+describe('nextDeadline', () => {
+  const policy = paperPolicy();
+
+  test('is none before the start and after the end', () => {
+    assert.equal(nextDeadline(lives.idle().state, policy), null);
+    assert.equal(nextDeadline(lives.ended().state, policy), null);
+  });
+
+  test('is a tick a second where nothing else is due', () => {
+    const { state } = lives.serving();
+    assert.equal(nextDeadline(state, policy), state.tickedAt + 1_000);
+  });
+
+  test('is the ping, the limit of a boot, a restart or the end of the drain where that comes first', () => {
+    const { state } = lives.serving();
+    const pinged = { ...state, timers: { ...state.timers, pingAt: 700 } };
+    assert.equal(nextDeadline(pinged, { ...policy, pingInterval: 1_000 }), 700);
+    assert.equal(nextDeadline(pinged, policy), 1_000);
+    const waiting = { ...state, slots: state.slots.map((slot) => ({ ...slot, forkAt: 600 })) };
+    assert.equal(nextDeadline(waiting, policy), 600);
+    const booting = new PaperCluster({ policy: { bootTimeout: 800 }, play: () => ({ boot: null }) }).start();
+    assert.equal(nextDeadline(booting.state, booting.policy), 800);
+    assert.equal(nextDeadline({ ...state, life: stoppingUntil(950) }, policy), 950);
+  });
+
+  test('is never passed without the tick moving it: no tick leads to another at the same time', () => {
+    for (const make of Object.values(lives)) {
+      const cluster = make();
+      for (let ticks = 0; ticks < 200; ticks++) {
+        const deadline = nextDeadline(cluster.state, cluster.policy);
+        if (deadline === null) break;
+        cluster.now = Math.max(cluster.now, deadline);
+        cluster.post({ type: 'tick' });
+        const next = nextDeadline(cluster.state, cluster.policy);
+        assert.ok(next === null || next > cluster.now, `${next} is due again at ${cluster.now}`);
+      }
+    }
+  });
+});
+
+function stoppingUntil(deadline: number) {
+  const how = { why: 'SIGTERM', since: 0, exitCode: 0, released: false, killedAt: null };
+  return { phase: 'stopping', deadline, ...how } as const;
+}
+
+/** Not the core's own generator, whose faults would be shared. */
+function generator(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state / 2_147_483_647;
+  };
+}

@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  type MasterMessage,
+  type Parsed,
+  parseMasterMessage,
+  parseWorkerMessage,
+  seal,
+  type WorkerMessage,
+} from '../../src/ipc/messages.js';
+import { paperBeat } from '../support/paper-policy.js';
+
+type Raw = Record<string, unknown>;
+
+const fromWorker: Readonly<Record<WorkerMessage['type'], WorkerMessage>> = {
+  ready: { type: 'ready', urls: ['http://localhost:3000', 'http://localhost:3001'] },
+  failed: { type: 'failed', failure: { message: 'boom', exitCode: 70, errno: 98, stack: 'Error: boom' } },
+  beat: { type: 'beat', beat: paperBeat({ requests: 3 }) },
+  closed: { type: 'closed' },
+  cut: { type: 'cut', requests: 1, connections: 2 },
+  drained: { type: 'drained' },
+  'stats-request': { type: 'stats-request', id: 7 },
+};
+
+const fromMaster: Readonly<Record<MasterMessage['type'], unknown>> = {
+  drain: { type: 'drain', timeout: 30_000, last: true },
+  release: { type: 'release' },
+  stats: { type: 'stats', id: 7, stats: { status: 'serving' } },
+};
+
+/** What the channel makes of it. */
+function throughTheChannel(message: unknown): Raw {
+  return JSON.parse(JSON.stringify(message)) as Raw;
+}
+
+function marked(message: unknown): Raw {
+  return throughTheChannel(seal(message as WorkerMessage));
+}
+
+function reasonOf(parsed: Parsed<unknown>): string {
+  assert.equal(parsed.kind, 'malformed', JSON.stringify(parsed));
+  return parsed.kind === 'malformed' ? parsed.reason : '';
+}
+
+/** The same message with one field, named by its path, set to something else. */
+function changed(message: Raw, path: readonly string[], value: unknown): Raw {
+  const [name = '', ...rest] = path;
+  return { ...message, [name]: rest.length === 0 ? value : changed(message[name] as Raw, rest, value) };
+}
+
+function fieldsOf(value: Raw, at: readonly string[] = []): string[][] {
+  return Object.entries(value).flatMap(([name, inner]) => {
+    const path = [...at, name];
+    if (name === 'protocol' || name === 'type') return [];
+    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return [path];
+    return [path, ...fieldsOf(inner as Raw, path)];
+  });
+}
+
+describe('messages between worker and master', () => {
+  for (const [type, message] of Object.entries(fromWorker)) {
+    test(`${type} of a worker arrives as it was sent`, () => {
+      const parsed = parseWorkerMessage(marked(message));
+      assert.equal(parsed.kind, 'message');
+      assert.deepEqual(parsed, { kind: 'message', message: { protocol: 'rom-agent/1', ...message } });
+    });
+  }
+
+  for (const [type, message] of Object.entries(fromMaster)) {
+    test(`${type} of the master arrives as it was sent`, () => {
+      assert.deepEqual(parseMasterMessage(marked(message)), {
+        kind: 'message',
+        message: { protocol: 'rom-agent/1', ...(message as Raw) },
+      });
+    });
+  }
+
+  for (const [type, message] of Object.entries(fromWorker)) {
+    for (const path of fieldsOf(marked(message))) {
+      const field = [type, ...path].join('.');
+      for (const value of [{ nested: [] }, [1], true, null]) {
+        test(`${field} may not be ${JSON.stringify(value)}, and the reason names it`, () => {
+          const reason = reasonOf(parseWorkerMessage(changed(marked(message), path, value)));
+          assert.ok(reason.startsWith(`${field}`), reason);
+          assert.match(reason, / is .*, expected /);
+        });
+      }
+    }
+  }
+
+  test('a figure may not be missing, nor a number in words', () => {
+    assert.equal(
+      reasonOf(parseWorkerMessage(marked({ type: 'cut', requests: 1 }))),
+      'cut.connections is undefined, expected a finite number',
+    );
+    assert.equal(
+      reasonOf(parseWorkerMessage(marked({ ...fromWorker.cut, requests: '1' }))),
+      'cut.requests is "1", expected a finite number',
+    );
+    assert.equal(
+      reasonOf(parseWorkerMessage(marked({ type: 'beat', beat: { ...paperBeat(), rss: Number.NaN } }))),
+      'beat.beat.rss is null, expected a finite number',
+    );
+  });
+
+  test('every url has to be a string', () => {
+    assert.equal(
+      reasonOf(parseWorkerMessage(marked({ type: 'ready', urls: ['a', 1] }))),
+      'ready.urls is ["a",1], expected an array of strings',
+    );
+  });
+
+  test('errno and stack of a failure may be missing', () => {
+    const failed = { type: 'failed', failure: { message: 'boom', exitCode: 70 } };
+    assert.equal(parseWorkerMessage(marked(failed)).kind, 'message');
+  });
+
+  test('the drain of the master is checked field by field', () => {
+    const drain = marked(fromMaster.drain);
+    assert.equal(
+      reasonOf(parseMasterMessage({ ...drain, timeout: '5' })),
+      'drain.timeout is "5", expected a finite number',
+    );
+    assert.equal(
+      reasonOf(parseMasterMessage({ ...drain, last: 1 })),
+      'drain.last is 1, expected true or false',
+    );
+    assert.match(
+      reasonOf(parseMasterMessage({ ...marked(fromMaster.stats), id: null })),
+      /^stats\.id is null/,
+    );
+  });
+
+  test('a type that nobody knows is malformed, whatever it is', () => {
+    for (const type of [
+      'reload',
+      'constructor',
+      '__proto__',
+      'toString',
+      5,
+      null,
+      ['ready'],
+      { toString: 1 },
+    ]) {
+      const reason = reasonOf(parseWorkerMessage({ protocol: 'rom-agent/1', type }));
+      assert.match(reason, /^type is .*, expected one of ready, failed, beat, /);
+    }
+    assert.match(reasonOf(parseWorkerMessage({ protocol: 'rom-agent/1' })), /^type is undefined/);
+  });
+
+  test('master and worker do not take each other for themselves', () => {
+    assert.equal(parseMasterMessage(marked(fromWorker.ready)).kind, 'malformed');
+    assert.equal(parseWorkerMessage(marked(fromMaster.drain)).kind, 'malformed');
+  });
+
+  for (const raw of [
+    undefined,
+    null,
+    'ready',
+    7,
+    [],
+    [{ protocol: 'rom-agent/1', type: 'drained' }],
+    {},
+    { type: 'drained' },
+    { protocol: 'rom-agent/2', type: 'drained' },
+    { protocol: null, type: 'ready', urls: [] },
+    { cmd: 'NODE_HANDLE', type: 'ready', urls: [] },
+  ]) {
+    test(`${JSON.stringify(raw)} is the app's own and none of our business`, () => {
+      assert.deepEqual(parseWorkerMessage(raw), { kind: 'foreign' });
+      assert.deepEqual(parseMasterMessage(raw), { kind: 'foreign' });
+    });
+  }
+});

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { loadConfig } from '../../src/config/load.js';
+import { systemInput } from '../../src/config/system.js';
+import { policyOf } from '../../src/master/policy.js';
+
+test('policyOf hands the configuration on and adds the exit statuses', async () => {
+  const { config } = await loadConfig({ ...systemInput({}), env: {}, readFile: missing });
+  const chosen = {
+    ...config,
+    workers: 3,
+    bootTimeout: 1,
+    drainTimeout: 2,
+    hangTimeout: 4,
+    restart: { intensity: 5, window: 6, crashDelay: 7, crashDelayMax: 8, bootDelay: 9, bootDelayMax: 10 },
+    log: { ...config.log, statsInterval: 11 },
+  };
+  assert.deepEqual(policyOf(chosen, { pingInterval: 12 }), {
+    workers: 3,
+    bootTimeout: 1,
+    drainTimeout: 2,
+    hangTimeout: 4,
+    restart: chosen.restart,
+    pingInterval: 12,
+    statisticsInterval: 11,
+    exits: { bootTimeout: 75, appFailed: 70, noResources: 71, tooManyRestarts: 75 },
+  });
+  assert.equal(policyOf(chosen, { pingInterval: null }).pingInterval, null);
+});
+
+function missing(path: string): never {
+  throw Object.assign(new Error(`${path} does not exist`), { code: 'ENOENT' });
+}

@@ -1,0 +1,72 @@
+import type { PaperCluster, PaperOptions } from '../support/paper-cluster.js';
+
+export interface Scenario {
+  /** Of the transcript's file, without `.txt`. */
+  readonly name: string;
+  /** The transcript's first line. */
+  readonly title: string;
+  readonly options: PaperOptions;
+  readonly script: (cluster: PaperCluster) => void;
+}
+
+const failure = { message: 'the app threw: cannot reach the database', exitCode: 70 };
+const portInUse = { message: 'port 3000 is in use', exitCode: 69, errno: 98 };
+
+export const scenarios: readonly Scenario[] = [
+  {
+    name: 'start-and-stop',
+    title: 'Two workers start, serve for half a minute, and SIGTERM ends them.',
+    options: {
+      policy: { pingInterval: 10_000, statisticsInterval: 20_000 },
+      play: ({ slot }) => ({ boot: 100 * slot, requestsPerSecond: 25 }),
+    },
+    script: (cluster) => cluster.start().run(30_000).stop().runToEnd(),
+  },
+  {
+    name: 'crash-loop',
+    title: 'One worker crashes again and again; the other one serves until that is too much.',
+    options: {
+      policy: { restart: { intensity: 4 } },
+      play: ({ slot }) =>
+        slot === 1 ? { crash: { after: 700, signal: 'SIGSEGV' } } : { drain: 2_000, inFlight: 1 },
+    },
+    script: (cluster) => cluster.start().runToEnd(),
+  },
+  {
+    name: 'one-worker-hangs',
+    title: 'One worker falls silent, is killed and replaced; the pings to systemd go on.',
+    options: {
+      policy: { pingInterval: 5_000 },
+      play: ({ slot, nth }) => (slot === 2 && nth === 1 ? { hang: 3_500, inFlight: 2 } : {}),
+    },
+    script: (cluster) => cluster.start().run(15_000).stop().runToEnd(),
+  },
+  {
+    name: 'bad-first-start',
+    title: 'The port is in use: the start is given up at once, with the reason and its exit status.',
+    options: { play: ({ slot }) => ({ bootFailure: { after: 80 + slot, failure: portInUse } }) },
+    script: (cluster) => cluster.start().runToEnd(),
+  },
+  {
+    name: 'stop-under-load',
+    title: 'SIGTERM while a slow client downloads: time is asked for while it moves, then it is cut.',
+    options: {
+      policy: { drainTimeout: 20_000 },
+      play: ({ slot }) =>
+        slot === 1 ? { drain: null, inFlight: 1, bytesPerSecond: 10_000 } : { drain: 1_200, inFlight: 8 },
+    },
+    script: (cluster) => cluster.start().run(2_000).stop().run(3_000).stop().runToEnd(),
+  },
+  {
+    name: 'replacement-fails-to-boot',
+    title: 'A worker crashes and its replacement cannot boot at first; the other one serves meanwhile.',
+    options: {
+      play: ({ slot, nth }) => {
+        if (slot === 2) return { requestsPerSecond: 100 };
+        if (nth === 1) return { crash: { after: 4_000, failure } };
+        return nth <= 3 ? { bootFailure: { after: 150, failure } } : {};
+      },
+    },
+    script: (cluster) => cluster.start().run(12_000).stop().runToEnd(),
+  },
+];

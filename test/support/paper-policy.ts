@@ -1,0 +1,41 @@
+import type { Policy, RestartPolicy } from '../../src/core/policy.js';
+import type { Beat } from '../../src/core/stats.js';
+
+export type PolicyPart = Partial<Omit<Policy, 'restart'>> & { readonly restart?: Partial<RestartPolicy> };
+
+/** A policy with round figures. */
+export function paperPolicy({ restart, ...rest }: PolicyPart = {}): Policy {
+  return {
+    workers: 2,
+    bootTimeout: 10_000,
+    drainTimeout: 20_000,
+    hangTimeout: 5_000,
+    pingInterval: null,
+    statisticsInterval: 0,
+    exits: { bootTimeout: 75, appFailed: 70, noResources: 71, tooManyRestarts: 76 },
+    ...rest,
+    restart: {
+      intensity: 5,
+      window: 60_000,
+      crashDelay: 100,
+      crashDelayMax: 1_000,
+      bootDelay: 500,
+      bootDelayMax: 8_000,
+      ...restart,
+    },
+  };
+}
+
+export function paperBeat(beat: Partial<Beat> = {}): Beat {
+  return {
+    requests: 0,
+    inFlight: 0,
+    connections: 0,
+    bytesWritten: 0,
+    rss: 50 * 2 ** 20,
+    heapUsed: 10 * 2 ** 20,
+    eventLoopDelay: 1,
+    eventLoopUtilization: 0.1,
+    ...beat,
+  };
+}
