@@ -16,7 +16,7 @@ PREFIX=${PREFIX:-/usr/local}
 UNAME=${UNAME:-$(uname -s)}
 SERVICE_USER=${SERVICE_USER:-_www}
 SERVICE_GROUP=${SERVICE_GROUP:-$SERVICE_USER}
-NODE=${NODE:-$(command -v node || true)}
+NODE=$(command -v "${NODE:-node}" || true)
 
 LIBDIR=$PREFIX/lib/rom-agent
 CONFIG=/etc/rom-agent/rom-agent.toml

@@ -126,7 +126,7 @@ export const settings = {
   drain_timeout: setting({
     kind: duration({ min: 100, max: 24 * hour }),
     default: 30 * second,
-    description: 'A worker that still drains after this time is killed.',
+    description: 'A worker that still drains after this time cuts what is left and ends.',
   }),
   linger: setting({
     kind: duration({ min: 0, max: hour }),

@@ -82,7 +82,7 @@ export function workerLeft(
   // How the app ends itself once its connections are gone is its own business.
   const drained = worker.phase === 'draining' && worker.drained;
   // Nor is it news that the others fail like the one that ended the start.
-  const alike = worker.failure !== null && state.life.phase === 'stopping' && state.life.exitCode !== 0;
+  const alike = state.life.phase === 'stopping' && state.life.exitCode !== 0;
   const clean = code === 0 || worker.phase === 'dying' || drained || alike;
   const how = signal === null ? `code ${code}` : signal;
   const entry = clean

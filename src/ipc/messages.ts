@@ -3,6 +3,8 @@ import type { Beat, ClusterStats } from '../core/stats.js';
 
 /** What a worker says to the master. */
 export type WorkerMessage =
+  /** It can be talked to: what node:cluster delivers before anybody listens for it is lost. */
+  | { readonly type: 'hello' }
   | { readonly type: 'ready'; readonly urls: readonly string[] }
   | { readonly type: 'failed'; readonly failure: Failure }
   | { readonly type: 'beat'; readonly beat: Beat }
@@ -60,6 +62,7 @@ const strings: Check = (value, at) =>
 const anything: Check = () => null;
 
 const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
+  hello: {},
   ready: { urls: strings },
   failed: {
     failure: record({ message: string, exitCode: status, errno: optional(number), stack: optional(string) }),

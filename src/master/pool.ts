@@ -32,12 +32,15 @@ const lastWords = 500;
 export function createPool(seam: PoolSeam): Pool {
   const { config, env, post, onPid } = seam;
   const workers = new Map<WorkerKey, Worker>();
+  /** What is said to workers that have not said hello yet. */
+  const unsaid = new Map<WorkerKey, MasterMessage[]>();
   setUp(config);
 
   const forkWorker = (key: WorkerKey, settings: WorkerSettings): void => {
     const worker = cluster.fork({ ...exactly(env), [settingsVariable]: JSON.stringify(settings) });
     workers.set(key, worker);
-    worker.on('message', (raw: unknown) => receive(seam, key, raw));
+    unsaid.set(key, []);
+    worker.on('message', (raw: unknown) => receive({ ...seam, onHello }, key, raw));
     worker.on('error', (error: Error) => {
       if (worker.process.pid !== undefined) return;
       workers.delete(key);
@@ -50,10 +53,22 @@ export function createPool(seam: PoolSeam): Pool {
       onPid(pid, false);
       afterLastWords(worker, () => {
         workers.delete(key);
+        unsaid.delete(key);
         post({ type: 'exited', key, code, signal: signal || null });
       });
     });
     post({ type: 'forked', key, pid });
+  };
+
+  const say = (key: WorkerKey, message: MasterMessage): void => {
+    const worker = workers.get(key);
+    // A worker that dies at this moment is reported by its exit, not by the failure to talk to it.
+    if (worker?.isConnected()) worker.send(seal(message), () => {});
+  };
+  const onHello = (key: WorkerKey): void => {
+    const messages = unsaid.get(key) ?? [];
+    unsaid.delete(key);
+    for (const message of messages) say(key, message);
   };
 
   return {
@@ -65,9 +80,9 @@ export function createPool(seam: PoolSeam): Pool {
       }
     },
     send: (key, message) => {
-      const worker = workers.get(key);
-      // A worker that dies at this moment is reported by its exit, not by the failure to talk to it.
-      if (worker?.isConnected()) worker.send(seal(message), () => {});
+      const waiting = unsaid.get(key);
+      if (waiting === undefined) say(key, message);
+      else waiting.push(message);
     },
     // Not worker.kill(), which waits for the channel and may wait for ever.
     kill: (key) => void workers.get(key)?.process.kill('SIGKILL'),
@@ -104,14 +119,21 @@ function needsStripFlag(app: string | null): boolean {
   );
 }
 
-function receive(seam: PoolSeam, key: WorkerKey, raw: unknown): void {
+type Receiver = PoolSeam & { readonly onHello: (key: WorkerKey) => void };
+
+function receive(seam: Receiver, key: WorkerKey, raw: unknown): void {
   const parsed = parseWorkerMessage(raw);
   if (parsed.kind === 'malformed') return seam.onMalformed(key, parsed.reason);
   if (parsed.kind === 'message') dispatchMessage(seam, key, parsed.message);
 }
 
-function dispatchMessage({ post, onStatsRequest }: PoolSeam, key: WorkerKey, message: WorkerMessage): void {
-  if (message.type === 'stats-request') onStatsRequest(key, message.id);
+function dispatchMessage(
+  { post, onStatsRequest, onHello }: Receiver,
+  key: WorkerKey,
+  message: WorkerMessage,
+): void {
+  if (message.type === 'hello') onHello(key);
+  else if (message.type === 'stats-request') onStatsRequest(key, message.id);
   else post({ ...message, key });
 }
 

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
 import type { Device } from './device.js';
@@ -67,8 +67,20 @@ export function localDate(millis: number): string {
 }
 
 function open(dir: string, path: string): number {
-  fs.mkdirSync(dir, { recursive: true, mode: 0o750 });
+  makeDirectory(dir);
   return fs.openSync(path, 'a', 0o640);
+}
+
+/** Not `recursive`, which never returns on Node 20 where a folder cannot be made, as below /proc. */
+function makeDirectory(dir: string): void {
+  if (fs.existsSync(dir)) return;
+  if (dirname(dir) !== dir) makeDirectory(dirname(dir));
+  try {
+    fs.mkdirSync(dir, { mode: 0o750 });
+  } catch (error) {
+    // Another process of ours was faster.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }
 
 function fileDevice({ dir, day, clock }: { dir: string; day: string; clock: () => number }): Device {

@@ -1,8 +1,9 @@
 import type { Server as HttpServer, ServerResponse } from 'node:http';
 import { Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { TrackedServer, Upgrade } from './follow-server.js';
 import { holdNewcomers } from './hold.js';
-import type { Servers, TrackedServer, Upgrade } from './servers.js';
+import type { Servers } from './servers.js';
 import { sendGoingAway } from './websocket.js';
 
 export interface DrainOptions {

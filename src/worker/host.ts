@@ -39,11 +39,14 @@ async function boot(
 ): Promise<void> {
   if (settings.app === null) return listenFor(await operations.builtin(), settings.listen);
   channel.unref();
+  const stop = keepWhileOpening(servers);
   const app = await loadApp(settings.app).then((exported) =>
     listens(servers) ? nothing : recognise(exported),
   );
   const limit = app.kind === 'nothing' ? null : exportGrace;
-  const listening = await waitForApp(servers, { firstListening, limit });
+  const error = app.kind === 'nothing' ? app.error : undefined;
+  const listening = await waitForApp(servers, { firstListening, limit, error });
+  stop();
   // From here on the process stays, also for the master's answer to a listen() of ours.
   channel.ref();
   if (!listening) await listenFor(app, settings.listen);
@@ -57,14 +60,21 @@ const nothing: Recognised = { kind: 'nothing' };
  */
 async function waitForApp(
   servers: Servers,
-  { firstListening, limit }: { firstListening: Promise<void>; limit: number | null },
+  {
+    firstListening,
+    limit,
+    error,
+  }: { firstListening: Promise<void>; limit: number | null; error?: Error | undefined },
 ): Promise<boolean> {
   if (servers.listening().length > 0) return true;
   const idle = loopEmpty(servers).then(() => 'idle' as const);
   const late = limit === null ? new Promise<never>(() => {}) : after(limit).then(() => 'late' as const);
   const outcome = await Promise.race([firstListening.then(() => 'listening' as const), idle, late]);
   if (outcome === 'listening') return true;
-  if (limit === null) throw new RomAgentError(neverListened, { exitCode: exitCodes.appFailed });
+  if (limit === null)
+    throw (
+      servers.listenError() ?? error ?? new RomAgentError(neverListened, { exitCode: exitCodes.appFailed })
+    );
   if (servers.pending() > 0) return firstListening.then(() => true);
   return false;
 }
@@ -91,6 +101,15 @@ function loopEmpty(servers: Servers): Promise<void> {
     };
     process.once('beforeExit', check);
   });
+}
+
+/** A module may await its own listen(): the master's answer then comes on a channel that does not keep the process. */
+function keepWhileOpening(servers: Servers): () => void {
+  const keep = (): void => {
+    if (servers.pending() > 0) setTimeout(() => {}, 10);
+  };
+  process.on('beforeExit', keep);
+  return () => void process.removeListener('beforeExit', keep);
 }
 
 function after(ms: number): Promise<void> {

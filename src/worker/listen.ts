@@ -1,6 +1,7 @@
 import { chmodSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { Server } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import type { Dispatch } from '../config/config.js';
 import type { Listen } from '../ipc/settings.js';
 import type { Fastify, Recognised } from './recognise.js';
@@ -37,9 +38,15 @@ export function redirect(
 async function listenFastify(app: Fastify, listen: Listen): Promise<void> {
   const [first = {}, ...others] = optionsFor(listen);
   const everywhere = first.port !== undefined && first.host === undefined;
-  await app.listen({ ...first, ...(everywhere ? { host: '::' } : {}) });
+  await app.listen({ ...first, ...(everywhere ? { host: allAddresses() } : {}) });
   await Promise.all(others.map((options) => listening(forwarder(app.server), options)));
   setMode(listen);
+}
+
+/** Fastify would listen on localhost alone; a kernel without IPv6 knows no `::`. */
+function allAddresses(): string {
+  const addresses = Object.values(networkInterfaces()).flat();
+  return addresses.some((address) => address?.family === 'IPv6') ? '::' : '0.0.0.0';
 }
 
 /** A server has one listener: what comes in on further sockets is handed to it. */

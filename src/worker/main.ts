@@ -27,7 +27,7 @@ async function main(settings: WorkerSettings): Promise<void> {
     onListen: (_server, options) => redirect(options, settings),
     onListening: (server) => {
       void operations.mount(server as Server);
-      if (state.ready) log.info(`the app also listens on ${urlOf(server)}`);
+      if (state.ready) log.debug(`the app also listens on ${urlOf(server)}`);
       boot.wake();
     },
     onRequest: (response, socket) => drainer.onRequest(response, socket),
@@ -48,6 +48,7 @@ async function main(settings: WorkerSettings): Promise<void> {
     channel,
     exit,
     onError: (message, error) => log.error(message, { error }),
+    onWarning: log.warn,
   });
   const beats = createBeats({ servers, send: (beat) => void channel.send({ type: 'beat', beat }) });
   const operations = createOperations({

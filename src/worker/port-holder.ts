@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 
 export interface Holder {
   readonly pid: number;
@@ -28,14 +28,40 @@ export function portHolder(port: number, proc = '/proc'): Holder | null {
 }
 
 function listenerInodes(table: string, port: number): string[] {
-  const hex = port.toString(16).toUpperCase().padStart(4, '0');
+  const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return listenerRows(table).flatMap((row) => {
+    const columns = row.trim().split(/\s+/);
+    const inode = columns[9];
+    return isListener(row) && columns[1]?.endsWith(local) && inode !== undefined ? [inode] : [];
+  });
+}
+
+/**
+ * The kernel names the listeners first. It takes half a second and more to name the connections of a machine with room
+ * for many, during which a worker would do nothing else, so that those are not read.
+ */
+function listenerRows(table: string): string[] {
   // Where IPv6 is switched off there is no tcp6.
   if (!existsSync(table)) return [];
-  const rows = readFileSync(table, 'utf8').split('\n').slice(1);
-  return rows.flatMap((row) => {
-    const [, local, , state, , , , , , inode] = row.trim().split(/\s+/);
-    return state === listening && local?.endsWith(`:${hex}`) && inode !== undefined ? [inode] : [];
-  });
+  const file = openSync(table, 'r');
+  try {
+    const chunk = Buffer.alloc(65_536);
+    let text = '';
+    let rows: string[] = [];
+    for (let size = readSync(file, chunk); size > 0; size = readSync(file, chunk)) {
+      text += chunk.toString('latin1', 0, size);
+      rows = text.split('\n').slice(1, -1);
+      const last = rows.at(-1);
+      if (last !== undefined && !isListener(last)) break;
+    }
+    return rows;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function isListener(row: string): boolean {
+  return row.trim().split(/\s+/, 4)[3] === listening;
 }
 
 function holdsAny(folder: string, inodes: ReadonlySet<string>): boolean {

@@ -4,6 +4,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { followServer, isTls, type TrackedServer } from './follow-server.js';
 
+export type { TrackedServer } from './follow-server.js';
+
 /** Every server of this process with its requests, found without touching the app (diagnostics_channel). */
 export interface Servers {
   readonly all: readonly TrackedServer[];

@@ -26,6 +26,7 @@ export interface ShutdownSeam {
   readonly channel: Channel;
   readonly exit: (code: number) => void;
   readonly onError: (message: string, error: unknown) => void;
+  readonly onWarning: (message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
 /**
@@ -85,8 +86,14 @@ function tellApp(timeout: number, onError: ShutdownSeam['onError']): () => Promi
   return async () => void (await Promise.all(works));
 }
 
-async function cutOff({ servers, channel, exit }: ShutdownSeam): Promise<void> {
+async function cutOff({ servers, channel, exit, onWarning }: ShutdownSeam): Promise<void> {
   const { inFlight, connections } = servers.counts();
   if (connections > 0) await channel.send({ type: 'cut', requests: inFlight, connections });
+  else onWarning("the app's own ending did not end: cut at the deadline", { open: openResources() });
   exit(0);
+}
+
+/** What keeps the process, as far as Node says (process.getActiveResourcesInfo): `Timeout`, `TCPSocketWrap`. */
+function openResources(): string {
+  return [...new Set(process.getActiveResourcesInfo())].sort().join(', ');
 }

@@ -11,7 +11,9 @@ const limit = 5_000;
  */
 export function syntaxErrorAt({ stack = '' }: Error, main = process.argv[1]): string | null {
   const [above = ''] = stack.split('\n', 1);
-  return placeIn(above) ?? (main === undefined ? null : placeIn(check(main)));
+  // JSON.parse() and eval() throw syntax errors, too, while the service runs: no file of the app is to blame then.
+  const ofModule = main !== undefined && stack.includes('node:internal/modules/esm');
+  return placeIn(above) ?? (ofModule ? placeIn(check(main)) : null);
 }
 
 function check(file: string): string {

@@ -26,10 +26,6 @@ describe('a stop', () => {
     cluster.runToEnd();
     assert.equal(cluster.exitCode, 0);
     assert.deepEqual(cluster.effects('kill'), []);
-    assert.deepEqual(
-      cluster.effects('notify').at(-1)?.status,
-      'stopping (SIGTERM): 2 workers left, 0 requests in flight, at most 21 s',
-    );
     assert.deepEqual(cluster.effects('exit'), [{ type: 'exit', code: 0, at: 1_055 }]);
   });
 

@@ -13,6 +13,7 @@ import { paperBeat } from '../support/paper-policy.js';
 type Raw = Record<string, unknown>;
 
 const fromWorker: Readonly<Record<WorkerMessage['type'], WorkerMessage>> = {
+  hello: { type: 'hello' },
   ready: { type: 'ready', urls: ['http://localhost:3000', 'http://localhost:3001'] },
   failed: { type: 'failed', failure: { message: 'boom', exitCode: 70, errno: 98, stack: 'Error: boom' } },
   beat: { type: 'beat', beat: paperBeat({ requests: 3 }) },
@@ -143,7 +144,7 @@ describe('messages between worker and master', () => {
       { toString: 1 },
     ]) {
       const reason = reasonOf(parseWorkerMessage({ protocol: 'rom-agent/1', type }));
-      assert.match(reason, /^type is .*, expected one of ready, failed, beat, /);
+      assert.match(reason, /^type is .*, expected one of hello, ready, failed, beat, /);
     }
     assert.match(reasonOf(parseWorkerMessage({ protocol: 'rom-agent/1' })), /^type is undefined/);
   });

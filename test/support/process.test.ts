@@ -7,9 +7,13 @@ import { type Daemon, signalPid, startDaemon } from './process.js';
 import { waitFor } from './wait.js';
 
 test('a daemon is started, read line by line and its exit is reported', async (t) => {
-  const daemon = start(t, `console.log('one'); console.error('two'); setTimeout(() => process.exit(7), 50)`);
+  const daemon = start(
+    t,
+    `process.on('SIGTERM', () => process.exit(7)); setInterval(() => {}, 1000); console.log('one'); console.error('two')`,
+  );
   assert.equal(await daemon.waitForLine(/^two$/), 'two');
   assert.equal(daemon.status, null);
+  assert.ok(daemon.kill());
   assert.deepEqual(await daemon.waitForExit(), { code: 7, signal: null });
   await waitFor('both streams', () => daemon.stdout.concat(daemon.stderr).join(), {
     until: (s) => s === 'one,two',

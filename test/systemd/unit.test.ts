@@ -36,7 +36,7 @@ test('the unit says each thing once, and what contracts with systemd it relies o
     NotifyAccess: 'main',
     KillMode: 'mixed',
     Restart: 'on-failure',
-    RestartPreventExitStatus: '78 64',
+    RestartPreventExitStatus: '78 64 77',
     StartLimitIntervalSec: '0',
     OOMPolicy: 'continue',
     WantedBy: 'multi-user.target',

@@ -1,0 +1,296 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import test, { type TestContext } from 'node:test';
+import { ConnectFailed, type Connection, openConnection } from '../support/http-connection.js';
+import { waitFor } from '../support/wait.js';
+import { openBytes } from './byte-client.js';
+import { drain, listening, servers } from './tracking.js';
+
+const get = (path = '/', version = '1.1') => `GET ${path} HTTP/${version}\r\nHost: localhost\r\n\r\n`;
+const timeout = 5_000;
+
+/** Requests wait until the test answers them. */
+async function holding(t: TestContext): Promise<{ port: number; waiting: ServerResponse[] }> {
+  const waiting: ServerResponse[] = [];
+  return { port: await serving(t, (_req, res) => void waiting.push(res)), waiting };
+}
+
+function serving(t: TestContext, listener: RequestListener): Promise<number> {
+  return listening(t, createServer({ keepAliveTimeout: 60_000 }, listener));
+}
+
+async function open(t: TestContext, port: number): Promise<Connection> {
+  const connection = await openConnection({ port }, timeout);
+  t.after(() => connection.close());
+  return connection;
+}
+
+function requests(waiting: ServerResponse[], count: number): Promise<number> {
+  return waitFor(`${count} requests`, () => waiting.length, { until: (length) => length === count });
+}
+
+test('the next request of an idle keep-alive connection is answered, with Connection: close', async (t) => {
+  const port = await serving(t, (_req, res) => res.end('fine'));
+  const client = await open(t, port);
+  assert.equal((await client.request(get(), timeout)).closing, false);
+  const draining = drain(t, { linger: 5_000 });
+  const last = await client.request(get(), timeout);
+  assert.deepEqual([last.status, last.body, last.closing], [200, 'fine', true]);
+  assert.ok((await draining.done) < 5_000, 'nobody is left to linger for');
+});
+
+test('a connection that stays idle is closed after the linger, not before', async (t) => {
+  const port = await serving(t, (_req, res) => res.end('fine'));
+  const client = await open(t, port);
+  await client.request(get(), timeout);
+  const took = await drain(t, { linger: 200 }).done;
+  assert.ok(took >= 200, `${took} ms`);
+  await waitFor('the end', () => client.idle === 'fin');
+});
+
+test('a connection on which nothing ever came is closed after the linger', async (t) => {
+  const port = await serving(t, (_req, res) => res.end('fine'));
+  const client = await open(t, port);
+  await waitFor('the connection', () => servers.counts().connections === 1);
+  const took = await drain(t, { linger: 200 }).done;
+  assert.ok(took >= 200, `${took} ms`);
+  await waitFor('the end', () => client.idle === 'fin');
+});
+
+test('a connection on which nothing came yet may still send its first request within the linger', async (t) => {
+  const port = await serving(t, (_req, res) => res.end('fine'));
+  const client = await open(t, port);
+  await waitFor('the connection', () => servers.counts().connections === 1);
+  const draining = drain(t, { linger: 5_000 });
+  assert.equal((await client.request(get(), timeout)).closing, true);
+  await draining.done;
+});
+
+test('a new connection is refused', async (t) => {
+  const { port } = await holding(t);
+  await drain(t).done;
+  await assert.rejects(openConnection({ port }, timeout), (error) => {
+    assert.ok(error instanceof ConnectFailed && error.refused);
+    return true;
+  });
+});
+
+test('a request under way is answered, with Connection: close', async (t) => {
+  const { port, waiting } = await holding(t);
+  const client = await open(t, port);
+  const answer = client.request(get(), timeout);
+  await requests(waiting, 1);
+  const draining = drain(t);
+  await waitFor('the listener to close', () => servers.listening().length === 0);
+  waiting[0]?.end('late');
+  assert.deepEqual([(await answer).body, (await answer).closing], ['late', true]);
+  await draining.done;
+});
+
+test('after an answer that began before the drain, the connection lingers for its next request', async (t) => {
+  const { port, waiting } = await holding(t);
+  const client = await open(t, port);
+  const answer = client.request(get(), timeout);
+  await requests(waiting, 1);
+  waiting[0]?.writeHead(200, { 'Content-Length': 4 }).write('be');
+  const draining = drain(t, { linger: 1_000 });
+  await waitFor('the listener to close', () => servers.listening().length === 0);
+  waiting[0]?.end('en');
+  assert.deepEqual([(await answer).body, (await answer).closing], ['been', false]);
+  const next = client.request(get(), timeout);
+  await requests(waiting, 2);
+  waiting[1]?.end('next');
+  assert.deepEqual([(await next).body, (await next).closing], ['next', true]);
+  await draining.done;
+});
+
+test('the linger counts from the end of an answer that could not say close', async (t) => {
+  const { port, waiting } = await holding(t);
+  const client = await open(t, port);
+  const answer = client.request(get(), timeout);
+  await requests(waiting, 1);
+  waiting[0]?.writeHead(200, { 'Content-Length': 2 }).flushHeaders();
+  const draining = drain(t, { linger: 200 });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.equal(draining.over(), false);
+  const ended = performance.now();
+  waiting[0]?.end('ok');
+  await answer;
+  await draining.done;
+  assert.ok(performance.now() - ended >= 200);
+});
+
+test('of requests that were pipelined before the drain all are answered, and the last alone says close', async (t) => {
+  const { port, waiting } = await holding(t);
+  const client = await open(t, port);
+  const answers = [1, 2, 3].map((n) => client.request(get(`/${n}`), timeout));
+  await requests(waiting, 3);
+  const draining = drain(t);
+  // The order in which an app answers is its own affair.
+  for (const [index, response] of [...waiting.entries()].reverse()) response.end(`answer ${index}`);
+  const seen = (await Promise.all(answers)).map(({ body, closing }) => [body, closing]);
+  assert.deepEqual(seen, [
+    ['answer 0', false],
+    ['answer 1', false],
+    ['answer 2', true],
+  ]);
+  await draining.done;
+});
+
+test('a request that is pipelined during the drain takes the close from the one before it', async (t) => {
+  const { port, waiting } = await holding(t);
+  const client = await open(t, port);
+  const first = client.request(get('/1'), timeout);
+  await requests(waiting, 1);
+  const draining = drain(t);
+  const second = client.request(get('/2'), timeout);
+  await requests(waiting, 2);
+  for (const response of waiting) response.end('ok');
+  assert.deepEqual([(await first).closing, (await second).closing], [false, true]);
+  await draining.done;
+});
+
+test('an upload goes on to its end', async (t) => {
+  const bodies: number[] = [];
+  const port = await serving(t, (req, res) => {
+    let length = 0;
+    req.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+    });
+    req.on('end', () => {
+      bodies.push(length);
+      res.end(`${length} bytes`);
+    });
+  });
+  const client = await open(t, port);
+  const answer = client.request('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\n', timeout);
+  client.write('x'.repeat(10));
+  await waitFor('the request', () => servers.counts().inFlight === 1);
+  const draining = drain(t, { linger: 50 });
+  for (let part = 0; part < 3; part++) {
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    client.write('x'.repeat(10));
+  }
+  assert.deepEqual([(await answer).body, (await answer).closing], ['40 bytes', true]);
+  await draining.done;
+});
+
+test('a request whose head is still arriving is waited for', async (t) => {
+  const port = await serving(t, (_req, res) => res.end('fine'));
+  const client = await open(t, port);
+  const answer = client.request('GET / HTTP/1.1\r\nHost: a\r\n', timeout);
+  await waitFor('the connection', () =>
+    servers.all.some(({ sockets }) => [...sockets].some((s) => s.bytesRead > 0)),
+  );
+  const draining = drain(t, { linger: 50 });
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  assert.equal(draining.over(), false);
+  client.write('X-Slow: yes\r\n\r\n');
+  assert.equal((await answer).closing, true);
+  await draining.done;
+});
+
+test('a stream of chunks goes on to its end', async (t) => {
+  const { port, waiting } = await holding(t);
+  const client = await open(t, port);
+  const answer = client.request(get(), timeout);
+  await requests(waiting, 1);
+  waiting[0]?.write('one ');
+  const draining = drain(t, { linger: 50 });
+  for (const part of ['two ', 'three']) {
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    waiting[0]?.write(part);
+  }
+  assert.equal(draining.over(), false);
+  waiting[0]?.end();
+  assert.equal((await answer).body, 'one two three');
+  await draining.done;
+});
+
+test('HTTP/1.0 is drained, with keep-alive and without', async (t) => {
+  const { port, waiting } = await holding(t);
+  const [plain, kept] = [await openBytes(t, port), await openBytes(t, port)];
+  plain.socket.write('GET / HTTP/1.0\r\n\r\n');
+  kept.socket.write('GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n');
+  await requests(waiting, 2);
+  const draining = drain(t);
+  for (const response of waiting) response.setHeader('Content-Length', 2).end('ok');
+  for (const client of [plain, kept]) {
+    assert.equal(await client.ended(), 'fin');
+    assert.match(client.text, /Connection: close[\s\S]*ok$/i);
+  }
+  await draining.done;
+});
+
+test('a client that aborts does not hold the drain', async (t) => {
+  const { port, waiting } = await holding(t);
+  const client = await openBytes(t, port);
+  client.socket.write(get());
+  await requests(waiting, 1);
+  const draining = drain(t);
+  client.socket.destroy();
+  await draining.done;
+  assert.deepEqual(servers.counts().inFlight, 0);
+});
+
+test('a server of which nothing is left ends the drain at once', async (t) => {
+  await serving(t, (_req, res) => res.end());
+  assert.ok((await drain(t, { linger: 5_000 }).done) < 1_000);
+});
+
+test('the last worker keeps newcomers waiting until every listener is closed, then serves them', async (t) => {
+  let release = (): void => {};
+  const closed = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const seen: string[] = [];
+  const port = await serving(t, (req, res) => {
+    seen.push(req.url ?? '');
+    res.end('served');
+  });
+  let said = false;
+  const draining = drain(t, {
+    last: true,
+    closed: () => {
+      said = true;
+      return closed;
+    },
+  });
+  const client = await open(t, port);
+  const answer = client.request(get('/newcomer'), timeout);
+  await waitFor('the listener to close', () => said);
+  assert.deepEqual(seen, [], 'not before the others have closed');
+  release();
+  assert.deepEqual([(await answer).body, (await answer).closing], ['served', true]);
+  await draining.done;
+});
+
+test('a worker that never says that it has closed holds the others up for a moment only', async (t) => {
+  const port = await serving(t, (_req, res) => res.end('served'));
+  const draining = drain(t, { linger: 0, last: true, closed: () => new Promise(() => {}) });
+  const client = await open(t, port);
+  assert.equal((await client.request(get(), timeout)).body, 'served', 'even where nobody is to linger');
+  assert.ok((await draining.done) < 2_000);
+});
+
+test('a server that the app closed itself drains too', async (t) => {
+  const { waiting, port } = await holding(t);
+  const client = await open(t, port);
+  const answer = client.request(get(), timeout);
+  await requests(waiting, 1);
+  for (const server of servers.listening()) server.close();
+  const draining = drain(t);
+  waiting[0]?.end('ok');
+  assert.equal((await answer).closing, true);
+  await draining.done;
+});
+
+test('the event "close" of the server comes when its drain is over', async (t) => {
+  const server = createServer((_req, res) => res.end('ok'));
+  const client = await open(t, await listening(t, server));
+  await client.request(get(), timeout);
+  const closed = once(server, 'close');
+  await drain(t).done;
+  await closed;
+});
