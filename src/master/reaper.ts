@@ -48,6 +48,21 @@ done
 
 /** @param limit what workers may take to end by themselves, ms; rounded up to whole seconds */
 export function startReaper({ limit }: { limit: number }): Reaper {
+  const untold: string[] = [];
+  let tell = (line: string): void => void untold.push(line);
+  // Not at once: starting a shell takes some milliseconds, which the workers need more.
+  setImmediate(() => {
+    tell = spawnShell(limit);
+    for (const line of untold) tell(line);
+  });
+  return {
+    watch: (pid) => tell(`+${pid}`),
+    forget: (pid) => tell(`-${pid}`),
+    dismiss: () => tell('.'),
+  };
+}
+
+function spawnShell(limit: number): (line: string) => void {
   const seconds = String(Math.ceil(limit / 1000));
   // By way of the environment, so that the process has a line in `ps` that a person can read.
   const shell = spawn('/bin/sh', ['-c', 'eval "$ROM_AGENT_REAPER"', 'rom-agent-reaper', seconds], {
@@ -59,12 +74,7 @@ export function startReaper({ limit }: { limit: number }): Reaper {
   shell.stdin.on('error', () => {});
   shell.unref();
   (shell.stdin as unknown as { unref(): void }).unref();
-  const tell = (line: string): void => void shell.stdin.write(`${line}\n`);
-  return {
-    watch: (pid) => tell(`+${pid}`),
-    forget: (pid) => tell(`-${pid}`),
-    dismiss: () => tell('.'),
-  };
+  return (line) => void shell.stdin.write(`${line}\n`);
 }
 
 export const noReaper: Reaper = { watch: () => {}, forget: () => {}, dismiss: () => {} };

@@ -6,7 +6,7 @@ import type { WorkerSettings } from '../ipc/settings.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
 import { withoutSupervisor } from '../supervisor/supervisor.js';
 import { banner } from '../telemetry/banner.js';
-import type { Log } from '../telemetry/log.js';
+import type { LazyLog } from '../telemetry/lazy-log.js';
 import { adviceFor } from './advice.js';
 import { clearStaleSocket, listenTarget } from './listen-target.js';
 import { createMailbox, type Mailbox } from './mailbox.js';
@@ -18,7 +18,7 @@ import { onSignals } from './signals.js';
 export interface ServeOptions {
   readonly config: Config;
   readonly supervisor: Supervisor;
-  readonly log: Log;
+  readonly log: LazyLog;
   readonly version: string;
   /** CPUs that the process may use. */
   readonly cpus: number;

@@ -1,6 +1,7 @@
-import type { LogConfig, LogLevel } from '../config/config.js';
+import type { LogConfig } from '../config/config.js';
 import type { Layout, Level } from './format.js';
 import { chooseLayout } from './layout.js';
+import { isEnabled, levels } from './levels.js';
 import { openWriter, type Writer } from './writer.js';
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -27,8 +28,6 @@ export interface LogOptions {
   readonly maxBytes?: number;
 }
 
-const levels: readonly Level[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
-
 /** Opens nothing, and does not load pino, before the first line that is to be written. */
 export function createLog(options: LogOptions): Log {
   const { config, stdout = { fd: 1 }, env = process.env, clock = Date.now } = options;
@@ -46,8 +45,4 @@ export function createLog(options: LogOptions): Log {
     flush: () => writer?.flush(),
     dropped: () => writer?.dropped() ?? 0,
   };
-}
-
-function isEnabled(level: Level, least: LogLevel): boolean {
-  return least !== 'silent' && levels.indexOf(level) >= levels.indexOf(least);
 }

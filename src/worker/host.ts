@@ -3,9 +3,8 @@ import { exitCodes } from '../errors/exit-codes.js';
 import type { WorkerSettings } from '../ipc/settings.js';
 import type { Channel } from './channel.js';
 import { listenFor } from './listen.js';
-import { loadApp } from './load-app.js';
 import type { Operations } from './operations.js';
-import { type Recognised, recognise } from './recognise.js';
+import type { Recognised } from './recognise.js';
 import type { Servers } from './servers.js';
 
 export interface Boot {
@@ -40,9 +39,9 @@ async function boot(
   if (settings.app === null) return listenFor(await operations.builtin(), settings.listen);
   channel.unref();
   const stop = keepWhileOpening(servers);
-  const app = await loadApp(settings.app).then((exported) =>
-    listens(servers) ? nothing : recognise(exported),
-  );
+  const [{ loadApp }, { recognise }] = await Promise.all([import('./load-app.js'), import('./recognise.js')]);
+  const exported = await loadApp(settings.app);
+  const app = listens(servers) ? nothing : await recognise(exported);
   const limit = app.kind === 'nothing' ? null : exportGrace;
   const error = app.kind === 'nothing' ? app.error : undefined;
   const listening = await waitForApp(servers, { firstListening, limit, error });

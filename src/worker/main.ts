@@ -2,11 +2,10 @@ import cluster from 'node:cluster';
 import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { takeSettings, type WorkerSettings } from '../ipc/settings.js';
-import { createLog } from '../telemetry/log.js';
+import { lazyLog } from '../telemetry/lazy-log.js';
 import { createBeats } from './beats.js';
 import { openChannel } from './channel.js';
 import { createDrainer } from './drain.js';
-import { failureOf } from './failures.js';
 import { hostApp } from './host.js';
 import { redirect } from './listen.js';
 import { createOperations } from './operations.js';
@@ -19,7 +18,7 @@ const lastWordsLimit = 1_000;
 
 /** The composition root of a worker: everything is in place before the app's first line runs. */
 async function main(settings: WorkerSettings): Promise<void> {
-  const log = createLog({ config: settings.log, bindings: { worker: settings.worker } });
+  const log = lazyLog({ config: settings.log, bindings: { worker: settings.worker } });
   const channel = openChannel(process);
   const signals = shelterSignals(process);
   const state: { draining: boolean; ready: boolean } = { draining: false, ready: false };
@@ -37,10 +36,7 @@ async function main(settings: WorkerSettings): Promise<void> {
     linger: settings.linger,
     closeWebSockets: settings.websockets === 'close',
   });
-  const exit = (code: number): never => {
-    log.flush();
-    process.exit(code);
-  };
+  const exit = (code: number): void => void log.close().finally(() => process.exit(code));
   const shutdown = createShutdown({
     servers,
     drainer,
@@ -76,6 +72,7 @@ async function main(settings: WorkerSettings): Promise<void> {
     drain(settings.orphanTimeout, false);
   });
   const fail = async (error: unknown): Promise<void> => {
+    const { failureOf } = await import('./failures.js');
     // A master that does not read must not keep a broken worker alive.
     await Promise.race([channel.send({ type: 'failed', failure: failureOf(error) }), sleep(lastWordsLimit)]);
     exit(1);

@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import type { ClusterStats } from '../core/stats.js';
 import type { Info } from '../http/info.js';
 import type { WorkerSettings } from '../ipc/settings.js';
-import type { Log } from '../telemetry/log.js';
+import type { LazyLog } from '../telemetry/lazy-log.js';
 import type { Channel } from './channel.js';
 import type { Recognised } from './recognise.js';
 
@@ -18,7 +18,7 @@ export interface OperationsSeam {
   readonly settings: WorkerSettings;
   readonly channel: Channel;
   readonly ready: () => boolean;
-  readonly log: Log;
+  readonly log: LazyLog;
 }
 
 /** How old the answer of /api/info may be: memory and uptime cost system calls. ms */

@@ -82,7 +82,7 @@ describe('a start that cannot succeed', { timeout: 120_000 }, () => {
     'the app exports something else': {
       app: 'apps/exports-config.mjs',
       code: 70,
-      says: /^cannot start: app: the default export is object with port, name; expected/,
+      says: /^cannot start: app: the default export is an object with port, name; expected/,
     },
     'the app calls process.exit': {
       app: 'apps/exits.mjs',

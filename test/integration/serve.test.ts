@@ -115,10 +115,10 @@ describe('the number of workers', { timeout: 60_000 }, () => {
     skip: (typeof quota === 'string' && quota) || (!severalCpus && 'needs two CPUs'),
   }, async (t) => {
     assert.ok(typeof quota !== 'string');
-    // Cleaned up once the processes in it are gone: hooks run in the order in which they were given.
     const { directory, remove } = quota.make(0.7);
-    await onOneCpu(t, ['/bin/sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', directory]);
-    await remove();
+    const under = ['/bin/sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', directory];
+    // Hooks run in the order in which they were given: the processes in the cgroup are ended first.
+    await onOneCpu(t, under).finally(() => t.after(remove));
   });
 });
 
