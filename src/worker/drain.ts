@@ -2,7 +2,7 @@ import type { Server as HttpServer, ServerResponse } from 'node:http';
 import { Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TrackedServer, Upgrade } from './follow-server.js';
-import { holdNewcomers } from './hold.js';
+import { holdConnections, longestHold } from './hold.js';
 import type { Servers } from './servers.js';
 import { sendGoingAway } from './websocket.js';
 
@@ -31,8 +31,8 @@ export interface Drainer {
 
 /** How often connections are looked at while they drain, ms. */
 const sweepInterval = 25;
-/** What a hung worker may hold up the others' last answers, ms. */
-const releaseLimit = 250;
+/** What a hung worker may hold up the others' last answers, ms: longer than a busy one. */
+const releaseLimit = longestHold + 200;
 
 /**
  * `server.close()` ends idle keep-alive connections at once and so races with the client's next request. Here the
@@ -81,7 +81,7 @@ export function createDrainer(servers: Servers, { linger, closeWebSockets }: Dra
 }
 
 async function closeListeners(servers: Servers, { last, closed }: DrainCall): Promise<void> {
-  const held = last ? holdNewcomers(servers.all) : null;
+  const held = last ? holdConnections(servers) : null;
   await held?.quiet();
   for (const { server } of servers.all) stopAccepting(server);
   if (held === null) return void closed();

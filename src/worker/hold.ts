@@ -1,45 +1,52 @@
 import type { Server, Socket } from 'node:net';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
-import type { TrackedServer } from './servers.js';
+import type { Servers } from './servers.js';
 
-/** Connections that are accepted but not read from yet. */
+/** Connections that are not read from for a while. */
 export interface Held {
-  /** Resolves once nobody new has come for a moment, or has kept coming for too long. */
+  /** Resolves once nobody new has come for a moment and nothing is being answered, or after too long. */
   quiet(): Promise<void>;
   release(): void;
 }
 
 /** A moment without a new connection, and how long to wait for one, ms. */
 const moment = 8;
-const limit = 100;
+export const longestHold = 400;
 
 /**
  * When the last process closes a listening socket, the kernel resets what it has queued for it: requests that were sent
  * to a service which had not refused them. Clients that come again after each answer keep that queue filled. So, just
- * before the end, whoever is accepted is kept waiting instead of answered, until nobody is left to come; once the socket
- * is closed everywhere they are served, and find it refused the next time.
+ * before the end, nothing more is read: requests that are in are answered, whoever comes again is accepted and kept
+ * waiting, until nobody is left to come. Once the socket is closed everywhere the rest is read and answered, and the
+ * next connection is refused.
  */
-export function holdNewcomers(tracked: readonly TrackedServer[]): Held {
+export function holdConnections({ all, counts }: Pick<Servers, 'all' | 'counts'>): Held {
+  const tracked = all.filter(({ server }) => server.listening && isHttp(server));
   const held = new Set<Socket>();
-  const hold = (socket: Socket): void => {
+  let came = 0;
+  const holdNewcomer = (socket: Socket): void => {
+    came++;
     held.add(socket);
     // Not at once: node:http has it resumed at the next tick.
     process.nextTick(() => socket.pause());
   };
-  const servers = tracked.filter(({ server }) => server.listening && isHttp(server));
-  for (const { server } of servers) server.on(arrival(server), hold);
+  for (const { server, sockets, upgraded } of tracked) {
+    server.on(arrival(server), holdNewcomer);
+    for (const socket of sockets) if (!upgraded.has(socket)) held.add(socket.pause());
+  }
   return {
     quiet: async () => {
-      const deadline = performance.now() + limit;
-      for (let before = -1; before < held.size && performance.now() < deadline; ) {
-        before = held.size;
+      const deadline = performance.now() + longestHold;
+      const isMoving = (before: number): boolean => came > before || counts().inFlight > 0;
+      for (let before = -1; isMoving(before) && performance.now() < deadline; ) {
+        before = came;
         await sleep(moment);
         // A process that got no CPU finds its timer due before it finds who came meanwhile: let it look.
         await turn();
       }
     },
     release: () => {
-      for (const { server } of servers) server.removeListener(arrival(server), hold);
+      for (const { server } of tracked) server.removeListener(arrival(server), holdNewcomer);
       for (const socket of held) socket.resume();
     },
   };

@@ -22,10 +22,11 @@ async function main(settings: WorkerSettings): Promise<void> {
   const channel = openChannel(process);
   const signals = shelterSignals(process);
   const state: { draining: boolean; ready: boolean } = { draining: false, ready: false };
+  const mounting: Promise<void>[] = [];
   const servers: Servers = trackServers({
     onListen: (_server, options) => redirect(options, settings),
     onListening: (server) => {
-      void operations.mount(server as Server);
+      mounting.push(operations.mount(server as Server));
       if (state.ready) log.debug(`the app also listens on ${urlOf(server)}`);
       boot.wake();
     },
@@ -85,6 +86,7 @@ async function main(settings: WorkerSettings): Promise<void> {
 
   try {
     await boot.done;
+    await Promise.all(mounting);
   } catch (error) {
     return fail(error);
   }

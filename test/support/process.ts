@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { descendants, groupMembers } from './proc.js';
 import { waitFor } from './wait.js';
@@ -42,19 +44,24 @@ export class Daemon {
   readonly stdout: string[] = [];
   readonly stderr: string[] = [];
   readonly pid: number;
-  /** Resolves when the process is gone and its output is read to the end. */
+  /** Resolves when the process is gone and its output is read; orphans that hold it open are waited for a second. */
   readonly exit: Promise<ExitStatus>;
   #status: ExitStatus | null = null;
 
   constructor(child: ChildProcess) {
     if (child.pid === undefined) throw new Error(`${child.spawnfile} did not start`);
     this.pid = child.pid;
-    this.#collect(child.stdout, this.stdout);
-    this.#collect(child.stderr, this.stderr);
+    const read = Promise.all([
+      this.#collect(child.stdout, this.stdout),
+      this.#collect(child.stderr, this.stderr),
+    ]);
     this.exit = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
-        this.#status = { code, signal };
-        resolve(this.#status);
+        const late = setTimeout(1_000, undefined, { ref: false });
+        void Promise.race([read, late]).then(() => {
+          this.#status = { code, signal };
+          resolve(this.#status);
+        });
       });
     });
   }
@@ -110,12 +117,13 @@ export class Daemon {
     return this.lines.join('\n');
   }
 
-  #collect(stream: Readable | null, into: string[]): void {
+  async #collect(stream: Readable | null, into: string[]): Promise<void> {
     if (stream === null) return;
-    createInterface({ input: stream }).on('line', (line) => {
+    const lines = createInterface({ input: stream }).on('line', (line) => {
       into.push(line);
       this.lines.push(line);
     });
+    await once(lines, 'close');
   }
 }
 
@@ -168,6 +176,7 @@ function end(daemon: Daemon): void {
 process.on('exit', () => {
   for (const daemon of running) end(daemon);
 });
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 
 function above(folder: string): string {
   if (existsSync(join(folder, 'tsconfig.json')) && existsSync(join(folder, 'package.json'))) return folder;
