@@ -2,6 +2,8 @@
 export interface Notification {
   readonly ready?: true;
   readonly stopping?: true;
+  /** When the reload began, in microseconds of CLOCK_MONOTONIC: `process.hrtime.bigint() / 1000n`. */
+  readonly reloading?: bigint;
   readonly watchdog?: true;
   /** One line for `systemctl status`. */
   readonly status?: string;

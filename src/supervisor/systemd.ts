@@ -26,10 +26,20 @@ export function systemd({ env, pid, loadAddon, onProblem }: SystemdSeam): Superv
 const statusLimit = 1000;
 
 /** The datagram, one `NAME=value` a line. */
-export function encode({ ready, stopping, watchdog, status, extend, errno }: Notification): string {
+export function encode({
+  ready,
+  stopping,
+  reloading,
+  watchdog,
+  status,
+  extend,
+  errno,
+}: Notification): string {
   const lines = [
     ready && 'READY=1',
     stopping && 'STOPPING=1',
+    // Both in one datagram, or systemd takes the time for that of another reload: sd_notify(3).
+    reloading !== undefined && `RELOADING=1\nMONOTONIC_USEC=${reloading}`,
     watchdog && 'WATCHDOG=1',
     status !== undefined && `STATUS=${oneLine(status)}`,
     errno !== undefined && `ERRNO=${errno}`,

@@ -3,6 +3,13 @@ import { describe, test } from 'node:test';
 import { encode, passedSockets, pingInterval, systemd } from '../../src/supervisor/systemd.js';
 
 describe('encode', () => {
+  test('RELOADING and its time travel in one datagram', () => {
+    assert.equal(
+      encode({ reloading: 123_456_789n, status: 'reloading' }),
+      'RELOADING=1\nMONOTONIC_USEC=123456789\nSTATUS=reloading',
+    );
+  });
+
   test('puts everything that is told at once into one datagram, one assignment a line', () => {
     assert.equal(
       encode({ stopping: true, status: 'stopping (SIGTERM)', extend: 15_000, errno: 98 }),
