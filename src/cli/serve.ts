@@ -58,6 +58,8 @@ function failWithLog(log: LazyLog): void {
 }
 
 /** The banner is for a person at a terminal. */
-function bannerPrinter({ format }: LazyLog): ((text: string) => void) | null {
-  return format === 'pretty' && process.stdout.isTTY ? (text) => void process.stdout.write(text) : null;
+function bannerPrinter(log: LazyLog): ((text: string) => void) | null {
+  if (log.format !== 'pretty' || !process.stdout.isTTY) return null;
+  // Below the lines that came before it, which may still wait for the log to load.
+  return (text) => void log.close().then(() => process.stdout.write(text));
 }

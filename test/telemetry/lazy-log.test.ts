@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { LogConfig, LogLevel } from '../../src/config/config.js';
+import { lazyLog } from '../../src/telemetry/lazy-log.js';
+import type { Log } from '../../src/telemetry/log.js';
+
+describe('a lazy log', () => {
+  test('loads nothing for lines that are not to be written', async () => {
+    const { log, loads } = paperLog('warn');
+    log.debug('a detail');
+    log.info('news');
+    await log.close();
+    assert.equal(loads(), 0);
+  });
+
+  test('loads once, and writes the lines that came before in their order', async () => {
+    const { log, loads, written } = paperLog('info');
+    log.info('first', { n: 1 });
+    log.error('second');
+    assert.deepEqual(written, [], 'the caller does not wait');
+    await log.close();
+    assert.equal(loads(), 1);
+    assert.deepEqual(written, ['info first {"n":1}', 'error second undefined', 'flush']);
+  });
+
+  test('writes at once when it is loaded', async () => {
+    const { log, written } = paperLog('info');
+    log.info('first');
+    await log.close();
+    log.warn('then');
+    assert.equal(written.at(-1), 'warn then undefined');
+  });
+
+  test('has nothing to flush before its first line', () => {
+    const { log, written } = paperLog('info');
+    log.flush();
+    assert.deepEqual(written, []);
+  });
+
+  test('knows its format without being loaded', () => {
+    const { log, loads } = paperLog('info');
+    assert.equal(log.format, 'json');
+    assert.equal(loads(), 0);
+  });
+});
+
+function paperLog(level: LogLevel) {
+  const written: string[] = [];
+  let loads = 0;
+  const config: LogConfig = { level, format: 'json', dir: null, statsInterval: 0 };
+  const load = async () => {
+    loads += 1;
+    return { createLog: () => paper(written) };
+  };
+  return { log: lazyLog({ config, bindings: {} }, load), written, loads: () => loads };
+}
+
+function paper(written: string[]): Log {
+  const at = (level: string) => (message: string, fields?: object) =>
+    void written.push(`${level} ${message} ${JSON.stringify(fields)}`);
+  return {
+    ...{ trace: at('trace'), debug: at('debug'), info: at('info') },
+    ...{ warn: at('warn'), error: at('error'), fatal: at('fatal') },
+    flush: () => void written.push('flush'),
+    format: 'json',
+    dropped: () => 0,
+  };
+}
