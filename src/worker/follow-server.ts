@@ -1,14 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import type { Http2Session } from 'node:http2';
 import type { Server, Socket } from 'node:net';
+import { SocketList } from './socket-list.js';
 
 /** A server that the app started, and its connections. */
 export interface TrackedServer {
   readonly server: Server;
   /** Connections as the kernel knows them; behind TLS they are here before their handshake. */
-  readonly accepted: Set<Socket>;
-  /** Connections as the app knows them: behind TLS the decrypted ones. */
-  readonly sockets: Set<Socket>;
+  readonly accepted: SocketList;
+  /** Connections as the app knows them: behind TLS the decrypted ones, else the same list. */
+  readonly sockets: SocketList;
   readonly sessions: Set<Http2Session>;
   /** Sockets that left HTTP. */
   readonly upgraded: Map<Socket, Upgrade>;
@@ -23,37 +24,29 @@ export interface Upgrade {
 
 export interface Follower {
   onStream(stream: NodeJS.EventEmitter): void;
-  /** A connection, as in `accepted` and as in `sockets`. */
+  /** A connection, as in `accepted`. */
   onAccepted(socket: Socket): void;
-  onSocket(socket: Socket): void;
+  onClosed(socket: Socket): void;
 }
 
 /** Notes the connections of a server from now on. */
-export function followServer(server: Server, { onStream, onAccepted, onSocket }: Follower): TrackedServer {
-  const entry: TrackedServer = {
-    server,
-    accepted: new Set(),
-    sockets: new Set(),
-    sessions: new Set(),
-    upgraded: new Map(),
-  };
-  const { accepted, sockets, upgraded } = entry;
+export function followServer(server: Server, { onStream, onAccepted, onClosed }: Follower): TrackedServer {
+  const accepted = new SocketList();
+  // Behind TLS the app, its requests and its upgrades know the decrypted socket only.
+  const sockets = isTls(server) ? new SocketList() : accepted;
+  const entry: TrackedServer = { server, accepted, sockets, sessions: new Set(), upgraded: new Map() };
+  const { upgraded } = entry;
   const forget = function (this: Socket): void {
     accepted.delete(this);
-    sockets.delete(this);
-    upgraded.delete(this);
+    if (upgraded.size > 0) upgraded.delete(this);
+    onClosed(this);
   };
   server.on('connection', (socket: Socket) => {
-    accepted.add(socket);
+    if (!accepted.add(socket)) return;
     onAccepted(socket);
     socket.on('close', forget);
   });
-  // Behind TLS the app, its requests and its upgrades know the decrypted socket only.
-  server.on(isTls(server) ? 'secureConnection' : 'connection', (socket: Socket) => {
-    sockets.add(socket);
-    onSocket(socket);
-    socket.on('close', forget);
-  });
+  if (sockets !== accepted) followDecrypted(entry);
   server.on('session', (session: Http2Session) => {
     entry.sessions.add(session);
     session.once('close', () => entry.sessions.delete(session));
@@ -61,6 +54,16 @@ export function followServer(server: Server, { onStream, onAccepted, onSocket }:
   });
   for (const event of ['upgrade', 'connect']) followUpgrades(event, entry);
   return entry;
+}
+
+function followDecrypted({ server, sockets, upgraded }: TrackedServer): void {
+  server.on('secureConnection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => {
+      sockets.delete(socket);
+      upgraded.delete(socket);
+    });
+  });
 }
 
 /** A listener for `upgrade` makes Node hand out upgrades at all, so that ours is there only while the app has one. */

@@ -3,6 +3,7 @@ import { errorMonitor } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { followServer, isTls, type TrackedServer } from './follow-server.js';
+import { SocketList } from './socket-list.js';
 
 export type { TrackedServer } from './follow-server.js';
 
@@ -53,11 +54,14 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
   let listenError: Error | null = null;
   let requests = 0;
   let streams = 0;
-  const connections = openSockets();
-  const sockets = openSockets();
+  const connections = openConnections();
 
   const finish = (response: ServerResponse): void => {
-    if (responses.delete(response)) events.onResponseClosed?.(response);
+    const socket: Counted | undefined = responses.get(response);
+    if (socket === undefined) return;
+    responses.delete(response);
+    socket[underWay] = (socket[underWay] ?? 1) - 1;
+    events.onResponseClosed?.(response);
   };
   const onResponseClose = function (this: ServerResponse): void {
     finish(this);
@@ -73,7 +77,7 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
         stream.once('close', () => streams--);
       },
       onAccepted: connections.add,
-      onSocket: sockets.add,
+      onClosed: connections.delete,
     });
     tracked.add(entry);
     server.on('listening', () => tracked.add(entry));
@@ -101,7 +105,8 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
     // A server that never listens can still be given connections by another.
     track(server);
     requests++;
-    followPipelined(response, socket);
+    followPipelined(socket);
+    count(socket);
     responses.set(response, socket);
     response.on('close', onResponseClose);
     events.onRequest?.(response, socket);
@@ -118,50 +123,52 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
       inFlight: responses.size + streams,
       connections: connections.count(),
     }),
-    bytesWritten: sockets.bytesWritten,
+    bytesWritten: connections.bytesWritten,
     listening: () => all().flatMap(({ server }) => (server.listening ? [server] : [])),
     pending: () => opening.size,
     listenError: () => listenError,
   };
 }
 
-interface OpenSockets {
+interface OpenConnections {
   add(socket: Socket): void;
+  delete(socket: Socket): void;
   count(): number;
   /** Those that are closed count too. */
   bytesWritten(): number;
 }
 
-/** Each socket once, also where one server hands its connections to another. */
-function openSockets(): OpenSockets {
-  const open = new Set<Socket>();
+/** Each connection once, also where one server hands its connections to another. */
+function openConnections(): OpenConnections {
+  const open = new SocketList();
   let bytesOfClosed = 0;
-  const forget = function (this: Socket): void {
-    open.delete(this);
-    bytesOfClosed += this.bytesWritten;
-  };
   return {
-    add: (socket) => {
-      if (open.has(socket)) return;
-      open.add(socket);
-      socket.on('close', forget);
+    add: (socket) => void open.add(socket),
+    delete: (socket) => {
+      if (open.delete(socket)) bytesOfClosed += socket.bytesWritten;
     },
     count: () => open.size,
     bytesWritten: () => [...open].reduce((sum, socket) => sum + socket.bytesWritten, bytesOfClosed),
   };
 }
 
+function count(socket: Counted): void {
+  socket[underWay] = (socket[underWay] ?? 0) + 1;
+}
+
+type Counted = Socket & { [underWay]?: number };
+
+/** How many responses of a connection are under way: more than one are pipelined. */
+const underWay = Symbol('under way');
+
 /** A response that waits for its turn never says 'close' when the client goes: its connection does. */
 function pipelined(
   responses: ReadonlyMap<ServerResponse, Socket>,
   finish: (response: ServerResponse) => void,
-): (response: ServerResponse, socket: Socket) => void {
-  const latest = new WeakMap<Socket, ServerResponse>();
+): (socket: Counted) => void {
   const followed = new WeakSet<Socket>();
-  return (response, socket) => {
-    const before = latest.get(socket);
-    latest.set(socket, response);
-    if (before === undefined || !responses.has(before) || followed.has(socket)) return;
+  return (socket) => {
+    if ((socket[underWay] ?? 0) === 0 || followed.has(socket)) return;
     followed.add(socket);
     socket.once('close', () => {
       for (const [left, itsSocket] of responses) if (itsSocket === socket) finish(left);
