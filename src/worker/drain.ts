@@ -65,7 +65,7 @@ export function createDrainer(servers: Servers, { linger, closeWebSockets }: Dra
     drain: async ({ last, closed }) => {
       draining = true;
       quietSince = performance.now();
-      for (const [response, socket] of servers.responses) tellToClose(response, socket);
+      for (const [response, socket] of servers.underWay()) tellToClose(response, socket);
       for (const entry of servers.all) sendAway(entry);
       await closeListeners(servers, { last, closed });
       quietSince = performance.now();

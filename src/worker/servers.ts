@@ -10,8 +10,8 @@ export type { TrackedServer } from './follow-server.js';
 /** Every server of this process with its requests, found without touching the app (diagnostics_channel). */
 export interface Servers {
   readonly all: readonly TrackedServer[];
-  /** Responses under way, oldest first, with their connections: one that is pipelined has no socket of its own yet. */
-  readonly responses: ReadonlyMap<ServerResponse, Socket>;
+  /** Responses under way with their connections, oldest first for each: one that is pipelined has no socket yet. */
+  underWay(): readonly (readonly [ServerResponse, Socket])[];
   counts(): { readonly requests: number; readonly inFlight: number; readonly connections: number };
   bytesWritten(): number;
   listening(): readonly Server[];
@@ -50,23 +50,33 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
   const known = new WeakSet<Server>();
   const tracked = new Set<TrackedServer>();
   const opening = new Set<Server>();
-  const responses = new Map<ServerResponse, Socket>();
   let listenError: Error | null = null;
   let requests = 0;
   let streams = 0;
+  let answers = 0;
   const connections = openConnections();
 
-  const finish = (response: ServerResponse): void => {
-    const socket: Counted | undefined = responses.get(response);
-    if (socket === undefined) return;
-    responses.delete(response);
-    socket[underWay] = (socket[underWay] ?? 1) - 1;
+  const finish = (socket: Busy, response: ServerResponse): void => {
+    const own = socket[answering];
+    const place = own?.indexOf(response) ?? -1;
+    if (place === -1) return;
+    own?.splice(place, 1);
+    answers--;
     events.onResponseClosed?.(response);
   };
   const onResponseClose = function (this: ServerResponse): void {
-    finish(this);
+    finish(this.req.socket, this);
   };
-  const followPipelined = pipelined(responses, finish);
+  // A pipelined response that waits for its turn never says 'close' when the client goes: its connection does.
+  const onSocketClose = function (this: Busy): void {
+    for (const response of [...(this[answering] ?? [])]) finish(this, response);
+  };
+  const begin = (socket: Busy, response: ServerResponse): void => {
+    answers++;
+    if (socket[answering] !== undefined) return void socket[answering].push(response);
+    socket[answering] = [response];
+    socket.on('close', onSocketClose);
+  };
   const track = (server: Server): void => {
     if (known.has(server)) return;
     known.add(server);
@@ -105,9 +115,7 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
     // A server that never listens can still be given connections by another.
     track(server);
     requests++;
-    followPipelined(socket);
-    count(socket);
-    responses.set(response, socket);
+    begin(socket, response);
     response.on('close', onResponseClose);
     events.onRequest?.(response, socket);
   });
@@ -117,10 +125,10 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
     get all() {
       return all();
     },
-    responses,
+    underWay: () => all().flatMap(({ sockets }) => [...sockets].flatMap(answersOf)),
     counts: () => ({
       requests,
-      inFlight: responses.size + streams,
+      inFlight: answers + streams,
       connections: connections.count(),
     }),
     bytesWritten: connections.bytesWritten,
@@ -152,29 +160,14 @@ function openConnections(): OpenConnections {
   };
 }
 
-function count(socket: Counted): void {
-  socket[underWay] = (socket[underWay] ?? 0) + 1;
+function answersOf(socket: Busy): (readonly [ServerResponse, Socket])[] {
+  return (socket[answering] ?? []).map((response) => [response, socket] as const);
 }
 
-type Counted = Socket & { [underWay]?: number };
+type Busy = Socket & { [answering]?: ServerResponse[] };
 
-/** How many responses of a connection are under way: more than one are pipelined. */
-const underWay = Symbol('under way');
-
-/** A response that waits for its turn never says 'close' when the client goes: its connection does. */
-function pipelined(
-  responses: ReadonlyMap<ServerResponse, Socket>,
-  finish: (response: ServerResponse) => void,
-): (socket: Counted) => void {
-  const followed = new WeakSet<Socket>();
-  return (socket) => {
-    if ((socket[underWay] ?? 0) === 0 || followed.has(socket)) return;
-    followed.add(socket);
-    socket.once('close', () => {
-      for (const [left, itsSocket] of responses) if (itsSocket === socket) finish(left);
-    });
-  };
-}
+/** The responses of a connection that are under way, oldest first: more than one are pipelined. */
+const answering = Symbol('answering');
 
 /** Where a server listens, as a person would type it. */
 export function urlOf(server: Server): string {
