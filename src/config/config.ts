@@ -22,8 +22,8 @@ export interface Config {
   readonly dispatch: Dispatch;
   /** Heap limit of one worker (--max-old-space-size), MiB. */
   readonly maxOldSpaceSize: number;
-  /** Semi-space of one worker (--max-semi-space-size), MiB; null leaves it to Node. */
-  readonly maxSemiSpaceSize: number | null;
+  /** Semi-space of one worker (--max-semi-space-size), MiB. */
+  readonly maxSemiSpaceSize: number;
   /** A worker that does not listen within this time is killed. ms */
   readonly bootTimeout: number;
   /** A worker that still drains after this time is cut. ms */

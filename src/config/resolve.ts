@@ -11,6 +11,7 @@ export interface Effective<T = unknown> {
 
 export type EffectiveValues = { readonly [K in Key]: Effective<Value<K>> } & {
   readonly workers: Effective<number>;
+  readonly max_semi_space_size: Effective<number>;
   readonly max_old_space_size: Effective<number>;
   readonly 'restart.intensity': Effective<number>;
 };
@@ -21,6 +22,8 @@ const mostWorkers = 1024;
 const usualHeap = 512;
 const usualBudget = 8192;
 const turboSemiSpace = 64;
+/** V8's own without a heap limit. */
+const usualSemiSpace = 16;
 
 /** Replaces `auto` and the defaults that depend on the mode, the machine or the number of workers. */
 export function computeDefaults(values: Values, machine: Machine): EffectiveValues {
@@ -110,9 +113,11 @@ function heapOf(
   return { value: Math.floor(budget / workers), from: 'default: memory_budget / workers' };
 }
 
-function semiSpaceOf({ mode, max_semi_space_size: size }: Values): Effective<number | null> {
-  if (size.value !== null || mode.value !== 'turbo') return effective(size);
-  return { value: turboSemiSpace, from: 'default: mode turbo' };
+/** Given a heap limit, V8 makes the semi-space a 128th of it: 4 MiB of 512, a quarter of what it is without a limit. */
+function semiSpaceOf({ mode, max_semi_space_size: size }: Values): Effective<number> {
+  if (size.value !== null) return { value: size.value, from: size.source };
+  if (mode.value === 'turbo') return { value: turboSemiSpace, from: 'default: mode turbo' };
+  return { value: usualSemiSpace, from: 'default' };
 }
 
 function intensityOf({ 'restart.intensity': intensity }: Values, workers: number): Effective<number> {

@@ -105,8 +105,7 @@ export const settings = {
   max_semi_space_size: setting({
     kind: integer({ min: 1, max: 1024, unit: 'MiB' }),
     default: null,
-    unset: "Node's own",
-    defaultText: "Node's own; in mode `turbo` 64 MiB",
+    defaultText: '16 MiB; in mode `turbo` 64 MiB',
     example: 64,
     description: 'Size of one semi-space, where new objects of a worker live, in MiB.',
   }),

@@ -97,7 +97,7 @@ function setUp({ dispatch, maxOldSpaceSize, maxSemiSpaceSize, app }: Config): vo
     execArgv: [
       ...process.execArgv,
       `--max-old-space-size=${maxOldSpaceSize}`,
-      ...(maxSemiSpaceSize === null ? [] : [`--max-semi-space-size=${maxSemiSpaceSize}`]),
+      `--max-semi-space-size=${maxSemiSpaceSize}`,
       ...(needsStripFlag(app) ? ['--experimental-strip-types'] : []),
     ],
   });

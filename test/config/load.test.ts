@@ -39,7 +39,7 @@ describe('loadConfig without any source', () => {
       nodeEnv: 'production',
       dispatch: 'shared',
       maxOldSpaceSize: 512,
-      maxSemiSpaceSize: null,
+      maxSemiSpaceSize: 16,
       bootTimeout: 30_000,
       drainTimeout: 30_000,
       linger: 500,

@@ -62,7 +62,7 @@ describe('the built-in app', { timeout: 60_000 }, () => {
 describe('the mode', { timeout: 60_000, skip: !linux && 'reads /proc' }, () => {
   it('single is one worker with a heap of 512 MiB', async (t) => {
     const service = await serve(t, { flags: ['--mode', 'single'], env: { WORKERS: '' } });
-    assert.deepEqual(await heaps(service), [['--max-old-space-size=512']]);
+    assert.deepEqual(await heaps(service), [['--max-old-space-size=512', '--max-semi-space-size=16']]);
     await stopped(service);
   });
 
@@ -71,7 +71,7 @@ describe('the mode', { timeout: 60_000, skip: !linux && 'reads /proc' }, () => {
       flags: ['--mode', 'cluster'],
       env: { WORKERS: '', MAX_OLD_SPACE_SIZE: '128' },
     });
-    const wanted = Array(await allowedCpus(t)).fill(['--max-old-space-size=128']);
+    const wanted = Array(await allowedCpus(t)).fill(['--max-old-space-size=128', '--max-semi-space-size=16']);
     assert.deepEqual(await heaps(service), wanted);
     await stopped(service);
   });
