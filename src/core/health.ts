@@ -1,9 +1,9 @@
 import type { Event } from './events.js';
 import type { Millis, State, Worker } from './model.js';
-import { extendBy, extendInterval, type Policy, tickInterval } from './policy.js';
+import { type Policy, tickInterval } from './policy.js';
 import { chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import type { Beat } from './stats.js';
-import { tellStatus } from './status.js';
+import { extendDue } from './status.js';
 import { killed, progress } from './stop.js';
 
 /** A sign of life. One from a worker that boots or dies says nothing. */
@@ -40,9 +40,7 @@ export function killSilent(state: State, now: Millis, policy: Policy): Result {
 
 /** A start is given more time by systemd as long as its workers are within their boot limit. */
 export function extendStart(state: State, now: Millis): Result {
-  if (state.life.phase !== 'starting' || now < state.timers.extendAt) return unchanged(state);
-  const next = { ...state, timers: { ...state.timers, extendAt: now + extendInterval } };
-  return tellStatus(next, now, { extend: extendBy });
+  return state.life.phase === 'starting' ? extendDue(state, now) : unchanged(state);
 }
 
 /** The watchdog's ping, which is withheld when no worker has answered for longer than a replacement takes. */

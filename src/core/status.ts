@@ -1,6 +1,6 @@
 import type { Notify } from './effects.js';
-import type { Millis, State } from './model.js';
-import { type Policy, statusInterval } from './policy.js';
+import type { Millis, State, Stopping } from './model.js';
+import { extendBy, extendInterval, type Policy, statusInterval } from './policy.js';
 import { chain, log, type Result, unchanged } from './result.js';
 
 export function readyCount(state: State): number {
@@ -25,8 +25,9 @@ export function statusLine(state: State, now: Millis): string {
   if (life.phase === 'stopping') {
     // A failed unit keeps the last STATUS: there the reason is worth more than the progress.
     if (life.exitCode !== 0) return life.why;
-    const left = Math.max(0, Math.ceil((life.deadline - now) / 1000));
-    return `stopping (${life.why}): ${count(state.workers.length, 'worker')} left, ${count(total(state, 'inFlight'), 'request')} in flight, at most ${left} s`;
+    const left = count(state.workers.length, 'worker');
+    const inFlight = count(total(state, 'inFlight'), 'request');
+    return `stopping (${life.why}): ${left} left, ${inFlight} in flight, at most ${secondsLeft(life, now)} s`;
   }
   const { restarts, generation, traffic } = state;
   return `${ready}, generation ${generation}, ${traffic.perSecond} req/s, ${count(restarts, 'restart')}`;
@@ -39,6 +40,13 @@ export function tellStatus(state: State, now: Millis, more: Omit<Notify, 'type' 
     return Object.keys(more).length === 0 ? unchanged(state) : [state, [{ type: 'notify', ...more }]];
   }
   return [{ ...state, status }, [{ type: 'notify', status, ...more }]];
+}
+
+/** Asks for more time with EXTEND_TIMEOUT_USEC, no more often than its interval; see sd_notify(3). */
+export function extendDue(state: State, now: Millis): Result {
+  if (now < state.timers.extendAt) return unchanged(state);
+  const next = { ...state, timers: { ...state.timers, extendAt: now + extendInterval } };
+  return tellStatus(next, now, { extend: extendBy });
 }
 
 /** What is due by the clock: the rate, STATUS= and the statistics line. */
@@ -72,6 +80,11 @@ function statisticsDue(state: State, now: Millis, policy: Policy): Result {
     { ...state, timers: { ...state.timers, statisticsAt: now + policy.statisticsInterval } },
     [log('info', `statistics: ${statusLine(state, now)}`, fields)],
   ];
+}
+
+/** Until the workers that are left are killed, whole seconds. */
+export function secondsLeft({ deadline }: Stopping, now: Millis): number {
+  return Math.max(0, Math.ceil((deadline - now) / 1000));
 }
 
 export function count(number: number, noun: string): string {

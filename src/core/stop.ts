@@ -3,7 +3,7 @@ import type { Event } from './events.js';
 import type { Millis, State, Stopping, Worker, WorkerKey } from './model.js';
 import { extendBy, extendInterval, killGrace, type Policy, reapGrace } from './policy.js';
 import { chain, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
-import { statusLine, tellStatus } from './status.js';
+import { extendDue, secondsLeft, statusLine, total } from './status.js';
 
 interface Ending {
   readonly why: string;
@@ -65,7 +65,7 @@ export function stop(
       );
     case 'stopping': {
       if (event.now && life.killedAt === null) return killAll(state, { life, why: event.why, now });
-      const left = Math.max(0, Math.ceil((life.deadline - now) / 1000));
+      const left = secondsLeft(life, now);
       return [state, [log('info', `${event.why}: already stopping, at most ${left} s more`)]];
     }
     case 'ended':
@@ -125,9 +125,7 @@ export function drained(state: State, key: WorkerKey, now: Millis): Result {
 
 /** EXTEND_TIMEOUT_USEC repeats while the drain makes progress, and only then; see sd_notify(3). */
 export function progress(state: State, now: Millis): Result {
-  if (state.life.phase !== 'stopping' || now < state.timers.extendAt) return unchanged(state);
-  const next = { ...state, timers: { ...state.timers, extendAt: now + extendInterval } };
-  return tellStatus(next, now, { extend: extendBy });
+  return state.life.phase === 'stopping' ? extendDue(state, now) : unchanged(state);
 }
 
 export function stopDeadlines(state: State, now: Millis): Result {
@@ -160,11 +158,13 @@ export function endIfEmpty(state: State, now: Millis): Result {
 function killAll(state: State, { life, why, now }: { life: Stopping; why: string; now: Millis }): Result {
   const kills = state.workers.map(({ key }): Effect => ({ type: 'kill', key }));
   const pids = state.workers.map(({ pid }) => pid);
-  const inFlight = state.workers.reduce((sum, { beat }) => sum + (beat?.inFlight ?? 0), 0);
   const workers = state.workers.map((worker) => killed(worker, why));
   return [
     { ...state, workers, life: { ...life, killedAt: now } },
-    [log('warn', `${why}: killing the workers that are left`, { pids, inFlight }), ...kills],
+    [
+      log('warn', `${why}: killing the workers that are left`, { pids, inFlight: total(state, 'inFlight') }),
+      ...kills,
+    ],
   ];
 }
 

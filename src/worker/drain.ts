@@ -1,7 +1,7 @@
-import type { Server as HttpServer, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TrackedServer, Upgrade } from './follow-server.js';
+import { isHttp, type TrackedServer, type Upgrade } from './follow-server.js';
 import { holdConnections, longestHold } from './hold.js';
 import type { Servers } from './servers.js';
 import { sendGoingAway } from './websocket.js';
@@ -130,10 +130,6 @@ function closeIdle({ server, accepted, sockets, upgraded }: TrackedServer): void
 function isQuiet(servers: Servers): boolean {
   const { inFlight, connections } = servers.counts();
   return inFlight === 0 && connections === 0;
-}
-
-function isHttp(server: Server): server is HttpServer {
-  return 'closeIdleConnections' in server;
 }
 
 function every(interval: number, done: () => boolean): Promise<void> {

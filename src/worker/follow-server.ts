@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { Server as HttpServer, IncomingMessage } from 'node:http';
 import type { Http2Session } from 'node:http2';
 import type { Server, Socket } from 'node:net';
 import { SocketList } from './socket-list.js';
@@ -57,7 +57,7 @@ export function followServer(server: Server, { onStream, onAccepted, onClosed }:
 }
 
 function followDecrypted({ server, sockets, upgraded }: TrackedServer): void {
-  server.on('secureConnection', (socket: Socket) => {
+  server.on(arrival(server), (socket: Socket) => {
     sockets.add(socket);
     socket.on('close', () => {
       sockets.delete(socket);
@@ -80,6 +80,16 @@ function followUpgrades(event: string, { server, upgraded }: TrackedServer): voi
   server.on('removeListener', (name: string) => {
     if (name === event && server.listenerCount(event) === 1 && isOn()) server.removeListener(event, note);
   });
+}
+
+/** The event that brings a connection as the app knows it. */
+export function arrival(server: Server): string {
+  return isTls(server) ? 'secureConnection' : 'connection';
+}
+
+/** HTTP/1, whose idle connections can be told from busy ones. */
+export function isHttp(server: Server): server is HttpServer {
+  return 'closeIdleConnections' in server;
 }
 
 export function isTls(server: Server): boolean {

@@ -1,5 +1,6 @@
-import type { Server, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import { arrival, isHttp } from './follow-server.js';
 import type { Servers } from './servers.js';
 
 /** Connections that are not read from for a while. */
@@ -21,6 +22,7 @@ export const longestHold = 400;
  * next connection is refused.
  */
 export function holdConnections({ all, counts }: Pick<Servers, 'all' | 'counts'>): Held {
+  // Apps of other protocols may have a use of their own for pause().
   const tracked = all.filter(({ server }) => server.listening && isHttp(server));
   const held = new Set<Socket>();
   let came = 0;
@@ -50,13 +52,4 @@ export function holdConnections({ all, counts }: Pick<Servers, 'all' | 'counts'>
       for (const socket of held) socket.resume();
     },
   };
-}
-
-function arrival(server: Server): string {
-  return 'setSecureContext' in server ? 'secureConnection' : 'connection';
-}
-
-/** Others may have a use of their own for pause(). */
-function isHttp(server: Server): boolean {
-  return 'closeIdleConnections' in server;
 }
