@@ -1,7 +1,8 @@
 import { findSlot } from './fork.js';
 import type { Millis, State, Worker } from './model.js';
+import { currentRecord } from './record.js';
 import type { ClusterStats, WorkerStats } from './stats.js';
-import { readyCount, requestsServed, total } from './status.js';
+import { requestsServed, servedSlots, total } from './status.js';
 
 export type MasterFacts = Omit<ClusterStats['master'], 'uptime'>;
 
@@ -11,11 +12,11 @@ export function clusterStats(
   { now, mode, master }: { now: Millis; mode: string; master: MasterFacts },
 ): ClusterStats {
   return {
-    status: statusOf(state),
+    status: serviceStatus(state.life),
     mode,
     generation: state.generation,
     wanted: state.slots.length,
-    ready: readyCount(state),
+    ready: servedSlots(state),
     restarts: state.restarts,
     requests: requestsServed(state),
     requestsPerSecond: state.traffic.perSecond,
@@ -24,7 +25,7 @@ export function clusterStats(
     workers: [...state.workers]
       .sort((a, b) => a.slot - b.slot || a.key - b.key)
       .map((worker) => workerStats(state, worker, now)),
-    lastReload: null,
+    lastReload: state.reload === null ? state.lastReload : currentRecord(state, state.reload),
   };
 }
 
@@ -36,7 +37,7 @@ function workerStats(state: State, worker: Worker, now: Millis): WorkerStats {
     phase: worker.phase,
     generation: worker.generation,
     uptime: wholeSeconds(now - worker.forkedAt),
-    restarts: findSlot(state, worker.slot).restarts,
+    restarts: findSlot(state, worker.slot)?.restarts ?? 0,
     requests: beat?.requests ?? 0,
     inFlight: beat?.inFlight ?? 0,
     connections: beat?.connections ?? 0,
@@ -47,7 +48,7 @@ function workerStats(state: State, worker: Worker, now: Millis): WorkerStats {
   };
 }
 
-function statusOf({ life }: State): ClusterStats['status'] {
+export function serviceStatus(life: State['life']): ClusterStats['status'] {
   if (life.phase === 'serving' || life.phase === 'starting') return life.phase;
   return life.phase === 'idle' ? 'starting' : 'stopping';
 }

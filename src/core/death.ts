@@ -4,7 +4,10 @@ import { changeSlot, findSlot, forkDue } from './fork.js';
 import type { Failure, Millis, State, Worker } from './model.js';
 import type { Policy } from './policy.js';
 import { random } from './random.js';
+import { closeRecord, countRequests, note, replacedBy } from './record.js';
 import { chain, findWorker, log, type Result, removeWorker, unchanged } from './result.js';
+import { rollBack, trialOf } from './rollback.js';
+import { isFilled } from './slots.js';
 import { tellStatus } from './status.js';
 import { beginStop, workerLeft } from './stop.js';
 
@@ -24,6 +27,9 @@ export function exited(state: State, event: Exited, now: Millis, policy: Policy)
   const worker = findWorker(state, event.key);
   if (worker === undefined) return unchanged(state);
   const buried = bury(state, worker);
+  if (wasDraining(worker)) {
+    return chain(workerLeft(buried, { worker, event, now }), (next) => leaveRecord(next, worker));
+  }
   if (state.life.phase === 'stopping') return workerLeft(buried, { worker, event, now });
   const fatal = state.life.phase === 'starting' ? fatalFailure(worker, event, policy) : null;
   if (fatal !== null) return giveUpStart(buried, { failure: fatal, now, policy });
@@ -39,16 +45,30 @@ export function forkFailed(
   const worker = findWorker(state, key);
   if (worker === undefined) return unchanged(state);
   const buried = removeWorker(state, key);
+  if (wasDraining(worker)) return leaveRecord(buried, worker);
   if (state.life.phase === 'stopping') return unchanged(buried);
   if (state.life.phase === 'starting') return giveUpStart(buried, { failure, now, policy });
   const exit = { code: null, signal: null };
   return died(buried, { death: { worker, kind: 'boot', cause: failure.message, exit }, now, policy });
 }
 
-/** Its requests stay in the sum. */
+/** Others stand in for it already. */
+function wasDraining(worker: Worker): boolean {
+  return worker.phase === 'draining' || (worker.phase === 'dying' && worker.was === 'draining');
+}
+
+/** What a worker that was replaced has not answered by its end is lost. */
+function leaveRecord(state: State, worker: Worker): Result {
+  const reload = replacedBy(worker);
+  const counted = countRequests(state, reload, { lost: worker.beat?.inFlight ?? 0 });
+  return chain(counted, (next) => closeRecord(next, reload));
+}
+
+/** Its requests and connections stay in the sums. */
 function bury(state: State, worker: Worker): State {
   const gone = state.traffic.gone + (worker.beat?.requests ?? 0);
-  return { ...removeWorker(state, worker.key), traffic: { ...state.traffic, gone } };
+  const acceptedGone = state.traffic.acceptedGone + (worker.beat?.accepted ?? 0);
+  return { ...removeWorker(state, worker.key), traffic: { ...state.traffic, gone, acceptedGone } };
 }
 
 /**
@@ -82,13 +102,37 @@ function giveUpStart(
   return chain([state, [log('error', `cannot start: ${failure.message}`, fields)]], () => stopped);
 }
 
-/** A death that nobody asked for: another worker after the backoff, or the end where there were too many. */
+/** A death that nobody asked for. That of a generation on trial is the end of the trial, and counts nowhere else. */
 function died(state: State, { death, now, policy }: { death: Death; now: Millis; policy: Policy }): Result {
+  const reload = trialOf(state, death.worker);
+  if (reload === null) return replace(state, { death, now, policy });
+  const noted = chain([state, [deathEntry(death, now, null)]], (next) =>
+    note(next, now, { step: 'died', worker: death.worker, detail: death.cause }),
+  );
+  const counted = chain(noted, (next) =>
+    countRequests(next, reload.target, { lost: death.worker.beat?.inFlight ?? 0 }),
+  );
+  const what = death.kind === 'boot' ? 'could not start' : 'died';
+  const reason = `worker ${death.worker.slot} of generation ${reload.target} ${what}: ${death.cause}`;
+  return chain(counted, (next) => rollBack(next, reason, now));
+}
+
+/** Another worker after the backoff, or the end where there were too many deaths. */
+function replace(
+  state: State,
+  { death, now, policy }: { death: Death; now: Millis; policy: Policy },
+): Result {
   const { deaths, exceeded } = intensity(state.deaths, { now, restart: policy.restart });
   if (exceeded) return tooMany({ ...state, deaths }, { death, now, policy });
-  const [value, seed] = random(state.seed);
   const slot = findSlot(state, death.worker.slot);
+  // Without a way back the next try is due though the old worker still serves.
+  const again = state.reload?.rollback === false && death.worker.generation === state.reload.target;
+  // It was being replaced, or is not wanted any more.
+  if (slot === undefined || (isFilled(state, slot.id) && !again)) {
+    return [{ ...state, deaths }, [deathEntry(death, now, null)]];
+  }
   const failures = (wasStable(death, now, policy) ? 0 : countOf(slot, death.kind)) + 1;
+  const [value, seed] = random(state.seed);
   const delay = backoff(death.kind, { failures, random: value, restart: policy.restart });
   const next = changeSlot({ ...state, deaths, seed, restarts: state.restarts + 1 }, slot.id, {
     restarts: slot.restarts + 1,

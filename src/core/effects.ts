@@ -1,4 +1,5 @@
 import type { Millis, WorkerKey } from './model.js';
+import type { ReloadRecord, ReloadStep } from './reload-record.js';
 
 /** Everything that the master can do to the world. */
 export type Effect =
@@ -7,6 +8,18 @@ export type Effect =
   /** Every listener of the service is closed: see Drain. */
   | { readonly type: 'release'; readonly key: WorkerKey }
   | { readonly type: 'kill'; readonly key: WorkerKey }
+  /** Has the worker send a beat now. */
+  | { readonly type: 'ask-beat'; readonly key: WorkerKey }
+  /** Has the worker answer a request of its own; see the event `probed`. */
+  | { readonly type: 'probe'; readonly key: WorkerKey; readonly path: string; readonly timeout: Millis }
+  /** Has the worker hand so many of its kept connections on to another: see balance.ts. */
+  | { readonly type: 'hand-on'; readonly key: WorkerKey; readonly to: WorkerKey; readonly count: number }
+  /** What came of a request: see Asked. */
+  | { readonly type: 'answer'; readonly request: number; readonly answer: Answer }
+  /** A reload got on. */
+  | { readonly type: 'step'; readonly generation: number; readonly step: ReloadStep }
+  /** A reload is over, or its record has changed since. */
+  | { readonly type: 'record'; readonly record: ReloadRecord }
   | Notify
   | LogEffect
   /** The first generation serves: `urls` is where. */
@@ -24,10 +37,15 @@ export interface Drain {
   readonly last: boolean;
 }
 
+export type Answer =
+  | { readonly accepted: true; readonly message: string }
+  | { readonly accepted: false; readonly reason: string };
+
 /** One datagram to the OS supervisor; see sd_notify(3). */
 export interface Notify {
   readonly type: 'notify';
   readonly ready?: true;
+  readonly reloading?: true;
   readonly stopping?: true;
   readonly watchdog?: true;
   readonly status?: string;

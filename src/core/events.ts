@@ -1,4 +1,4 @@
-import type { Failure, WorkerKey } from './model.js';
+import type { Failure, Millis, WorkerKey } from './model.js';
 import type { Beat } from './stats.js';
 
 /** Everything that can happen to the master. */
@@ -10,8 +10,20 @@ export type Event =
   /** The worker says why it is about to die. */
   | { readonly type: 'failed'; readonly key: WorkerKey; readonly failure: Failure }
   | { readonly type: 'beat'; readonly key: WorkerKey; readonly beat: Beat }
-  /** The worker's listeners are closed. */
-  | { readonly type: 'closed'; readonly key: WorkerKey }
+  /** The worker's listeners are closed; what it still has to answer, and how many connections it ever took. */
+  | {
+      readonly type: 'closed';
+      readonly key: WorkerKey;
+      readonly inFlight: number;
+      readonly accepted: number;
+    }
+  /** The worker's answer to itself, asked for by `probe`; `failure` says what was wrong with it. */
+  | {
+      readonly type: 'probed';
+      readonly key: WorkerKey;
+      readonly failure: string | null;
+      readonly took: Millis;
+    }
   /** The worker has no connections left; the app's own ending follows. */
   | { readonly type: 'drained'; readonly key: WorkerKey }
   /** The worker's drain reached its deadline: what it had to cut. */
@@ -22,6 +34,35 @@ export type Event =
       readonly code: number | null;
       readonly signal: string | null;
     }
+  | ReloadRequest
+  /** Ends a reload by a rollback. */
+  | ({ readonly type: 'abort' } & Asked)
+  | ({ readonly type: 'scale'; readonly change: ScaleChange } & Asked)
+  /** Replaces the worker of a slot by another of its generation. */
+  | ({ readonly type: 'restart'; readonly slot: number } & Asked)
   /** `now`: do not wait for the drain. */
   | { readonly type: 'stop'; readonly why: string; readonly now: boolean }
   | { readonly type: 'tick' };
+
+/** Who asks, and the number under which the effect `answer` says what came of it. */
+export interface Asked {
+  readonly request: number;
+  /** For the log and the records: `SIGHUP`, `alice`, `systemctl`. */
+  readonly by: string;
+}
+
+export interface ReloadRequest extends Asked {
+  readonly type: 'reload';
+  /** Wall clock, ms since 1970: for the record. */
+  readonly at: number;
+  /** Its number, above all before it; the shell keeps what belongs to it. */
+  readonly generation: number;
+  /** What it serves, in words: a directory. */
+  readonly release: string;
+  /** Whether the canary is watched for a while. */
+  readonly soak: boolean;
+  /** Without: the new generation counts as proven from the start. */
+  readonly rollback: boolean;
+}
+
+export type ScaleChange = { readonly to: number } | { readonly add: number };

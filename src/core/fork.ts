@@ -1,13 +1,19 @@
 import type { Millis, Slot, State, Worker } from './model.js';
 import type { Policy } from './policy.js';
-import { chainAll, type Result } from './result.js';
+import { note } from './record.js';
+import { chain, chainAll, type Result } from './result.js';
 
-/** Fills a slot with a new worker of the proven generation. */
-export function forkSlot(state: State, slot: number, now: Millis, policy: Policy): Result {
+/** Fills a slot with a new worker, of the proven generation unless told. */
+export function forkSlot(
+  state: State,
+  { slot, generation = state.generation }: { slot: number; generation?: number },
+  now: Millis,
+  policy: Policy,
+): Result {
   const worker: Worker = {
     key: state.nextKey,
     slot,
-    generation: state.generation,
+    generation,
     pid: null,
     forkedAt: now,
     failure: null,
@@ -16,10 +22,11 @@ export function forkSlot(state: State, slot: number, now: Millis, policy: Policy
     deadline: now + policy.bootTimeout,
   };
   const next = changeSlot(state, slot, { forkAt: null });
-  return [
+  const forked: Result = [
     { ...next, nextKey: state.nextKey + 1, workers: [...state.workers, worker] },
-    [{ type: 'fork', key: worker.key, slot, generation: worker.generation }],
+    [{ type: 'fork', key: worker.key, slot, generation }],
   ];
+  return chain(forked, (state) => note(state, now, { step: 'forked', worker }));
 }
 
 /** Fills the slots whose time has come. */
@@ -30,7 +37,7 @@ export function forkDue(state: State, now: Millis, policy: Policy): Result {
     due.map(
       ({ id }) =>
         (next) =>
-          forkSlot(next, id, now, policy),
+          forkSlot(next, { slot: id }, now, policy),
     ),
   );
 }
@@ -39,8 +46,7 @@ export function changeSlot(state: State, id: number, change: Partial<Omit<Slot, 
   return { ...state, slots: state.slots.map((slot) => (slot.id === id ? { ...slot, ...change } : slot)) };
 }
 
-export function findSlot(state: State, id: number): Slot {
-  const slot = state.slots.find((candidate) => candidate.id === id);
-  if (slot === undefined) throw new Error(`no slot ${id}`);
-  return slot;
+/** Undefined once the service has been scaled down past it. */
+export function findSlot(state: State, id: number): Slot | undefined {
+  return state.slots.find((candidate) => candidate.id === id);
 }

@@ -1,3 +1,6 @@
+import type { Moved } from './balance.js';
+import type { Reload } from './reload-model.js';
+import type { ReloadRecord } from './reload-record.js';
 import type { Beat } from './stats.js';
 
 /** A duration or a point on the monotonic clock, in milliseconds. */
@@ -9,8 +12,16 @@ export type WorkerKey = number;
 /** The whole of what the master knows. Immutable: every step returns a new one. */
 export interface State {
   readonly life: Life;
-  /** The last generation that proved itself. */
+  /** The last generation that proved itself: what a slot is filled with unless a reload is replacing it. */
   readonly generation: number;
+  /** The reload that is under way. */
+  readonly reload: Reload | null;
+  /** What came of the one before; its counts may still change while workers that it replaced drain. */
+  readonly lastReload: ReloadRecord | null;
+  /** Connections ever accepted when the last reload began; null once its record is complete. */
+  readonly acceptedBefore: number | null;
+  /** The number of slots that was asked for while a reload is under way, to be done after it. */
+  readonly pendingScale: number | null;
   readonly slots: readonly Slot[];
   readonly workers: readonly Worker[];
   readonly nextKey: WorkerKey;
@@ -23,6 +34,8 @@ export interface State {
   readonly answeredAt: Millis;
   readonly tickedAt: Millis;
   readonly timers: Timers;
+  /** Workers that gave away or took connections: see balance.ts. */
+  readonly moved: readonly Moved[];
   /** The STATUS told last, so that the same one is not told twice. */
   readonly status: string;
   readonly traffic: Traffic;
@@ -77,11 +90,21 @@ export type WorkerPhase =
   | { readonly phase: 'starting'; readonly deadline: Millis }
   | { readonly phase: 'ready'; readonly since: Millis; readonly beatAt: Millis }
   | Draining
-  | { readonly phase: 'dying'; readonly was: 'starting' | 'ready' | 'draining'; readonly why: string };
+  | {
+      readonly phase: 'dying';
+      readonly was: 'starting' | 'ready' | 'draining';
+      readonly why: string;
+      /** As in Draining. */
+      readonly reload: number | null;
+    };
 
 export interface Draining {
   readonly phase: 'draining';
   readonly beatAt: Millis;
+  /** When it is killed, should it not have ended by itself. */
+  readonly deadline: Millis;
+  /** The generation of the reload that replaced it, whose record has its losses; null where none did. */
+  readonly reload: number | null;
   /** Its listeners are closed. */
   readonly closed: boolean;
   /** Its connections are gone; the app's own ending runs. */
@@ -105,9 +128,10 @@ export interface Timers {
   readonly statisticsAt: Millis;
 }
 
-/** Requests of workers that are gone, and a rate over the last interval. */
+/** Requests and connections of workers that are gone, and a rate over the last interval. */
 export interface Traffic {
   readonly gone: number;
+  readonly acceptedGone: number;
   readonly sampledAt: Millis;
   readonly sampled: number;
   readonly perSecond: number;
@@ -117,6 +141,10 @@ export function initialState({ seed }: { seed: number }): State {
   return {
     life: { phase: 'idle' },
     generation: 1,
+    reload: null,
+    lastReload: null,
+    acceptedBefore: null,
+    pendingScale: null,
     slots: [],
     workers: [],
     nextKey: 1,
@@ -126,8 +154,9 @@ export function initialState({ seed }: { seed: number }): State {
     answeredAt: 0,
     tickedAt: 0,
     timers: { extendAt: 0, pingAt: 0, statusAt: 0, statisticsAt: 0 },
+    moved: [],
     status: '',
-    traffic: { gone: 0, sampledAt: 0, sampled: 0, perSecond: 0 },
+    traffic: { gone: 0, acceptedGone: 0, sampledAt: 0, sampled: 0, perSecond: 0 },
     seed,
   };
 }

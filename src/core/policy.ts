@@ -7,6 +7,9 @@ export interface Policy {
   readonly drainTimeout: Millis;
   readonly hangTimeout: Millis;
   readonly restart: RestartPolicy;
+  readonly reload: ReloadPolicy;
+  /** Whether kept connections are evened out among the workers. */
+  readonly balance: boolean;
   /** How often systemd is pinged; null where it asked for no pings. */
   readonly pingInterval: Millis | null;
   /** How often the statistics line is written; 0: never. */
@@ -18,6 +21,20 @@ export interface Policy {
     readonly noResources: number;
     readonly tooManyRestarts: number;
   };
+}
+
+/** When a canary is good enough: see canary.ts. */
+export interface ReloadPolicy {
+  /** How long it is watched. */
+  readonly soak: Millis;
+  /** What it has to answer; null: nothing. */
+  readonly probe: string | null;
+  /** How long it may take over that. */
+  readonly probeTimeout: Millis;
+  /** By how much its share of failed answers may exceed that of the others, 0 to 1. */
+  readonly maxErrors: number;
+  /** How many times as long as theirs its answers may take. */
+  readonly maxLatency: number;
 }
 
 export interface RestartPolicy {
@@ -37,6 +54,12 @@ export const extendInterval: Millis = 5_000;
 export const extendBy: Millis = 15_000;
 /** How often STATUS= is brought up to date. */
 export const statusInterval: Millis = 5_000;
+/** How often a canary and those it is compared with are asked for a beat. */
+export const soakInterval: Millis = 250;
+/** Workers of one slot that drain while the service goes on: one more ends the oldest. */
+export const drainingPerSlot = 2;
+/** More workers than this are taken for a mistake. */
+export const mostWorkers = 1024;
 /** What a worker gets after its drain's deadline to end by itself, and a killed one to be reaped. */
 export const killGrace: Millis = 1_000;
 export const reapGrace: Millis = 5_000;

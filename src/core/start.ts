@@ -1,8 +1,10 @@
 import { changeSlot, forkSlot } from './fork.js';
-import type { Failure, Millis, Slot, State, WorkerKey } from './model.js';
+import type { Failure, Millis, State, WorkerKey } from './model.js';
 import { extendBy, extendInterval, type Policy } from './policy.js';
+import { note } from './record.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
-import { count, readyCount, statusLine, tellStatus } from './status.js';
+import { emptySlot } from './scale.js';
+import { count, servedSlots, statusLine, tellStatus } from './status.js';
 
 /** Forks the first generation. */
 export function start(state: State, now: Millis, policy: Policy): Result {
@@ -28,7 +30,7 @@ export function start(state: State, now: Millis, policy: Policy): Result {
     slots.map(
       ({ id }) =>
         (next) =>
-          forkSlot(next, id, now, policy),
+          forkSlot(next, { slot: id }, now, policy),
     ),
   );
   return chain(forked, (next) => tellStatus(next, now, { extend: extendBy }));
@@ -50,7 +52,8 @@ export function ready(state: State, key: WorkerKey, urls: readonly string[], now
     next,
     [log(level, `worker ${worker.slot} is ready`, { took: now - worker.forkedAt, workerPid: worker.pid })],
   ];
-  return chain(result, (state) => announce(state, urls, now));
+  const noted = chain(result, (state) => note(state, now, { step: 'ready', worker }));
+  return chain(noted, (state) => announce(state, urls, now));
 }
 
 /** A worker says why it is about to die; what follows from it is decided at its exit. */
@@ -63,7 +66,7 @@ export function failed(state: State, key: WorkerKey, failure: Failure): Result {
 /** The start is over once every slot has a worker that listens: only then may systemd be told READY=1. */
 function announce(state: State, urls: readonly string[], now: Millis): Result {
   if (state.life.phase !== 'starting') return tellStatus(state, now, {});
-  if (readyCount(state) < state.slots.length) return tellStatus(state, now, {});
+  if (servedSlots(state) < state.slots.length) return tellStatus(state, now, {});
   const serving: State = { ...state, life: { phase: 'serving' } };
   const status = statusLine(serving, now);
   return [
@@ -77,8 +80,4 @@ function announce(state: State, urls: readonly string[], now: Millis): Result {
       { type: 'serving', urls },
     ],
   ];
-}
-
-function emptySlot(id: number): Slot {
-  return { id, restarts: 0, crashes: 0, bootFailures: 0, forkAt: null };
 }

@@ -1,11 +1,12 @@
 import type { Millis } from './model.js';
+import type { ReloadRecord } from './reload-record.js';
 
 /** What `GET /api/cluster/stats` answers: the master's view of the whole service. Times are whole seconds. */
 export interface ClusterStats {
   readonly status: 'starting' | 'serving' | 'stopping';
   readonly mode: string;
   readonly generation: number;
-  /** Wanted and ready numbers of workers. */
+  /** Wanted and ready numbers of workers; while one is replaced, it and the next count as one. */
   readonly wanted: number;
   readonly ready: number;
   /** Restarts of workers since the master started. */
@@ -24,8 +25,8 @@ export interface ClusterStats {
     readonly rss: number;
   };
   readonly workers: readonly WorkerStats[];
-  /** The last reload's record; null where there was none. */
-  readonly lastReload: null;
+  /** The reload that is under way, else the last one; null where there was none. */
+  readonly lastReload: ReloadRecord | null;
 }
 
 export interface WorkerStats {
@@ -55,6 +56,15 @@ export interface Beat {
   readonly requests: number;
   readonly inFlight: number;
   readonly connections: number;
+  /** Connections since the worker's start, those that are closed included. */
+  readonly accepted: number;
+  /** Open connections that could be handed on: plain HTTP/1, at least one request answered, and kept. */
+  readonly kept: number;
+  /** Answers that are complete, and how many of them had a status of 500 or more. */
+  readonly answers: number;
+  readonly errors: number;
+  /** Answers by how long they took: see latencyBuckets. */
+  readonly latency: readonly number[];
   /** Bytes written to clients; while it grows, a drain makes progress. */
   readonly bytesWritten: number;
   readonly rss: number;

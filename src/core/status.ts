@@ -1,10 +1,13 @@
 import type { Notify } from './effects.js';
 import type { Millis, State, Stopping } from './model.js';
 import { extendBy, extendInterval, type Policy, statusInterval } from './policy.js';
+import type { Reload } from './reload-model.js';
+import type { ReloadRecord } from './reload-record.js';
 import { chain, log, type Result, unchanged } from './result.js';
 
-export function readyCount(state: State): number {
-  return state.workers.filter(({ phase }) => phase === 'ready').length;
+/** Slots that somebody serves: while a worker is replaced, both it and the next are ready. */
+export function servedSlots({ slots, workers }: State): number {
+  return slots.filter(({ id }) => workers.some(({ slot, phase }) => slot === id && phase === 'ready')).length;
 }
 
 /** Sum of one figure of the last beats. */
@@ -17,10 +20,15 @@ export function requestsServed(state: State): number {
   return state.traffic.gone + total(state, 'requests');
 }
 
+/** Connections since the master's start. */
+export function connectionsAccepted(state: State): number {
+  return state.traffic.acceptedGone + state.workers.reduce((sum, { beat }) => sum + (beat?.accepted ?? 0), 0);
+}
+
 /** The line that `systemctl status` shows. */
 export function statusLine(state: State, now: Millis): string {
   const { life } = state;
-  const ready = `${readyCount(state)} of ${state.slots.length} workers ready`;
+  const ready = `${servedSlots(state)} of ${state.slots.length} workers ready`;
   if (life.phase === 'starting') return `starting: ${ready}`;
   if (life.phase === 'stopping') {
     // A failed unit keeps the last STATUS: there the reason is worth more than the progress.
@@ -29,8 +37,26 @@ export function statusLine(state: State, now: Millis): string {
     const inFlight = count(total(state, 'inFlight'), 'request');
     return `stopping (${life.why}): ${left} left, ${inFlight} in flight, at most ${secondsLeft(life, now)} s`;
   }
-  const { restarts, generation, traffic } = state;
-  return `${ready}, generation ${generation}, ${traffic.perSecond} req/s, ${count(restarts, 'restart')}`;
+  const { restarts, generation, traffic, reload } = state;
+  const usual = `${ready}, generation ${generation}, ${traffic.perSecond} req/s, ${count(restarts, 'restart')}`;
+  return reload === null ? `${usual}${verdictOf(state)}` : `${stageOf(reload)}: ${usual}`;
+}
+
+function stageOf({ target, stage }: Reload): string {
+  if (stage.name === 'rollback') return `rolling back generation ${target}`;
+  return `reloading to generation ${target} (${stage.name})`;
+}
+
+/** What came of the last reload stays to be seen until the next. */
+function verdictOf({ lastReload }: State): string {
+  return lastReload === null ? '' : `; ${verdictLine(lastReload)}`;
+}
+
+export function verdictLine({ verdict, generation, took, reason }: ReloadRecord): string {
+  const within = `${Math.round((took ?? 0) / 100) / 10} s`;
+  if (verdict === 'done') return `reload to generation ${generation} done in ${within}`;
+  const what = verdict === 'stopped' ? 'stopped' : 'rolled back';
+  return `reload to generation ${generation} ${what} after ${within}: ${reason ?? 'no reason'}`;
 }
 
 /** Tells the OS supervisor the status where it changed, together with what else there is to say. */

@@ -2,7 +2,10 @@ import type { Effect } from './effects.js';
 import type { Event } from './events.js';
 import type { Millis, State, Stopping, Worker, WorkerKey } from './model.js';
 import { extendBy, extendInterval, killGrace, type Policy, reapGrace } from './policy.js';
+import { countRequests, replacedBy } from './record.js';
+import { stopReload } from './reload.js';
 import { chain, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
+import { draining, isUp, killed } from './slots.js';
 import { extendDue, secondsLeft, statusLine, total } from './status.js';
 
 interface Ending {
@@ -14,7 +17,11 @@ interface Ending {
 }
 
 /** Drains every worker; nothing is forked from here on. */
-export function beginStop(state: State, { why, exitCode, errno, now, policy }: Ending): Result {
+export function beginStop(state: State, ending: Ending): Result {
+  return chain(stopReload(state, ending.why, ending.now), (next) => drainAll(next, ending));
+}
+
+function drainAll(state: State, { why, exitCode, errno, now, policy }: Ending): Result {
   const deadline = now + policy.drainTimeout + killGrace;
   const life: Stopping = {
     phase: 'stopping',
@@ -29,12 +36,14 @@ export function beginStop(state: State, { why, exitCode, errno, now, policy }: E
     ...state,
     life,
     slots: state.slots.map((slot) => ({ ...slot, forkAt: null })),
-    workers: state.workers.map((worker) => draining(worker, now)),
+    workers: state.workers.map((worker) =>
+      isUp(worker) ? draining(worker, { now, deadline, reload: null }) : worker,
+    ),
     timers: { ...state.timers, extendAt: now + extendInterval },
   };
   const status = statusLine(next, now);
   const drains = state.workers
-    .filter(drainable)
+    .filter(isUp)
     .map(({ key }): Effect => ({ type: 'drain', key, timeout: policy.drainTimeout, last: true }));
   return [
     { ...next, status },
@@ -73,7 +82,7 @@ export function stop(
   }
 }
 
-/** A worker is gone while the master stops: that is what it waits for, and progress too. */
+/** A worker is gone that was to go: while the master stops that is progress. */
 export function workerLeft(
   state: State,
   { worker, event, now }: { worker: Worker; event: Extract<Event, { type: 'exited' }>; now: Millis },
@@ -99,13 +108,20 @@ export function cut(state: State, { key, requests, connections }: Extract<Event,
   const worker = findWorker(state, key);
   if (worker === undefined) return unchanged(state);
   const message = `worker ${worker.slot} cut what was left at the end of its drain`;
-  return [state, [log('warn', message, { requests, connections, workerPid: worker.pid })]];
+  const told: Result = [state, [log('warn', message, { requests, connections, workerPid: worker.pid })]];
+  const counted = chain(told, (next) => countRequests(next, replacedBy(worker), { lost: requests }));
+  return chain(counted, (next) => unchanged(replaceWorker(next, emptied(worker))));
 }
 
-export function closed(state: State, key: WorkerKey): Result {
+export function closed(
+  state: State,
+  { key, inFlight, accepted }: Extract<Event, { type: 'closed' }>,
+): Result {
   const worker = findWorker(state, key);
   if (worker?.phase !== 'draining') return unchanged(state);
-  return unchanged(replaceWorker(state, { ...worker, closed: true }));
+  const beat = worker.beat === null ? null : { ...worker.beat, inFlight, accepted };
+  const next = replaceWorker(state, { ...worker, beat, closed: true });
+  return countRequests(next, worker.reload, { moved: inFlight });
 }
 
 /** Once the last listener is closed, the workers may answer whom they kept waiting. */
@@ -120,12 +136,17 @@ export function releaseIfClosed(state: State): Result {
 export function drained(state: State, key: WorkerKey, now: Millis): Result {
   const worker = findWorker(state, key);
   if (worker?.phase !== 'draining') return unchanged(state);
-  return progress(replaceWorker(state, { ...worker, drained: true }), now);
+  return progress(replaceWorker(state, { ...emptied(worker), drained: true }), now);
 }
 
 /** EXTEND_TIMEOUT_USEC repeats while the drain makes progress, and only then; see sd_notify(3). */
 export function progress(state: State, now: Millis): Result {
   return state.life.phase === 'stopping' ? extendDue(state, now) : unchanged(state);
+}
+
+/** What is in flight on a worker at its end has been lost: nothing is, once it was answered or cut. */
+function emptied<W extends Worker>(worker: W): W {
+  return worker.beat === null ? worker : { ...worker, beat: { ...worker.beat, inFlight: 0 } };
 }
 
 export function stopDeadlines(state: State, now: Millis): Result {
@@ -166,24 +187,4 @@ function killAll(state: State, { life, why, now }: { life: Stopping; why: string
       ...kills,
     ],
   ];
-}
-
-export function killed(worker: Worker, why: string): Worker {
-  if (worker.phase === 'dying') return worker;
-  return { ...identity(worker), phase: 'dying', was: worker.phase, why };
-}
-
-function draining(worker: Worker, now: Millis): Worker {
-  if (!drainable(worker)) return worker;
-  return { ...identity(worker), phase: 'draining', beatAt: now, closed: false, drained: false };
-}
-
-function drainable({ phase }: Worker): boolean {
-  return phase === 'starting' || phase === 'ready';
-}
-
-function identity({ key, slot, generation, pid, forkedAt, failure, beat }: Worker): {
-  key: WorkerKey;
-} & Omit<Worker, 'phase'> {
-  return { key, slot, generation, pid, forkedAt, failure, beat };
 }

@@ -103,3 +103,21 @@ test('clusterStats names the phase of the service', () => {
   cluster.runToEnd();
   assert.equal(statsOf(cluster).status, 'stopping');
 });
+
+test('clusterStats counts a worker and the one that replaces it as one that is ready', () => {
+  const cluster = new PaperCluster().start().run(500);
+  cluster.reload();
+  cluster.run(500);
+  const { ready, wanted, workers } = statsOf(cluster);
+  assert.deepEqual([ready, wanted, workers.length], [2, 2, 3]);
+});
+
+test('clusterStats has the record of the reload that is under way, and later of the last one', () => {
+  const cluster = new PaperCluster().start().run(500);
+  assert.equal(statsOf(cluster).lastReload, null);
+  cluster.reload();
+  const { lastReload } = statsOf(cluster);
+  assert.deepEqual([lastReload?.generation, lastReload?.verdict, lastReload?.took], [2, null, null]);
+  cluster.run(5_000);
+  assert.equal(statsOf(cluster).lastReload?.verdict, 'done');
+});

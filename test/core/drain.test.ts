@@ -89,17 +89,17 @@ describe('what a worker says of its drain', () => {
 
   test('all listeners closed releases the workers that keep answers back, once', () => {
     const cluster = serving({ play: () => ({ hang: 1 }) }).stop();
-    assert.deepEqual(cluster.post({ type: 'closed', key: 1 }), []);
-    assert.deepEqual(cluster.post({ type: 'closed', key: 2 }), [
+    assert.deepEqual(cluster.post({ type: 'closed', key: 1, inFlight: 0, accepted: 0 }), []);
+    assert.deepEqual(cluster.post({ type: 'closed', key: 2, inFlight: 0, accepted: 0 }), [
       { type: 'release', key: 1 },
       { type: 'release', key: 2 },
     ]);
-    assert.deepEqual(cluster.post({ type: 'closed', key: 2 }), []);
+    assert.deepEqual(cluster.post({ type: 'closed', key: 2, inFlight: 0, accepted: 0 }), []);
   });
 
   test('the exit of one that could not close releases the others too', () => {
     const cluster = serving({ play: () => ({ hang: 1 }) }).stop();
-    cluster.post({ type: 'closed', key: 1 });
+    cluster.post({ type: 'closed', key: 1, inFlight: 0, accepted: 0 });
     cluster.post({ type: 'exited', key: 2, code: null, signal: 'SIGKILL' });
     assert.deepEqual(
       cluster.effects('release').map(({ key }) => key),

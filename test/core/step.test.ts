@@ -5,23 +5,9 @@ import type { Event } from '../../src/core/events.js';
 import { initialState } from '../../src/core/model.js';
 import { nextDeadline } from '../../src/core/step.js';
 import { PaperCluster } from '../support/paper-cluster.js';
-import { paperBeat, paperPolicy } from '../support/paper-policy.js';
+import { lives } from '../support/paper-lives.js';
+import { paperBeat } from '../support/paper-policy.js';
 import { pureStep } from '../support/paper-step.js';
-
-/** A master in each phase of its life. Worker 1 is of interest, worker 2 keeps it company. */
-const lives = {
-  idle: () => new PaperCluster(),
-  starting: () => new PaperCluster({ play: () => ({ boot: null }) }).start().run(500),
-  serving: () => new PaperCluster().start().run(500),
-  stopping: () =>
-    new PaperCluster({ play: () => ({ drain: 9_000, hang: 1 }) }).start().run(500).stop().run(500),
-  failing: () => {
-    const bootFailure = { after: 300, failure: { message: 'no', exitCode: 70 } };
-    const play = ({ slot }: { slot: number }) => (slot === 1 ? { hang: 1 } : { bootFailure });
-    return new PaperCluster({ play }).start().run(500);
-  },
-  ended: () => new PaperCluster().start().run(500).stop().runToEnd(),
-} satisfies Record<string, () => PaperCluster>;
 
 /** Worker 1 in each of its phases, in a master that serves unless the phase says otherwise. */
 const workers = {
@@ -44,6 +30,7 @@ const workers = {
 
 function events(key: number): Readonly<Record<Event['type'], Event>> {
   const failure = { message: 'boom', exitCode: 70 };
+  const asked = { request: 1, by: 'alice' };
   return {
     start: { type: 'start' },
     forked: { type: 'forked', key, pid: 4242 },
@@ -51,7 +38,12 @@ function events(key: number): Readonly<Record<Event['type'], Event>> {
     ready: { type: 'ready', key, urls: [] },
     failed: { type: 'failed', key, failure },
     beat: { type: 'beat', key, beat: paperBeat({ requests: 7 }) },
-    closed: { type: 'closed', key },
+    closed: { type: 'closed', key, inFlight: 1, accepted: 2 },
+    probed: { type: 'probed', key, failure: null, took: 3 },
+    reload: { type: 'reload', generation: 2, release: '/srv/2', at: 0, soak: true, rollback: true, ...asked },
+    abort: { type: 'abort', ...asked },
+    scale: { type: 'scale', change: { to: 1 }, ...asked },
+    restart: { type: 'restart', slot: 7, ...asked },
     drained: { type: 'drained', key },
     cut: { type: 'cut', key, requests: 1, connections: 1 },
     exited: { type: 'exited', key, code: 1, signal: null },
@@ -87,7 +79,7 @@ function row(make: () => PaperCluster, key: number): Record<string, string> {
 
 /** The same, without the events that are about no worker. */
 function workerRow(make: () => PaperCluster, key: number): Record<string, string> {
-  const { start, stop, tick, ...rest } = row(make, key);
+  const { start, stop, tick, reload, abort, scale, restart, ...rest } = row(make, key);
   return rest;
 }
 
@@ -101,28 +93,82 @@ const nobodyKnown = {
   drained: 'ignored',
   cut: 'ignored',
   exited: 'ignored',
+  probed: 'ignored',
+};
+
+/** A reload is under way: a scale waits for it, and a stop leaves its record. */
+const inReload = {
+  reload: 'answer warn',
+  abort: 'answer warn',
+  scale: 'answer',
+  restart: 'answer warn',
+  start: 'ignored',
+  stop: 'step record warn notify(stopping,status,extend) info drain drain drain',
+};
+
+/** An answer, and a line in the log for those whom no answer reaches. */
+const allRefused = {
+  reload: 'answer warn',
+  abort: 'answer warn',
+  scale: 'answer warn',
+  restart: 'answer warn',
 };
 
 describe('step', () => {
   test('answers every event in every phase of life, of workers that nobody knows too', () => {
     const answers = Object.fromEntries(Object.entries(lives).map(([phase, make]) => [phase, row(make, 99)]));
     assert.deepEqual(answers, {
-      idle: { ...nobodyKnown, start: 'fork fork notify(status,extend)', stop: 'exit', tick: 'ignored' },
+      idle: {
+        ...nobodyKnown,
+        ...allRefused,
+        start: 'fork fork notify(status,extend)',
+        stop: 'exit',
+        tick: 'ignored',
+      },
       starting: {
         ...nobodyKnown,
+        ...allRefused,
         start: 'ignored',
         stop: 'notify(stopping,status,extend) info drain drain',
         tick: 'noted',
       },
       serving: {
         ...nobodyKnown,
+        ...allRefused,
+        reload: 'answer notify(reloading,status) info step fork step ask-beat ask-beat',
+        scale: 'answer info debug drain notify(status)',
         start: 'ignored',
         stop: 'notify(stopping,status,extend) info drain drain',
         tick: 'noted',
       },
-      stopping: { ...nobodyKnown, start: 'ignored', stop: 'info', tick: 'noted' },
-      failing: { ...nobodyKnown, start: 'ignored', stop: 'info', tick: 'noted' },
-      ended: { ...nobodyKnown, start: 'ignored', stop: 'ignored', tick: 'ignored' },
+      stopping: { ...nobodyKnown, ...allRefused, start: 'ignored', stop: 'info', tick: 'noted' },
+      failing: { ...nobodyKnown, ...allRefused, start: 'ignored', stop: 'info', tick: 'noted' },
+      ended: { ...nobodyKnown, ...allRefused, start: 'ignored', stop: 'ignored', tick: 'ignored' },
+      canary: {
+        ...nobodyKnown,
+        ...inReload,
+        abort:
+          'answer error step kill notify(status) step record warn notify(ready,status) ask-beat ask-beat',
+        tick: 'noted',
+      },
+      soaking: {
+        ...nobodyKnown,
+        ...inReload,
+        abort:
+          'answer error step notify(status) debug drain step step record warn notify(ready,status) ask-beat ask-beat',
+        tick: 'noted',
+      },
+      rolling: {
+        ...nobodyKnown,
+        ...inReload,
+        abort: 'answer error step kill notify(status) fork step',
+        tick: 'noted',
+      },
+      rollback: {
+        ...nobodyKnown,
+        ...inReload,
+        tick: 'noted',
+      },
     });
   });
 
@@ -137,6 +183,7 @@ describe('step', () => {
       closed: 'ignored',
       drained: 'ignored',
       cut: 'warn',
+      probed: 'ignored',
       exited: 'error notify(status)',
     });
     assert.deepEqual(workerRow(workers.ready, 1), {
@@ -148,6 +195,7 @@ describe('step', () => {
       closed: 'ignored',
       drained: 'ignored',
       cut: 'warn',
+      probed: 'ignored',
       exited: 'error fork notify(status)',
     });
     assert.deepEqual(workerRow(workers.draining, 1), {
@@ -159,6 +207,7 @@ describe('step', () => {
       closed: 'noted',
       drained: 'noted',
       cut: 'warn',
+      probed: 'ignored',
       exited: 'warn',
     });
     assert.deepEqual(workerRow(workers.dying, 1), {
@@ -170,6 +219,7 @@ describe('step', () => {
       closed: 'ignored',
       drained: 'ignored',
       cut: 'warn',
+      probed: 'ignored',
       exited: 'error fork notify(status)',
     });
   });
@@ -182,7 +232,8 @@ describe('step', () => {
       let state = initialState({ seed });
       for (let now = 0; now < 60_000; now += Math.floor(draw() * 700)) {
         const all = Object.values(events(1 + Math.floor(draw() * state.nextKey)));
-        const event = all[Math.floor(draw() * all.length)];
+        const drawn = all[Math.floor(draw() * all.length)];
+        const event = drawn?.type === 'reload' ? { ...drawn, generation: now + 2 } : drawn;
         // A stop ends all the rest, so that it is kept for later.
         if (event === undefined || (event.type === 'stop' && now < 40_000)) continue;
         const [next, effects] = pureStep({ state, event, now, policy });
@@ -192,57 +243,12 @@ describe('step', () => {
         const waits = state.life.phase !== 'idle' && state.life.phase !== 'ended';
         assert.equal(deadline !== null, waits, `${state.life.phase} waits for ${deadline}`);
       }
-      for (const once of ['exit', 'serving', 'notify(ready,status)']) {
+      for (const once of ['exit', 'serving']) {
         assert.ok(kinds.filter((kind) => kind === once).length <= 1, `more than one ${once}`);
       }
     }
   });
 });
-
-describe('nextDeadline', () => {
-  const policy = paperPolicy();
-
-  test('is none before the start and after the end', () => {
-    assert.equal(nextDeadline(lives.idle().state, policy), null);
-    assert.equal(nextDeadline(lives.ended().state, policy), null);
-  });
-
-  test('is a tick a second where nothing else is due', () => {
-    const { state } = lives.serving();
-    assert.equal(nextDeadline(state, policy), state.tickedAt + 1_000);
-  });
-
-  test('is the ping, the limit of a boot, a restart or the end of the drain where that comes first', () => {
-    const { state } = lives.serving();
-    const pinged = { ...state, timers: { ...state.timers, pingAt: 700 } };
-    assert.equal(nextDeadline(pinged, { ...policy, pingInterval: 1_000 }), 700);
-    assert.equal(nextDeadline(pinged, policy), 1_000);
-    const waiting = { ...state, slots: state.slots.map((slot) => ({ ...slot, forkAt: 600 })) };
-    assert.equal(nextDeadline(waiting, policy), 600);
-    const booting = new PaperCluster({ policy: { bootTimeout: 800 }, play: () => ({ boot: null }) }).start();
-    assert.equal(nextDeadline(booting.state, booting.policy), 800);
-    assert.equal(nextDeadline({ ...state, life: stoppingUntil(950) }, policy), 950);
-  });
-
-  test('is never passed without the tick moving it: no tick leads to another at the same time', () => {
-    for (const make of Object.values(lives)) {
-      const cluster = make();
-      for (let ticks = 0; ticks < 200; ticks++) {
-        const deadline = nextDeadline(cluster.state, cluster.policy);
-        if (deadline === null) break;
-        cluster.now = Math.max(cluster.now, deadline);
-        cluster.post({ type: 'tick' });
-        const next = nextDeadline(cluster.state, cluster.policy);
-        assert.ok(next === null || next > cluster.now, `${next} is due again at ${cluster.now}`);
-      }
-    }
-  });
-});
-
-function stoppingUntil(deadline: number) {
-  const how = { why: 'SIGTERM', since: 0, exitCode: 0, released: false, killedAt: null };
-  return { phase: 'stopping', deadline, ...how } as const;
-}
 
 /** Not the core's own generator, whose faults would be shared. */
 function generator(seed: number): () => number {

@@ -10,6 +10,8 @@ export interface Scenario {
 }
 
 const failure = { message: 'the app threw: cannot reach the database', exitCode: 70 };
+/** Long enough to be seen, short enough to be read. */
+const soaked = { reload: { soak: 500 } };
 const portInUse = { message: 'port 3000 is in use', exitCode: 69, errno: 98 };
 
 export const scenarios: readonly Scenario[] = [
@@ -68,5 +70,53 @@ export const scenarios: readonly Scenario[] = [
       },
     },
     script: (cluster) => cluster.start().run(12_000).stop().runToEnd(),
+  },
+  {
+    name: 'reload',
+    title: 'A reload: canary, soak, one slot after another; the old workers drain meanwhile.',
+    options: {
+      policy: soaked,
+      play: ({ generation }) =>
+        generation === 1 ? { requestsPerSecond: 200, inFlight: 2, drain: 400 } : { requestsPerSecond: 200 },
+    },
+    script: (cluster) => {
+      cluster.start().run(2_000).reload();
+      cluster.run(3_000).stop().runToEnd();
+    },
+  },
+  {
+    name: 'reload-canary-crashes',
+    title: 'The canary of a release crashes while it is soaked: nothing was replaced, and it is rolled back.',
+    options: {
+      policy: soaked,
+      play: ({ generation }) => (generation === 2 ? { crash: { after: 300, failure } } : {}),
+    },
+    script: (cluster) => {
+      cluster.start().run(2_000).reload();
+      cluster.run(3_000).stop().runToEnd();
+    },
+  },
+  {
+    name: 'reload-rolled-back-halfway',
+    title: 'The second worker of a release cannot start: what was replaced already comes back.',
+    options: {
+      policy: { ...soaked, workers: 3 },
+      play: ({ generation, slot }) =>
+        generation === 2 && slot === 2 ? { bootFailure: { after: 150, failure } } : { drain: 200 },
+    },
+    script: (cluster) => {
+      cluster.start().run(2_000).reload();
+      cluster.run(3_000).stop().runToEnd();
+    },
+  },
+  {
+    name: 'reload-stopped',
+    title: 'SIGTERM in the middle of a reload, with a scale waiting for it.',
+    options: { policy: soaked, play: () => ({ drain: 300 }) },
+    script: (cluster) => {
+      cluster.start().run(2_000).reload();
+      cluster.ask({ type: 'scale', by: 'SIGTTIN', change: { add: 1 } });
+      cluster.run(650).stop().runToEnd();
+    },
   },
 ];

@@ -1,62 +1,17 @@
 import assert from 'node:assert/strict';
-import type { Effect } from '../../src/core/effects.js';
+import type { Answer, Effect } from '../../src/core/effects.js';
 import type { Event } from '../../src/core/events.js';
-import { type Failure, initialState, type Millis, type State, type WorkerKey } from '../../src/core/model.js';
+import { bucketOf, emptyLatency } from '../../src/core/latency.js';
+import { initialState, type Millis, type State, type WorkerKey } from '../../src/core/model.js';
 import type { Policy } from '../../src/core/policy.js';
 import type { Beat } from '../../src/core/stats.js';
 import { nextDeadline } from '../../src/core/step.js';
-import { type PolicyPart, paperBeat, paperPolicy } from './paper-policy.js';
+import type { Death, Fork, PaperOptions, Play, Question, ReloadOptions, Turn } from './paper-play.js';
+import { paperBeat, paperPolicy } from './paper-policy.js';
 import { deepFreeze, pureStep } from './paper-step.js';
 import { describeEffect, describeEvent } from './paper-text.js';
 
-/** How a worker on paper behaves. Times are in ms; everything that is not said goes well. */
-export interface Play {
-  /** No process is to be had. */
-  readonly forkFails?: Failure;
-  /** From the fork until it listens, 100 unless told; null: never. */
-  readonly boot?: Millis | null;
-  /** Dies instead of listening, so long after its fork, after having said why where there is something to say. */
-  readonly bootFailure?: Death;
-  /** Dies so long after it was ready. */
-  readonly crash?: Death;
-  /** Falls silent so long after it was ready, and obeys nothing from then on. */
-  readonly hang?: Millis;
-  /** From the drain's begin until its connections are gone, 50 unless told; null: it is cut at the deadline. */
-  readonly drain?: Millis | null;
-  /** Does not even obey SIGKILL. */
-  readonly immortal?: boolean;
-  readonly inFlight?: number;
-  readonly requestsPerSecond?: number;
-  /** Written to clients, which is progress while it drains. */
-  readonly bytesPerSecond?: number;
-}
-
-export interface Death {
-  readonly after: Millis;
-  readonly code?: number;
-  readonly signal?: string;
-  readonly failure?: Failure;
-}
-
-export interface Fork {
-  readonly key: WorkerKey;
-  readonly slot: number;
-  /** The how manieth worker of this slot, from 1. */
-  readonly nth: number;
-}
-
-export interface PaperOptions {
-  readonly policy?: PolicyPart;
-  readonly seed?: number;
-  /** How each worker behaves; all goes well unless told. */
-  readonly play?: (fork: Fork) => Play;
-}
-
-export interface Turn {
-  readonly at: Millis;
-  readonly event: Event;
-  readonly effects: readonly Effect[];
-}
+export type { Death, PaperOptions, Play } from './paper-play.js';
 
 interface Appointment {
   readonly at: Millis;
@@ -81,6 +36,8 @@ export class PaperCluster {
   readonly #workers = new Map<WorkerKey, PaperWorker>();
   readonly #agenda: Appointment[] = [];
   readonly #forks = new Map<number, number>();
+  #requests = 0;
+  #generations = 1;
 
   constructor({ policy, seed = 1, play = () => ({}) }: PaperOptions = {}) {
     this.policy = paperPolicy(policy);
@@ -105,6 +62,32 @@ export class PaperCluster {
   stop(why = 'SIGTERM', now = false): this {
     this.post({ type: 'stop', why, now });
     return this;
+  }
+
+  /** @returns the request's answer, which is given at once */
+  reload({ by = 'alice', soak = true, rollback = true, generation }: ReloadOptions = {}): Answer {
+    const target = generation ?? this.#generations + 1;
+    this.#generations = Math.max(this.#generations, target);
+    const release = `/srv/app/${target}`;
+    return this.ask({
+      type: 'reload',
+      by,
+      at: 1_700_000_000_000,
+      generation: target,
+      release,
+      soak,
+      rollback,
+    });
+  }
+
+  ask(asked: Question): Answer {
+    this.#requests += 1;
+    const request = this.#requests;
+    const answers = this.post({ ...asked, request }).flatMap((effect) =>
+      effect.type === 'answer' && effect.request === request ? [effect.answer] : [],
+    );
+    assert.equal(answers.length, 1, `${answers.length} answers to ${asked.type}`);
+    return answers[0] as Answer;
   }
 
   /** Lets so much time pass. */
@@ -189,12 +172,20 @@ export class PaperCluster {
   #perform(effect: Effect): void {
     switch (effect.type) {
       case 'fork':
-        return this.#fork(effect.key, effect.slot);
+        return this.#fork(effect);
       case 'drain':
         return this.#drain(effect.key, effect.timeout);
       case 'kill':
         return this.#kill(effect.key);
+      case 'ask-beat':
+        return this.#at(this.now + 1, () => this.#beat(effect.key));
+      case 'probe':
+        return this.#probe(effect.key, effect.timeout);
+      case 'answer':
+      case 'step':
+      case 'record':
       case 'release':
+      case 'hand-on':
       case 'notify':
       case 'log':
       case 'serving':
@@ -202,10 +193,10 @@ export class PaperCluster {
     }
   }
 
-  #fork(key: WorkerKey, slot: number): void {
+  #fork({ key, slot, generation }: Extract<Effect, { type: 'fork' }>): void {
     const nth = (this.#forks.get(slot) ?? 0) + 1;
     this.#forks.set(slot, nth);
-    const play = this.#play({ key, slot, nth });
+    const play = this.#play({ key, slot, generation, nth });
     const { now } = this;
     if (play.forkFails !== undefined) {
       const failure = play.forkFails;
@@ -251,17 +242,36 @@ export class PaperCluster {
 
   #beats(worker: PaperWorker): void {
     this.#at(this.now + 1000, () => {
-      if (worker.state !== 'ready' && worker.state !== 'draining') return [];
-      this.#beats(worker);
-      return [{ type: 'beat', key: worker.key, beat: this.#beatOf(worker) }];
+      const events = this.#beat(worker.key);
+      if (events.length > 0) this.#beats(worker);
+      return events;
     });
+  }
+
+  #beat(key: WorkerKey): readonly Event[] {
+    const worker = this.#workers.get(key);
+    if (worker?.state !== 'ready' && worker?.state !== 'draining') return [];
+    return [{ type: 'beat', key, beat: this.#beatOf(worker) }];
+  }
+
+  #probe(key: WorkerKey, timeout: Millis): void {
+    const worker = this.#workers.get(key);
+    const { probe } = worker?.play ?? {};
+    if (probe === null) return;
+    this.#at(this.now + Math.min(5, timeout), () =>
+      worker?.state === 'ready' ? [{ type: 'probed', key, failure: probe ?? null, took: 5 }] : [],
+    );
   }
 
   #beatOf({ play, readyAt }: PaperWorker): Beat {
     const inFlight = play.inFlight ?? 0;
     const grown = (perSecond = 0) => Math.floor(((this.now - readyAt) / 1000) * perSecond);
     const [requests, bytesWritten] = [grown(play.requestsPerSecond), grown(play.bytesPerSecond)];
-    return paperBeat({ requests, inFlight, connections: inFlight, bytesWritten });
+    const latency = emptyLatency();
+    latency[bucketOf(play.latency ?? 3)] = requests;
+    const errors = Math.floor(requests * (play.errors ?? 0));
+    const served = { requests, answers: requests, errors, latency };
+    return paperBeat({ ...served, inFlight, connections: inFlight, accepted: inFlight, bytesWritten });
   }
 
   #drain(key: WorkerKey, timeout: Millis): void {
@@ -269,8 +279,8 @@ export class PaperCluster {
     if (worker === undefined || worker.state === 'silent' || worker.state === 'gone') return;
     if (worker.state === 'booting') this.#beats(worker);
     worker.state = 'draining';
-    this.#at(this.now + 1, () => ifDraining(worker, [{ type: 'closed', key }]));
     const { drain = 50, inFlight = 0 } = worker.play;
+    this.#at(this.now + 1, () => ifDraining(worker, [{ type: 'closed', key, inFlight, accepted: inFlight }]));
     const cut: Event = { type: 'cut', key, requests: inFlight, connections: inFlight };
     const last = drain === null ? cut : ({ type: 'drained', key } as const);
     const end = this.now + (drain ?? timeout);

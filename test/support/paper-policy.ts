@@ -1,15 +1,20 @@
-import type { Policy, RestartPolicy } from '../../src/core/policy.js';
+import { emptyLatency } from '../../src/core/latency.js';
+import type { Policy, ReloadPolicy, RestartPolicy } from '../../src/core/policy.js';
 import type { Beat } from '../../src/core/stats.js';
 
-export type PolicyPart = Partial<Omit<Policy, 'restart'>> & { readonly restart?: Partial<RestartPolicy> };
+export type PolicyPart = Partial<Omit<Policy, 'restart' | 'reload'>> & {
+  readonly restart?: Partial<RestartPolicy>;
+  readonly reload?: Partial<ReloadPolicy>;
+};
 
 /** A policy with round figures. */
-export function paperPolicy({ restart, ...rest }: PolicyPart = {}): Policy {
+export function paperPolicy({ restart, reload, ...rest }: PolicyPart = {}): Policy {
   return {
     workers: 2,
     bootTimeout: 10_000,
     drainTimeout: 20_000,
     hangTimeout: 5_000,
+    balance: false,
     pingInterval: null,
     statisticsInterval: 0,
     exits: { bootTimeout: 75, appFailed: 70, noResources: 71, tooManyRestarts: 76 },
@@ -23,6 +28,14 @@ export function paperPolicy({ restart, ...rest }: PolicyPart = {}): Policy {
       bootDelayMax: 8_000,
       ...restart,
     },
+    reload: {
+      soak: 2_000,
+      probe: '/health',
+      probeTimeout: 1_000,
+      maxErrors: 0.05,
+      maxLatency: 3,
+      ...reload,
+    },
   };
 }
 
@@ -31,6 +44,11 @@ export function paperBeat(beat: Partial<Beat> = {}): Beat {
     requests: 0,
     inFlight: 0,
     connections: 0,
+    accepted: 0,
+    kept: 0,
+    answers: 0,
+    errors: 0,
+    latency: emptyLatency(),
     bytesWritten: 0,
     rss: 50 * 2 ** 20,
     heapUsed: 10 * 2 ** 20,

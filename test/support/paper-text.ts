@@ -7,6 +7,23 @@ export function describeEvent(event: Event): string {
     case 'start':
     case 'tick':
       return `> ${event.type}`;
+    case 'reload': {
+      const { generation, release, by, soak, rollback } = event;
+      const how = `${soak ? '' : ', no soak'}${rollback ? '' : ', no rollback'}`;
+      return `> ${by} asks for a reload to generation ${generation} from ${release}${how}`;
+    }
+    case 'beat': {
+      const { requests, inFlight, bytesWritten } = event.beat;
+      return `> worker #${event.key} beat${fields({ requests, inFlight, bytesWritten })}`;
+    }
+    case 'closed':
+      return `> worker #${event.key} closed`;
+    case 'abort':
+      return `> ${event.by} asks for an abort`;
+    case 'scale':
+      return `> ${event.by} asks for a scale ${fields(event.change).trim()}`;
+    case 'restart':
+      return `> ${event.by} asks for a restart of worker ${event.slot}`;
     case 'stop':
       return `> stop: ${event.why}${event.now ? ', now' : ''}`;
     default: {
@@ -29,6 +46,19 @@ export function describeEffect(effect: Effect): string {
       return `serving on ${effect.urls.join(', ')}`;
     case 'exit':
       return `exit ${effect.code}`;
+    case 'answer':
+      return effect.answer.accepted
+        ? `answer: ${effect.answer.message}`
+        : `answer: refused, ${effect.answer.reason}`;
+    case 'step': {
+      const { at, step, worker, generation, detail } = effect.step;
+      const who = worker === null ? '' : ` worker ${worker} of generation ${generation}`;
+      return `step after ${at} ms: ${step}${who}${detail === '' ? '' : `, ${detail}`}`;
+    }
+    case 'record': {
+      const { generation, verdict, took, moved, lost } = effect.record;
+      return `record of generation ${generation}: ${verdict} after ${took} ms, ${moved} moved, ${lost} lost`;
+    }
     default: {
       const { type, key, ...rest } = effect;
       return `${type} #${key}${fields(rest)}`;

@@ -1,0 +1,103 @@
+import type { Effect } from './effects.js';
+import type { Millis, State, Worker, WorkerKey } from './model.js';
+import type { Policy } from './policy.js';
+import { type Result, unchanged } from './result.js';
+
+/** So many kept connections go from one worker to another. */
+export interface Move {
+  readonly from: WorkerKey;
+  readonly to: WorkerKey;
+  readonly count: number;
+}
+
+type Ready = Extract<Worker, { phase: 'ready' }>;
+
+/** When a worker last had to give away or to take connections. */
+export interface Moved {
+  readonly key: WorkerKey;
+  readonly at: Millis;
+}
+
+/** How long a worker tries to hand on what it was told to; what it reports sooner may not have all of it. */
+export const settleTime: Millis = 250;
+/** A worker that has been silent for longer is given nothing more to do. */
+const silence: Millis = 2_500;
+/** What is compared must be of one time: in a burst, beats that are further apart tell of different numbers. */
+const together: Millis = 200;
+
+/**
+ * Evens out the kept connections, which the kernel hands to whichever worker wakes up first. Not during a reload: it
+ * compares a worker with others, and then empties those.
+ */
+export function balance(state: State, now: Millis, policy: Policy): Result {
+  if (!policy.balance || state.life.phase !== 'serving' || state.reload !== null) return unchanged(state);
+  const ready = newestOfEachSlot(state.workers).filter((worker) => isAwake(worker, now));
+  // One that is in the middle of a move would be counted with what it no longer has.
+  if (!ready.every((worker) => isSettled(worker, state.moved))) return unchanged(state);
+  const moves = movesBetween(ready.map(({ key, beat }) => ({ key, kept: beat?.kept ?? 0 })));
+  if (moves.length === 0) return unchanged(state);
+  const old = ready.filter(({ beatAt }) => now - beatAt > together);
+  if (old.length > 0) return [state, old.map(({ key }): Effect => ({ type: 'ask-beat', key }))];
+  const busy = new Set(moves.flatMap(({ from, to }) => [from, to]));
+  const known = new Set(state.workers.map(({ key }) => key));
+  const others = state.moved.filter(({ key }) => known.has(key) && !busy.has(key));
+  return [
+    { ...state, moved: [...others, ...[...busy].map((key) => ({ key, at: now }))] },
+    moves.map(({ from, to, count }): Effect => ({ type: 'hand-on', key: from, to, count })),
+  ];
+}
+
+/**
+ * The moves that even out the numbers, each worker either giving or taking. None while nobody has two more than another,
+ * or a tenth of the average where that is more: connections that come and go make up such a difference all the time.
+ */
+export function movesBetween(workers: readonly { readonly key: WorkerKey; readonly kept: number }[]): Move[] {
+  const sorted = [...workers].sort((a, b) => b.kept - a.kept || a.key - b.key);
+  const total = sorted.reduce((sum, { kept }) => sum + kept, 0);
+  const most = sorted[0]?.kept ?? 0;
+  const least = sorted.at(-1)?.kept ?? 0;
+  if (most - least < Math.max(2, total / sorted.length / 10)) return [];
+  const share = Math.floor(total / sorted.length);
+  const surplus = sorted.map(({ key, kept }, place) => ({
+    key,
+    count: kept - share - (place < total % sorted.length ? 1 : 0),
+  }));
+  return match(surplus);
+}
+
+function match(surplus: readonly { readonly key: WorkerKey; readonly count: number }[]): Move[] {
+  const takers = surplus.filter(({ count }) => count < 0).map(({ key, count }) => ({ key, room: -count }));
+  return surplus.flatMap(({ key, count }) => {
+    const moves: Move[] = [];
+    for (let left = count; left > 0; ) {
+      const taker = takers.find(({ room }) => room > 0);
+      if (taker === undefined) break;
+      const moved = Math.min(left, taker.room);
+      moves.push({ from: key, to: taker.key, count: moved });
+      taker.room -= moved;
+      left -= moved;
+    }
+    return moves;
+  });
+}
+
+function isAwake(worker: Ready, now: Millis): boolean {
+  return worker.beat !== null && now - worker.beatAt <= silence;
+}
+
+/** Has reported since it was last part of a move. */
+function isSettled({ key, beatAt }: Ready, moved: readonly Moved[]): boolean {
+  const last = moved.find((move) => move.key === key);
+  return last === undefined || beatAt >= last.at + settleTime;
+}
+
+/** Of two that serve one slot the older is about to go. */
+function newestOfEachSlot(workers: readonly Worker[]): Ready[] {
+  const newest = new Map<number, Ready>();
+  for (const worker of workers) {
+    if (worker.phase !== 'ready') continue;
+    const other = newest.get(worker.slot);
+    if (other === undefined || other.key < worker.key) newest.set(worker.slot, worker);
+  }
+  return [...newest.values()];
+}

@@ -1,0 +1,168 @@
+import type { Effect } from './effects.js';
+import type { Event } from './events.js';
+import { emptyLatency, longestBucket, quantile } from './latency.js';
+import type { Millis, State, Worker, WorkerKey } from './model.js';
+import { type Policy, type ReloadPolicy, soakInterval } from './policy.js';
+import { note } from './record.js';
+import type { Reload, Soak, Stage } from './reload-model.js';
+import { chain, findWorker, type Result, unchanged } from './result.js';
+import { rollBack } from './rollback.js';
+import type { Beat } from './stats.js';
+import { tellStatus } from './status.js';
+
+/** Fewer answers than this say nothing about a share or a quantile. */
+const fewestAnswers = 20;
+/** An answer within this time is fast enough, whatever the others take, ms. */
+const fastEnough: Millis = 100;
+/** What a probe gets beyond its own time: the messages' way. */
+const probeGrace: Millis = 1_000;
+/** The quantile that is compared: the slowest tenth is left to chance. */
+const compared = 0.9;
+
+/** A canary that listens is soaked: it has to answer, to stay alive, and to do no worse than the others. */
+export function canaryStage(
+  state: State,
+  { reload, stage }: { reload: Reload; stage: Extract<Stage, { name: 'canary' }> },
+  now: Millis,
+  { reload: limits }: Policy,
+): Result {
+  const { key } = stage;
+  if (findWorker(state, key)?.phase !== 'ready') return unchanged(state);
+  const { probe, probeTimeout } = limits;
+  const until = reload.soak ? now + limits.soak : state.tickedAt;
+  const soak: Soak = {
+    name: 'soak',
+    key,
+    until,
+    askAt: nextAsk(until, now),
+    probeBy: probe === null ? null : now + probeTimeout + probeGrace,
+    before: othersOf(state, reload).flatMap(({ key, beat }) => (beat === null ? [] : [{ key, beat }])),
+  };
+  const effects: Effect[] =
+    probe === null ? [] : [{ type: 'probe', key, path: probe, timeout: probeTimeout }];
+  const soaking: Result = [{ ...state, reload: { ...reload, stage: soak } }, effects];
+  return chain(soaking, (next) => tellStatus(next, now, {}));
+}
+
+/**
+ * The last word is the canary's: one that has been silent since before the end is not known to be well. And time counts
+ * only once a tick has seen it, lest the canary be judged by time that the master itself missed.
+ */
+export function soakOver(state: State, { key, probeBy, until }: Soak): boolean {
+  const worker = findWorker(state, key);
+  return probeBy === null && worker?.phase === 'ready' && Math.min(state.tickedAt, worker.beatAt) >= until;
+}
+
+/** The canary's answer to a request of its own. */
+export function probed(
+  state: State,
+  { key, failure, took }: Extract<Event, { type: 'probed' }>,
+  now: Millis,
+): Result {
+  const { reload } = state;
+  if (reload?.stage.name !== 'soak' || reload.stage.key !== key) return unchanged(state);
+  const worker = findWorker(state, key);
+  if (failure !== null) return rollBack(state, `the canary failed its probe: ${failure}`, now);
+  const next: State = { ...state, reload: { ...reload, stage: { ...reload.stage, probeBy: null } } };
+  return note(next, now, {
+    step: 'probed',
+    ...(worker === undefined ? {} : { worker }),
+    detail: `answered in ${Math.round(took)} ms`,
+  });
+}
+
+/** Past its end a soak waits for the probe alone. */
+export function soakDeadlines({ until, askAt, probeBy }: Soak, tickedAt: Millis): readonly Millis[] {
+  const limit = probeBy === null ? [] : [probeBy];
+  return tickedAt < until ? [askAt, until, ...limit] : limit;
+}
+
+/** Beats more often than once a second: the sooner a bad canary is seen, the fewer requests it gets. */
+export function askWhileSoaking(state: State, now: Millis): Result {
+  const { reload } = state;
+  if (reload?.stage.name !== 'soak' || now < reload.stage.askAt) return unchanged(state);
+  const stage: Soak = { ...reload.stage, askAt: nextAsk(reload.stage.until, now) };
+  const keys = [stage.key, ...othersOf(state, reload).map(({ key }) => key)];
+  return [{ ...state, reload: { ...reload, stage } }, keys.map((key): Effect => ({ type: 'ask-beat', key }))];
+}
+
+/** At the end of the soak at the latest. */
+function nextAsk(until: Millis, now: Millis): Millis {
+  const next = now + soakInterval;
+  return now < until ? Math.min(next, until) : next;
+}
+
+/** Rolls back where the probe is overdue, or the beats show the canary out of line with the others. */
+export function judgeCanary(state: State, now: Millis, { reload: limits }: Policy): Result {
+  const { reload } = state;
+  if (reload?.stage.name !== 'soak') return unchanged(state);
+  const { probeBy } = reload.stage;
+  if (probeBy !== null && state.tickedAt >= probeBy)
+    return rollBack(state, 'the canary did not answer its probe', now);
+  const canary = findWorker(state, reload.stage.key)?.beat ?? null;
+  if (canary === null) return unchanged(state);
+  const reason = worse(canary, servedByOthers(state, reload, reload.stage), limits);
+  return reason === null ? unchanged(state) : rollBack(state, reason, now);
+}
+
+type Served = Pick<Beat, 'answers' | 'errors' | 'latency'>;
+
+/** What is wrong with the canary beside the others; null where nothing is, or too little is known. */
+export function worse(
+  canary: Served,
+  others: Served,
+  { maxErrors, maxLatency }: ReloadPolicy,
+): string | null {
+  if (canary.answers < fewestAnswers) return null;
+  const [share, usual] = [shareOfErrors(canary), shareOfErrors(others)];
+  if (share > usual + maxErrors) {
+    return `${percent(share)} of the canary's ${canary.answers} answers failed, ${percent(usual)} of the others'`;
+  }
+  const [slow, usually] = [quantile(canary.latency, compared), quantile(others.latency, compared)];
+  if (slow === null || usually === null || others.answers < fewestAnswers) return null;
+  if (slow <= Math.max(fastEnough, usually * maxLatency)) return null;
+  const least = Math.min(slow, 2 * longestBucket) / 2;
+  return `a tenth of the canary's answers took more than ${least} ms, nine tenths of the others' at most ${usually} ms`;
+}
+
+/** Since the soak began; where that is too little to compare with, in all their life. */
+function servedByOthers(state: State, reload: Reload, { before }: Soak): Served {
+  const others = othersOf(state, reload);
+  const earlier = new Map<WorkerKey, Beat>(before.map(({ key, beat }) => [key, beat]));
+  const lately = sum(others, earlier);
+  return lately.answers < fewestAnswers ? sum(others, new Map()) : lately;
+}
+
+function sum(workers: readonly Worker[], earlier: ReadonlyMap<WorkerKey, Beat>): Served {
+  return workers.reduce<Served>((all, { key, beat }) => added(all, beat, earlier.get(key)), {
+    answers: 0,
+    errors: 0,
+    latency: emptyLatency(),
+  });
+}
+
+function added(sum: Served, beat: Beat | null, before: Beat | undefined): Served {
+  if (beat === null) return sum;
+  return {
+    answers: sum.answers + beat.answers - (before?.answers ?? 0),
+    errors: sum.errors + beat.errors - (before?.errors ?? 0),
+    latency: sum.latency.map(
+      (count, index) => count + (beat.latency[index] ?? 0) - (before?.latency[index] ?? 0),
+    ),
+  };
+}
+
+/** Those that the canary is compared with: they serve, and are of the proven generation. */
+function othersOf({ workers, generation }: State, { target }: Reload): readonly Worker[] {
+  return workers.filter(
+    (worker) => worker.phase === 'ready' && worker.generation === generation && generation !== target,
+  );
+}
+
+function shareOfErrors({ answers, errors }: Served): number {
+  return answers === 0 ? 0 : errors / answers;
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}

@@ -1,0 +1,46 @@
+import type { Millis } from './model.js';
+
+/** What is kept of a reload, for the history, the stats and the operator. */
+export interface ReloadRecord {
+  readonly generation: number;
+  /** The generation that it was to replace. */
+  readonly from: number;
+  /** What it was to serve. */
+  readonly release: string;
+  readonly by: string;
+  /** Wall clock, ms since 1970. */
+  readonly at: number;
+  /** From the request to the verdict; null while it is under way. */
+  readonly took: Millis | null;
+  readonly steps: readonly ReloadStep[];
+  /** Connections that the service accepted until the replaced workers had gone, as of the workers' last beats. */
+  readonly accepted: number;
+  /** Requests in flight when their worker stopped accepting, which it then went on to answer. */
+  readonly moved: number;
+  /** Of these, and of those on workers of the new generation that died: what was cut. */
+  readonly lost: number;
+  readonly verdict: Verdict | null;
+  /** Why it was rolled back or stopped. */
+  readonly reason: string | null;
+}
+
+/** `done`: the new generation serves; `rolled-back`: the old one does, again; `stopped`: the service ended first. */
+export type Verdict = 'done' | 'rolled-back' | 'stopped';
+
+export interface ReloadStep {
+  /** Since the reload's beginning. */
+  readonly at: Millis;
+  readonly step:
+    | 'begun'
+    | 'forked'
+    | 'ready'
+    | 'probed'
+    | 'soaked'
+    | 'draining'
+    | 'died'
+    | 'rollback'
+    | 'verdict';
+  readonly worker: number | null;
+  readonly generation: number | null;
+  readonly detail: string;
+}

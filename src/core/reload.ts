@@ -1,0 +1,213 @@
+import { answer, refusal, refused } from './answers.js';
+import { canaryStage, soakOver } from './canary.js';
+import type { Event, ReloadRequest } from './events.js';
+import { changeSlot, forkSlot } from './fork.js';
+import type { Millis, State } from './model.js';
+import type { Policy } from './policy.js';
+import { currentRecord, note, replacedBy } from './record.js';
+import type { Reload, Soak } from './reload-model.js';
+import type { ReloadRecord, Verdict } from './reload-record.js';
+import { chain, findWorker, log, type Result, unchanged } from './result.js';
+import { rollBack } from './rollback.js';
+import { applyScale } from './scale.js';
+import { isUp, workersIn } from './slots.js';
+import { connectionsAccepted, statusLine, tellStatus, verdictLine } from './status.js';
+
+/** Begins a rolling reload, unless one is under way. */
+export function reload(state: State, event: ReloadRequest, now: Millis, policy: Policy): Result {
+  const reason = refusal(state) ?? notNew(state, event.generation);
+  if (reason !== null) return refused(state, event, `reload: ${reason}`);
+  const begun = begin(state, event, now);
+  const forked = event.rollback ? chain(begun, (next) => forkCanary(next, now, policy)) : begun;
+  return chain(forked, askBeats);
+}
+
+/** The operator thinks better of it. */
+export function abort(state: State, event: Extract<Event, { type: 'abort' }>, now: Millis): Result {
+  const { reload } = state;
+  if (reload === null) return refused(state, event, 'abort: no reload is under way');
+  if (reload.stage.name === 'rollback')
+    return refused(state, event, 'abort: it is being rolled back already');
+  if (!reload.rollback)
+    return refused(state, event, 'abort: a restart of all workers has nothing to go back to');
+  const message = `rolling back to generation ${state.generation}`;
+  return chain(answer(state, event.request, { accepted: true, message }), (next) =>
+    rollBack(next, `aborted by ${event.by}`, now),
+  );
+}
+
+/** Takes a reload as far as it can go by now. */
+export function advanceReload(state: State, now: Millis, policy: Policy): Result {
+  const { reload, life } = state;
+  if (reload === null || life.phase !== 'serving') return unchanged(state);
+  switch (reload.stage.name) {
+    case 'canary':
+      return canaryStage(state, { reload, stage: reload.stage }, now, policy);
+    case 'soak':
+      return soakOver(state, reload.stage)
+        ? roll(state, { reload, soak: reload.stage, now })
+        : unchanged(state);
+    case 'rolling':
+      return rollOn(state, reload, now, policy);
+    case 'rollback':
+      return isBack(state, reload)
+        ? end(state, { reload, verdict: 'rolled-back', reason: reload.stage.reason, now, policy })
+        : unchanged(state);
+  }
+}
+
+/** The service ends while a reload is under way. */
+export function stopReload(state: State, why: string, now: Millis): Result {
+  const { reload } = state;
+  if (reload === null) return unchanged(state);
+  return conclude({ ...state, pendingScale: null }, { reload, verdict: 'stopped', reason: why, now });
+}
+
+/** Generations tell workers, and what is counted about them, apart for ever. */
+function notNew({ generation, lastReload }: State, target: number): string | null {
+  const last = Math.max(generation, lastReload?.generation ?? 0);
+  return target > last ? null : `generation ${target}; expected one above ${last}`;
+}
+
+function begin(state: State, event: ReloadRequest, now: Millis): Result {
+  const { generation: target, release, by, at, rollback, soak } = event;
+  const record: ReloadRecord = {
+    generation: target,
+    from: state.generation,
+    release,
+    by,
+    at,
+    took: null,
+    steps: [],
+    accepted: 0,
+    moved: 0,
+    lost: 0,
+    verdict: null,
+    reason: null,
+  };
+  const reload: Reload = {
+    target,
+    startedAt: now,
+    rollback,
+    soak,
+    stage: rollback ? { name: 'canary', key: state.nextKey } : { name: 'rolling' },
+    acceptedBefore: connectionsAccepted(state),
+    record,
+  };
+  // Without a way back the new generation is what a crashed worker is replaced with from now on.
+  const next: State = { ...state, reload, generation: rollback ? state.generation : target };
+  const status = statusLine(next, now);
+  const begun: Result = [
+    { ...next, status },
+    [
+      { type: 'answer', request: event.request, answer: { accepted: true, message: `generation ${target}` } },
+      { type: 'notify', reloading: true, status },
+      log('info', `reload to generation ${target}`, { by, release, soak, rollback }),
+    ],
+  ];
+  return chain(begun, (next) => note(next, now, { step: 'begun', detail: release }));
+}
+
+function forkCanary(state: State, now: Millis, policy: Policy): Result {
+  const { reload, slots } = state;
+  const [slot] = slots;
+  if (reload === null || slot === undefined) return unchanged(state);
+  const { id, forkAt } = slot;
+  const forked = forkSlot(state, { slot: id, generation: reload.target }, now, policy);
+  // The canary does not fill its slot: where a worker of the proven generation is due there, it stays due.
+  return chain(forked, (next) => unchanged(changeSlot(next, id, { forkAt })));
+}
+
+/** From here on the canary is the worker of its slot: none of the proven generation is due there any more. */
+function roll(state: State, { reload, soak, now }: { reload: Reload; soak: Soak; now: Millis }): Result {
+  const slot = findWorker(state, soak.key)?.slot ?? 0;
+  const filled = changeSlot(state, slot, { forkAt: null });
+  const rolling: State = { ...filled, reload: { ...reload, stage: { name: 'rolling' } } };
+  const noted = note(rolling, now, { step: 'soaked' });
+  return chain(noted, (next) => tellStatus(next, now, {}));
+}
+
+/** One slot at a time, so that no more than one worker is there beyond the wanted number that accepts. */
+function rollOn(state: State, reload: Reload, now: Millis, policy: Policy): Result {
+  const ofTarget = state.workers.filter((worker) => worker.generation === reload.target && isUp(worker));
+  if (ofTarget.some(({ phase }) => phase === 'starting')) return unchanged(state);
+  const left = state.slots.filter(({ id }) => !ofTarget.some(({ slot }) => slot === id));
+  if (left.length === 0) return end(state, { reload, verdict: 'done', reason: null, now, policy });
+  // What becomes of a worker that is being killed, or that failed to start, is decided at its death and its next fork.
+  const waits = left.some(
+    ({ id, forkAt }) => isDying(state, id, reload.target) || (forkAt !== null && !reload.rollback),
+  );
+  const [first] = left;
+  if (waits || first === undefined) return unchanged(state);
+  return forkSlot(state, { slot: first.id, generation: reload.target }, now, policy);
+}
+
+function isDying(state: State, slot: number, generation: number): boolean {
+  return workersIn(state, slot).some(
+    (worker) => worker.generation === generation && worker.phase === 'dying',
+  );
+}
+
+function isBack(state: State, { target }: Reload): boolean {
+  const left = state.workers.some((worker) => worker.generation === target && isUp(worker));
+  const served = state.slots.every(({ id }) =>
+    workersIn(state, id).some(
+      ({ phase, generation }) => phase === 'ready' && generation === state.generation,
+    ),
+  );
+  return served && !left;
+}
+
+interface Ending {
+  readonly reload: Reload;
+  readonly verdict: Verdict;
+  readonly reason: string | null;
+  readonly now: Millis;
+}
+
+/** The verdict, with the one READY of a reload; then what had to wait for it. */
+function end(state: State, ending: Ending & { readonly policy: Policy }): Result {
+  const { reload, verdict, now, policy } = ending;
+  const generation = verdict === 'done' ? reload.target : state.generation;
+  const concluded = conclude({ ...state, generation }, ending);
+  const told = chain(concluded, (next) => {
+    const status = statusLine(next, now);
+    return [{ ...next, status }, [{ type: 'notify', ready: true, status }]];
+  });
+  const asked = chain(told, askBeats);
+  return chain(asked, (next) => {
+    const { pendingScale } = next;
+    if (pendingScale === null) return unchanged(next);
+    return applyScale({ ...next, pendingScale: null }, pendingScale, now, policy);
+  });
+}
+
+function conclude(state: State, { reload, verdict, reason, now }: Ending): Result {
+  const noted = note(state, now, {
+    step: 'verdict',
+    detail: reason === null ? verdict : `${verdict}: ${reason}`,
+  });
+  return chain(noted, (next) => {
+    const record: ReloadRecord = {
+      ...currentRecord(next, next.reload ?? reload),
+      took: now - reload.startedAt,
+      verdict,
+      reason,
+    };
+    const drains = next.workers.some((worker) => replacedBy(worker) === reload.target);
+    const acceptedBefore = drains ? reload.acceptedBefore : null;
+    return [
+      { ...next, reload: null, lastReload: record, acceptedBefore },
+      [
+        { type: 'record', record },
+        log(verdict === 'done' ? 'info' : 'warn', verdictLine(record), { by: record.by }),
+      ],
+    ];
+  });
+}
+
+/** So that the counts of a reload's beginning and end are not a second old. */
+function askBeats(state: State): Result {
+  const ready = state.workers.filter(({ phase }) => phase === 'ready');
+  return [state, ready.map(({ key }) => ({ type: 'ask-beat', key }))];
+}

@@ -1,0 +1,149 @@
+/** A fault that a person could make in the core: in one file of the compiled core one text is another. */
+export interface Mutation {
+  readonly fault: string;
+  readonly file: string;
+  /** Occurs exactly once. */
+  readonly text: string;
+  readonly instead: string;
+}
+
+export const mutations: readonly Mutation[] = [
+  {
+    fault: 'the old worker drains before the new one is ready',
+    file: 'slots.js',
+    text: "if (phase !== 'ready')",
+    instead: 'if (false)',
+  },
+  {
+    fault: 'the old worker is never drained',
+    file: 'slots.js',
+    text: 'if (better === undefined)',
+    instead: 'if (true)',
+  },
+  {
+    fault: 'the canary is taken for the worker of its slot before it has proved itself',
+    file: 'slots.js',
+    text: 'if (!isUp(worker) || isCanary(state, worker.key))',
+    instead: 'if (!isUp(worker))',
+  },
+  {
+    fault: 'an old worker that crashes comes back as the new generation',
+    file: 'fork.js',
+    text: 'generation = state.generation',
+    instead: 'generation = state.reload?.target ?? state.generation',
+  },
+  {
+    fault: 'a scale that waits for the verdict is forgotten',
+    file: 'reload.js',
+    text: 'return applyScale({ ...next, pendingScale: null }, pendingScale, now, policy);',
+    instead: 'return unchanged({ ...next, pendingScale: null });',
+  },
+  {
+    fault: 'READY is said twice',
+    file: 'reload.js',
+    text: "[{ type: 'notify', ready: true, status }]",
+    instead: "[{ type: 'notify', ready: true, status }, { type: 'notify', ready: true, status }]",
+  },
+  {
+    fault: 'workers that start are not killed by a rollback',
+    file: 'rollback.js',
+    text: 'onTrial.map(',
+    instead: '[].map(',
+  },
+  {
+    fault: 'the probe is not waited for',
+    file: 'canary.js',
+    text: "return probeBy === null && worker?.phase === 'ready'",
+    instead: "return worker?.phase === 'ready'",
+  },
+  {
+    fault: 'the canary is not soaked',
+    file: 'canary.js',
+    text: 'const until = reload.soak ? now + limits.soak : state.tickedAt;',
+    instead: 'const until = state.tickedAt;',
+  },
+  {
+    fault: 'a canary that hangs is not seen: its probe has no limit, nor has its silence',
+    file: 'canary.js',
+    text: 'if (probeBy !== null && state.tickedAt >= probeBy)',
+    instead: 'if (probeBy === 0)',
+  },
+  {
+    fault: 'forks stay due while the service stops',
+    file: 'stop.js',
+    text: 'slots: state.slots.map((slot) => ({ ...slot, forkAt: null })),',
+    instead: '',
+  },
+  {
+    fault: 'all slots are replaced at once',
+    file: 'reload.js',
+    text: "if (ofTarget.some(({ phase }) => phase === 'starting'))",
+    instead: 'if (false)',
+  },
+  {
+    fault: 'a death of the generation on trial is a crash like any other',
+    file: 'death.js',
+    text: 'if (reload === null)',
+    instead: 'if (true)',
+  },
+  {
+    fault: 'a worker on trial that was killed counts as a crash when it is gone',
+    file: 'rollback.js',
+    text: "worker.phase !== 'starting' && worker.phase !== 'dying'",
+    instead: "worker.phase !== 'starting'",
+  },
+  {
+    fault: 'a rollback is over before the old generation is back',
+    file: 'reload.js',
+    text: 'return served && !left;',
+    instead: 'return !left;',
+  },
+  {
+    fault: 'a rollback leaves workers of the new generation behind',
+    file: 'reload.js',
+    text: 'return served && !left;',
+    instead: 'return true;',
+  },
+  {
+    fault: 'a reload that the stop ends leaves no record',
+    file: 'stop.js',
+    text: 'return chain(stopReload(state, ending.why, ending.now), (next) => drainAll(next, ending));',
+    instead: 'return drainAll({ ...state, reload: null, pendingScale: null }, ending);',
+  },
+  {
+    fault: 'a request that is refused gets no answer',
+    file: 'answers.js',
+    text: "{ type: 'answer', request, answer: { accepted: false, reason } },",
+    instead: '',
+  },
+  {
+    fault: 'a second reload is accepted while one is under way',
+    file: 'answers.js',
+    text: 'return reload === null',
+    instead: 'return true',
+  },
+  {
+    fault: 'a stop waits for ever for killed workers that do not go',
+    file: 'stop.js',
+    text: 'if (now - life.killedAt < reapGrace)',
+    instead: 'if (true)',
+  },
+  {
+    fault: 'a slot does not wait for its backoff',
+    file: 'death.js',
+    text: 'forkAt: now + delay,',
+    instead: 'forkAt: null,',
+  },
+  {
+    fault: 'a reload that is done keeps the old generation as the proven one',
+    file: 'reload.js',
+    text: "verdict === 'done' ? reload.target : state.generation",
+    instead: 'state.generation',
+  },
+  {
+    fault: 'workers that drain have no limit of their own',
+    file: 'health.js',
+    text: 'if (now >= worker.deadline && !endsWithAll(life, worker.deadline))',
+    instead: "if (life.phase === 'serving' && now >= worker.deadline)",
+  },
+];

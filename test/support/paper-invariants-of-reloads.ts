@@ -1,0 +1,147 @@
+import { canaryOf, type Invariant, isAccepted, isRunning, isUp, serves } from './paper-transition.js';
+
+/** What holds of requests and reloads in every step. */
+export const reloadInvariants: readonly Invariant[] = [
+  {
+    words: 'a reload is accepted only while the service serves and no other is under way',
+    broken: ({ before, event, effects }) => {
+      if (event.type !== 'reload') return undefined;
+      const accepted = isAccepted(effects);
+      const told = effects.filter((effect) => effect.type === 'notify' && effect.reloading === true).length;
+      if (told !== (accepted ? 1 : 0)) return `${told} times RELOADING`;
+      return accepted && (before.life.phase !== 'serving' || before.reload !== null) ? 'accepted' : undefined;
+    },
+  },
+  {
+    words: 'the start, and the end of a reload, are told by exactly one READY each; a stopped reload by none',
+    broken: ({ before, after, effects }) => {
+      const ready = effects.filter((effect) => effect.type === 'notify' && effect.ready === true).length;
+      const started = before.life.phase === 'starting' && after.life.phase === 'serving';
+      const reloaded = before.reload !== null && after.reload === null && after.life.phase === 'serving';
+      return ready === Number(started || reloaded) ? undefined : `${ready} times READY`;
+    },
+  },
+  {
+    words: 'every reload leaves exactly one record with its verdict when it ends, and none before',
+    broken: ({ before, after, effects }) => {
+      const verdicts = effects.flatMap((effect) =>
+        effect.type === 'step' && effect.step.step === 'verdict' ? [effect.generation] : [],
+      );
+      const ended = before.reload !== null && after.reload === null ? [before.reload.target] : [];
+      if (verdicts.join() !== ended.join()) return `${verdicts.length} verdicts`;
+      if (before.reload === null || after.reload !== null) return undefined;
+      const verdict = after.lastReload?.verdict;
+      if (after.lastReload?.generation !== before.reload.target) return 'not kept';
+      const possible = isRunning(after) ? ['done', 'rolled-back'] : ['stopped'];
+      if (!possible.includes(verdict ?? '')) return `verdict ${verdict}`;
+      const records = effects.filter(({ type }) => type === 'record').length;
+      return records === 0 ? 'no record' : undefined;
+    },
+  },
+  {
+    words: 'a reload is under way, and a scale waits for it, only while the service serves',
+    broken: ({ after: { life, reload, pendingScale } }) => {
+      if (reload !== null && life.phase !== 'serving') return `a reload while ${life.phase}`;
+      return pendingScale !== null && reload === null ? 'a scale waits for nothing' : undefined;
+    },
+  },
+  {
+    words: 'an abort that is accepted leads to a rollback',
+    broken: ({ before, event, after, effects }) => {
+      if (event.type !== 'abort' || !isAccepted(effects)) return undefined;
+      const stage = after.reload?.stage.name;
+      if (before.reload === null || !before.reload.rollback) return 'there is nothing to go back to';
+      return stage === 'rollback' || after.lastReload?.verdict === 'rolled-back'
+        ? undefined
+        : `stage ${stage}`;
+    },
+  },
+  {
+    words: 'the number of slots changes only as asked for: at once, or after the reload that is under way',
+    broken: ({ before, event, after, effects }) => {
+      const { length } = after.slots;
+      if (before.life.phase !== 'serving' || !isRunning(after)) return undefined;
+      if (after.reload !== null) return length === before.slots.length ? undefined : 'in a reload';
+      const asked = event.type === 'scale' && isAccepted(effects) ? event.change : { add: 0 };
+      const wanted = before.pendingScale ?? before.slots.length;
+      const expected = 'to' in asked ? asked.to : wanted + asked.add;
+      return length === expected ? undefined : `${length} slots instead of ${expected}`;
+    },
+  },
+  {
+    words: 'no generation counts as proven that was not soaked and did not answer its probe',
+    broken: ({ before, event, after, policy }) => {
+      if (after.generation === before.generation) return undefined;
+      if (event.type === 'reload' && !event.rollback) return undefined;
+      const { reload } = before;
+      if (reload === null || after.generation !== reload.target) return `generation ${after.generation}`;
+      const steps = after.lastReload?.steps ?? [];
+      const at = (step: string) => steps.find((entry) => entry.step === step)?.at;
+      const listened = steps.find(
+        ({ step, generation }) => step === 'ready' && generation === reload.target,
+      )?.at;
+      const soaked = at('soaked');
+      if (soaked === undefined || listened === undefined) return 'no soak';
+      if (reload.soak && soaked - listened < policy.reload.soak) return `soaked for ${soaked - listened} ms`;
+      return policy.reload.probe !== null && at('probed') === undefined ? 'no probe' : undefined;
+    },
+  },
+  {
+    words: 'on trial a new generation is there once as a canary, and later starts in one slot at a time',
+    broken: ({ after, effects }) => {
+      const { reload } = after;
+      if (reload === null) return undefined;
+      const starting = after.workers.filter(
+        ({ phase, generation }) => phase === 'starting' && generation === reload.target,
+      );
+      const forks = effects.filter(
+        ({ type, ...rest }) => type === 'fork' && 'generation' in rest && rest.generation === reload.target,
+      );
+      const { name } = reload.stage;
+      if (name === 'rollback')
+        return starting.length + forks.length > 0 ? 'one more in a rollback' : undefined;
+      if (reload.rollback && starting.length > 1) return `${starting.length} start`;
+      if (name === 'rolling') return undefined;
+      const others = after.workers.some(
+        ({ key, generation }) => generation === reload.target && key !== canaryOf(after),
+      );
+      return others ? 'more than the canary' : undefined;
+    },
+  },
+  {
+    words:
+      'a death of the generation on trial ends the trial, and counts neither in the intensity nor in the backoff',
+    broken: ({ before, event, after }) => {
+      if (event.type !== 'exited' && event.type !== 'fork-failed') return undefined;
+      const worker = before.workers.find(({ key }) => key === event.key);
+      const { reload } = before;
+      if (worker === undefined) return undefined;
+      const { lastReload } = before;
+      const wasTried = lastReload?.verdict === 'rolled-back' && worker.generation === lastReload.generation;
+      if (wasTried && after.deaths !== before.deaths) return 'it counts after the verdict';
+      if (reload?.rollback !== true || worker.generation !== reload.target) return undefined;
+      if (after.deaths !== before.deaths || after.restarts !== before.restarts) return 'it counts';
+      if (worker.phase === 'draining' || (worker.phase === 'dying' && worker.was === 'draining'))
+        return undefined;
+      const isTrial = after.reload?.stage.name ?? 'over';
+      return isTrial === 'rollback' || isTrial === 'over' ? undefined : `it goes on (${isTrial})`;
+    },
+  },
+  {
+    words: 'after the verdict every slot is served by the generation that it names, and by no other',
+    broken: ({ before, after }) => {
+      if (before.reload === null || after.reload !== null || !isRunning(after)) return undefined;
+      const { target, record, rollback } = before.reload;
+      const done = after.lastReload?.verdict === 'done';
+      const expected = done ? target : rollback ? record.from : target;
+      if (after.generation !== expected) return `generation ${after.generation}`;
+      const stranger = after.workers.find((worker) => isUp(worker) && worker.generation !== expected);
+      if (stranger !== undefined) return `worker ${stranger.key} of generation ${stranger.generation}`;
+      // A scale that waited may have added slots just now.
+      const unserved = before.slots.find(
+        ({ id }) => after.slots.some((slot) => slot.id === id) && !serves(after, id),
+      );
+      return unserved === undefined ? undefined : `slot ${unserved.id} is not served`;
+    },
+  },
+];

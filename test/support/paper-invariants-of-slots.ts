@@ -1,0 +1,121 @@
+import { drainingPerSlot } from '../../src/core/policy.js';
+import { canaryOf, forksInto, here, holds, type Invariant, isRunning, serves } from './paper-transition.js';
+
+/** What holds of slots and their workers in every step. */
+export const slotInvariants: readonly Invariant[] = [
+  {
+    words: 'every worker has a key of its own, which is never given again',
+    broken: ({ after: { workers, nextKey } }) => {
+      const keys = workers.map(({ key }) => key);
+      if (new Set(keys).size !== keys.length) return `keys ${keys}`;
+      const next = keys.find((key) => key >= nextKey);
+      return next === undefined ? undefined : `key ${next} is still to be given`;
+    },
+  },
+  {
+    words: 'no slot is empty for ever: somebody holds it, or a fork is due',
+    broken: ({ after }) => {
+      if (!isRunning(after)) return undefined;
+      const lost = after.slots.find(({ id, forkAt }) => forkAt === null && !here(after, id).some(holds));
+      return lost === undefined ? undefined : `slot ${lost.id}`;
+    },
+  },
+  {
+    words: 'a slot never has two servers of one generation, and two of two only beside a canary',
+    broken: ({ after }) => {
+      if (!isRunning(after)) return undefined;
+      const crowded = after.slots.find(({ id }) => {
+        const ready = here(after, id).filter(({ phase }) => phase === 'ready');
+        const generations = new Set(ready.map(({ generation }) => generation));
+        return (
+          generations.size < ready.length || ready.filter(({ key }) => key !== canaryOf(after)).length > 1
+        );
+      });
+      return crowded === undefined ? undefined : `slot ${crowded.id}`;
+    },
+  },
+  {
+    words: 'no worker is forked, and none is due, while the service stops',
+    broken: ({ after, effects }) => {
+      if (isRunning(after) || after.life.phase === 'idle') return undefined;
+      if (effects.some(({ type }) => type === 'fork')) return 'a fork';
+      return after.slots.some(({ forkAt }) => forkAt !== null) ? 'a fork is due' : undefined;
+    },
+  },
+  {
+    words:
+      'a slot that is served stays served, unless its worker dies, falls silent, or is not wanted any more',
+    broken: ({ before, event, after, effects }) => {
+      if (!isRunning(after)) return undefined;
+      const killed = effects.flatMap((effect) => (effect.type === 'kill' ? [effect.key] : []));
+      const gone = event.type === 'exited' || event.type === 'fork-failed' ? [event.key, ...killed] : killed;
+      const lost = after.slots.find(
+        ({ id }) =>
+          serves(before, id) &&
+          !serves(after, id) &&
+          !here(before, id).some(({ key, phase }) => phase === 'ready' && gone.includes(key)),
+      );
+      return lost === undefined ? undefined : `slot ${lost.id}`;
+    },
+  },
+  {
+    words: 'a worker that serves is only killed when it was silent for the limit',
+    broken: ({ before, after, effects, now, policy }) => {
+      if (!isRunning(after)) return undefined;
+      const killed = before.workers.find(
+        (worker) =>
+          worker.phase === 'ready' &&
+          now - worker.beatAt < policy.hangTimeout &&
+          effects.some(({ type, ...rest }) => type === 'kill' && 'key' in rest && rest.key === worker.key),
+      );
+      return killed === undefined ? undefined : `worker ${killed.key} was killed`;
+    },
+  },
+  {
+    words: 'of a slot no more workers drain at once than are allowed',
+    broken: ({ after }) => {
+      if (!isRunning(after)) return undefined;
+      const crowded = after.slots.find(
+        ({ id }) => here(after, id).filter(({ phase }) => phase === 'draining').length > drainingPerSlot,
+      );
+      return crowded === undefined ? undefined : `slot ${crowded.id}`;
+    },
+  },
+  {
+    words: 'who drains is told once, and whether anybody goes on accepting',
+    broken: ({ before, after, effects }) => {
+      const drains = effects.flatMap((effect) => (effect.type === 'drain' ? [effect] : []));
+      const wrong = drains.find(({ key, last }) => {
+        const phase = before.workers.find((worker) => worker.key === key)?.phase;
+        return (phase !== 'starting' && phase !== 'ready') || last === isRunning(after);
+      });
+      if (wrong !== undefined) return `worker ${wrong.key}`;
+      return new Set(drains.map(({ key }) => key)).size < drains.length ? 'twice' : undefined;
+    },
+  },
+  {
+    words: 'every request gets exactly one answer, and nothing else gets any',
+    broken: ({ event, effects }) => {
+      const answers = effects.flatMap((effect) => (effect.type === 'answer' ? [effect.request] : []));
+      const expected = 'request' in event ? [event.request] : [];
+      return answers.join() === expected.join() ? undefined : `${answers.length} answers`;
+    },
+  },
+  {
+    words: 'a slot that waits for its backoff is not filled before, unless somebody asks for it',
+    broken: ({ before, event, after, effects, now }) => {
+      if (event.type === 'restart') return undefined;
+      const delay = effects.flatMap(({ type, ...rest }) =>
+        type === 'log' && 'fields' in rest && typeof rest.fields?.restartIn === 'number'
+          ? [rest.fields.restartIn]
+          : [],
+      )[0];
+      const dead = 'key' in event ? before.workers.find(({ key }) => key === event.key)?.slot : undefined;
+      const early = before.slots.find(({ id, forkAt }) => {
+        const waits = id === dead && delay !== undefined ? delay > 0 : (forkAt ?? now) > now;
+        return waits && forksInto(effects, id).includes(after.generation);
+      });
+      return early === undefined ? undefined : `slot ${early.id}`;
+    },
+  },
+];

@@ -1,0 +1,12 @@
+import { reloadInvariants } from './paper-invariants-of-reloads.js';
+import { slotInvariants } from './paper-invariants-of-slots.js';
+import type { Transition } from './paper-transition.js';
+
+/** The first invariant that a step breaks, and what contradicts it; undefined where all hold. */
+export function brokenInvariant(transition: Transition): string | undefined {
+  for (const { words, broken } of [...slotInvariants, ...reloadInvariants]) {
+    const detail = broken(transition);
+    if (detail !== undefined) return `broken: ${words}: ${detail}`;
+  }
+  return undefined;
+}

@@ -1,0 +1,31 @@
+import { PaperCluster } from './paper-cluster.js';
+
+/** A master in each phase of its life. Worker 1 is of interest, worker 2 keeps it company. */
+export const lives = {
+  idle: () => new PaperCluster(),
+  starting: () => new PaperCluster({ play: () => ({ boot: null }) }).start().run(500),
+  serving: () => new PaperCluster().start().run(500),
+  stopping: () =>
+    new PaperCluster({ play: () => ({ drain: 9_000, hang: 1 }) }).start().run(500).stop().run(500),
+  failing: () => {
+    const bootFailure = { after: 300, failure: { message: 'no', exitCode: 70 } };
+    const play = ({ slot }: { slot: number }) => (slot === 1 ? { hang: 1 } : { bootFailure });
+    return new PaperCluster({ play }).start().run(500);
+  },
+  ended: () => new PaperCluster().start().run(500).stop().runToEnd(),
+  canary: () => reloading(50),
+  soaking: () => reloading(150),
+  rolling: () => reloading(2_150),
+  rollback: () => {
+    const cluster = reloading(2_150);
+    cluster.ask({ type: 'abort', by: 'alice' });
+    return cluster;
+  },
+} satisfies Record<string, () => PaperCluster>;
+
+/** So long after it was asked for. */
+function reloading(duration: number): PaperCluster {
+  const cluster = new PaperCluster().start().run(500);
+  cluster.reload();
+  return cluster.run(duration);
+}

@@ -1,0 +1,75 @@
+import type { Effect } from '../../src/core/effects.js';
+import type { Event } from '../../src/core/events.js';
+import type { Failure, Millis, WorkerKey } from '../../src/core/model.js';
+import type { PolicyPart } from './paper-policy.js';
+
+/** How a worker on paper behaves. Times are in ms; everything that is not said goes well. */
+export interface Play {
+  /** No process is to be had. */
+  readonly forkFails?: Failure;
+  /** From the fork until it listens, 100 unless told; null: never. */
+  readonly boot?: Millis | null;
+  /** Dies instead of listening, so long after its fork, after having said why where there is something to say. */
+  readonly bootFailure?: Death;
+  /** Dies so long after it was ready. */
+  readonly crash?: Death;
+  /** Falls silent so long after it was ready, and obeys nothing from then on. */
+  readonly hang?: Millis;
+  /** From the drain's begin until its connections are gone, 50 unless told; null: it is cut at the deadline. */
+  readonly drain?: Millis | null;
+  /** Does not even obey SIGKILL. */
+  readonly immortal?: boolean;
+  readonly inFlight?: number;
+  readonly requestsPerSecond?: number;
+  /** Share of the answers that fail, and how long each takes, ms. */
+  readonly errors?: number;
+  readonly latency?: Millis;
+  /** What is wrong with its answer to a probe; null: it gives none. */
+  readonly probe?: string | null;
+  /** Written to clients, which is progress while it drains. */
+  readonly bytesPerSecond?: number;
+}
+
+export interface Death {
+  readonly after: Millis;
+  readonly code?: number;
+  readonly signal?: string;
+  readonly failure?: Failure;
+}
+
+export interface Fork {
+  readonly key: WorkerKey;
+  readonly slot: number;
+  readonly generation: number;
+  /** The how manieth worker of this slot, from 1. */
+  readonly nth: number;
+}
+
+export interface PaperOptions {
+  readonly policy?: PolicyPart;
+  readonly seed?: number;
+  /** How each worker behaves; all goes well unless told. */
+  readonly play?: (fork: Fork) => Play;
+}
+
+export interface Turn {
+  readonly at: Millis;
+  readonly event: Event;
+  readonly effects: readonly Effect[];
+}
+
+/** A request; its number is given. */
+export type Question = AskedEvent extends infer E
+  ? E extends AskedEvent
+    ? Omit<E, 'request'>
+    : never
+  : never;
+type AskedEvent = Extract<Event, { request: number }>;
+
+export interface ReloadOptions {
+  readonly by?: string;
+  readonly soak?: boolean;
+  readonly rollback?: boolean;
+  /** The next one unless told. */
+  readonly generation?: number;
+}

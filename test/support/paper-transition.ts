@@ -1,0 +1,56 @@
+import type { Effect } from '../../src/core/effects.js';
+import type { Event } from '../../src/core/events.js';
+import type { Millis, State, Worker } from '../../src/core/model.js';
+import type { Policy } from '../../src/core/policy.js';
+
+/** What a step made of a state. */
+export interface Transition {
+  readonly before: State;
+  readonly event: Event;
+  readonly after: State;
+  readonly effects: readonly Effect[];
+  readonly now: Millis;
+  readonly policy: Policy;
+}
+
+export interface Invariant {
+  readonly words: string;
+  /** What contradicts it; undefined where nothing does. */
+  readonly broken: (transition: Transition) => string | undefined;
+}
+
+export function isAccepted(effects: readonly Effect[]): boolean {
+  return effects.some((effect) => effect.type === 'answer' && effect.answer.accepted);
+}
+
+export function isRunning({ life }: State): boolean {
+  return life.phase === 'starting' || life.phase === 'serving';
+}
+
+export function here({ workers }: State, id: number): readonly Worker[] {
+  return workers.filter(({ slot }) => slot === id);
+}
+
+export function serves(state: State, id: number): boolean {
+  return here(state, id).some(({ phase }) => phase === 'ready');
+}
+
+export function isUp({ phase }: Worker): boolean {
+  return phase === 'starting' || phase === 'ready';
+}
+
+export function holds(worker: Worker): boolean {
+  return isUp(worker) || (worker.phase === 'dying' && worker.was !== 'draining');
+}
+
+export function canaryOf({ reload }: State): number | null {
+  const stage = reload?.stage;
+  return stage?.name === 'canary' || stage?.name === 'soak' ? stage.key : null;
+}
+
+/** The generations of the workers that are forked into a slot. */
+export function forksInto(effects: readonly Effect[], id: number): readonly number[] {
+  return effects.flatMap((effect) =>
+    effect.type === 'fork' && effect.slot === id ? [effect.generation] : [],
+  );
+}
