@@ -20,6 +20,12 @@ export interface Config {
   /** NODE_ENV of the workers. */
   readonly nodeEnv: string;
   readonly dispatch: Dispatch;
+  /** Whether kept connections are evened out among the workers; with dispatch shared. */
+  readonly balance: 'on' | 'off';
+  /** By what a client is brought back to its worker. */
+  readonly sticky: 'off' | 'address' | 'cookie';
+  /** Name of the cookie with which sticky `cookie` does that. */
+  readonly stickyCookie: string;
   /** Heap limit of one worker (--max-old-space-size), MiB. */
   readonly maxOldSpaceSize: number;
   /** Semi-space of one worker (--max-semi-space-size), MiB. */
@@ -37,6 +43,11 @@ export interface Config {
   /** What is done with WebSockets at a drain: sent a Close frame (1001, going away), or left to the app. */
   readonly websockets: 'close' | 'leave';
   readonly restart: RestartConfig;
+  readonly reload: ReloadConfig;
+  /** Absolute path of the control socket. */
+  readonly controlSocket: string;
+  /** Absolute path of the directory for what outlives the daemon, such as the history of reloads. */
+  readonly stateDir: string;
   readonly log: LogConfig;
   /** Path prefix under which a hosted app also answers the operational routes; null: it does not. */
   readonly routesPrefix: string | null;
@@ -55,6 +66,19 @@ export interface RestartConfig {
   /** First and longest delay, ms, after a death before listening. */
   readonly bootDelay: number;
   readonly bootDelayMax: number;
+}
+
+/** When the first worker of a new generation is good enough for the others to follow. */
+export interface ReloadConfig {
+  /** How long it is watched, ms. */
+  readonly soak: number;
+  /** Path that it has to answer with a status below 500, within `probeTimeout` ms; null: none. */
+  readonly probe: string | null;
+  readonly probeTimeout: number;
+  /** By how much its share of failed answers may exceed that of the others, in percent of all its answers. */
+  readonly maxErrors: number;
+  /** How many times as long as theirs its answers may take. */
+  readonly maxLatency: number;
 }
 
 export interface LogConfig {

@@ -30,7 +30,11 @@ const checks: readonly Check[] = [
   ordered('restart.boot_delay', 'restart.boot_delay_max', { equal: true }),
   { reads: ['mode', 'workers'], check: oneWorkerInSingleMode },
   { reads: ['dispatch'], check: reuseportExists },
-  { reads: ['host'], check: socketPathFits },
+  { reads: ['host'], check: ({ values, platform }) => socketPathFits(values, 'host', platform) },
+  {
+    reads: ['control_socket'],
+    check: ({ values, platform }) => socketPathFits(values, 'control_socket', platform),
+  },
   { reads: ['mode', 'workers', 'memory_budget', 'max_old_space_size'], check: budgetSuffices },
   { reads: ['mode', 'workers', 'memory_budget', 'max_old_space_size'], check: heapsFitBudget },
 ];
@@ -83,11 +87,15 @@ function hasReusePort(nodeVersion: string): boolean {
 }
 
 /** sun_path holds 108 bytes on Linux (unix(7)) and 104 on macOS (unix(4)), the closing NUL included. */
-function socketPathFits({ values, platform }: CheckInput): Problem | null {
-  const { value } = values.host;
+function socketPathFits(
+  values: Values,
+  key: 'host' | 'control_socket',
+  platform: NodeJS.Platform,
+): Problem | null {
+  const { value } = values[key];
   const most = platform === 'darwin' ? 103 : 107;
   if (value === null || !value.startsWith('/') || Buffer.byteLength(value) <= most) return null;
-  return problem(values, 'host', `a path of at most ${most} bytes; this one has ${Buffer.byteLength(value)}`);
+  return problem(values, key, `a path of at most ${most} bytes; this one has ${Buffer.byteLength(value)}`);
 }
 
 function budgetSuffices({ values, effective }: CheckInput): Problem | null {

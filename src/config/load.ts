@@ -1,6 +1,7 @@
 import { ConfigError, type Problem } from '../errors/errors.js';
 import type { Config } from './config.js';
 import { crossCheck } from './cross-checks.js';
+import type { Directories } from './directories.js';
 import { readConfigFile } from './file.js';
 import type { Machine } from './machine.js';
 import { computeDefaults, type EffectiveValues, toConfig } from './resolve.js';
@@ -22,6 +23,7 @@ export interface LoadInput {
   readonly env: Environment;
   readonly cwd: string;
   readonly machine: Machine;
+  readonly directories: Directories;
   readonly readFile: ReadFile;
   /** process.versions.node */
   readonly nodeVersion: string;
@@ -47,7 +49,7 @@ export async function loadConfig(input: LoadInput): Promise<Loaded> {
   const dotenv = readDotenv(input, problems);
   const file = await readConfigFile({ ...input, dotenv }, problems);
   const values = await collect({ over: overriding(input, dotenv), file: file.layer }, problems);
-  const effective = computeDefaults(values, input.machine);
+  const effective = computeDefaults(values, input);
   problems.push(...crossCheck({ ...input, values, effective }));
   if (problems.length > 0) throw new ConfigError(problems);
   const config = toConfig(effective, handedOn(dotenv, input.env));

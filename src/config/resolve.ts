@@ -1,4 +1,5 @@
 import type { Config } from './config.js';
+import type { Directories } from './directories.js';
 import type { Machine } from './machine.js';
 import { type Key, keys, type Value } from './settings.js';
 import type { Found, Values } from './values.js';
@@ -14,7 +15,16 @@ export type EffectiveValues = { readonly [K in Key]: Effective<Value<K>> } & {
   readonly max_semi_space_size: Effective<number>;
   readonly max_old_space_size: Effective<number>;
   readonly 'restart.intensity': Effective<number>;
+  readonly 'reload.probe': Effective<string>;
+  readonly control_socket: Effective<string>;
+  readonly state_dir: Effective<string>;
 };
+
+/** Where defaults come from. */
+export interface Surroundings {
+  readonly machine: Machine;
+  readonly directories: Directories;
+}
 
 /** Most workers that `auto` starts; as many as can be asked for. */
 const mostWorkers = 1024;
@@ -26,7 +36,7 @@ const turboSemiSpace = 64;
 const usualSemiSpace = 16;
 
 /** Replaces `auto` and the defaults that depend on the mode, the machine or the number of workers. */
-export function computeDefaults(values: Values, machine: Machine): EffectiveValues {
+export function computeDefaults(values: Values, { machine, directories }: Surroundings): EffectiveValues {
   const plain = Object.fromEntries(
     keys.map((key) => [key, effective<unknown>(values[key])]),
   ) as unknown as EffectiveValues;
@@ -39,6 +49,8 @@ export function computeDefaults(values: Values, machine: Machine): EffectiveValu
     max_old_space_size: heapOf(values, { workers: workers.value, budget: memory_budget.value }),
     max_semi_space_size: semiSpaceOf(values),
     'restart.intensity': intensityOf(values, workers.value),
+    'reload.probe': probeOf(values),
+    ...pathsOf(values, directories),
   };
 }
 
@@ -52,6 +64,9 @@ export function toConfig(values: EffectiveValues, dotenv: Readonly<Record<string
     socketMode: values.socket_mode.value,
     nodeEnv: values.node_env.value,
     dispatch: values.dispatch.value,
+    balance: values.balance.value,
+    sticky: values.sticky.value,
+    stickyCookie: values.sticky_cookie.value,
     maxOldSpaceSize: values.max_old_space_size.value,
     maxSemiSpaceSize: values.max_semi_space_size.value,
     bootTimeout: values.boot_timeout.value,
@@ -74,6 +89,15 @@ export function toConfig(values: EffectiveValues, dotenv: Readonly<Record<string
       dir: values['log.dir'].value,
       statsInterval: values['log.stats_interval'].value,
     },
+    reload: {
+      soak: values['reload.soak'].value,
+      probe: values['reload.probe'].value === 'none' ? null : values['reload.probe'].value,
+      probeTimeout: values['reload.probe_timeout'].value,
+      maxErrors: values['reload.max_errors'].value,
+      maxLatency: values['reload.max_latency'].value,
+    },
+    controlSocket: values.control_socket.value,
+    stateDir: values.state_dir.value,
     routesPrefix: values.routes_prefix.value,
     dotenv,
   };
@@ -123,4 +147,28 @@ function semiSpaceOf({ mode, max_semi_space_size: size }: Values): Effective<num
 function intensityOf({ 'restart.intensity': intensity }: Values, workers: number): Effective<number> {
   if (intensity.value !== 'auto') return { value: intensity.value, from: intensity.source };
   return { value: 5 + 5 * workers, from: `${intensity.source}: 5 + 5 per worker` };
+}
+
+/** Any app answers `/` with something; the built-in one says how it is. */
+function probeOf({ app, 'reload.probe': probe }: Values): Effective<string> {
+  if (probe.value !== null) return { value: probe.value, from: probe.source };
+  return app.value === null
+    ? { value: '/healthz', from: 'default: the built-in app' }
+    : { value: '/', from: 'default: a hosted app' };
+}
+
+function pathsOf(
+  { control_socket: socket, state_dir: state }: Values,
+  directories: Directories,
+): { readonly control_socket: Effective<string>; readonly state_dir: Effective<string> } {
+  return {
+    control_socket:
+      socket.value === null
+        ? { value: `${directories.runtime}/control.sock`, from: `default: ${directories.runtimeFrom}` }
+        : { value: socket.value, from: socket.source },
+    state_dir:
+      state.value === null
+        ? { value: directories.state, from: `default: ${directories.stateFrom}` }
+        : { value: state.value, from: state.source },
+  };
 }

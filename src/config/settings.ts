@@ -94,6 +94,25 @@ export const settings = {
       'How connections reach the workers: `shared`: one queue, from which each takes; `round-robin`: the master hands ' +
       'them out; `reuseport`: a queue per worker (Linux, Node 22.12 or later).',
   }),
+  balance: setting({
+    kind: oneOf('on', 'off'),
+    default: 'on',
+    description:
+      'Whether kept connections are evened out among the workers, with `dispatch` `shared`. `off`: for an app that ' +
+      'keeps something about a client with its connection, such as NTLM.',
+  }),
+  sticky: setting({
+    kind: oneOf('off', 'address', 'cookie'),
+    default: 'off',
+    description:
+      'Whether a client always comes to the same worker, as Socket.IO with long polling needs it: `address`: by its ' +
+      'address; `cookie`: by a cookie that it is given.',
+  }),
+  sticky_cookie: setting({
+    kind: text({ pattern: /^[\w!#$%&'*+.^`|~-]+$/, expected: 'the name of a cookie, such as "rom-agent"' }),
+    default: 'rom-agent',
+    description: 'The name of that cookie.',
+  }),
   max_old_space_size: setting({
     kind: integer({ min: smallestHeap, max: 1_048_576, unit: 'MiB' }),
     env: ['MAX_OLD_SPACE_SIZE'],
@@ -107,7 +126,8 @@ export const settings = {
     default: null,
     defaultText: '16 MiB; in mode `turbo` 64 MiB',
     example: 64,
-    description: 'Size of one semi-space, where new objects of a worker live, in MiB.',
+    description:
+      'Largest size of one semi-space, where new objects of a worker live, in MiB; it begins with half of it.',
   }),
   memory_budget: setting({
     kind: integer({ min: smallestHeap, max: 16_777_216, unit: 'MiB' }),
@@ -149,6 +169,21 @@ export const settings = {
     description:
       'What a drain does with WebSockets: `close`: sends a Close frame (1001, going away); `leave`: leaves them to the app.',
   }),
+  control_socket: setting({
+    kind: path('the path of a unix socket'),
+    default: null,
+    defaultText:
+      '`control.sock` in `$RUNTIME_DIRECTORY`, for root in `/run/rom-agent`, else in `$XDG_RUNTIME_DIR/rom-agent`',
+    example: '/run/rom-agent/control.sock',
+    description: 'The socket by which `rom-agent reload` and the other commands reach the daemon.',
+  }),
+  state_dir: setting({
+    kind: path('the path of a directory'),
+    default: null,
+    defaultText: '`$STATE_DIRECTORY`, for root `/var/lib/rom-agent`, else `~/.local/state/rom-agent`',
+    example: '/var/lib/rom-agent',
+    description: 'Directory for what outlives the daemon: the history of reloads.',
+  }),
   routes_prefix: setting({
     kind: text({
       pattern: /^(\/[\w.~-]+)+$/,
@@ -189,6 +224,40 @@ export const settings = {
     kind: duration({ min: 1, max: hour }),
     default: 30 * second,
     description: 'Longest delay of a restart after deaths before listening.',
+  }),
+  'reload.soak': setting({
+    kind: duration({ min: 100, max: hour, zero: 'not at all' }),
+    default: 5 * second,
+    description:
+      'How long the first worker of a new generation serves beside the old ones before the others are replaced; 0: not at all.',
+  }),
+  'reload.probe': setting({
+    kind: text({
+      pattern: /^(none|\/[\x21-\x7e]*)$/,
+      expected: 'a path that begins with "/", such as "/healthz", or "none"',
+    }),
+    default: null,
+    defaultText: '`/`; for the built-in app `/healthz`',
+    example: '/healthz',
+    description:
+      'What the first worker of a new generation is asked (GET) and has to answer with a status below 500; `none`: nothing.',
+  }),
+  'reload.probe_timeout': setting({
+    kind: duration({ min: 100, max: hour }),
+    default: 5 * second,
+    description: 'The time for that answer.',
+  }),
+  'reload.max_errors': setting({
+    kind: integer({ min: 0, max: 100, unit: '%' }),
+    default: 5,
+    description:
+      "By how much the first worker's share of answers with a status of 500 or more may exceed that of the old ones, in percent of its answers.",
+  }),
+  'reload.max_latency': setting({
+    kind: integer({ min: 1, max: 1000 }),
+    default: 4,
+    description:
+      "How many times as long the first worker's slowest tenth of answers may take as that of the old ones; up to 100 ms is always fine.",
   }),
   'log.level': setting({
     kind: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),

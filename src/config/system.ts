@@ -1,16 +1,19 @@
 import { readFileSync } from 'node:fs';
-import { availableParallelism, totalmem } from 'node:os';
+import { availableParallelism, homedir, tmpdir, totalmem } from 'node:os';
+import { findDirectories } from './directories.js';
 import type { LoadInput } from './load.js';
 import { readMachine } from './machine.js';
 
 /** What loadConfig needs, from the process it runs in. */
 export function systemInput(flags: LoadInput['flags']): LoadInput {
-  const { platform } = process;
+  const { platform, env } = process;
+  const uid = process.getuid?.() ?? 0;
   const readFile = (path: string) => readFileSync(path, 'utf8');
   return {
     flags,
-    env: process.env,
+    env,
     cwd: process.cwd(),
+    directories: findDirectories({ env, uid, platform, home: homedir(), tmpdir: tmpdir() }),
     machine: readMachine({ readFile, availableParallelism, totalmem, platform }),
     readFile,
     nodeVersion: process.versions.node,

@@ -18,6 +18,12 @@ export function loadInput({
     env: {},
     cwd: '/srv/cwd',
     machine: fourCpus,
+    directories: {
+      runtime: '/run/rom-agent',
+      runtimeFrom: 'user root',
+      state: '/var/lib/rom-agent',
+      stateFrom: 'user root',
+    },
     nodeVersion: '20.19.0',
     platform: 'linux',
     readFile: fakeFiles(files),
