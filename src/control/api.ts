@@ -1,0 +1,59 @@
+import type { Answer } from '../core/effects.js';
+import type { ScaleChange } from '../core/events.js';
+import type { ReloadRecord, ReloadStep } from '../core/reload-record.js';
+import type { ClusterStats } from '../core/stats.js';
+
+/** What the control socket can ask of the master, which hands it in. None of these rejects. */
+export interface Commands {
+  status(): ClusterStats;
+  /** Resolves once it is accepted or refused; what comes of it arrives as events. */
+  reload(options: ReloadOptions): Promise<ReloadAnswer>;
+  abort(by: string): Promise<Answer>;
+  scale(change: ScaleChange, by: string): Promise<Answer>;
+  /** @param worker number of the slot, from 1 */
+  restart(worker: number, by: string): Promise<Answer>;
+  stop(by: string): void;
+  /** The last reloads, newest first, at most 50. */
+  history(): readonly ReloadRecord[];
+  /** The effective settings by key, as of the last reload, and where each comes from. Times in ms, sizes in MiB. */
+  config(): Readonly<Record<string, { readonly value: unknown; readonly from: string }>>;
+  /** @returns what ends the subscription */
+  subscribe(listener: (event: ControlEvent) => void): () => void;
+}
+
+export interface ReloadOptions {
+  readonly by: string;
+  /** Whether the canary is watched for a while. */
+  readonly soak: boolean;
+  /** Without: workers are replaced whatever becomes of the new ones. */
+  readonly rollback: boolean;
+}
+
+export type ReloadAnswer =
+  | {
+      readonly accepted: true;
+      readonly message: string;
+      readonly generation: number;
+      /** Settings that were changed in the configuration, but that only a restart of the service brings into effect. */
+      readonly needRestart: readonly string[];
+    }
+  | { readonly accepted: false; readonly reason: string };
+
+/** What happens in the master, as it happens. */
+export type ControlEvent =
+  | { readonly type: 'step'; readonly generation: number; readonly step: ReloadStep }
+  /** A reload is over, or the record of one that is over has changed. */
+  | { readonly type: 'record'; readonly record: ReloadRecord }
+  | {
+      readonly type: 'worker';
+      /** Number of the slot. */
+      readonly worker: number;
+      readonly pid: number | null;
+      readonly generation: number;
+      readonly phase: 'starting' | 'ready' | 'draining' | 'dying' | 'gone';
+    }
+  | {
+      readonly type: 'service';
+      readonly status: 'starting' | 'serving' | 'stopping';
+      readonly wanted: number;
+    };

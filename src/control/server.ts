@@ -1,0 +1,187 @@
+import { createServer, type Server } from 'node:http';
+import { basename, isAbsolute } from 'node:path';
+import { RomAgentError } from '../errors/errors.js';
+import { exitCodes } from '../errors/exit-codes.js';
+import type { Commands } from './api.js';
+import type { ControlLog, Handler } from './handler.js';
+import { longestSocketPath } from './protocol.js';
+import { prepareDirectory } from './socket-dir.js';
+import {
+  explain,
+  type FileIdentity,
+  identify,
+  lengthBeside,
+  nameBeside,
+  removeOwn,
+  takeName,
+} from './socket-file.js';
+import { withUmask } from './umask.js';
+
+/** Where to listen: on a path of our own, or on a socket that was passed in, which is never unlinked or changed. */
+export type ControlPlace = { readonly path: string } | { readonly fd: number };
+
+export type ControlOptions = ControlPlace & {
+  readonly commands: Commands;
+  readonly version: string;
+  readonly log: ControlLog;
+};
+
+export interface ControlServer {
+  /** `fd:3` for a socket that was passed in. */
+  readonly path: string;
+  /** Ends the streams, lets answers under way out for 500 ms, and removes the socket if it is still ours. */
+  close(): Promise<void>;
+}
+
+/**
+ * Answers commands over a unix socket of mode 0660. Before the first request it costs next to nothing: what answers
+ * is loaded then.
+ *
+ * @throws RomAgentError exit 69 where another process answers at the path, 73 where the path or its directory cannot
+ * be used, 77 without permission, 78 for a path or a passed socket that never fits
+ */
+export async function openControl(options: ControlOptions): Promise<ControlServer> {
+  const lazy = lazyHandler(options);
+  const server = createServer(limits, lazy.handle);
+  server.timeout = longestSilence;
+  server.maxConnections = mostConnections;
+  server.on('clientError', lazy.onClientError);
+  const own = 'fd' in options ? await adopt(server, options.fd) : await claim(server, options.path);
+  server.on('error', (error) => options.log.error('the control socket cannot accept', { err: error }));
+  const path = 'fd' in options ? `fd:${options.fd}` : options.path;
+  let closing: Promise<void> | null = null;
+  const close = async (): Promise<void> => {
+    // While it still answers, nobody can have put another in its place.
+    removeOwn(path, own);
+    lazy.close();
+    await end(server);
+  };
+  return {
+    path,
+    close: () => {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+/** ms; `connectionsCheckingInterval` is how exact the others are. */
+const limits = {
+  headersTimeout: 10_000,
+  requestTimeout: 20_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 5_000,
+};
+
+/** A connection on which no byte gets through for this long is closed, ms. Streams have heartbeats. */
+const longestSilence = 60_000;
+
+/** Each costs the master a descriptor. */
+const mostConnections = 64;
+
+/** How long `close` waits for answers under way, ms. */
+const grace = 500;
+
+async function claim(server: Server, path: string): Promise<FileIdentity | null> {
+  checkPath(path);
+  prepareDirectory(path);
+  const temporary = nameBeside(path);
+  try {
+    // Bound within the call, so that the socket never has another mode.
+    await withUmask(0o117, () => listening(server, { path: temporary, exclusive: true }));
+  } catch (cause) {
+    throw explain(path, cause);
+  }
+  const own = identify(temporary);
+  try {
+    await takeName(temporary, path);
+  } catch (error) {
+    server.close();
+    throw error;
+  }
+  return own;
+}
+
+async function adopt(server: Server, fd: number): Promise<null> {
+  const expected = 'expected a unix socket that listens, such as ListenStream=/run/rom-agent/control.sock';
+  const unfit = (what: string, cause?: unknown): RomAgentError =>
+    new RomAgentError(`the socket passed in for control (descriptor ${fd}) ${what}; ${expected}`, {
+      exitCode: exitCodes.config,
+      cause,
+    });
+  try {
+    await listening(server, { fd, exclusive: true });
+  } catch (cause) {
+    throw unfit('cannot be used', cause);
+  }
+  // Over TCP everybody could give commands.
+  if (typeof server.address() === 'object' && server.address() !== null) {
+    server.close();
+    throw unfit('is not a unix socket');
+  }
+  return null;
+}
+
+function checkPath(path: string): void {
+  // Node would cut a longer name off without a word.
+  const limit = longestSocketPath - Math.max(0, lengthBeside - Buffer.byteLength(basename(path)));
+  if (isAbsolute(path) && !path.includes('\0') && Buffer.byteLength(path) <= limit) return;
+  const message = `control_socket: ${JSON.stringify(path)} is not right: expected an absolute path of at most ${limit} bytes`;
+  throw new RomAgentError(message, { exitCode: exitCodes.config });
+}
+
+function listening(server: Server, where: Parameters<Server['listen']>[0]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(where as object, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function lazyHandler(options: ControlOptions): Pick<Handler, 'handle' | 'close'> & {
+  onClientError: typeof import('./client-error.js').onClientError;
+} {
+  let handler: Handler | null = null;
+  let loading: Promise<Handler> | null = null;
+  let closed = false;
+  const load = async (): Promise<Handler> => {
+    const { createHandler } = await import('./handler.js');
+    handler = createHandler(options);
+    return handler;
+  };
+  return {
+    handle: (request, response) => {
+      if (handler !== null) return handler.handle(request, response);
+      loading ??= load();
+      loading.then(
+        (loaded) => (closed ? response.destroy() : loaded.handle(request, response)),
+        (error: unknown) => {
+          options.log.error('the control socket cannot load what answers', { err: error });
+          response.destroy();
+        },
+      );
+    },
+    onClientError: (error, socket) => {
+      import('./client-error.js').then(
+        ({ onClientError }) => onClientError(error, socket),
+        () => socket.destroy(),
+      );
+    },
+    close: () => {
+      closed = true;
+      handler?.close();
+    },
+  };
+}
+
+function end(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.closeAllConnections(), grace);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,165 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { connect } from 'node:net';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RomAgentError } from '../errors/errors.js';
+import { exitCodes } from '../errors/exit-codes.js';
+
+/** Which file it is, whatever its name becomes. */
+export interface FileIdentity {
+  readonly dev: bigint;
+  readonly ino: bigint;
+}
+
+/** Bytes of the names that stand beside the socket for a moment. */
+export const lengthBeside = 11;
+
+/** A name beside `path` that nobody has. */
+export function nameBeside(path: string): string {
+  return join(dirname(path), `.${randomBytes(5).toString('hex')}`);
+}
+
+/** Whoever replaces a stale socket holds this name meanwhile. */
+export function lockOf(path: string): string {
+  const digest = createHash('sha256').update(basename(path)).digest('hex');
+  return join(dirname(path), `.${digest.slice(0, lengthBeside - 1)}`);
+}
+
+/**
+ * Gives `temporary`, a socket that already answers, the name `path`. A free name is taken by link(2), of which one of
+ * many succeeds. A stale socket is replaced by rename(2), by whoever has taken the name of the lock in that way; the
+ * lock is a name of a socket that answers, so one left behind by a daemon that was killed is recognised as well. Two
+ * daemons that start at once can both get the name only over such a lock left behind, and where the file system has no
+ * links.
+ *
+ * @throws RomAgentError exit 69 where somebody answers at `path`, 73 where it is not a socket, 77 without permission
+ */
+export async function takeName(temporary: string, path: string, link: Link = linkSync): Promise<void> {
+  const deadline = performance.now() + patience;
+  while (performance.now() < deadline) {
+    const result = tryLink(link, { from: temporary, to: path });
+    if (result === 'linked') return unlinkSync(temporary);
+    const presence = await ask(path);
+    if (presence === 'somebody') throw inUse(path);
+    if (result === 'no links') return renameSync(temporary, path);
+    if (presence === 'nobody' && (await replaceStale(temporary, path, link))) return;
+  }
+  throw inUse(path);
+}
+
+type Link = (from: string, to: string) => void;
+
+/** ms for others to finish what they do in well under one */
+const patience = 5_000;
+
+/** @returns null where there is nothing, or where one may not look */
+export function identify(path: string): FileIdentity | null {
+  try {
+    const { dev, ino } = lstatSync(path, { bigint: true });
+    return { dev, ino };
+  } catch {
+    return null;
+  }
+}
+
+/** Removes `path` if it is still the same file. */
+export function removeOwn(path: string, own: FileIdentity | null): void {
+  const there = identify(path);
+  if (own === null || there?.dev !== own.dev || there.ino !== own.ino) return;
+  removeFile(path);
+}
+
+function tryLink(link: Link, { from, to }: { from: string; to: string }): 'linked' | 'taken' | 'no links' {
+  try {
+    link(from, to);
+    return 'linked';
+  } catch (cause) {
+    const code = codeOf(cause);
+    if (code === 'EEXIST') return 'taken';
+    if (code === 'ENOTSUP' || code === 'EOPNOTSUPP' || code === 'ENOSYS') return 'no links';
+    throw explain(to, cause);
+  }
+}
+
+/** @returns false where it is to be tried again: another daemon was faster, or is about to be */
+async function replaceStale(temporary: string, path: string, link: Link): Promise<boolean> {
+  const lock = lockOf(path);
+  if (tryLink(link, { from: temporary, to: lock }) === 'taken') {
+    if ((await ask(lock)) === 'nobody') removeFile(lock);
+    await sleep(1);
+    return false;
+  }
+  try {
+    if ((await ask(path)) !== 'nobody') return false;
+    renameSync(temporary, path);
+    return true;
+  } catch (cause) {
+    throw cause instanceof RomAgentError ? cause : explain(path, cause);
+  } finally {
+    removeFile(lock);
+  }
+}
+
+function removeFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // Another was faster, or the directory is ours no more; who comes next finds that nobody answers.
+  }
+}
+
+type Presence = 'somebody' | 'nobody' | 'no file';
+
+/** @throws RomAgentError exit 73 where it is not a socket, 77 where it may not be asked */
+async function ask(path: string): Promise<Presence> {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return 'no file';
+  if (!stats.isSocket()) {
+    throw new RomAgentError(
+      `${path} exists and is not a socket; expected a free path for the control socket`,
+      {
+        exitCode: exitCodes.cannotCreate,
+      },
+    );
+  }
+  const code = await connectCode(path);
+  if (code === 'ECONNREFUSED') return 'nobody';
+  if (code === 'ENOENT') return 'no file';
+  if (code === 'EACCES' || code === 'EPERM') throw forbidden(path);
+  return 'somebody';
+}
+
+/** How connecting fails; null where it does not. */
+function connectCode(path: string): Promise<unknown> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(null);
+    });
+    socket.once('error', (error) => resolve(codeOf(error)));
+  });
+}
+
+/** What a failed system call on the socket's name means. */
+export function explain(path: string, cause: unknown): RomAgentError {
+  const code = codeOf(cause);
+  if (code === 'EACCES' || code === 'EPERM') return forbidden(path, cause);
+  const message = `the control socket ${path} cannot be made (${code ?? cause})`;
+  return new RomAgentError(message, { exitCode: exitCodes.cannotCreate, cause });
+}
+
+function forbidden(path: string, cause?: unknown): RomAgentError {
+  const message = `no permission to make the control socket ${path}; expected a directory that this user may write`;
+  return new RomAgentError(message, { exitCode: exitCodes.noPermission, cause });
+}
+
+function inUse(path: string): RomAgentError {
+  const message = `the control socket ${path} is in use by another process, such as a daemon that runs already; stop it, or choose another control_socket`;
+  return new RomAgentError(message, { exitCode: exitCodes.addressInUse });
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}

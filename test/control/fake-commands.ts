@@ -1,0 +1,65 @@
+import type { Commands, ControlEvent, ReloadAnswer } from '../../src/control/api.js';
+import * as examples from '../../src/control/openapi-examples.js';
+import type { Answer } from '../../src/core/effects.js';
+import type { ReloadRecord } from '../../src/core/reload-record.js';
+
+export const stepEvent = examples.lines.Event.step;
+export const recordEvent = examples.lines.Event.record;
+export const [record] = examples.answers.History as [ReloadRecord];
+
+export interface FakeCommands {
+  readonly commands: Commands;
+  /** Every call with its arguments, in order. */
+  readonly calls: unknown[];
+  readonly listeners: ReadonlySet<(event: ControlEvent) => void>;
+  emit(event: ControlEvent): void;
+  /** What the next commands are answered with. */
+  answer: Answer;
+  reload: () => Promise<ReloadAnswer>;
+}
+
+export const acceptedReload: ReloadAnswer = {
+  accepted: true,
+  message: 'reload to generation 3',
+  generation: 3,
+  needRestart: ['port'],
+};
+
+/** A master that does nothing but remember what it was asked. */
+export function fakeCommands(): FakeCommands {
+  const listeners = new Set<(event: ControlEvent) => void>();
+  const calls: unknown[] = [];
+  const fake: FakeCommands = {
+    calls,
+    listeners,
+    emit: (event) => {
+      for (const listener of [...listeners]) listener(event);
+    },
+    answer: { accepted: true, message: 'so be it' },
+    reload: async () => acceptedReload,
+    commands: {
+      status: () => examples.answers.Status,
+      history: () => examples.answers.History,
+      config: () => examples.answers.Config,
+      reload: (options) => {
+        calls.push(['reload', options]);
+        return fake.reload();
+      },
+      abort: async (by) => told('abort', by),
+      scale: async (change, by) => told('scale', change, by),
+      restart: async (worker, by) => told('restart', worker, by),
+      stop: (by) => {
+        calls.push(['stop', by]);
+      },
+      subscribe: (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    },
+  };
+  const told = (...call: unknown[]): Answer => {
+    calls.push(call);
+    return fake.answer;
+  };
+  return fake;
+}
