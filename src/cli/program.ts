@@ -1,5 +1,8 @@
-import { Command } from 'commander';
+import { Argument, Command } from 'commander';
 import { configFile, defaultOf, flagOf, keys, settingOf } from '../config/settings.js';
+import { addControlCommands } from './control-commands.js';
+import { shells } from './shells.js';
+import { onReaderGone } from './terminal.js';
 import { version } from './version.js';
 
 export interface ProgramSeam {
@@ -12,6 +15,7 @@ export function createProgram({ exit }: ProgramSeam): Command {
     .description('Runs a Node.js web service on every core, as a native service of systemd or launchd.')
     .version(version, '-v, --version')
     .exitOverride()
+    .configureOutput({ writeOut: print })
     .showHelpAfterError('(rom-agent --help shows what there is)');
 
   withSettings(
@@ -31,11 +35,31 @@ export function createProgram({ exit }: ProgramSeam): Command {
     .action(async (app: string | undefined, flags: Record<string, unknown>) => {
       const { checkCommand } = await import('./check.js');
       const { text, errors, exitCode } = await checkCommand(withApp(app, flags));
-      process.stdout.write(text);
+      print(text);
       process.stderr.write(errors);
       process.exitCode = exitCode;
     });
+
+  addControlCommands(program, {
+    open: async (flags) => (await import('./session.js')).openSession(flags),
+    // A connection that is still open must not keep the process; the callback comes once the text is out.
+    finish: (exitCode) => process.stdout.write('', () => exit(exitCode)),
+  });
+
+  program
+    .command('completion')
+    .description('print the completion of a shell')
+    .addArgument(new Argument('<shell>', 'the shell').choices(shells))
+    .action(async (shell: string) => {
+      const { completionFor } = await import('./completion.js');
+      print(completionFor(shell, program));
+    });
   return program;
+}
+
+function print(text: string): void {
+  onReaderGone();
+  process.stdout.write(text);
 }
 
 function withApp(app: string | undefined, flags: Record<string, unknown>): Record<string, unknown> {
@@ -51,7 +75,7 @@ function withSettings(command: Command): Command {
     const flag = flagOf(key);
     if (flag === null) continue;
     const { description } = settingOf(key);
-    command.option(`${flag} <value>`, `${description.replaceAll('`', '')} (default: ${defaultOf(key)})`);
+    command.option(`${flag} <value>`, `${description} (default: ${defaultOf(key)})`.replaceAll('`', ''));
   }
   return command;
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { LogConfig } from '../config/config.js';
 import { type LoadInput, loadConfig } from '../config/load.js';
 import { systemInput } from '../config/system.js';
@@ -15,12 +16,22 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
   const supervisor = findSupervisor((problem) => log.warn(problem));
   const input = systemInput(flags);
   try {
-    const { config } = await loadConfig(input);
+    const loaded = await loadConfig(input);
+    const { config } = loaded;
     log = lazyLog({ config: config.log, bindings: { role: 'master' } });
     if (config.log.dir !== null) await checkLogDirectory(config.log.dir);
     failWithLog(log);
     const { cpus } = input.machine;
-    const exitCode = await serve({ config, supervisor, log, version, cpus, printBanner: bannerPrinter(log) });
+    const load = () => loadConfig(systemInput(flags));
+    const exitCode = await serve({
+      loaded,
+      load,
+      supervisor,
+      log,
+      version,
+      cpus,
+      printBanner: bannerPrinter(log),
+    });
     await log.close();
     return exitCode;
   } catch (error) {
@@ -46,6 +57,8 @@ async function refuse(
   if (log.format === 'journal') for (const line of lines) log.error(line);
   else process.stderr.write(`${lines.map((line) => `rom-agent: ${line}`).join('\n')}\n`);
   await log.close();
+  // A connection that waits in a passed socket starts the service again at once, whatever RestartSec= says.
+  if (supervisor.sockets.length > 0) await sleep(1_000);
   return exitStatusFor(supervisor, error.exitCode);
 }
 

@@ -1,0 +1,211 @@
+# bash completion for rom-agent, made by: rom-agent completion bash
+
+_rom_agent() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' words='' file='' i
+  # "--flag=value" comes as three words, for "=" is one of COMP_WORDBREAKS.
+  if [[ $cur == '=' ]]; then cur=''; elif [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      serve | check | status | reload | abort | scale | restart | stop | history | events | config | completion)
+        command=${COMP_WORDS[i]}
+        break
+        ;;
+    esac
+  done
+  case $command in
+    '')
+      words='serve check status reload abort scale restart stop history events config completion help --version --help'
+      ;;
+    serve)
+      case $prev in
+        --config) file=1 ;;
+        --mode) words='single cluster turbo' ;;
+        --workers) words='' ;;
+        --port) words='' ;;
+        --host) words='' ;;
+        --socket-mode) words='' ;;
+        --node-env) words='' ;;
+        --dispatch) words='shared round-robin reuseport' ;;
+        --balance) words='on off' ;;
+        --sticky) words='off address cookie' ;;
+        --sticky-cookie) words='' ;;
+        --max-old-space-size) words='' ;;
+        --max-semi-space-size) words='' ;;
+        --memory-budget) words='' ;;
+        --boot-timeout) words='' ;;
+        --drain-timeout) words='' ;;
+        --linger) words='' ;;
+        --hang-timeout) words='' ;;
+        --orphan-timeout) words='' ;;
+        --websockets) words='close leave' ;;
+        --control-socket) file=1 ;;
+        --state-dir) file=1 ;;
+        --routes-prefix) words='' ;;
+        --restart-intensity) words='' ;;
+        --restart-window) words='' ;;
+        --restart-crash-delay) words='' ;;
+        --restart-crash-delay-max) words='' ;;
+        --restart-boot-delay) words='' ;;
+        --restart-boot-delay-max) words='' ;;
+        --reload-soak) words='' ;;
+        --reload-probe) words='' ;;
+        --reload-probe-timeout) words='' ;;
+        --reload-max-errors) words='' ;;
+        --reload-max-latency) words='' ;;
+        --log-level) words='trace debug info warn error fatal silent' ;;
+        --log-format) words='auto pretty journal json' ;;
+        --log-dir) file=1 ;;
+        --log-stats-interval) words='' ;;
+        *)
+          words='--config --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --control-socket --state-dir --routes-prefix --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --help'
+          if [[ $cur != -* ]]; then file=1; fi
+          ;;
+      esac
+      ;;
+    check)
+      case $prev in
+        --config) file=1 ;;
+        --mode) words='single cluster turbo' ;;
+        --workers) words='' ;;
+        --port) words='' ;;
+        --host) words='' ;;
+        --socket-mode) words='' ;;
+        --node-env) words='' ;;
+        --dispatch) words='shared round-robin reuseport' ;;
+        --balance) words='on off' ;;
+        --sticky) words='off address cookie' ;;
+        --sticky-cookie) words='' ;;
+        --max-old-space-size) words='' ;;
+        --max-semi-space-size) words='' ;;
+        --memory-budget) words='' ;;
+        --boot-timeout) words='' ;;
+        --drain-timeout) words='' ;;
+        --linger) words='' ;;
+        --hang-timeout) words='' ;;
+        --orphan-timeout) words='' ;;
+        --websockets) words='close leave' ;;
+        --control-socket) file=1 ;;
+        --state-dir) file=1 ;;
+        --routes-prefix) words='' ;;
+        --restart-intensity) words='' ;;
+        --restart-window) words='' ;;
+        --restart-crash-delay) words='' ;;
+        --restart-crash-delay-max) words='' ;;
+        --restart-boot-delay) words='' ;;
+        --restart-boot-delay-max) words='' ;;
+        --reload-soak) words='' ;;
+        --reload-probe) words='' ;;
+        --reload-probe-timeout) words='' ;;
+        --reload-max-errors) words='' ;;
+        --reload-max-latency) words='' ;;
+        --log-level) words='trace debug info warn error fatal silent' ;;
+        --log-format) words='auto pretty journal json' ;;
+        --log-dir) file=1 ;;
+        --log-stats-interval) words='' ;;
+        *)
+          words='--config --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --control-socket --state-dir --routes-prefix --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --json --help'
+          if [[ $cur != -* ]]; then file=1; fi
+          ;;
+      esac
+      ;;
+    status)
+      case $prev in
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--watch --json --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    reload)
+      case $prev in
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--no-soak --no-rollback --json --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    abort)
+      case $prev in
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--control-socket --config --help'
+          ;;
+      esac
+      ;;
+    scale)
+      case $prev in
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--no-wait --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    restart)
+      case $prev in
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--control-socket --config --help'
+          ;;
+      esac
+      ;;
+    stop)
+      case $prev in
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--control-socket --config --help'
+          ;;
+      esac
+      ;;
+    history)
+      case $prev in
+        -n | --number) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--number --json --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    events)
+      case $prev in
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--json --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    config)
+      case $prev in
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--json --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    completion)
+      case $prev in
+        *)
+          words='bash zsh fish --help'
+          ;;
+      esac
+      ;;
+  esac
+  COMPREPLY=()
+  local word
+  while IFS= read -r word; do COMPREPLY+=("$word"); done < <(
+    if [[ -n $file ]]; then compgen -f -- "$cur"; fi
+    compgen -W "$words" -- "$cur"
+  )
+  if [[ -n $file ]]; then compopt -o filenames 2>/dev/null; fi
+  return 0
+}
+
+complete -F _rom_agent rom-agent

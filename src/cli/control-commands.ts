@@ -1,0 +1,97 @@
+import type { Command } from 'commander';
+import { configFile, defaultOf, flagOf, settingOf } from '../config/settings.js';
+import type { CommandExit, Session } from './session.js';
+
+export interface ControlSeam {
+  /** Ends the process once standard output is written. */
+  readonly finish: (exitCode: CommandExit) => void;
+  /** @throws RomAgentError */
+  readonly open: (flags: Readonly<Record<string, unknown>>) => Promise<Session>;
+}
+
+type Run<Flags> = (session: Session, flags: Flags, argument: string | undefined) => Promise<CommandExit>;
+
+/** The commands that talk to a daemon which runs. */
+export function addControlCommands(program: Command, seam: ControlSeam): void {
+  const act = <Flags>(command: Command, run: Run<Flags>): Command => withSocket(command, run, seam);
+
+  act<import('./status.js').StatusFlags>(
+    program
+      .command('status')
+      .description('show the service and its workers')
+      .option('--watch', 'once a second, until Ctrl-C')
+      .option('--json', 'print JSON; with --watch a document a line'),
+    async (session, flags) => (await import('./status.js')).statusCommand(session, flags),
+  );
+  act<import('./reload.js').ReloadFlags>(
+    program
+      .command('reload')
+      .description(
+        'replace the workers by those of a new generation and wait for the verdict: 0 done, 70 rolled back, 75 refused or stopped',
+      )
+      .option('--no-soak', 'do not watch the first new worker for a while')
+      .option('--no-rollback', 'replace the workers whatever becomes of the new ones')
+      .option('--json', 'print each step as a line of JSON'),
+    async (session, flags) => (await import('./reload.js')).reloadCommand(session, flags),
+  );
+  act(program.command('abort').description('roll back the reload that is under way'), async (session) =>
+    (await import('./abort.js')).abortCommand(session),
+  );
+  act<{ wait: boolean }>(
+    program
+      .command('scale')
+      .description('change the number of workers, and wait until they are ready')
+      .argument('<size>', 'the number of workers, such as 4, or a change, such as +1 or -1')
+      .option('--no-wait', 'return as soon as the daemon has agreed'),
+    async (session, flags, size = '') => (await import('./scale.js')).scaleCommand(session, size, flags),
+  );
+  act(
+    program
+      .command('restart')
+      .description('replace one worker, the new one first, and wait until it is ready')
+      .argument('<worker>', 'its number, as status shows it'),
+    async (session, _, worker = '') => (await import('./restart.js')).restartCommand(session, worker),
+  );
+  act(program.command('stop').description('stop the service, and wait until it is gone'), async (session) =>
+    (await import('./stop.js')).stopCommand(session),
+  );
+  act<import('./history.js').HistoryFlags>(
+    program
+      .command('history')
+      .description('list the last reloads, newest first, or show the steps of one')
+      .argument('[generation]', 'the generation that it was to bring')
+      .option('-n, --number <count>', 'at most so many')
+      .option('--json', 'print JSON'),
+    async (session, flags, generation) =>
+      (await import('./history.js')).historyCommand(session, generation, flags),
+  );
+  act<{ json?: boolean }>(
+    program
+      .command('events')
+      .description('print what happens in the daemon as it happens, until Ctrl-C')
+      .option('--json', 'print each event as a line of JSON'),
+    async (session, flags) => (await import('./events.js')).eventsCommand(session, flags),
+  );
+  act<{ json?: boolean }>(
+    program
+      .command('config')
+      .description('print the configuration of the daemon that runs, and where each value comes from')
+      .option('--json', 'print JSON'),
+    async (session, flags) => (await import('./running-config.js')).runningConfigCommand(session, flags),
+  );
+}
+
+function withSocket<Flags>(command: Command, run: Run<Flags>, { open, finish }: ControlSeam): Command {
+  return command
+    .option(`${flagOf('control_socket')} <path>`, socketHelp)
+    .option(`${configFile.flag} <file>`, 'configuration file that names the control socket')
+    .action(async (...given: unknown[]) => {
+      // Commander hands over the arguments, the flags and the command, in this order.
+      const flags = given.at(-2) as Flags & Readonly<Record<string, unknown>>;
+      const argument = given.length > 2 ? (given[0] as string | undefined) : undefined;
+      finish(await run(await open(flags), flags, argument));
+    });
+}
+
+const socketHelp =
+  `${settingOf('control_socket').description} (default: ${defaultOf('control_socket')})`.replaceAll('`', '');

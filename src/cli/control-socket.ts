@@ -1,0 +1,63 @@
+import { statSync } from 'node:fs';
+import { findDirectories } from '../config/directories.js';
+import { readConfigFile } from '../config/file.js';
+import type { LoadInput } from '../config/load.js';
+import { computeDefaults, type Effective } from '../config/resolve.js';
+import { flagLayer, readDotenv, variableLayer } from '../config/sources.js';
+import { collect } from '../config/values.js';
+import { ConfigError, type Problem } from '../errors/errors.js';
+
+export interface SocketSeam {
+  readonly input: LoadInput;
+  readonly uid: number;
+  readonly isThere: (path: string) => boolean;
+  readonly warn: (sentence: string) => void;
+}
+
+/**
+ * The control socket that the configuration names. Other settings may be wrong: whoever has just broken the
+ * configuration must still reach the daemon that runs.
+ *
+ * @throws {ConfigError} where the path itself is wrong
+ */
+export async function findControlSocket({ input, uid, isThere, warn }: SocketSeam): Promise<string> {
+  const problems: Problem[] = [];
+  const { value, from } = await configured(input, problems);
+  const own = problems.filter(({ field }) => field === 'control_socket');
+  if (own.length > 0) throw new ConfigError(own);
+  if (problems.length > 0) warn('the configuration has errors; rom-agent check prints them');
+  if (!from.startsWith('default') || uid === 0 || isThere(value)) return value;
+  const system = systemSocket(input.platform);
+  return isThere(system) ? system : value;
+}
+
+/** Whether there is anything; a directory that may not be entered hides the answer, and so counts as yes. */
+export function isThere(path: string): boolean {
+  try {
+    statSync(path);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code !== 'ENOENT' && code !== 'ENOTDIR';
+  }
+}
+
+async function configured(input: LoadInput, problems: Problem[]): Promise<Effective<string>> {
+  const { flags, env, cwd } = input;
+  const dotenv = readDotenv(input, problems);
+  const file = await readConfigFile({ ...input, dotenv }, problems);
+  const over = [
+    flagLayer(flags, cwd),
+    variableLayer(env, { where: 'the environment', cwd }),
+    variableLayer(dotenv, { where: '.env', cwd }),
+  ];
+  const values = await collect({ over, file: file.layer }, problems);
+  return computeDefaults(values, input).control_socket;
+}
+
+/** Of the service that root runs. */
+function systemSocket(platform: NodeJS.Platform): string {
+  const nowhere = '';
+  const { runtime } = findDirectories({ env: {}, uid: 0, platform, home: nowhere, tmpdir: nowhere });
+  return `${runtime}/control.sock`;
+}

@@ -1,0 +1,84 @@
+import type { ReloadLine } from '../control/client.js';
+import type { ReloadRecord, ReloadStep, Verdict } from '../core/reload-record.js';
+import { exitCodes } from '../errors/exit-codes.js';
+import { count, span, verdictOf } from './human.js';
+import { type CommandExit, interruptedExit, type Session } from './session.js';
+import type { Terminal } from './terminal.js';
+
+export interface ReloadFlags {
+  readonly soak: boolean;
+  readonly rollback: boolean;
+  readonly json?: boolean;
+}
+
+/** `rom-agent reload`: a line a step. The exit status is the verdict. */
+export async function reloadCommand(
+  { client, terminal, by, interrupted }: Session,
+  { soak, rollback, json = false }: ReloadFlags,
+): Promise<CommandExit> {
+  const show = json ? (line: ReloadLine) => terminal.print(`${JSON.stringify(line)}\n`) : printer(terminal);
+  const record = await orAborted(client.reload({ by, soak, rollback }, show), interrupted());
+  if (record === null) {
+    terminal.warn(
+      'the reload goes on without this command; rom-agent abort ends it, rom-agent history tells',
+    );
+    return interruptedExit;
+  }
+  if (!json) terminal.print(`${summary(record, terminal)}\n`);
+  return exitOf(record.verdict);
+}
+
+/** One step of a reload, in columns. */
+export function stepLine({ at, step, worker, generation, detail }: ReloadStep, { paint }: Terminal): string {
+  const colour = colours[step];
+  const who = worker === null ? '' : `worker ${worker}, generation ${generation ?? '?'}`;
+  const name = step.padEnd(8);
+  const rest = [who, detail].filter((part) => part !== '').join(': ');
+  return `${(at / 1000).toFixed(2).padStart(8)} s  ${colour ? paint(colour, name) : name}  ${rest}`.trimEnd();
+}
+
+/** What came of a reload, in one line. */
+export function summary(record: ReloadRecord, { paint }: Terminal): string {
+  const { generation, took, accepted, moved, lost, reason } = record;
+  const { text, colour } = verdictOf(record);
+  const within = took === null ? '' : ` ${record.verdict === 'done' ? 'in' : 'after'} ${span(took)}`;
+  const why = reason === null ? '' : `: ${reason}`;
+  const counts = [
+    `${count(accepted, 'connection')} accepted`,
+    `${count(moved, 'request')} in flight moved`,
+    `${lost} lost`,
+  ];
+  return `generation ${generation} ${paint(colour, text)}${within}${why} (${counts.join(', ')})`;
+}
+
+const colours: Partial<Record<ReloadStep['step'], 'green' | 'red'>> = {
+  ready: 'green',
+  soaked: 'green',
+  died: 'red',
+  rollback: 'red',
+};
+
+function printer(terminal: Terminal): (line: ReloadLine) => void {
+  return (line) => {
+    if (line.type === 'step') return terminal.print(`${stepLine(line.step, terminal)}\n`);
+    if (line.type === 'record') return;
+    terminal.print(`reload to generation ${line.generation}\n`);
+    if (line.needRestart.length === 0) return;
+    const names = line.needRestart.join(', ');
+    terminal.warn(`changed in the configuration, but only a restart brings it into effect: ${names}`);
+  };
+}
+
+function exitOf(verdict: Verdict | null): CommandExit {
+  if (verdict === 'done') return exitCodes.ok;
+  return verdict === 'rolled-back' ? exitCodes.appFailed : exitCodes.tryAgain;
+}
+
+/** null where the signal was first. */
+function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | null> {
+  const aborted = new Promise<null>((resolve) => {
+    if (signal.aborted) resolve(null);
+    signal.addEventListener('abort', () => resolve(null), { once: true });
+  });
+  return Promise.race([promise, aborted]);
+}

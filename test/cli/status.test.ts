@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { overview, statusCommand } from '../../src/cli/status.js';
+import { height, table } from '../../src/cli/table.js';
+import type { ClusterStats } from '../../src/core/stats.js';
+import { RomAgentError } from '../../src/errors/errors.js';
+import { exitCodes } from '../../src/errors/exit-codes.js';
+import { inTurn, paperSession, record, stats, worker } from './paper-session.js';
+
+describe('rom-agent status', () => {
+  test('shows the service and its workers', async () => {
+    const lastReload = record({ verdict: 'rolled-back', reason: 'worker 1 died' });
+    const workers = [worker(1), worker(2, { pid: null, phase: 'starting' })];
+    const session = paperSession({ status: inTurn(stats({ lastReload, workers, ready: 1 })) });
+    assert.equal(await statusCommand(session, {}), 0);
+    assert.equal(
+      session.out(),
+      `service      serving, mode cluster, generation 3
+workers      1 of 2 ready, 1 restart
+requests     40/s, 2 in flight, 1204 in all
+master       pid 4700, up 2 h 5 min, 50 MiB, rom-agent 0.1.0, Node 20.20.2
+last reload  generation 3, 2026-11-23 12:00:03, by alice: rolled back after 1.2 s: worker 1 died
+
+WORKER   PID  PHASE     GEN          UP  REQUESTS  IN-FLIGHT  CONNS     RSS    LAG  UTIL  RESTARTS
+     1  4711  ready       3  1 min 33 s       602          1      3  61 MiB  11 ms   4 %         0
+     2     -  starting    3  1 min 33 s       602          1      3  61 MiB  11 ms   4 %         0
+`,
+    );
+  });
+
+  test('shows a service without workers and without a reload', () => {
+    const text = overview(stats({ workers: [], ready: 0 }), paperSession({}).terminal);
+    assert.equal(text.trimEnd().split('\n').length, 4);
+  });
+
+  test('prints the document as it came where JSON is asked for', async () => {
+    const session = paperSession({ status: inTurn(stats()) });
+    await statusCommand(session, { json: true });
+    assert.deepEqual(JSON.parse(session.out()), stats());
+  });
+
+  test('throws what the client throws', async () => {
+    const gone = new RomAgentError('no rom-agent runs', { exitCode: exitCodes.addressInUse });
+    await assert.rejects(statusCommand(paperSession({ status: inTurn<ClusterStats>(gone) }), {}), gone);
+  });
+});
+
+describe('rom-agent status --watch', () => {
+  /** Ends the watching with the third look. */
+  const watched = async (
+    end: 'interrupt' | 'leave',
+    { json = false, ...terminal }: { json?: boolean; interactive?: boolean; columns?: number },
+  ): Promise<string> => {
+    let looks = 0;
+    const status = async () => {
+      if (++looks === 3) session[end]();
+      return stats({ requests: looks });
+    };
+    const session = paperSession({ status }, terminal);
+    assert.equal(await statusCommand(session, { watch: true, json }), 0);
+    assert.equal(session.slept(), 2000);
+    return session.out();
+  };
+
+  test('draws over what was there on a terminal, until Ctrl-C', async () => {
+    const [first = '', second = ''] = (await watched('interrupt', { interactive: true })).split(
+      '\x1b[8A\r\x1b[J',
+    );
+    assert.match(first, /1 in all/);
+    assert.match(second, /2 in all/);
+    assert.equal(first.split('\n').length - 1, 8);
+  });
+
+  test('knows how many lines a narrow terminal takes', async () => {
+    const text = await watched('interrupt', { interactive: true, columns: 60 });
+    assert.ok(text.includes('\x1b[12A'), JSON.stringify(text));
+  });
+
+  test('prints block after block elsewhere, until nobody reads', async () => {
+    const text = await watched('leave', {});
+    assert.ok(!text.includes('\x1b'));
+    assert.equal(text.match(/^service/gm)?.length, 2);
+    assert.match(text, /\n\nservice/);
+  });
+
+  test('prints a document a line where JSON is asked for', async () => {
+    const lines = (await watched('interrupt', { json: true })).trimEnd().split('\n');
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line).requests),
+      [1, 2],
+    );
+  });
+});
+
+describe('a table', () => {
+  test('aligns what is coloured as if it were not', () => {
+    const rows = [
+      ['\x1b[1ma\x1b[22m', 'bb'],
+      ['ccc', 'd'],
+    ];
+    assert.equal(table(rows, { right: [1] }), '\x1b[1ma\x1b[22m    bb\nccc   d\n');
+  });
+
+  test('has a height that counts lines which wrap', () => {
+    assert.equal(height('123456\n\n12345\n', 5), 4);
+  });
+});
