@@ -49,6 +49,7 @@ install_all() {
   if [ -f "$DESTDIR$MANIFEST" ]; then cp "$DESTDIR$MANIFEST" "$scratch/manifest"; fi
   install_library
   install_wrapper
+  install_shared
   install_config
   case $UNAME in
     Linux) install_systemd ;;
@@ -180,6 +181,18 @@ install_wrapper() {
   install_file 755 "$scratch/wrapper" "$PREFIX/bin/rom-agent"
 }
 
+# The man page and what completes the command in a shell, where bash, zsh and fish look for them.
+install_shared() {
+  share packaging/man/rom-agent.1 man/man1/rom-agent.1
+  share packaging/completion/rom-agent.bash bash-completion/completions/rom-agent
+  share packaging/completion/_rom-agent zsh/site-functions/_rom-agent
+  share packaging/completion/rom-agent.fish fish/vendor_completions.d/rom-agent.fish
+}
+
+share() {
+  if [ -f "$1" ]; then install_file 644 "$1" "$PREFIX/share/$2"; fi
+}
+
 install_config() {
   [ -f packaging/rom-agent.toml ] || return 0
   if [ -e "$DESTDIR$CONFIG" ]; then
@@ -194,6 +207,8 @@ install_config() {
 install_systemd() {
   fill systemd/rom-agent.service >"$scratch/unit"
   install_file 644 "$scratch/unit" "$UNITDIR/rom-agent.service"
+  # Only installed: who wants it enables it.
+  install_file 644 systemd/rom-agent.socket "$UNITDIR/rom-agent.socket"
   reload_systemd
 }
 
@@ -261,7 +276,10 @@ reload_systemd() {
 
 # A service whose files are gone could neither restart nor be stopped by its name.
 stop_service() {
-  if runs_systemd; then systemctl disable --now rom-agent.service || true; fi
+  if runs_systemd; then
+    # The socket first: it would start the service again.
+    for unit in rom-agent.socket rom-agent.service; do systemctl disable --now $unit || true; done
+  fi
   if runs_launchd; then launchctl bootout system/$LABEL 2>/dev/null || true; fi
 }
 

@@ -4,11 +4,11 @@ import type { Config } from '../config/config.js';
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
 import type { Listen } from '../ipc/settings.js';
-import type { PassedSocket } from '../supervisor/supervisor.js';
+import type { BoundSocket } from '../supervisor/passed-sockets.js';
 
 /** Where the app is to be served: on sockets that were passed in, else where the configuration says. */
-export function listenTarget({ port, host, socketMode }: Config, sockets: readonly PassedSocket[]): Listen {
-  if (sockets.length > 0) return { kind: 'fds', fds: sockets.map(({ fd }) => fd), port };
+export function listenTarget({ port, host, socketMode }: Config, sockets: readonly BoundSocket[]): Listen {
+  if (sockets.length > 0) return { kind: 'fds', sockets, port };
   if (host?.startsWith('/')) return { kind: 'path', path: host, mode: socketMode };
   return { kind: 'tcp', port, host };
 }

@@ -62,10 +62,14 @@ export function pingInterval(env: NodeJS.ProcessEnv, pid: number): number | null
   return limit / 1000 / 3;
 }
 
+/** What a process may have open at most, fs.nr_open of the kernel: more is no count of descriptors. */
+const mostSockets = 2 ** 20;
+
 /** The sockets of sd_listen_fds(3), from descriptor 3 on; none unless LISTEN_PID is ours. */
 export function passedSockets(env: NodeJS.ProcessEnv, pid: number): readonly PassedSocket[] {
   const count = Number(env.LISTEN_FDS);
-  if (env.LISTEN_PID !== String(pid) || !Number.isSafeInteger(count) || count < 1) return [];
+  if (env.LISTEN_PID !== String(pid) || !Number.isSafeInteger(count)) return [];
+  if (count < 1 || count > mostSockets) return [];
   const names = (env.LISTEN_FDNAMES ?? '').split(':');
   return Array.from({ length: count }, (_, index) => ({ fd: 3 + index, name: names[index] || 'unknown' }));
 }

@@ -1,9 +1,10 @@
 import { chmodSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { Server } from 'node:net';
+import type { Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Dispatch } from '../config/config.js';
 import type { Listen } from '../ipc/settings.js';
+import { forwarder, listenOnPassed, redirectToPassed } from './listen-passed.js';
 import type { Fastify, Recognised } from './recognise.js';
 import type { ListenOptions } from './servers.js';
 
@@ -23,13 +24,11 @@ export async function listenFor(app: Recognised, listen: Listen): Promise<void> 
 
 /** What the app's own `listen()` is changed to: where the supervisor passed sockets, and how connections arrive. */
 export function redirect(
-  options: ListenOptions,
+  { server, options }: { server: Server; options: ListenOptions },
   { listen, dispatch }: { listen: Listen; dispatch: Dispatch },
 ): void {
-  const [fd] = listen.kind === 'fds' ? listen.fds : [];
-  if (listen.kind === 'fds' && fd !== undefined && Number(options.port) === listen.port) {
-    options.fd = fd;
-  } else if (dispatch === 'reuseport' && options.port !== undefined && options.fd === undefined) {
+  if (listen.kind === 'fds' && redirectToPassed({ server, options }, listen)) return;
+  if (dispatch === 'reuseport' && options.port !== undefined && options.fd === undefined) {
     options.reusePort = true;
     options.exclusive = true;
   }
@@ -54,10 +53,6 @@ function alsoOn(server: Server, listen: Listen): Server[] {
   return optionsFor(listen).map((_, index) => (index === 0 ? server : forwarder(server)));
 }
 
-function forwarder(server: Server): Server {
-  return new Server((socket) => void server.emit('connection', socket));
-}
-
 type ListenerApp = Extract<Recognised, { kind: 'listener' }>;
 
 function serversFor({ listener, onClientError }: ListenerApp, listen: Listen): Server[] {
@@ -80,17 +75,19 @@ function optionsFor(listen: Listen): ListenOptions[] {
     case 'path':
       return [{ path: listen.path }];
     case 'fds':
-      return listen.fds.map((fd) => ({ fd }));
+      return listen.sockets.map(({ fd }) => ({ fd }));
   }
 }
 
 function listening(server: Server, options: ListenOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(options, () => {
+    const done = (): void => {
       server.removeListener('error', reject);
       resolve();
-    });
+    };
+    if (options.fd === undefined) server.listen(options, done);
+    else listenOnPassed(server, { fd: options.fd, done });
   });
 }
 

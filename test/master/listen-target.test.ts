@@ -88,12 +88,12 @@ describe('listenTarget', () => {
 
   test('is the sockets that were passed in, before all else', () => {
     const sockets = [
-      { fd: 3, name: 'http' },
-      { fd: 4, name: 'unknown' },
+      { fd: 3, name: 'http', port: 80, path: null },
+      { fd: 4, name: 'unknown', port: null, path: '/run/app.sock' },
     ];
     assert.deepEqual(listenTarget(config({ host: '/run/app.sock' }), sockets), {
       kind: 'fds',
-      fds: [3, 4],
+      sockets,
       port: 3000,
     });
   });

@@ -21,6 +21,12 @@ import { mainPath, repoRoot } from '../support/process.js';
 
 const lib = 'usr/local/lib/rom-agent';
 const config = 'etc/rom-agent/rom-agent.toml';
+const shared = [
+  'usr/local/share/bash-completion/completions/rom-agent',
+  'usr/local/share/fish/vendor_completions.d/rom-agent.fish',
+  'usr/local/share/man/man1/rom-agent.1',
+  'usr/local/share/zsh/site-functions/_rom-agent',
+];
 
 describe('make install', () => {
   it('puts the daemon, a command, a unit and an example configuration in place on Linux', (t) => {
@@ -39,7 +45,30 @@ describe('make install', () => {
       `${lib}/package.json`,
       `${lib}/rom-agent.toml.example`,
       'usr/local/lib/systemd/system/rom-agent.service',
+      'usr/local/lib/systemd/system/rom-agent.socket',
+      ...shared,
     ]);
+    const socket = read(dest, 'usr/local/lib/systemd/system/rom-agent.socket');
+    assert.equal(socket, read(repoRoot, 'systemd/rom-agent.socket'));
+    assert.ok(!existsSync(join(dest, 'etc/systemd')), 'it is not enabled');
+  });
+
+  it('puts the man page and the completions below its prefix', (t) => {
+    const { dest, make } = project(t);
+    make('install', 'UNAME=Darwin', 'PREFIX=/opt/rom');
+    const found = files(dest).filter((path) => path.startsWith('opt/rom/share/'));
+    assert.deepEqual(
+      found,
+      shared.map((path) => path.replace('usr/local', 'opt/rom')),
+    );
+    assert.equal(read(dest, 'opt/rom/share/man/man1/rom-agent.1'), '.TH rom-agent 1\n');
+  });
+
+  it('does without a man page and completions where there are none', (t) => {
+    const { dest, source, make } = project(t);
+    for (const part of ['man', 'completion']) rmSync(join(source, 'packaging', part), { recursive: true });
+    assert.equal(make('install', 'UNAME=Linux').status, 0);
+    assert.ok(!existsSync(join(dest, 'usr/local/share')));
   });
 
   it('puts a LaunchDaemon, its directories and a rotation in place on Darwin', (t) => {
@@ -51,6 +80,7 @@ describe('make install', () => {
       'etc/newsyslog.d/rom-agent.conf',
       config,
       'usr/local/bin/rom-agent',
+      ...shared,
     ]);
     assert.ok(existsSync(join(dest, 'var/log/rom-agent')));
     assert.ok(existsSync(join(dest, 'var/db/rom-agent')));
@@ -288,8 +318,11 @@ function project(t: TestContext): Project {
   put(source, 'node_modules/needed/node_modules/deeper/package.json', '{"name":"deeper"}');
   put(source, 'node_modules/developers-only/package.json', '{"name":"developers-only"}');
   put(source, 'systemd/rom-agent.service', 'ExecStart=@NODE@ @LIBDIR@/dist/cli/main.js serve\n');
-  for (const part of ['launchd', 'packaging'])
+  for (const part of ['launchd', 'packaging', 'systemd/rom-agent.socket'])
     cpSync(join(repoRoot, part), join(source, part), { recursive: true });
+  for (const name of ['rom-agent.bash', '_rom-agent', 'rom-agent.fish'])
+    put(source, `packaging/completion/${name}`, '# rom-agent\n');
+  put(source, 'packaging/man/rom-agent.1', '.TH rom-agent 1\n');
   put(source, 'packaging/rom-agent.toml', '# port = 3000\n');
   const given = [`DESTDIR=${dest}`, `NODE=${process.execPath}`];
   const make = (target: string, ...variables: string[]) => runMake(source, target, [...given, ...variables]);

@@ -90,7 +90,7 @@ describe('passedSockets', () => {
   });
 
   test('are none where LISTEN_FDS is no count', () => {
-    for (const LISTEN_FDS of ['', '0', '-1', 'x', '1.5']) {
+    for (const LISTEN_FDS of ['', '0', '-1', 'x', '1.5', '99999999999']) {
       assert.deepEqual(passedSockets({ LISTEN_PID: '42', LISTEN_FDS }, 42), [], LISTEN_FDS);
     }
   });

@@ -1,7 +1,7 @@
 import { ask, freePort, type HttpAnswer } from '../support/net.js';
 import { waitFor } from '../support/wait.js';
 import { inside, type JournalEntry, type Machine, type UnitProcess } from './machine.js';
-import { unitText } from './shipped-unit.js';
+import { socketText, unitText } from './shipped-unit.js';
 
 export interface ServiceOptions {
   /** Of the unit: rom-agent-NAME.service. */
@@ -11,17 +11,21 @@ export interface ServiceOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Lines of [Service] that come after the shipped ones. */
   readonly settings?: readonly string[];
+  /** With it the shipped socket unit is there too, on the service's port, with these lines of [Socket] behind its own. */
+  readonly socket?: readonly string[];
 }
 
 /** The shipped unit in the machine, with two workers on a free port. */
 export class Service {
   readonly unit: string;
+  readonly socketUnit: string;
   readonly port: number;
   readonly #machine: Machine;
 
   constructor(machine: Machine, unit: string, port: number) {
     this.#machine = machine;
     this.unit = unit;
+    this.socketUnit = socketOf(unit);
     this.port = port;
   }
 
@@ -72,6 +76,12 @@ export class Service {
     return entries.filter(({ transport }) => transport === 'stdout');
   }
 
+  /** What systemd says about it in the journal. */
+  async systemdSaid(pattern: RegExp): Promise<JournalEntry[]> {
+    const entries = await this.#machine.journal(this.unit);
+    return entries.filter(({ transport, message }) => transport === 'journal' && pattern.test(message));
+  }
+
   /** Waits for an entry of the service's that matches. */
   logged(pattern: RegExp, timeout = 20_000): Promise<JournalEntry> {
     const look = async () => (await this.log()).find(({ message }) => pattern.test(message));
@@ -83,7 +93,7 @@ export class Service {
 export async function service(
   machine: Machine,
   t: { after(hook: () => Promise<void>): void },
-  { name, app, env = {}, settings = [] }: ServiceOptions,
+  { name, app, env = {}, settings = [], socket }: ServiceOptions,
 ): Promise<Service> {
   const port = await freePort();
   const unit = `rom-agent-${name}.service`;
@@ -97,6 +107,27 @@ export async function service(
   const environment = Object.entries(variables).map(([key, value]) => `Environment="${key}=${value}"`);
   await machine.unit(unit, unitText({ node: inside.node, libdir: inside.repo }));
   await machine.unit(`${unit}.d/test.conf`, ['[Service]', ...environment, ...settings, ''].join('\n'));
+  if (socket !== undefined) await installSocket({ machine, t, name: socketOf(unit), port, settings: socket });
   t.after(() => machine.removeUnit(unit));
   return new Service(machine, unit, port);
+}
+
+function socketOf(unit: string): string {
+  return unit.replace(/service$/, 'socket');
+}
+
+interface SocketSetup {
+  readonly machine: Machine;
+  readonly t: { after(hook: () => Promise<void>): void };
+  readonly name: string;
+  readonly port: number;
+  readonly settings: readonly string[];
+}
+
+async function installSocket({ machine, t, name, port, settings }: SocketSetup): Promise<void> {
+  await machine.unit(name, socketText());
+  const dropIn = ['[Socket]', 'ListenStream=', `ListenStream=127.0.0.1:${port}`, ...settings, ''];
+  await machine.unit(`${name}.d/test.conf`, dropIn.join('\n'));
+  // Before its service is removed, which a connection would start again.
+  t.after(() => machine.removeUnit(name));
 }

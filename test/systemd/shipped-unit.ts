@@ -7,3 +7,15 @@ export function unitText({ node = process.execPath, libdir = repoRoot } = {}): s
   const text = readFileSync(join(repoRoot, 'systemd', 'rom-agent.service'), 'utf8');
   return text.replaceAll('@NODE@', node).replaceAll('@LIBDIR@', libdir);
 }
+
+/** A service that needs nothing but its socket: docs/systemd.md. */
+export const withoutNetwork = [
+  'PrivateNetwork=yes',
+  'IPAddressDeny=any',
+  'RestrictAddressFamilies=',
+  'RestrictAddressFamilies=AF_UNIX',
+];
+
+export function socketText(): string {
+  return readFileSync(join(repoRoot, 'systemd', 'rom-agent.socket'), 'utf8');
+}
