@@ -1,4 +1,4 @@
-import type { Failure } from '../core/model.js';
+import type { Failure, WorkerKey } from '../core/model.js';
 import type { Beat, ClusterStats } from '../core/stats.js';
 
 /** What a worker says to the master. */
@@ -9,16 +9,49 @@ export type WorkerMessage =
   | { readonly type: 'failed'; readonly failure: Failure }
   | { readonly type: 'beat'; readonly beat: Beat }
   | { readonly type: 'cut'; readonly requests: number; readonly connections: number }
-  /** Its listeners are closed. */
-  | { readonly type: 'closed' }
+  /** Its listeners are closed; what it still has to answer, and how many connections it ever took. */
+  | { readonly type: 'closed'; readonly inFlight: number; readonly accepted: number }
+  /** What came of `probe`: `failure` is null where it was answered; ms. */
+  | { readonly type: 'probed'; readonly failure: string | null; readonly took: number }
   /** Its connections are gone; what is left is the app's own ending. */
   | { readonly type: 'drained' }
+  /** Comes with a connection, for another worker: see HandedOn. */
+  | ({ readonly type: 'hand-on'; readonly to: WorkerKey | null; readonly slot: number | null } & HandedOn)
+  /** It reads from that connection from now on: see `take`. */
+  | { readonly type: 'taken'; readonly id: number }
   | { readonly type: 'stats-request'; readonly id: number };
+
+/** A connection that goes from worker to worker, as a handle beside the message. */
+export interface HandedOn {
+  /** Where its server listens, the same in every worker. */
+  readonly server: string;
+  /** How often it was handed on without being read from. */
+  readonly hops: number;
+  /** What has been read from it already, in base64, perhaps nothing; null: it was kept, and is between two requests. */
+  readonly head: string | null;
+}
+
+export interface ReadyWorker {
+  readonly key: WorkerKey;
+  readonly slot: number;
+}
+
+export type HandOnMessage = Extract<WorkerMessage, { type: 'hand-on' | 'taken' }>;
 
 /** What the master says to a worker. */
 export type MasterMessage =
   | { readonly type: 'drain'; readonly timeout: number; readonly last: boolean }
   | { readonly type: 'release' }
+  /** Hand so many kept connections on to another worker. */
+  | { readonly type: 'hand-on'; readonly to: WorkerKey; readonly count: number }
+  /** Comes with a connection that `from` has handed on; `taken` answers it. */
+  | ({ readonly type: 'take'; readonly id: number; readonly from: WorkerKey } & HandedOn)
+  /** Who is ready, oneself included: for sticky sessions. */
+  | { readonly type: 'workers'; readonly own: WorkerKey; readonly ready: readonly ReadyWorker[] }
+  /** Send a beat now. */
+  | { readonly type: 'beat' }
+  /** Ask the app for a path, as a client would. */
+  | { readonly type: 'probe'; readonly path: string; readonly timeout: number }
   | { readonly type: 'stats'; readonly id: number; readonly stats: ClusterStats };
 
 /** The app shares the channel with us (`process.send` is its right too), so that ours bear a mark. */
@@ -59,6 +92,10 @@ const strings: Check = (value, at) =>
   Array.isArray(value) && value.every((item) => typeof item === 'string')
     ? null
     : wrong(at, value, 'an array of strings');
+const numbers: Check = (value, at) =>
+  Array.isArray(value) && value.every((item) => Number.isFinite(item))
+    ? null
+    : wrong(at, value, 'an array of finite numbers');
 const anything: Check = () => null;
 
 const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
@@ -72,6 +109,11 @@ const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
       requests: number,
       inFlight: number,
       connections: number,
+      accepted: number,
+      kept: number,
+      answers: number,
+      errors: number,
+      latency: numbers,
       bytesWritten: number,
       rss: number,
       heapUsed: number,
@@ -80,14 +122,28 @@ const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
     }),
   },
   cut: { requests: number, connections: number },
-  closed: {},
+  closed: { inFlight: number, accepted: number },
+  probed: { failure: nullable(string), took: number },
   drained: {},
+  'hand-on': {
+    to: nullable(number),
+    slot: nullable(number),
+    server: string,
+    hops: number,
+    head: nullable(string),
+  },
+  taken: { id: number },
   'stats-request': { id: number },
 };
 
 const masterShapes: Readonly<Record<MasterMessage['type'], Shape>> = {
   drain: { timeout: number, last: boolean },
   release: {},
+  'hand-on': { to: number, count: number },
+  take: { id: number, from: number, server: string, hops: number, head: nullable(string) },
+  workers: { own: number, ready: anything },
+  beat: {},
+  probe: { path: string, timeout: number },
   stats: { id: number, stats: anything },
 };
 
@@ -108,6 +164,10 @@ function record(shape: Shape): Check {
 
 function optional(check: Check): Check {
   return (value, at) => (value === undefined ? null : check(value, at));
+}
+
+function nullable(check: Check): Check {
+  return (value, at) => (value === null ? null : check(value, at));
 }
 
 function firstWrong(value: Readonly<Record<string, unknown>>, shape: Shape, at: string): string | null {

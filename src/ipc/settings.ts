@@ -4,14 +4,33 @@ import type { Config } from '../config/config.js';
 export type Listen =
   | { readonly kind: 'tcp'; readonly port: number; readonly host: string | null }
   | { readonly kind: 'path'; readonly path: string; readonly mode: number | null }
-  /** Sockets that the OS supervisor opened: descriptors of the master. */
-  | { readonly kind: 'fds'; readonly fds: readonly number[]; readonly port: number };
+  /** Sockets that the OS supervisor opened; `port` is the configured one. */
+  | { readonly kind: 'fds'; readonly sockets: readonly ListenSocket[]; readonly port: number };
+
+export interface ListenSocket {
+  /** The master's descriptor: node:cluster has it sent to the worker. */
+  readonly fd: number;
+  readonly name: string;
+  /** Both are null where it could not be found out. */
+  readonly port: number | null;
+  /** An abstract one begins with `@`. */
+  readonly path: string | null;
+}
 
 /** What one worker has to know, handed over in its environment. */
 export interface WorkerSettings
   extends Pick<
     Config,
-    'app' | 'mode' | 'dispatch' | 'linger' | 'orphanTimeout' | 'websockets' | 'routesPrefix' | 'log'
+    | 'app'
+    | 'mode'
+    | 'dispatch'
+    | 'sticky'
+    | 'stickyCookie'
+    | 'linger'
+    | 'orphanTimeout'
+    | 'websockets'
+    | 'routesPrefix'
+    | 'log'
   > {
   /** Number of its slot, from 1. */
   readonly worker: number;

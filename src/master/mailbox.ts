@@ -5,7 +5,8 @@ import type { Policy } from '../core/policy.js';
 import { nextDeadline, step } from '../core/step.js';
 
 export interface MailboxSeam {
-  readonly policy: Policy;
+  /** What holds now: a reload may change it. */
+  readonly policy: () => Policy;
   /** Start of the jitter's sequence. */
   readonly seed: number;
   /** The monotonic clock, ms. */
@@ -13,6 +14,7 @@ export interface MailboxSeam {
   /** Calls back once, after so many ms, unless it is called again before. */
   readonly wake: (after: Millis, callback: () => void) => void;
   readonly perform: (effect: Effect) => void;
+  readonly onChange?: (before: State, after: State) => void;
 }
 
 export interface Mailbox {
@@ -21,7 +23,7 @@ export interface Mailbox {
 }
 
 /** Feeds the core one event at a time and has its effects performed. There is one timer. */
-export function createMailbox({ policy, seed, now, wake, perform }: MailboxSeam): Mailbox {
+export function createMailbox({ policy, seed, now, wake, perform, onChange }: MailboxSeam): Mailbox {
   let state = initialState({ seed });
   const queue: Event[] = [];
   let busy = false;
@@ -30,8 +32,10 @@ export function createMailbox({ policy, seed, now, wake, perform }: MailboxSeam)
     if (busy) return;
     busy = true;
     for (let event = queue.shift(); event !== undefined; event = queue.shift()) {
-      const [next, effects] = step(state, event, now(), policy);
+      const before = state;
+      const [next, effects] = step(before, event, now(), policy());
       state = next;
+      onChange?.(before, next);
       for (const effect of effects) perform(effect);
     }
     busy = false;
@@ -44,7 +48,7 @@ export function createMailbox({ policy, seed, now, wake, perform }: MailboxSeam)
   };
 
   const arm = (): void => {
-    const deadline = nextDeadline(state, policy);
+    const deadline = nextDeadline(state, policy());
     if (deadline !== null) wake(Math.max(0, deadline - now()), () => post({ type: 'tick' }));
   };
 

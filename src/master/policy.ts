@@ -9,6 +9,8 @@ export function policyOf(config: Config, { pingInterval }: { pingInterval: numbe
     drainTimeout: config.drainTimeout,
     hangTimeout: config.hangTimeout,
     restart: config.restart,
+    reload: { ...config.reload, maxErrors: config.reload.maxErrors / 100 },
+    balance: config.balance === 'on' && config.dispatch === 'shared' && config.sticky === 'off',
     pingInterval,
     statisticsInterval: config.log.statsInterval,
     exits: {

@@ -1,16 +1,31 @@
+import { closeSync, openSync } from 'node:fs';
+import type { Commands } from '../control/api.js';
 import type { Event } from '../core/events.js';
+
+export interface SignalSeam {
+  readonly post: (event: Event) => void;
+  readonly commands: Pick<Commands, 'reload' | 'scale'>;
+  /** Whether the terminal that the master was started on is gone; false where it was started on none. */
+  readonly terminalGone: () => boolean;
+}
 
 /**
  * What signals ask of the master. A second Ctrl-C means "now", as it does for most programs of a terminal; a second
- * SIGTERM is harmless. SIGHUP says that the terminal has gone.
+ * SIGTERM is harmless. SIGHUP means "reload", as daemon(7) has it, unless it says that the terminal has gone.
  *
  * @returns what undoes it
  */
-export function onSignals(master: NodeJS.Process, post: (event: Event) => void): () => void {
+export function onSignals(master: NodeJS.Process, { post, commands, terminalGone }: SignalSeam): () => void {
   let interrupted = false;
   const handlers: Partial<Record<NodeJS.Signals, () => void>> = {
     SIGTERM: () => post({ type: 'stop', why: 'SIGTERM', now: false }),
-    SIGHUP: () => post({ type: 'stop', why: 'SIGHUP', now: false }),
+    SIGHUP: () => {
+      if (terminalGone()) post({ type: 'stop', why: 'SIGHUP', now: false });
+      else void commands.reload({ by: 'SIGHUP', soak: true, rollback: true });
+    },
+    SIGUSR2: () => void commands.reload({ by: 'SIGUSR2', soak: false, rollback: false }),
+    SIGTTIN: () => void commands.scale({ add: 1 }, 'SIGTTIN'),
+    SIGTTOU: () => void commands.scale({ add: -1 }, 'SIGTTOU'),
     SIGINT: () => {
       post({ type: 'stop', why: 'SIGINT', now: interrupted });
       interrupted = true;
@@ -20,5 +35,18 @@ export function onSignals(master: NodeJS.Process, post: (event: Event) => void):
   for (const [signal, handler] of entries) master.on(signal, handler);
   return () => {
     for (const [signal, handler] of entries) master.off(signal, handler);
+  };
+}
+
+/** A terminal that has hung up cannot be opened any more (tty(4)). */
+export function terminalWatch({ isTTY }: { isTTY: boolean }): () => boolean {
+  return () => {
+    if (!isTTY) return false;
+    try {
+      closeSync(openSync('/dev/tty', 'r'));
+      return false;
+    } catch {
+      return true;
+    }
   };
 }

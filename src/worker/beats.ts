@@ -5,6 +5,8 @@ import type { Servers } from './servers.js';
 export interface Beats {
   /** `withBytes`: also how much was written, which takes a look at every connection. */
   start(options: { withBytes: boolean }): void;
+  /** One now, besides. */
+  now(): void;
 }
 
 /** How often a worker shows that its event loop turns, ms. */
@@ -12,10 +14,18 @@ const interval = 1_000;
 /** Fine enough for a percentile over a second, at fifty wake-ups a second. */
 const delayResolution = 20;
 
-export function createBeats({ servers, send }: { servers: Servers; send: (beat: Beat) => void }): Beats {
+export interface BeatsSeam {
+  readonly servers: Servers;
+  /** See Beat. */
+  readonly kept: () => number;
+  readonly send: (beat: Beat) => void;
+}
+
+export function createBeats({ servers, kept, send }: BeatsSeam): Beats {
   const delay = monitorEventLoopDelay({ resolution: delayResolution });
   let utilization: EventLoopUtilization = performance.eventLoopUtilization();
   let timer: NodeJS.Timeout | null = null;
+  let withBytesNow = false;
 
   const beat = (withBytes: boolean): Beat => {
     const now = performance.eventLoopUtilization();
@@ -26,6 +36,7 @@ export function createBeats({ servers, send }: { servers: Servers; send: (beat: 
     delay.reset();
     return {
       ...servers.counts(),
+      kept: kept(),
       bytesWritten: withBytes ? servers.bytesWritten() : 0,
       rss,
       heapUsed,
@@ -35,7 +46,11 @@ export function createBeats({ servers, send }: { servers: Servers; send: (beat: 
   };
 
   return {
+    now: () => {
+      if (timer !== null) send(beat(withBytesNow));
+    },
     start: ({ withBytes }) => {
+      withBytesNow = withBytes;
       if (timer === null) delay.enable();
       else clearInterval(timer);
       send(beat(withBytes));

@@ -1,11 +1,14 @@
 import { type MasterMessage, parseMasterMessage, seal, type WorkerMessage } from '../ipc/messages.js';
+import type { RawHandle } from '../ipc/raw-handle.js';
 
 /** The line to the master. */
 export interface Channel {
   /** Resolves once the message is written; a lost master makes it a no-op. */
   send(message: WorkerMessage): Promise<void>;
+  /** With a connection, which stays open here. Resolves to whether it was written. */
+  hand(message: WorkerMessage, connection: RawHandle): Promise<boolean>;
   /** Also tells the master that messages are heard from now on. */
-  onMessage(handle: (message: MasterMessage) => void): void;
+  onMessage(handle: (message: MasterMessage, connection: RawHandle | undefined) => void): void;
   onLost(handle: () => void): void;
   /** Whether the channel alone keeps the process running. */
   ref(): void;
@@ -20,10 +23,16 @@ export function openChannel(worker: NodeJS.Process): Channel {
     });
   return {
     send,
+    hand: (message, connection) =>
+      new Promise((resolve) => {
+        if (!worker.connected) return resolve(false);
+        // Node passes its own handles on as they are: a net.Socket would be closed here, and watched by its server.
+        worker.send?.(seal(message), connection as never, undefined, (error) => resolve(error === null));
+      }),
     onMessage: (handle) => {
-      worker.on('message', (raw) => {
+      worker.on('message', (raw, connection) => {
         const parsed = parseMasterMessage(raw);
-        if (parsed.kind === 'message') handle(parsed.message);
+        if (parsed.kind === 'message') handle(parsed.message, connection as RawHandle | undefined);
       });
       void send({ type: 'hello' });
     },

@@ -27,10 +27,15 @@ export interface Follower {
   /** A connection, as in `accepted`. */
   onAccepted(socket: Socket): void;
   onClosed(socket: Socket): void;
+  /** It left HTTP. */
+  onUpgraded(socket: Socket): void;
 }
 
 /** Notes the connections of a server from now on. */
-export function followServer(server: Server, { onStream, onAccepted, onClosed }: Follower): TrackedServer {
+export function followServer(
+  server: Server,
+  { onStream, onAccepted, onClosed, onUpgraded }: Follower,
+): TrackedServer {
   const accepted = new SocketList();
   // Behind TLS the app, its requests and its upgrades know the decrypted socket only.
   const sockets = isTls(server) ? new SocketList() : accepted;
@@ -52,7 +57,7 @@ export function followServer(server: Server, { onStream, onAccepted, onClosed }:
     session.once('close', () => entry.sessions.delete(session));
     session.on('stream', onStream);
   });
-  for (const event of ['upgrade', 'connect']) followUpgrades(event, entry);
+  for (const event of ['upgrade', 'connect']) followUpgrades(event, { entry, onUpgraded });
   return entry;
 }
 
@@ -67,10 +72,14 @@ function followDecrypted({ server, sockets, upgraded }: TrackedServer): void {
 }
 
 /** A listener for `upgrade` makes Node hand out upgrades at all, so that ours is there only while the app has one. */
-function followUpgrades(event: string, { server, upgraded }: TrackedServer): void {
+function followUpgrades(
+  event: string,
+  { entry: { server, upgraded }, onUpgraded }: { entry: TrackedServer; onUpgraded: Follower['onUpgraded'] },
+): void {
   const note = (request: IncomingMessage, socket: Socket): void => {
     const protocol = (request.headers.upgrade ?? event).toLowerCase();
     upgraded.set(socket, { protocol, bytesBefore: socket.bytesWritten });
+    onUpgraded(socket);
   };
   const isOn = (): boolean => server.listeners(event).includes(note);
   if (server.listenerCount(event) > 0) server.prependListener(event, note);

@@ -6,12 +6,15 @@ import { lazyLog } from '../telemetry/lazy-log.js';
 import { createBeats } from './beats.js';
 import { openChannel } from './channel.js';
 import { createDrainer } from './drain.js';
+import { createHandOn } from './hand-on.js';
 import { hostApp } from './host.js';
 import { redirect } from './listen.js';
+import { addressOf, isPassed, listenOnRest } from './listen-passed.js';
 import { createOperations } from './operations.js';
 import { type Servers, trackServers, urlOf } from './servers.js';
 import { createShutdown } from './shutdown.js';
 import { shelterSignals } from './signals.js';
+import { createSticky } from './sticky.js';
 
 /** ms */
 const lastWordsLimit = 1_000;
@@ -24,19 +27,31 @@ async function main(settings: WorkerSettings): Promise<void> {
   const state: { draining: boolean; ready: boolean } = { draining: false, ready: false };
   const mounting: Promise<void>[] = [];
   const servers: Servers = trackServers({
-    onListen: (_server, options) => redirect(options, settings),
+    onListen: (server, options) => redirect({ server, options }, settings),
     onListening: (server) => {
+      handOn.onListening(server);
+      sticky.onListening(server);
       mounting.push(operations.mount(server as Server));
       if (state.ready) log.debug(`the app also listens on ${urlOf(server)}`);
       boot.wake();
     },
-    onRequest: (response, socket) => drainer.onRequest(response, socket),
-    onResponseClosed: (response) => drainer.onResponseClosed(response),
+    onRequest: (response, socket) => {
+      drainer.onRequest(response, socket);
+      handOn.onRequest(socket);
+      sticky.onRequest(response, socket);
+    },
+    onResponseClosed: (response) => {
+      drainer.onResponseClosed(response);
+      handOn.onResponseClosed(response);
+    },
+    onUpgraded: (socket) => handOn.onUpgraded(socket),
   });
   const drainer = createDrainer(servers, {
     linger: settings.linger,
     closeWebSockets: settings.websockets === 'close',
   });
+  const handOn = createHandOn({ channel, onChange: () => beats.now() });
+  const sticky = createSticky({ settings, handOn });
   const exit = (code: number): void => void log.close().finally(() => process.exit(code));
   const shutdown = createShutdown({
     servers,
@@ -47,7 +62,11 @@ async function main(settings: WorkerSettings): Promise<void> {
     onError: (message, error) => log.error(message, { error }),
     onWarning: log.warn,
   });
-  const beats = createBeats({ servers, send: (beat) => void channel.send({ type: 'beat', beat }) });
+  const beats = createBeats({
+    servers,
+    kept: handOn.kept,
+    send: (beat) => void channel.send({ type: 'beat', beat }),
+  });
   const operations = createOperations({
     settings,
     channel,
@@ -58,14 +77,26 @@ async function main(settings: WorkerSettings): Promise<void> {
 
   const drain = (timeout: number, last: boolean): void => {
     state.draining = true;
+    handOn.stop();
+    sticky.stop();
     beats.start({ withBytes: true });
-    shutdown.begin({ timeout, last });
+    // A passed socket is never closed for the last time: nothing of its queue can be lost.
+    shutdown.begin({ timeout, last: last && !servers.listening().every(isPassed) });
   };
-  channel.onMessage((message) => {
+  channel.onMessage((message, connection) => {
     if (message.type === 'drain') drain(message.timeout, message.last);
     else if (message.type === 'release') shutdown.release();
-    else operations.onStats(message);
+    else if (message.type === 'beat') beats.now();
+    else if (message.type === 'hand-on') handOn.order(message);
+    else if (message.type === 'take') handOn.take(message, connection);
+    else if (message.type === 'workers') sticky.onWorkers(message);
+    else if (message.type === 'probe') void answerProbe(message);
+    else if (message.type === 'stats') operations.onStats(message);
   });
+  const answerProbe = async ({ path, timeout }: { path: string; timeout: number }): Promise<void> => {
+    const { probe } = await import('./probe.js');
+    await channel.send({ type: 'probed', ...(await probe(servers, { path, timeout })) });
+  };
   orphaned(() => {
     log.warn('the master is gone: finishing what is under way, then ending', {
       limit: settings.orphanTimeout,
@@ -86,13 +117,14 @@ async function main(settings: WorkerSettings): Promise<void> {
 
   try {
     await boot.done;
+    await listenOnRest(servers.listening(), settings.listen);
     await Promise.all(mounting);
   } catch (error) {
     return fail(error);
   }
   if (state.draining) return;
   state.ready = true;
-  await channel.send({ type: 'ready', urls: servers.listening().map(urlOf) });
+  await channel.send({ type: 'ready', urls: servers.listening().map(addressOf) });
   // A drain may have begun its own meanwhile.
   if (!state.draining) beats.start({ withBytes: false });
 }

@@ -2,8 +2,8 @@ import { subscribe } from 'node:diagnostics_channel';
 import { errorMonitor } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Server, Socket } from 'node:net';
+import { type AnswerCounts, createAnswerCounter } from './answer-counter.js';
 import { followServer, isTls, type TrackedServer } from './follow-server.js';
-import { SocketList } from './socket-list.js';
 
 export type { TrackedServer } from './follow-server.js';
 
@@ -12,7 +12,7 @@ export interface Servers {
   readonly all: readonly TrackedServer[];
   /** Responses under way with their connections, oldest first for each: one that is pipelined has no socket yet. */
   underWay(): readonly (readonly [ServerResponse, Socket])[];
-  counts(): { readonly requests: number; readonly inFlight: number; readonly connections: number };
+  counts(): Counts;
   bytesWritten(): number;
   listening(): readonly Server[];
   /** Listeners that are being opened: the answer of the master is on its way. */
@@ -21,12 +21,26 @@ export interface Servers {
   listenError(): Error | null;
 }
 
+/** Those without a remark are totals since the start of the process. */
+export interface Counts extends AnswerCounts {
+  readonly requests: number;
+  readonly accepted: number;
+  /** Now. */
+  readonly inFlight: number;
+  readonly connections: number;
+}
+
+/** Servers of our own, which are none of the app's. */
+export const untracked = new WeakSet<Server>();
+
 export interface ServerEvents {
   /** Before a server listens: the options may still be changed. */
   onListen(server: Server, options: ListenOptions): void;
   onListening(server: Server): void;
   onRequest(response: ServerResponse, socket: Socket): void;
   onResponseClosed(response: ServerResponse): void;
+  /** A connection left HTTP. */
+  onUpgraded(socket: Socket): void;
 }
 
 /** What `server.listen()` works with; the diagnostics channel hands out the very object. */
@@ -54,7 +68,8 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
   let requests = 0;
   let streams = 0;
   let answers = 0;
-  const connections = openConnections();
+  const connections = openConnections(() => all());
+  const counter = createAnswerCounter();
 
   const finish = (socket: Busy, response: ServerResponse): void => {
     const own = socket[answering];
@@ -65,6 +80,7 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
     events.onResponseClosed?.(response);
   };
   const onResponseClose = function (this: ServerResponse): void {
+    counter.end(this);
     finish(this.req.socket, this);
   };
   // A pipelined response that waits for its turn never says 'close' when the client goes: its connection does.
@@ -88,6 +104,7 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
       },
       onAccepted: connections.add,
       onClosed: connections.delete,
+      onUpgraded: (socket) => events.onUpgraded?.(socket),
     });
     tracked.add(entry);
     server.on('listening', () => tracked.add(entry));
@@ -100,11 +117,13 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
 
   onListenCalls({
     start: ({ server, options }) => {
+      if (untracked.has(server)) return;
       track(server);
       opening.add(server);
       events.onListen?.(server, options);
     },
     end: ({ server }) => {
+      if (untracked.has(server)) return;
       opening.delete(server);
       events.onListening?.(server);
     },
@@ -115,6 +134,7 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
     // A server that never listens can still be given connections by another.
     track(server);
     requests++;
+    counter.begin(response);
     begin(socket, response);
     response.on('close', onResponseClose);
     events.onRequest?.(response, socket);
@@ -129,7 +149,8 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
     counts: () => ({
       requests,
       inFlight: answers + streams,
-      connections: connections.count(),
+      ...connections.counts(),
+      ...counter.counts(),
     }),
     bytesWritten: connections.bytesWritten,
     listening: () => all().flatMap(({ server }) => (server.listening ? [server] : [])),
@@ -141,23 +162,45 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
 interface OpenConnections {
   add(socket: Socket): void;
   delete(socket: Socket): void;
-  count(): number;
+  counts(): { readonly accepted: number; readonly connections: number };
   /** Those that are closed count too. */
   bytesWritten(): number;
 }
 
 /** Each connection once, also where one server hands its connections to another. */
-function openConnections(): OpenConnections {
-  const open = new SocketList();
+function openConnections(all: () => readonly TrackedServer[]): OpenConnections {
+  let accepted = 0;
+  let connections = 0;
   let bytesOfClosed = 0;
   return {
-    add: (socket) => void open.add(socket),
-    delete: (socket) => {
-      if (open.delete(socket)) bytesOfClosed += socket.bytesWritten;
+    add: (socket: Counted) => {
+      if (socket[isOpen] === true) return;
+      socket[isOpen] = true;
+      if (socket[handedOver] !== true) accepted++;
+      connections++;
     },
-    count: () => open.size,
-    bytesWritten: () => [...open].reduce((sum, socket) => sum + socket.bytesWritten, bytesOfClosed),
+    delete: (socket: Counted) => {
+      if (socket[isOpen] !== true) return;
+      socket[isOpen] = false;
+      connections--;
+      bytesOfClosed += socket.bytesWritten;
+    },
+    counts: () => ({ accepted, connections }),
+    bytesWritten: () => {
+      const open = new Set(all().flatMap((entry) => [...entry.accepted]));
+      return [...open].reduce((sum, socket) => sum + socket.bytesWritten, bytesOfClosed);
+    },
   };
+}
+
+type Counted = Socket & { [isOpen]?: boolean; [handedOver]?: boolean };
+const isOpen = Symbol('open');
+/** On a connection that another worker has accepted, and counted. */
+export const handedOver: unique symbol = Symbol('handed over');
+
+/** Whether a response is under way on this connection. */
+export function isAnswering(socket: Socket): boolean {
+  return ((socket as Busy)[answering]?.length ?? 0) > 0;
 }
 
 function answersOf(socket: Busy): (readonly [ServerResponse, Socket])[] {
@@ -169,13 +212,13 @@ type Busy = Socket & { [answering]?: ServerResponse[] };
 /** The responses of a connection that are under way, oldest first: more than one are pipelined. */
 const answering = Symbol('answering');
 
-/** Where a server listens, as a person would type it. */
-export function urlOf(server: Server): string {
+/** Where a server listens, as a person would type it. `answers`: the server that gets its connections, if another. */
+export function urlOf(server: Server, answers: Server = server): string {
   const address = server.address() as AddressInfo | string | null;
   if (address === null || typeof address === 'string') return address ?? 'nowhere';
   const anywhere = address.address === '::' || address.address === '0.0.0.0';
   const host = anywhere ? 'localhost' : address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return `${schemeOf(server)}://${host}:${address.port}`;
+  return `${schemeOf(answers)}://${host}:${address.port}`;
 }
 
 function schemeOf(server: Server): string {

@@ -51,14 +51,15 @@ export function createShutdown(seam: ShutdownSeam): Shutdown {
 }
 
 async function end(
-  { drainer, signals, channel, exit, onError }: ShutdownSeam,
+  { servers, drainer, signals, channel, exit, onError }: ShutdownSeam,
   { timeout, last, released }: { timeout: number; last: boolean; released: Promise<void> },
 ): Promise<void> {
   const work = tellApp(timeout, onError);
   await drainer.drain({
     last,
     closed: async () => {
-      await channel.send({ type: 'closed' });
+      const { inFlight, accepted } = servers.counts();
+      await channel.send({ type: 'closed', inFlight, accepted });
       await released;
     },
   });

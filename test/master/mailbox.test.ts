@@ -14,7 +14,7 @@ function paperMailbox({
   const alarms: { after: number; ring: () => void }[] = [];
   const clock = { now: 0 };
   const mailbox: Mailbox = createMailbox({
-    policy: paperPolicy({ workers: 2 }),
+    policy: () => paperPolicy({ workers: 2 }),
     seed: 1,
     now: () => clock.now,
     wake: (after, ring) => void alarms.push({ after, ring }),

@@ -14,6 +14,7 @@ test('policyOf hands the configuration on and adds the exit statuses', async () 
     hangTimeout: 4,
     restart: { intensity: 5, window: 6, crashDelay: 7, crashDelayMax: 8, bootDelay: 9, bootDelayMax: 10 },
     log: { ...config.log, statsInterval: 11 },
+    reload: { soak: 1, probe: '/', probeTimeout: 2, maxErrors: 5, maxLatency: 3 },
   };
   assert.deepEqual(policyOf(chosen, { pingInterval: 12 }), {
     workers: 3,
@@ -21,6 +22,8 @@ test('policyOf hands the configuration on and adds the exit statuses', async () 
     drainTimeout: 2,
     hangTimeout: 4,
     restart: chosen.restart,
+    reload: { soak: 1, probe: '/', probeTimeout: 2, maxErrors: 0.05, maxLatency: 3 },
+    balance: true,
     pingInterval: 12,
     statisticsInterval: 11,
     exits: { bootTimeout: 75, appFailed: 70, noResources: 71, tooManyRestarts: 75 },

@@ -2,25 +2,67 @@ import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { describe, test } from 'node:test';
 import type { Event } from '../../src/core/events.js';
-import { onSignals } from '../../src/master/signals.js';
+import { onSignals, type SignalSeam } from '../../src/master/signals.js';
 
-function paperProcess() {
+function paperProcess({ terminalGone = false } = {}) {
   const emitter = new EventEmitter();
   const posted: Event[] = [];
-  const forget = onSignals(emitter as NodeJS.Process, (event) => posted.push(event));
-  return { emitter, posted, forget };
+  const asked: unknown[] = [];
+  const commands: SignalSeam['commands'] = {
+    reload: async (options) => {
+      asked.push(options);
+      return { accepted: false, reason: 'on paper' };
+    },
+    scale: async (change, by) => {
+      asked.push({ ...change, by });
+      return { accepted: false, reason: 'on paper' };
+    },
+  };
+  const seam = {
+    post: (event: Event) => void posted.push(event),
+    commands,
+    terminalGone: () => terminalGone,
+  };
+  const forget = onSignals(emitter as NodeJS.Process, seam);
+  return { emitter, posted, asked, forget };
 }
 
 describe('signals', () => {
-  for (const signal of ['SIGTERM', 'SIGHUP'] as const) {
-    test(`${signal} asks for a stop, and a second one for no more than that`, () => {
-      const { emitter, posted } = paperProcess();
-      emitter.emit(signal);
-      emitter.emit(signal);
-      const stop = { type: 'stop', why: signal, now: false };
-      assert.deepEqual(posted, [stop, stop]);
-    });
-  }
+  test('SIGTERM asks for a stop, and a second one for no more than that', () => {
+    const { emitter, posted } = paperProcess();
+    emitter.emit('SIGTERM');
+    emitter.emit('SIGTERM');
+    const stop = { type: 'stop', why: 'SIGTERM', now: false };
+    assert.deepEqual(posted, [stop, stop]);
+  });
+
+  test('SIGHUP asks for a reload with a canary, SIGUSR2 for one without a way back', () => {
+    const { emitter, posted, asked } = paperProcess();
+    emitter.emit('SIGHUP');
+    emitter.emit('SIGUSR2');
+    assert.deepEqual(asked, [
+      { by: 'SIGHUP', soak: true, rollback: true },
+      { by: 'SIGUSR2', soak: false, rollback: false },
+    ]);
+    assert.deepEqual(posted, []);
+  });
+
+  test('SIGHUP of a terminal that has gone asks for a stop', () => {
+    const { emitter, posted, asked } = paperProcess({ terminalGone: true });
+    emitter.emit('SIGHUP');
+    assert.deepEqual(posted, [{ type: 'stop', why: 'SIGHUP', now: false }]);
+    assert.deepEqual(asked, []);
+  });
+
+  test('SIGTTIN and SIGTTOU ask for a worker more and one less', () => {
+    const { emitter, asked } = paperProcess();
+    emitter.emit('SIGTTIN');
+    emitter.emit('SIGTTOU');
+    assert.deepEqual(asked, [
+      { add: 1, by: 'SIGTTIN' },
+      { add: -1, by: 'SIGTTOU' },
+    ]);
+  });
 
   test('a second Ctrl-C does not wait', () => {
     const { emitter, posted } = paperProcess();
@@ -39,12 +81,13 @@ describe('signals', () => {
   });
 
   test('are left to whoever else listens once they are forgotten', () => {
-    const { emitter, posted, forget } = paperProcess();
+    const { emitter, posted, asked, forget } = paperProcess();
     let others = 0;
     emitter.on('SIGTERM', () => others++);
     forget();
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) emitter.emit(signal);
-    assert.deepEqual(posted, []);
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU'])
+      emitter.emit(signal);
+    assert.deepEqual([posted, asked], [[], []]);
     assert.equal(others, 1);
   });
 });

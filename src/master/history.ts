@@ -1,0 +1,86 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ReloadRecord } from '../core/reload-record.js';
+
+/** The records of the last reloads, kept over restarts of the daemon. */
+export interface History {
+  /** Newest first. */
+  records(): readonly ReloadRecord[];
+  /** Adds a record, or replaces the one of the same reload. */
+  add(record: ReloadRecord): void;
+  /** Resolves once everything is written, or has failed to be. */
+  settled(): Promise<void>;
+}
+
+export interface HistorySeam {
+  /** Directory; made where it is missing. */
+  readonly dir: string;
+  readonly onProblem: (message: string, error: unknown) => void;
+}
+
+/** How many records are kept. */
+const most = 50;
+const fileName = 'reloads.json';
+
+/** Without a directory to write to, the history is that of this process alone. */
+export function openHistory({ dir, onProblem }: HistorySeam): History {
+  const path = join(dir, fileName);
+  let records: readonly ReloadRecord[] = [];
+  let told = false;
+  const problem = (message: string, error: unknown): void => {
+    if (!told) onProblem(message, error);
+    told = true;
+  };
+  const save = async (): Promise<void> => {
+    try {
+      await mkdir(dir, { recursive: true, mode: 0o750 });
+      // A reader, or a crash in between, sees the old file or the new one.
+      await writeFile(`${path}.new`, `${JSON.stringify(records, null, 1)}\n`, { mode: 0o640 });
+      await rename(`${path}.new`, path);
+    } catch (error) {
+      problem(`the history of reloads cannot be kept in ${dir} (state_dir)`, error);
+    }
+  };
+  let queue = read(path, problem).then((old) => {
+    records = limited([...records, ...old]);
+  });
+  return {
+    records: () => records,
+    add: (record) => {
+      records = limited([record, ...records.filter((other) => !isSame(other, record))]);
+      queue = queue.then(save);
+    },
+    settled: () => queue,
+  };
+}
+
+async function read(
+  path: string,
+  problem: (message: string, error: unknown) => void,
+): Promise<readonly ReloadRecord[]> {
+  try {
+    const parsed: unknown = JSON.parse(await readFile(path, 'utf8'));
+    if (Array.isArray(parsed) && parsed.every(isRecord)) return parsed;
+    throw new Error('it is not a list of records');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    problem(`the history of reloads ${path} cannot be read; it is kept as ${path}.bad`, error);
+    await rename(path, `${path}.bad`).catch(() => {});
+    return [];
+  }
+}
+
+/** Good enough to be shown: the file is ours, and what matters is that a damaged one does no harm. */
+function isRecord(value: unknown): value is ReloadRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const { generation, at, steps } = value as Partial<ReloadRecord>;
+  return Number.isInteger(generation) && Number.isFinite(at) && Array.isArray(steps);
+}
+
+function isSame(one: ReloadRecord, other: ReloadRecord): boolean {
+  return one.generation === other.generation && one.at === other.at;
+}
+
+function limited(records: readonly ReloadRecord[]): readonly ReloadRecord[] {
+  return records.slice(0, most);
+}

@@ -1,0 +1,142 @@
+import { realpathSync } from 'node:fs';
+import type { Config } from '../config/config.js';
+import type { Loaded } from '../config/load.js';
+import { type Key, keys } from '../config/settings.js';
+import { RomAgentError } from '../errors/errors.js';
+import { exitCodes } from '../errors/exit-codes.js';
+
+/** What the workers of one generation run, fixed when the generation was asked for. */
+export interface Release {
+  readonly generation: number;
+  readonly config: Config;
+  readonly effective: Loaded['effective'];
+  /** Where the workers start: symbolic links resolved, so that the old code is found again after a rollback. */
+  readonly cwd: string;
+  /** Settings that differ from those of the start, but wait for a restart of the service. */
+  readonly needRestart: readonly Key[];
+}
+
+export interface Releases {
+  of(generation: number): Release;
+  /**
+   * Reads the configuration anew and resolves the app's path, symbolic links included.
+   *
+   * @throws ConfigError where the configuration is wrong; RomAgentError (exit 66) where there is no such app
+   */
+  prepare(): Promise<Release>;
+  /** Only these are needed any more. */
+  keep(generations: readonly number[]): void;
+}
+
+export interface ReleasesSeam {
+  readonly loaded: Loaded;
+  /** Reads the configuration as at the start. */
+  readonly load: () => Promise<Loaded>;
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly realpath?: (path: string) => string;
+}
+
+/** Listeners, the control socket and the master's own log are made once, in the master's life. */
+const fixed: ReadonlySet<Key> = new Set<Key>([
+  'mode',
+  'workers',
+  'port',
+  'host',
+  'socket_mode',
+  'dispatch',
+  'orphan_timeout',
+  'control_socket',
+  'state_dir',
+  'log.level',
+  'log.format',
+  'log.dir',
+  'log.stats_interval',
+]);
+
+export function createReleases(seam: ReleasesSeam): Releases {
+  const { loaded, load, realpath = realpathSync.native } = seam;
+  const cwdOf = workingDirectory(seam, realpath);
+  const releases = new Map<number, Release>();
+  let last = 0;
+
+  const add = (config: Config, effective: Loaded['effective'], needRestart: readonly Key[]): Release => {
+    const generation = ++last;
+    const release: Release = { generation, config, effective, cwd: cwdOf(), needRestart };
+    releases.set(generation, release);
+    return release;
+  };
+  const { config, effective } = loaded;
+  // The first workers themselves say best what is wrong with a path.
+  const app = config.app === null ? null : (resolved(config.app, realpath) ?? config.app);
+  add({ ...config, app }, effective, []);
+
+  return {
+    of: (generation) => {
+      const release = releases.get(generation);
+      if (release === undefined) throw new Error(`no release of generation ${generation}`);
+      return release;
+    },
+    prepare: async () => {
+      const next = await load();
+      const app = next.config.app === null ? null : existing(next.config.app, realpath);
+      const needRestart = keys.filter(
+        (key) => fixed.has(key) && next.effective[key].value !== effective[key].value,
+      );
+      return add({ ...next.config, ...fixedOf(config), app }, next.effective, needRestart);
+    },
+    keep: (generations) => {
+      for (const generation of releases.keys())
+        if (generation !== last && !generations.includes(generation)) releases.delete(generation);
+    },
+  };
+}
+
+function fixedOf({
+  mode,
+  workers,
+  port,
+  host,
+  socketMode,
+  dispatch,
+  orphanTimeout,
+  controlSocket,
+  stateDir,
+  log,
+}: Config): Partial<Config> {
+  return {
+    mode,
+    workers,
+    port,
+    host,
+    socketMode,
+    dispatch,
+    orphanTimeout,
+    controlSocket,
+    stateDir,
+    log,
+  };
+}
+
+function existing(app: string, realpath: (path: string) => string): string {
+  const path = resolved(app, realpath);
+  if (path !== null) return path;
+  throw new RomAgentError(`module missing: app: there is no file ${app}`, {
+    exitCode: exitCodes.moduleMissing,
+  });
+}
+
+function resolved(path: string, realpath: (path: string) => string): string | null {
+  try {
+    return realpath(path);
+  } catch {
+    return null;
+  }
+}
+
+/** A working directory that was reached through a symbolic link is reached through it again. */
+function workingDirectory({ cwd, env }: ReleasesSeam, realpath: (path: string) => string): () => string {
+  const { PWD: logical } = env;
+  const follows = logical !== undefined && resolved(logical, realpath) === cwd;
+  return () => (follows ? (resolved(logical, realpath) ?? cwd) : cwd);
+}

@@ -1,0 +1,242 @@
+import type { ServerResponse } from 'node:http';
+import type { Server, Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { settleTime } from '../core/balance.js';
+import type { WorkerKey } from '../core/model.js';
+import type { HandedOn, MasterMessage, ReadyWorker } from '../ipc/messages.js';
+import type { RawHandle } from '../ipc/raw-handle.js';
+import type { Channel } from './channel.js';
+import {
+  attach,
+  detach,
+  isBetweenRequests,
+  isPlainHttp,
+  markBusy,
+  markIdle,
+  serverOf,
+} from './connection-handle.js';
+import { handedOver, isAnswering } from './servers.js';
+import { SocketList } from './socket-list.js';
+
+/** Connections that this worker gives to another, or gets from one. */
+export interface HandOn {
+  /** A server listens: it is told by its address from now on. */
+  onListening(server: Server): void;
+  onRequest(socket: Socket): void;
+  onResponseClosed(response: ServerResponse): void;
+  /** See Beat. */
+  kept(): number;
+  /** A connection that no server knows yet, for another worker. */
+  give(server: Server, connection: Placed & { readonly to: ReadyWorker }): void;
+  /** The same, for the server itself. */
+  keep(server: Server, connection: Placed): void;
+  /** Hands kept connections on as they become idle, for a moment. */
+  order(order: Extract<MasterMessage, { type: 'hand-on' }>): void;
+  take(message: Extract<MasterMessage, { type: 'take' }>, handle: RawHandle | undefined): void;
+  /** A connection left HTTP. */
+  onUpgraded(socket: Socket): void;
+  /** Nothing is handed on from here. */
+  stop(): void;
+}
+
+export interface Placed {
+  readonly handle: RawHandle;
+  /** What has been read from it. */
+  readonly head: Buffer;
+}
+
+export interface HandOnSeam {
+  readonly channel: Pick<Channel, 'send' | 'hand'>;
+  /** The number of kept connections is another than was reported last. */
+  readonly onChange: () => void;
+}
+
+/** An order is for connections on which requests come, ms; what is left of it is made up by those that are idle ... */
+const idleAfter = 50;
+/** ... and then it is over: less than settleTime. */
+const orderLimit = 200;
+/** Node sends one after the other, and what waits is served by nobody. */
+const mostUnderWay = 4;
+/** How long nothing more is handed on of a server that another worker does not have, ms. */
+const refusalHolds = 10_000;
+/** A change of the number is reported once there was no other for so long, or after too many, ms. */
+const calm = 100;
+const longestChange = 400;
+
+export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
+  const names = new WeakMap<Server, string>();
+  const servers = new Map<string, Server>();
+  /** Servers that another worker does not have, and until when that is taken for granted. */
+  const refused = new Map<string, number>();
+  const kept = new SocketList();
+  let orders: Order[] = [];
+  let underWay = 0;
+  let reported = 0;
+  let changing = false;
+  let changedAt = 0;
+  let moving = false;
+
+  /** One that comes and goes makes no difference; a burst does. */
+  const noteChange = (): void => {
+    changedAt = performance.now();
+    if (!changing && Math.abs(kept.size - reported) >= Math.max(2, reported / 8)) awaitCalm();
+  };
+  /** In the middle of a burst the number says little. */
+  const awaitCalm = (since = performance.now()): void => {
+    changing = true;
+    const check = (): void => {
+      const now = performance.now();
+      if (now - changedAt < calm && now - since < longestChange) return awaitCalm(since);
+      changing = false;
+      onChange();
+    };
+    setTimeout(check, calm).unref();
+  };
+  /** What the master has to know before it decides about more. */
+  const reportMove = (): void => {
+    if (moving) return;
+    moving = true;
+    setTimeout(
+      () => {
+        moving = false;
+        onChange();
+      },
+      settleTime + calm / 2,
+    ).unref();
+  };
+  const onClose = function (this: Socket): void {
+    if (kept.delete(this)) noteChange();
+  };
+  const keep = (socket: Socket): void => {
+    if (!kept.add(socket)) return;
+    socket.on('close', onClose);
+    noteChange();
+  };
+
+  const handOn = async (socket: Socket, order: Order): Promise<void> => {
+    const name = names.get(serverOf(socket) as Server);
+    if (name === undefined || (refused.get(name) ?? 0) > performance.now()) return;
+    const handle = detach(socket);
+    if (handle === null) return;
+    order.left--;
+    underWay++;
+    const sent = await channel.hand(
+      { type: 'hand-on', to: order.to, slot: null, server: name, hops: 0, head: null },
+      handle,
+    );
+    underWay--;
+    if (sent) handle.close();
+    else receive({ server: name, hops: 0, head: null }, handle);
+  };
+  const mayGo = (socket: Socket): boolean =>
+    underWay < mostUnderWay && !isAnswering(socket) && isBetweenRequests(socket);
+  const openOrder = (): Order | undefined => {
+    const now = performance.now();
+    orders = orders.filter(({ left, until }) => left > 0 && now < until);
+    return orders[0];
+  };
+  const makeUp = async (order: Order): Promise<void> => {
+    await sleep(idleAfter, undefined, { ref: false });
+    for (const socket of kept) {
+      if (openOrder() === undefined || order.left <= 0 || performance.now() >= order.until) return;
+      if (mayGo(socket)) await handOn(socket, order);
+    }
+  };
+
+  const receive = ({ server: name, head }: HandedOn, handle: RawHandle): boolean => {
+    const server = servers.get(name);
+    if (server === undefined) return false;
+    const prepare = (socket: Received): void => {
+      // Who read its first bytes counted it; who only looked did not.
+      if (head === null) socket[handedOver] = true;
+    };
+    const read = head === null ? null : Buffer.from(head, 'base64');
+    const socket: Received = attach({ server, handle, head: read, prepare });
+    if (read !== null || socket.destroyed || !isPlainHttp(socket)) return true;
+    markIdle(socket);
+    socket[waiting] = true;
+    reportMove();
+    keep(socket);
+    return true;
+  };
+
+  const enter = (server: Server, { handle, head }: Placed): void =>
+    void attach({ server, handle, head, prepare: () => {} });
+
+  return {
+    onListening: (server) => {
+      const name = nameOf(server);
+      if (name === null) return;
+      names.set(server, name);
+      servers.set(name, server);
+    },
+    onRequest: (socket: Received) => {
+      if (socket[waiting] !== true) return;
+      socket[waiting] = false;
+      markBusy(socket);
+    },
+    onResponseClosed: (response) => {
+      if (!response.shouldKeepAlive) return;
+      const { socket } = response.req;
+      if (socket.destroyed) return;
+      if (!isPlainHttp(socket) || !names.has(serverOf(socket) as Server)) return;
+      keep(socket);
+      if (orders.length === 0) return;
+      // The app may have listeners of its own for this 'close'.
+      process.nextTick(() => {
+        const order = openOrder();
+        if (order !== undefined && mayGo(socket)) void handOn(socket, order);
+      });
+    },
+    kept: () => {
+      reported = kept.size;
+      return reported;
+    },
+    give: (server, { handle, head, to: { key, slot } }) => {
+      const name = names.get(server);
+      if (name === undefined) return enter(server, { handle, head });
+      const message = { server: name, hops: 0, head: head.toString('base64') };
+      void channel.hand({ type: 'hand-on', to: key, slot, ...message }, handle).then((sent) => {
+        if (sent) handle.close();
+        else enter(server, { handle, head });
+      });
+    },
+    keep: enter,
+    order: ({ to, count }) => {
+      const order = { to, left: count, until: performance.now() + orderLimit };
+      orders.push(order);
+      void makeUp(order);
+      reportMove();
+    },
+    take: ({ id, from, server, hops, head }, handle) => {
+      // Said before anything is read: until then the master may give it to somebody else.
+      void channel.send({ type: 'taken', id });
+      if (hops > 0) refused.set(server, performance.now() + refusalHolds);
+      if (handle === undefined || receive({ server, hops, head }, handle)) return;
+      const back = { type: 'hand-on', to: from, slot: null, server, hops: hops + 1, head } as const;
+      void channel.hand(back, handle).then(() => handle.close());
+    },
+    onUpgraded: (socket) => {
+      if (kept.delete(socket)) noteChange();
+    },
+    stop: () => {
+      orders = [];
+    },
+  };
+}
+
+interface Order {
+  readonly to: WorkerKey;
+  left: number;
+  readonly until: number;
+}
+
+type Received = Socket & { [handedOver]?: boolean; [waiting]?: boolean };
+/** Handed over, and no request has come on it yet. */
+const waiting = Symbol('waiting');
+
+function nameOf(server: Server): string | null {
+  const address = server.address();
+  if (address === null || typeof address === 'string') return address;
+  return `${address.address}|${address.port}`;
+}

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { Server } from 'node:net';
+import { test } from 'node:test';
+import { probe } from '../../src/worker/probe.js';
+import { certificate } from './certificate.js';
+import { listening, servers } from './tracking.js';
+
+const limit = { path: '/healthz', timeout: 2_000 };
+
+async function probed(t: Parameters<typeof listening>[0], listener: RequestListener, options = limit) {
+  await listening(t, createServer(listener));
+  return probe(servers, options);
+}
+
+test('an app that answers is fine, whatever it answers below 500', async (t) => {
+  const asked: string[] = [];
+  const { failure, took } = await probed(t, (request, response) => {
+    asked.push(`${request.method} ${request.url} ${request.socket.remoteAddress}`);
+    response.writeHead(404).end('no such thing');
+  });
+  assert.equal(failure, null);
+  assert.ok(took > 0 && took < 2_000, `${took} ms`);
+  assert.deepEqual(asked, ['GET /healthz 127.0.0.1']);
+});
+
+test('the door of a probe is none of the servers of the app', async (t) => {
+  await probed(t, (_request, response) => {
+    assert.equal(servers.listening().length, 1);
+    response.end();
+  });
+});
+
+test('500 is a failure that names the path', async (t) => {
+  const { failure } = await probed(t, (_request, response) => void response.writeHead(503).end());
+  assert.equal(failure, 'GET /healthz was answered with 503');
+});
+
+test('no answer is a failure, and so is a connection that is cut', async (t) => {
+  const silent = await probed(t, () => {}, { path: '/', timeout: 100 });
+  assert.equal(silent.failure, 'GET /: no answer within 100 ms');
+});
+
+test('a connection that is cut is a failure', async (t) => {
+  const { failure } = await probed(t, (request) => void request.socket.destroy());
+  assert.match(failure ?? '', /^GET \/healthz: socket hang up/);
+});
+
+test('an answer without an end is an answer', async (t) => {
+  const { failure } = await probed(t, (_request, response) => void response.write('data: 1\n\n'), {
+    path: '/events',
+    timeout: 100,
+  });
+  assert.equal(failure, null);
+});
+
+test('TLS is asked by TLS, whatever its certificate says', async (t) => {
+  await listening(
+    t,
+    createTlsServer(await certificate(), (_request, response) => void response.end()),
+  );
+  assert.equal((await probe(servers, limit)).failure, null);
+});
+
+test('who speaks no HTTP is not asked', async (t) => {
+  await listening(t, new Server());
+  assert.equal((await probe(servers, limit)).failure, null);
+});
