@@ -22,11 +22,20 @@ const rooms: Readonly<Record<string, Rule>> = {
   errors: { may: [] },
   config: { may: ['errors'] },
   master: { may: ['core', 'ipc', 'supervisor', 'control', 'telemetry', 'config', 'errors'] },
-  worker: { may: ['ipc', 'http', 'telemetry', 'config', 'errors'], types: ['core'] },
+  worker: {
+    may: ['ipc', 'http', 'telemetry', 'config', 'errors'],
+    types: ['core'],
+    files: ['core/latency', 'core/balance'],
+  },
+  control: { may: ['errors'], types: ['core'] },
   http: { may: ['config', 'errors'], types: ['core'] },
   supervisor: { may: ['config', 'errors'] },
   telemetry: { may: ['config', 'errors'] },
-  cli: { may: ['config', 'errors', 'supervisor', 'telemetry', 'control'], files: ['master/serve'] },
+  cli: {
+    may: ['config', 'errors', 'supervisor', 'telemetry', 'control'],
+    types: ['core'],
+    files: ['master/serve'],
+  },
 };
 
 interface Import {

@@ -7,6 +7,8 @@ export interface Contender {
   /** After `node`. */
   readonly args: (port: number) => readonly string[];
   readonly env: (port: number) => Readonly<Record<string, string>>;
+  /** Whether it tells NOTIFY_SOCKET that it is ready. */
+  readonly notifies: boolean;
 }
 
 /** What both print when both workers listen, as plain text or as the message of a JSON line. */
@@ -16,12 +18,14 @@ export const daemon: Contender = {
   name: 'rom-agent',
   args: (port) => [mainPath, 'serve', '--workers', '2', '--port', `${port}`],
   env: () => ({}),
+  notifies: true,
 };
 
 export const bare: Contender = {
   name: 'bare node:cluster',
   args: () => [join(repoRoot, 'test', 'bench', 'peers', 'bare-cluster.mjs')],
   env: (port) => ({ PORT: `${port}`, NODE_ENV: 'production' }),
+  notifies: false,
 };
 
 /** Who goes first changes from round to round: what the machine does meanwhile hits both alike. */

@@ -1,4 +1,5 @@
 import { orderOf } from './contenders.js';
+import { openNotifySocket } from './notify-socket.js';
 import type { Figure, Samples } from './samples.js';
 import { startService } from './service.js';
 
@@ -11,12 +12,14 @@ const ready: Figure = {
 
 /** One start of each before the first that counts, for the page cache. */
 export async function measureStart(samples: Samples, starts: number): Promise<void> {
+  const notify = await openNotifySocket();
   for (let round = -1; round < starts; round += 1) {
     for (const contender of orderOf(round + 1)) {
-      const service = await startService(contender);
+      const service = await startService(contender, { notify });
       await service.stop();
       if (round >= 0) samples.add(ready, contender, service.tookToReady);
     }
   }
+  notify.close();
   process.stderr.write(`starts: ${starts}\n`);
 }

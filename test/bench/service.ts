@@ -6,11 +6,12 @@ import { freePort } from '../support/net.js';
 import { descendants } from '../support/proc.js';
 import { plainEnvironment, signalPid } from '../support/process.js';
 import { type Contender, readyLine } from './contenders.js';
+import type { NotifySocket } from './notify-socket.js';
 
 /** A contender that serves. */
 export interface Service {
   readonly url: string;
-  /** From just before the spawn to the arrival of the ready line at our end of its pipe, ms. */
+  /** From just before the spawn to its word that it is ready, ms: see StartOptions. */
   readonly tookToReady: number;
   /** Master and workers. */
   pids(): Promise<number[]>;
@@ -20,23 +21,36 @@ export interface Service {
 /** How long a start or a stop may take, ms. */
 const patience = 15_000;
 
-/** `node`: the binary that runs it, the one of this process unless told. */
+export interface StartOptions {
+  /** The binary that runs it, the one of this process unless told. */
+  readonly node?: string;
+  /** Where READY=1 is waited for; without it, or for one that says no such thing, it is the ready line. */
+  readonly notify?: NotifySocket;
+}
+
 export async function startService(
   contender: Contender,
-  { node = process.execPath }: { node?: string } = {},
+  { node = process.execPath, notify }: StartOptions = {},
 ): Promise<Service> {
   const port = await freePort();
+  const notified = contender.notifies ? notify : undefined;
+  const notification = notified?.ready();
   const startedAt = performance.now();
   const child = spawn(node, contender.args(port), {
     // Not in the repository: a .env there would be read.
     cwd: tmpdir(),
-    env: { ...plainEnvironment(), ...contender.env(port) },
+    env: {
+      ...plainEnvironment(),
+      ...contender.env(port),
+      ...(notified === undefined ? {} : { NOTIFY_SOCKET: notified.path }),
+    },
     detached: true,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const pid = child.pid ?? fail(`${contender.name} did not start`);
   running.add(pid);
-  const readyAt = await seeReady(child, contender);
+  const line = await seeReady(child, contender);
+  const readyAt = (await notification) ?? line;
   return {
     url: `http://127.0.0.1:${port}/api/info`,
     tookToReady: readyAt - startedAt,
