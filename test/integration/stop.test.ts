@@ -143,7 +143,7 @@ describe('a request that is under way', { timeout: 60_000 }, () => {
     for (const signal of ['SIGTERM', 'SIGHUP', 'SIGTERM'] as const) service.daemon.kill(signal);
     assert.equal(await whole, `${pid}\ndone\n`);
     await ended(service.daemon, 0);
-    assert.deepEqual(problems(service.daemon), []);
+    assert.deepEqual(problems(service.daemon), ['refused: reload: the service is stopping']);
     const again = entries(service.daemon).filter(({ msg }) => /already stopping/.test(msg));
     assert.ok(again.length >= 1, service.daemon.output());
   });

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -149,10 +150,21 @@ export function startDaemon({
   return daemon;
 }
 
-/** PATH, HOME, LANG and TMPDIR of this process: no NOTIFY_SOCKET, PORT, NODE_OPTIONS or the like. */
+/**
+ * PATH, HOME, LANG and TMPDIR of this process: no NOTIFY_SOCKET, PORT, NODE_OPTIONS or the like. A control socket and a
+ * history of its own come with it, lest daemons meet.
+ */
 export function plainEnvironment(): Record<string, string> {
   const names = ['PATH', 'HOME', 'LANG', 'TMPDIR'];
-  return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+  mkdirSync(places, { recursive: true });
+  // Some tests run the daemon as another user.
+  chmodSync(places, 0o1777);
+  const place = join(places, `${++lastPlace}`);
+  return {
+    ...Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []))),
+    ROM_AGENT_CONTROL_SOCKET: join(place, 'control.sock'),
+    ROM_AGENT_STATE_DIR: join(place, 'state'),
+  };
 }
 
 /** False when there is no such process any more. */
@@ -166,6 +178,8 @@ export function signalPid(pid: number, signal: NodeJS.Signals | 0): boolean {
 }
 
 const running = new Set<Daemon>();
+const places = join(tmpdir(), `rom-agent-test-${process.pid}`);
+let lastPlace = 0;
 
 function end(daemon: Daemon): void {
   daemon.killGroup('SIGKILL');
@@ -175,6 +189,7 @@ function end(daemon: Daemon): void {
 // Detached groups outlive a Ctrl-C of the test run unless they are told.
 process.on('exit', () => {
   for (const daemon of running) end(daemon);
+  rmSync(places, { recursive: true, force: true });
 });
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 

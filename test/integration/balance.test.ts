@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type ClientGroup, type Load, startLoad } from '../support/load.js';
+import { signalPid } from '../support/process.js';
+import { waitFor } from '../support/wait.js';
+import {
+  connectTo,
+  lostNothing,
+  patience,
+  problems,
+  readyPids,
+  type Service,
+  say,
+  serve,
+  stopped,
+  untilStats,
+} from './service.js';
+
+/** Open connections of each ready worker, the most first. */
+async function evenedOut(service: Service, atLeast: number): Promise<number[]> {
+  const connectionsOf = (stats: { workers: readonly { phase: string; connections: number }[] }) =>
+    stats.workers.flatMap(({ phase, connections }) => (phase === 'ready' ? [connections] : []));
+  const stats = await untilStats(service, 'the connections to be evened out', (seen) => {
+    const counts = connectionsOf(seen);
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    return total >= atLeast && Math.max(...counts) <= (total / counts.length) * 1.1 + 1;
+  });
+  return connectionsOf(stats).sort((a, b) => b - a);
+}
+
+/** A load that begins while the worker with this PID does not accept, so that all of it comes to the others. */
+async function beside(t: Parameters<typeof serve>[0], service: Service, options: Beside): Promise<Load> {
+  const { stopped: pid, clients } = options;
+  signalPid(pid, 'SIGSTOP');
+  try {
+    const load = startLoad({ t, port: service.port, path: '/api/info', clients });
+    const count = clients.reduce((sum, group) => sum + group.count, 0);
+    await load.until(({ ok }) => ok >= count);
+    return load;
+  } finally {
+    signalPid(pid, 'SIGCONT');
+  }
+}
+
+interface Beside {
+  readonly stopped: number;
+  readonly clients: readonly ClientGroup[];
+}
+
+async function onePid(service: Service, place = 0): Promise<number> {
+  const pid = (await readyPids(service))[place];
+  assert.ok(pid !== undefined);
+  return pid;
+}
+
+const mixed: readonly ClientGroup[] = [
+  { kind: 'keep-alive', count: 12 },
+  { kind: 'keep-alive', count: 12, pauseMs: 30 },
+  { kind: 'pipelining', count: 8, pauseMs: 5 },
+  { kind: 'slow-body', count: 6, pauseMs: 15, path: '/api/info', expectStatus: 405 },
+  { kind: 'per-connection', count: 2, pauseMs: 20 },
+];
+
+describe('kept connections', { timeout: 180_000 }, () => {
+  it('of a burst that one worker took are shared by both, at most 55 % on one', async (t) => {
+    const service = await serve(t);
+    const clients: ClientGroup[] = [{ kind: 'keep-alive', count: 64, pauseMs: 20 }];
+    const load = await beside(t, service, { stopped: await onePid(service), clients });
+    const [most = 0, least = 0] = await evenedOut(service, 64);
+    assert.ok(most / (most + least) <= 0.55, `${most} and ${least}`);
+    const report = await lostNothing(load);
+    assert.equal(report.idleCloses, 0);
+    assert.equal(report.connections, 64, 'nobody had to connect again');
+    await stopped(service);
+  });
+
+  it('of two clients that came to one worker go to one each', async (t) => {
+    const service = await serve(t);
+    const pid = await onePid(service, 1);
+    signalPid(pid, 'SIGSTOP');
+    const clients = await Promise.all([connectTo(service), connectTo(service)]);
+    t.after(() => {
+      for (const client of clients) client.close();
+    });
+    const pidsOf = () =>
+      Promise.all(clients.map(async (client) => JSON.parse((await say(client, '/api/info')).body).pid));
+    const [first, second] = await pidsOf();
+    assert.equal(first, second);
+    signalPid(pid, 'SIGCONT');
+    await waitFor('a client on each worker', pidsOf, {
+      timeout: patience,
+      until: ([one, other]) => one !== other,
+    });
+    await stopped(service);
+  });
+
+  it('are handed on again and again under mixed load, and no request is lost', async (t) => {
+    const service = await serve(t);
+    const load = startLoad({ t, port: service.port, path: '/api/info', clients: mixed, maxMs: 150_000 });
+    for (let round = 0; round < 8; round += 1) {
+      const more = await beside(t, service, {
+        stopped: await onePid(service, round % 2),
+        clients: [
+          { kind: 'keep-alive', count: 16 },
+          { kind: 'pipelining', count: 8, pauseMs: 2 },
+          { kind: 'keep-alive', count: 8, pauseMs: 50 },
+        ],
+      });
+      await evenedOut(service, 60);
+      await load.reached(200);
+      const report = await lostNothing(more);
+      assert.equal(report.idleCloses, 0);
+    }
+    await lostNothing(load);
+    assert.deepEqual(problems(service.daemon), []);
+    await stopped(service);
+  });
+
+  it('reach workers that are added, and are not lost by a reload between', async (t) => {
+    const service = await serve(t, { env: { ROM_AGENT_RELOAD_SOAK: '0' } });
+    const load = startLoad({ t, port: service.port, path: '/api/info', clients: mixed, maxMs: 150_000 });
+    await load.reached(200);
+    for (const workers of [3, 4]) {
+      service.daemon.kill('SIGTTIN');
+      await untilStats(service, `${workers} workers`, ({ ready }) => ready === workers);
+      await evenedOut(service, 38);
+    }
+    service.daemon.kill('SIGHUP');
+    await untilStats(service, 'the reload', ({ lastReload }) => lastReload?.verdict === 'done');
+    await evenedOut(service, 38);
+    for (const workers of [3, 2]) {
+      service.daemon.kill('SIGTTOU');
+      await untilStats(
+        service,
+        `${workers} workers`,
+        ({ wanted, ready }) => wanted === workers && ready === workers,
+      );
+    }
+    await evenedOut(service, 38);
+    await load.reached(200);
+    await lostNothing(load);
+    await stopped(service);
+  });
+
+  it('stay where they are with balance off', async (t) => {
+    const service = await serve(t, { env: { ROM_AGENT_BALANCE: 'off' } });
+    const load = await beside(t, service, {
+      stopped: await onePid(service),
+      clients: [{ kind: 'keep-alive', count: 16, pauseMs: 5 }],
+    });
+    // Long enough for beats of both to have been compared, twice.
+    const before = load.counts().ok;
+    await load.until(({ ok }) => ok > before + 4_000, 30_000);
+    const report = await lostNothing(load);
+    assert.equal(report.byPid.size, 1);
+    await stopped(service);
+  });
+});
