@@ -115,7 +115,9 @@ export function worse(
 ): string | null {
   if (canary.answers < fewestAnswers) return null;
   const [share, usual] = [shareOfErrors(canary), shareOfErrors(others)];
-  if (share > usual + maxErrors) {
+  // Of few answers some more fail by chance: two standard deviations of a share are no sign yet.
+  const chance = 2 * Math.sqrt((usual * (1 - usual)) / canary.answers);
+  if (share > usual + maxErrors + chance) {
     return `${percent(share)} of the canary's ${canary.answers} answers failed, ${percent(usual)} of the others'`;
   }
   const [slow, usually] = [quantile(canary.latency, compared), quantile(others.latency, compared)];

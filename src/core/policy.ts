@@ -54,6 +54,8 @@ export const extendInterval: Millis = 5_000;
 export const extendBy: Millis = 15_000;
 /** How often STATUS= is brought up to date. */
 export const statusInterval: Millis = 5_000;
+/** Workers that a reload without soak has starting at a time; with one: a single one. */
+export const startingAtOnce = 2;
 /** How often a canary and those it is compared with are asked for a beat. */
 export const soakInterval: Millis = 250;
 /** Workers of one slot that drain while the service goes on: one more ends the oldest. */

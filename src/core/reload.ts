@@ -2,12 +2,12 @@ import { answer, refusal, refused } from './answers.js';
 import { canaryStage, soakOver } from './canary.js';
 import type { Event, ReloadRequest } from './events.js';
 import { changeSlot, forkSlot } from './fork.js';
-import type { Millis, State } from './model.js';
-import type { Policy } from './policy.js';
+import type { Millis, State, Worker } from './model.js';
+import { type Policy, startingAtOnce } from './policy.js';
 import { currentRecord, note, replacedBy } from './record.js';
-import type { Reload, Soak } from './reload-model.js';
+import type { Reload } from './reload-model.js';
 import type { ReloadRecord, Verdict } from './reload-record.js';
-import { chain, findWorker, log, type Result, unchanged } from './result.js';
+import { chain, chainAll, log, type Result, unchanged } from './result.js';
 import { rollBack } from './rollback.js';
 import { applyScale } from './scale.js';
 import { isUp, workersIn } from './slots.js';
@@ -18,7 +18,7 @@ export function reload(state: State, event: ReloadRequest, now: Millis, policy: 
   const reason = refusal(state) ?? notNew(state, event.generation);
   if (reason !== null) return refused(state, event, `reload: ${reason}`);
   const begun = begin(state, event, now);
-  const forked = event.rollback ? chain(begun, (next) => forkCanary(next, now, policy)) : begun;
+  const forked = event.rollback ? chain(begun, (next) => forkFirst(next, now, policy)) : begun;
   return chain(forked, askBeats);
 }
 
@@ -44,9 +44,7 @@ export function advanceReload(state: State, now: Millis, policy: Policy): Result
     case 'canary':
       return canaryStage(state, { reload, stage: reload.stage }, now, policy);
     case 'soak':
-      return soakOver(state, reload.stage)
-        ? roll(state, { reload, soak: reload.stage, now })
-        : unchanged(state);
+      return soakOver(state, reload.stage) ? roll(state, reload, now) : unchanged(state);
     case 'rolling':
       return rollOn(state, reload, now, policy);
     case 'rollback':
@@ -108,30 +106,38 @@ function begin(state: State, event: ReloadRequest, now: Millis): Result {
   return chain(begun, (next) => note(next, now, { step: 'begun', detail: release }));
 }
 
-function forkCanary(state: State, now: Millis, policy: Policy): Result {
+/** The canary, and where it is not watched the next one with it, which saves the time of a start. */
+function forkFirst(state: State, now: Millis, policy: Policy): Result {
   const { reload, slots } = state;
-  const [slot] = slots;
-  if (reload === null || slot === undefined) return unchanged(state);
-  const { id, forkAt } = slot;
-  const forked = forkSlot(state, { slot: id, generation: reload.target }, now, policy);
-  // The canary does not fill its slot: where a worker of the proven generation is due there, it stays due.
-  return chain(forked, (next) => unchanged(changeSlot(next, id, { forkAt })));
+  if (reload === null) return unchanged(state);
+  const first = slots.slice(0, reload.soak ? 1 : startingAtOnce);
+  return chainAll(
+    state,
+    first.map(({ id, forkAt }) => (next) => {
+      const forked = forkSlot(next, { slot: id, generation: reload.target }, now, policy);
+      // It does not fill its slot yet: where a worker of the proven generation is due there, it stays due.
+      return chain(forked, (after) => unchanged(changeSlot(after, id, { forkAt })));
+    }),
+  );
 }
 
-/** From here on the canary is the worker of its slot: none of the proven generation is due there any more. */
-function roll(state: State, { reload, soak, now }: { reload: Reload; soak: Soak; now: Millis }): Result {
-  const slot = findWorker(state, soak.key)?.slot ?? 0;
-  const filled = changeSlot(state, slot, { forkAt: null });
+/** From here on what is new fills its slot: no worker of the proven generation is due there any more. */
+function roll(state: State, reload: Reload, now: Millis): Result {
+  const taken = new Set(ofTarget(state, reload).map(({ slot }) => slot));
+  const slots = state.slots.map((slot) => (taken.has(slot.id) ? { ...slot, forkAt: null } : slot));
+  const filled: State = { ...state, slots };
   const rolling: State = { ...filled, reload: { ...reload, stage: { name: 'rolling' } } };
   const noted = note(rolling, now, { step: 'soaked' });
   return chain(noted, (next) => tellStatus(next, now, {}));
 }
 
-/** One slot at a time, so that no more than one worker is there beyond the wanted number that accepts. */
+/** Few at a time: a start costs CPU and memory that those who serve need. */
 function rollOn(state: State, reload: Reload, now: Millis, policy: Policy): Result {
-  const ofTarget = state.workers.filter((worker) => worker.generation === reload.target && isUp(worker));
-  if (ofTarget.some(({ phase }) => phase === 'starting')) return unchanged(state);
-  const left = state.slots.filter(({ id }) => !ofTarget.some(({ slot }) => slot === id));
+  const there = ofTarget(state, reload);
+  const starting = there.filter(({ phase }) => phase === 'starting').length;
+  if (starting >= (reload.soak ? 1 : startingAtOnce)) return unchanged(state);
+  const left = state.slots.filter(({ id }) => !there.some(({ slot }) => slot === id));
+  if (left.length === 0 && starting > 0) return unchanged(state);
   if (left.length === 0) return end(state, { reload, verdict: 'done', reason: null, now, policy });
   // What becomes of a worker that is being killed, or that failed to start, is decided at its death and its next fork.
   const waits = left.some(
@@ -140,6 +146,10 @@ function rollOn(state: State, reload: Reload, now: Millis, policy: Policy): Resu
   const [first] = left;
   if (waits || first === undefined) return unchanged(state);
   return forkSlot(state, { slot: first.id, generation: reload.target }, now, policy);
+}
+
+function ofTarget({ workers }: State, { target }: Reload): readonly Worker[] {
+  return workers.filter((worker) => worker.generation === target && isUp(worker));
 }
 
 function isDying(state: State, slot: number, generation: number): boolean {

@@ -1,5 +1,5 @@
 import { findSlot, forkSlot } from './fork.js';
-import type { Draining, Millis, Slot, State, Worker, WorkerKey } from './model.js';
+import type { Draining, Millis, Slot, State, Worker } from './model.js';
 import { drainingPerSlot, killGrace, type Policy } from './policy.js';
 import { note } from './record.js';
 import { chain, chainAll, log, type Result, replaceWorker, unchanged } from './result.js';
@@ -45,11 +45,10 @@ export function isUp({ phase }: Worker): boolean {
   return phase === 'starting' || phase === 'ready';
 }
 
-/** A canary is there beside the worker of its slot until it has proved itself. */
-export function isCanary({ reload }: State, key: WorkerKey): boolean {
-  if (reload === null) return false;
-  const { stage } = reload;
-  return (stage.name === 'canary' || stage.name === 'soak') && stage.key === key;
+/** Until the canary has proved itself, what is new is there beside the workers of the slots. */
+export function isExtra({ reload }: State, { generation }: Worker): boolean {
+  if (reload === null || generation !== reload.target) return false;
+  return reload.stage.name === 'canary' || reload.stage.name === 'soak';
 }
 
 /** Ends a worker that others stand in for. */
@@ -118,7 +117,7 @@ function settle(state: State, slot: number, { now, policy }: { now: Millis; poli
 
 /** Who serves in a worker's place: a newer one of its generation, or one of the generation that is wanted instead. */
 function betterThan(state: State, worker: Worker): Worker | undefined {
-  if (!isUp(worker) || isCanary(state, worker.key)) return undefined;
+  if (!isUp(worker) || isExtra(state, worker)) return undefined;
   const wanted = wantedGeneration(state, worker.slot);
   return workersIn(state, worker.slot).find(({ key, generation, phase }) => {
     if (phase !== 'ready') return false;

@@ -37,7 +37,10 @@ export interface ReleasesSeam {
   readonly realpath?: (path: string) => string;
 }
 
-/** Listeners, the control socket and the master's own log are made once, in the master's life. */
+/**
+ * Listeners, the control socket and the master's own log are made once, in the master's life; and the workers of two
+ * generations must agree on where a client belongs.
+ */
 const fixed: ReadonlySet<Key> = new Set<Key>([
   'mode',
   'workers',
@@ -45,6 +48,8 @@ const fixed: ReadonlySet<Key> = new Set<Key>([
   'host',
   'socket_mode',
   'dispatch',
+  'sticky',
+  'sticky_cookie',
   'orphan_timeout',
   'control_socket',
   'state_dir',
@@ -99,6 +104,8 @@ function fixedOf({
   host,
   socketMode,
   dispatch,
+  sticky,
+  stickyCookie,
   orphanTimeout,
   controlSocket,
   stateDir,
@@ -111,6 +118,8 @@ function fixedOf({
     host,
     socketMode,
     dispatch,
+    sticky,
+    stickyCookie,
     orphanTimeout,
     controlSocket,
     stateDir,

@@ -107,8 +107,9 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
   const onClose = function (this: Socket): void {
     if (kept.delete(this)) noteChange();
   };
-  const keep = (socket: Socket): void => {
+  const keep = (socket: Received): void => {
     if (!kept.add(socket)) return;
+    socket[isKept] = true;
     socket.on('close', onClose);
     noteChange();
   };
@@ -177,8 +178,8 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
     },
     onResponseClosed: (response) => {
       if (!response.shouldKeepAlive) return;
-      const { socket } = response.req;
-      if (socket.destroyed) return;
+      const socket: Received = response.req.socket;
+      if ((orders.length === 0 && socket[isKept] === true) || socket.destroyed) return;
       if (!isPlainHttp(socket) || !names.has(serverOf(socket) as Server)) return;
       keep(socket);
       if (orders.length === 0) return;
@@ -231,7 +232,8 @@ interface Order {
   readonly until: number;
 }
 
-type Received = Socket & { [handedOver]?: boolean; [waiting]?: boolean };
+type Received = Socket & { [handedOver]?: boolean; [waiting]?: boolean; [isKept]?: boolean };
+const isKept = Symbol('kept');
 /** Handed over, and no request has come on it yet. */
 const waiting = Symbol('waiting');
 

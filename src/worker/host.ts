@@ -39,7 +39,11 @@ async function boot(
   if (settings.app === null) return listenFor(await operations.builtin(), settings.listen);
   channel.unref();
   const stop = keepWhileOpening(servers);
-  const [{ loadApp }, { recognise }] = await Promise.all([import('./load-app.js'), import('./recognise.js')]);
+  const [{ loadApp }, { recognise }] = await Promise.all([
+    import('./load-app.js'),
+    import('./recognise.js'),
+    operations.prepare(),
+  ]);
   const exported = await loadApp(settings.app);
   const app = listens(servers) ? nothing : await recognise(exported);
   const limit = app.kind === 'nothing' ? null : exportGrace;

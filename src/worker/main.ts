@@ -25,13 +25,14 @@ async function main(settings: WorkerSettings): Promise<void> {
   const channel = openChannel(process);
   const signals = shelterSignals(process);
   const state: { draining: boolean; ready: boolean } = { draining: false, ready: false };
-  const mounting: Promise<void>[] = [];
   const servers: Servers = trackServers({
-    onListen: (server, options) => redirect({ server, options }, settings),
+    onListen: (server, options) => {
+      redirect({ server, options }, settings);
+      operations.mount(server as Server);
+    },
     onListening: (server) => {
       handOn.onListening(server);
       sticky.onListening(server);
-      mounting.push(operations.mount(server as Server));
       if (state.ready) log.debug(`the app also listens on ${urlOf(server)}`);
       boot.wake();
     },
@@ -118,7 +119,6 @@ async function main(settings: WorkerSettings): Promise<void> {
   try {
     await boot.done;
     await listenOnRest(servers.listening(), settings.listen);
-    await Promise.all(mounting);
   } catch (error) {
     return fail(error);
   }

@@ -9,8 +9,10 @@ import type { Recognised } from './recognise.js';
 /** The built-in app and the operational routes, which know this worker and ask the master for the rest. */
 export interface Operations {
   builtin(): Promise<Recognised>;
-  /** Adds the operational routes to a server of a hosted app, where they are wanted. */
-  mount(server: Server): Promise<void>;
+  /** Loads the operational routes of a hosted app, where they are wanted. */
+  prepare(): Promise<void>;
+  /** Adds them to a server that is about to listen: not later, lest the app be asked for them. */
+  mount(server: Server): void;
   onStats(answer: { readonly id: number; readonly stats: ClusterStats }): void;
 }
 
@@ -26,6 +28,8 @@ const infoAge = 1_000;
 
 export function createOperations({ settings, channel, ready, log }: OperationsSeam): Operations {
   const waiting = new Map<number, (stats: ClusterStats) => void>();
+  const mounted = new WeakSet<Server>();
+  let mountOn: (server: Server) => void = () => {};
   let lastId = 0;
   const stats = (): Promise<ClusterStats> =>
     new Promise((resolve) => {
@@ -50,13 +54,20 @@ export function createOperations({ settings, channel, ready, log }: OperationsSe
       const { handle, onClientError } = await load(null);
       return { kind: 'listener', listener: handle, onClientError };
     },
-    mount: async (server) => {
-      if (settings.app === null || settings.routesPrefix === null || !('requestTimeout' in server)) return;
+    prepare: async () => {
+      const { app, routesPrefix: prefix } = settings;
+      if (app === null || prefix === null) return;
       const [{ mountOperational }, { handle }] = await Promise.all([
         import('../http/operational.js'),
-        load(settings.routesPrefix),
+        load(prefix),
       ]);
-      mountOperational(server, { handle, prefix: settings.routesPrefix });
+      mountOn = (server) => mountOperational(server, { handle, prefix });
+    },
+    mount: (server) => {
+      // A server that listens again has them still.
+      if (!('requestTimeout' in server) || mounted.has(server)) return;
+      mounted.add(server);
+      mountOn(server);
     },
     onStats: ({ id, stats }) => {
       waiting.get(id)?.(stats);

@@ -1,4 +1,5 @@
 import { cpus } from 'node:os';
+import { measureBalance } from './measure-balance.js';
 import { measureLoad } from './measure-load.js';
 import { measureMemory } from './measure-memory.js';
 import { measureStart } from './measure-start.js';
@@ -10,6 +11,9 @@ const parts = {
   start: (samples: Samples) => measureStart(samples, wanted('BENCH_STARTS', 11)),
   load: (samples: Samples) => measureLoad(samples, wanted('BENCH_ROUNDS', 5)),
   memory: (samples: Samples) => measureMemory(samples, Math.min(3, wanted('BENCH_ROUNDS', 5))),
+  balance: async () => {
+    process.stdout.write(`${await measureBalance(wanted('BENCH_ROUNDS', 5))}\n`);
+  },
 };
 
 /** A figure is no test: whatever comes out, the exit status is 0 unless the measuring itself failed. */
@@ -22,6 +26,7 @@ async function main(): Promise<void> {
   for (const part of wantedParts()) await parts[part](samples);
   const [cpu] = cpus();
   process.stdout.write(`\nNode ${process.version}, ${cpus().length} CPUs (${cpu?.model ?? 'unknown'})\n`);
+  if (samples.figures().length === 0) return;
   process.stdout.write('Medians (least-most); the ratio is the median of the ratios of the rounds\n\n');
   process.stdout.write(`${report(samples)}\n`);
 }

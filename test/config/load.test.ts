@@ -38,7 +38,7 @@ describe('loadConfig without any source', () => {
       socketMode: null,
       nodeEnv: 'production',
       dispatch: 'shared',
-      balance: true,
+      balance: 'on',
       sticky: 'off',
       stickyCookie: 'rom-agent',
       maxOldSpaceSize: 512,

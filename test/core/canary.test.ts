@@ -122,9 +122,11 @@ describe('worse', () => {
     assert.match(worse(served(20, 1), served(1_000, 0), limits) ?? '', /^100 %/);
   });
 
-  test('allows the share of errors that the others have, and a little more', () => {
-    assert.equal(worse(served(100, 0.15), served(100, 0.1), limits), null);
-    assert.match(worse(served(100, 0.16), served(100, 0.1), limits) ?? '', /^16 %.* 10 % of the others'$/);
+  test('allows the share of errors that the others have, and a little more, and what is chance', () => {
+    assert.equal(worse(served(100, 0.21), served(100, 0.1), limits), null);
+    assert.match(worse(served(100, 0.22), served(100, 0.1), limits) ?? '', /^22 %.* 10 % of the others'$/);
+    assert.equal(worse(served(100, 0.05), served(100, 0), limits), null);
+    assert.match(worse(served(100, 0.06), served(100, 0), limits) ?? '', /^6 %.* 0 % of the others'$/);
   });
 
   test('compares latency only with others that answered, and beyond 100 ms', () => {

@@ -6,7 +6,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { startLoad } from '../support/load.js';
 import { repoRoot } from '../support/process.js';
 import { waitFor } from '../support/wait.js';
-import { mixedClients, reload, serveReloading } from './releases.js';
+import { mixedClients, reload, serveReleases, serveReloading } from './releases.js';
 import {
   connectTo,
   fixture,

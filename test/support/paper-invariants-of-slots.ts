@@ -1,5 +1,5 @@
 import { drainingPerSlot } from '../../src/core/policy.js';
-import { canaryOf, forksInto, here, holds, type Invariant, isRunning, serves } from './paper-transition.js';
+import { forksInto, here, holds, type Invariant, isExtra, isRunning, serves } from './paper-transition.js';
 
 /** What holds of slots and their workers in every step. */
 export const slotInvariants: readonly Invariant[] = [
@@ -21,14 +21,14 @@ export const slotInvariants: readonly Invariant[] = [
     },
   },
   {
-    words: 'a slot never has two servers of one generation, and two of two only beside a canary',
+    words: 'a slot never has two servers of one generation, and two of two only while one is on trial',
     broken: ({ after }) => {
       if (!isRunning(after)) return undefined;
       const crowded = after.slots.find(({ id }) => {
         const ready = here(after, id).filter(({ phase }) => phase === 'ready');
         const generations = new Set(ready.map(({ generation }) => generation));
         return (
-          generations.size < ready.length || ready.filter(({ key }) => key !== canaryOf(after)).length > 1
+          generations.size < ready.length || ready.filter((worker) => !isExtra(after, worker)).length > 1
         );
       });
       return crowded === undefined ? undefined : `slot ${crowded.id}`;

@@ -43,9 +43,10 @@ export function holds(worker: Worker): boolean {
   return isUp(worker) || (worker.phase === 'dying' && worker.was !== 'draining');
 }
 
-export function canaryOf({ reload }: State): number | null {
-  const stage = reload?.stage;
-  return stage?.name === 'canary' || stage?.name === 'soak' ? stage.key : null;
+/** On trial beside the worker of its slot. */
+export function isExtra({ reload }: State, { generation }: Worker): boolean {
+  const stage = reload?.stage.name;
+  return generation === reload?.target && (stage === 'canary' || stage === 'soak');
 }
 
 /** The generations of the workers that are forked into a slot. */

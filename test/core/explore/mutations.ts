@@ -23,7 +23,7 @@ export const mutations: readonly Mutation[] = [
   {
     fault: 'the canary is taken for the worker of its slot before it has proved itself',
     file: 'slots.js',
-    text: 'if (!isUp(worker) || isCanary(state, worker.key))',
+    text: 'if (!isUp(worker) || isExtra(state, worker))',
     instead: 'if (!isUp(worker))',
   },
   {
@@ -77,7 +77,7 @@ export const mutations: readonly Mutation[] = [
   {
     fault: 'all slots are replaced at once',
     file: 'reload.js',
-    text: "if (ofTarget.some(({ phase }) => phase === 'starting'))",
+    text: 'if (starting >= (reload.soak ? 1 : startingAtOnce))',
     instead: 'if (false)',
   },
   {
