@@ -2,12 +2,12 @@ import { backoff, intensity } from './backoff.js';
 import type { Event } from './events.js';
 import { changeSlot, findSlot, forkDue } from './fork.js';
 import type { Failure, Millis, State, Worker } from './model.js';
-import type { Policy } from './policy.js';
+import { killGrace, lastAnswers, type Policy } from './policy.js';
 import { random } from './random.js';
 import { closeRecord, countRequests, note, replacedBy } from './record.js';
-import { chain, findWorker, log, type Result, removeWorker, unchanged } from './result.js';
+import { chain, findWorker, log, type Result, removeWorker, replaceWorker, unchanged } from './result.js';
 import { rollBack, trialOf } from './rollback.js';
-import { isFilled } from './slots.js';
+import { draining, isFilled } from './slots.js';
 import { tellStatus } from './status.js';
 import { beginStop, workerLeft } from './stop.js';
 
@@ -34,6 +34,28 @@ export function exited(state: State, event: Exited, now: Millis, policy: Policy)
   const fatal = state.life.phase === 'starting' ? fatalFailure(worker, event, policy) : null;
   if (fatal !== null) return giveUpStart(buried, { failure: fatal, now, policy });
   return died(buried, { death: describe(worker, event), now, policy });
+}
+
+/**
+ * A worker says why it is about to die. One that serves goes on to answer what it has, for a short time: for the others
+ * it is dead from now on. Of one that starts or drains its exit decides.
+ */
+export function failed(
+  state: State,
+  { key, failure }: Extract<Event, { type: 'failed' }>,
+  now: Millis,
+  policy: Policy,
+): Result {
+  const worker = findWorker(state, key);
+  if (worker === undefined) return unchanged(state);
+  const told: Worker = { ...worker, failure };
+  if (worker.phase !== 'ready' || state.life.phase !== 'serving') {
+    return unchanged(replaceWorker(state, told));
+  }
+  const reload = trialOf(state, worker)?.target ?? null;
+  const leaving = draining(told, { now, deadline: now + lastAnswers + killGrace, reload });
+  const death = describe(told, { code: null, signal: null });
+  return died(replaceWorker(state, leaving), { death, now, policy });
 }
 
 export function forkFailed(
@@ -110,7 +132,10 @@ function died(state: State, { death, now, policy }: { death: Death; now: Millis;
     note(next, now, { step: 'died', worker: death.worker, detail: death.cause }),
   );
   const counted = chain(noted, (next) =>
-    countRequests(next, reload.target, { lost: death.worker.beat?.inFlight ?? 0 }),
+    // One that still answers what it has is counted at its end.
+    findWorker(next, death.worker.key) !== undefined
+      ? unchanged(next)
+      : countRequests(next, reload.target, { lost: death.worker.beat?.inFlight ?? 0 }),
   );
   const what = death.kind === 'boot' ? 'could not start' : 'died';
   const reason = `worker ${death.worker.slot} of generation ${reload.target} ${what}: ${death.cause}`;
@@ -162,7 +187,7 @@ function countOf(slot: { crashes: number; bootFailures: number }, kind: Death['k
   return kind === 'crash' ? slot.crashes : slot.bootFailures;
 }
 
-function describe(worker: Worker, { code, signal }: Exited): Death {
+function describe(worker: Worker, { code, signal }: Pick<Exited, 'code' | 'signal'>): Death {
   const was = worker.phase === 'dying' ? worker.was : worker.phase;
   const exit = { code, signal };
   return { worker, kind: was === 'starting' ? 'boot' : 'crash', cause: causeOf(worker, exit), exit };
@@ -179,7 +204,8 @@ function deathEntry({ worker, kind, cause, exit }: Death, now: Millis, delay: Mi
   const what = kind === 'boot' ? 'died before it listened' : 'crashed';
   return log('error', `worker ${worker.slot} ${what}: ${cause}`, {
     workerPid: worker.pid,
-    ...exit,
+    // Of one that still answers what it has the exit is yet to come.
+    ...(exit.code === null && exit.signal === null ? {} : exit),
     uptime: Math.round((now - worker.forkedAt) / 1000),
     inFlight: worker.beat?.inFlight ?? 0,
     ...(delay === null ? {} : { restartIn: delay }),

@@ -62,6 +62,8 @@ export const soakInterval: Millis = 250;
 export const drainingPerSlot = 2;
 /** More workers than this are taken for a mistake. */
 export const mostWorkers = 1024;
+/** What a worker that has failed takes at most to answer what it has; the worker keeps to it. */
+export const lastAnswers: Millis = 2_000;
 /** What a worker gets after its drain's deadline to end by itself, and a killed one to be reaped. */
 export const killGrace: Millis = 1_000;
 export const reapGrace: Millis = 5_000;

@@ -17,7 +17,8 @@ import { connectionsAccepted, statusLine, tellStatus, verdictLine } from './stat
 export function reload(state: State, event: ReloadRequest, now: Millis, policy: Policy): Result {
   const reason = refusal(state) ?? notNew(state, event.generation);
   if (reason !== null) return refused(state, event, `reload: ${reason}`);
-  const begun = begin(state, event, now);
+  const soak = event.soak && policy.reload.soak > 0;
+  const begun = begin(state, { ...event, soak }, now);
   const forked = event.rollback ? chain(begun, (next) => forkFirst(next, now, policy)) : begun;
   return chain(forked, askBeats);
 }

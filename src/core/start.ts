@@ -1,5 +1,5 @@
 import { changeSlot, forkSlot } from './fork.js';
-import type { Failure, Millis, State, WorkerKey } from './model.js';
+import type { Millis, State, WorkerKey } from './model.js';
 import { extendBy, extendInterval, type Policy } from './policy.js';
 import { note } from './record.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
@@ -54,13 +54,6 @@ export function ready(state: State, key: WorkerKey, urls: readonly string[], now
   ];
   const noted = chain(result, (state) => note(state, now, { step: 'ready', worker }));
   return chain(noted, (state) => announce(state, urls, now));
-}
-
-/** A worker says why it is about to die; what follows from it is decided at its exit. */
-export function failed(state: State, key: WorkerKey, failure: Failure): Result {
-  const worker = findWorker(state, key);
-  if (worker === undefined) return unchanged(state);
-  return unchanged(replaceWorker(state, { ...worker, failure }));
 }
 
 /** The start is over once every slot has a worker that listens: only then may systemd be told READY=1. */

@@ -1,6 +1,6 @@
 import { balance } from './balance.js';
 import { askWhileSoaking, judgeCanary, probed, soakDeadlines } from './canary.js';
-import { exited, forkFailed } from './death.js';
+import { exited, failed, forkFailed } from './death.js';
 import type { Event } from './events.js';
 import { forkDue } from './fork.js';
 import { beat, extendStart, forgiveMissedTime, killSilent, pingDue } from './health.js';
@@ -10,7 +10,7 @@ import { abort, advanceReload, reload } from './reload.js';
 import { chain, chainAll, type Result } from './result.js';
 import { restart, scale } from './scale.js';
 import { settleSlots } from './slots.js';
-import { failed, forked, ready, start } from './start.js';
+import { forked, ready, start } from './start.js';
 import { reportDue } from './status.js';
 import { closed, cut, drained, endIfEmpty, releaseIfClosed, stop, stopDeadlines } from './stop.js';
 
@@ -58,7 +58,7 @@ function answer(state: State, event: Event, now: Millis, policy: Policy): Result
     case 'ready':
       return ready(state, event.key, event.urls, now);
     case 'failed':
-      return failed(state, event.key, event.failure);
+      return failed(state, event, now, policy);
     case 'beat':
       return chain(beat(state, event, now), (next) => balance(next, now, policy));
     case 'cut':

@@ -92,7 +92,9 @@ export function workerLeft(
   const drained = worker.phase === 'draining' && worker.drained;
   // Nor is it news that the others fail like the one that ended the start.
   const alike = state.life.phase === 'stopping' && state.life.exitCode !== 0;
-  const clean = code === 0 || worker.phase === 'dying' || drained || alike;
+  // One that said why it dies while it served is in the log already.
+  const told = worker.failure !== null && state.life.phase !== 'stopping';
+  const clean = code === 0 || worker.phase === 'dying' || drained || alike || told;
   const how = signal === null ? `code ${code}` : signal;
   const entry = clean
     ? log('debug', `worker ${worker.slot} is gone`, { workerPid: worker.pid, code, signal })

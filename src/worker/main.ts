@@ -18,6 +18,8 @@ import { createSticky } from './sticky.js';
 
 /** ms */
 const lastWordsLimit = 1_000;
+/** As long as the master lets a worker that has failed, ms: see core/policy.ts. */
+const lastAnswers = 2_000;
 
 /** The composition root of a worker: everything is in place before the app's first line runs. */
 async function main(settings: WorkerSettings): Promise<void> {
@@ -104,10 +106,27 @@ async function main(settings: WorkerSettings): Promise<void> {
     });
     drain(settings.orphanTimeout, false);
   });
+  /** Others accept from here on; what is in is answered, unless the failure is in its way. */
+  const answerWhatIsIn = async (): Promise<void> => {
+    state.draining = true;
+    handOn.stop();
+    sticky.stop();
+    const closed = async (): Promise<void> => {
+      const { inFlight, accepted } = servers.counts();
+      await channel.send({ type: 'closed', inFlight, accepted });
+    };
+    await drainer.drain({ last: false, closed });
+    await channel.send({ type: 'drained' });
+  };
+  let failing = false;
   const fail = async (error: unknown): Promise<void> => {
+    // What fails on the way out has nothing to add.
+    if (failing) return;
+    failing = true;
     const { failureOf } = await import('./failures.js');
     // A master that does not read must not keep a broken worker alive.
     await Promise.race([channel.send({ type: 'failed', failure: failureOf(error) }), sleep(lastWordsLimit)]);
+    if (state.ready && !state.draining) await Promise.race([answerWhatIsIn(), sleep(lastAnswers)]);
     exit(1);
   };
   // An app with a handler of its own has decided to go on; every other one dies as it would without us.

@@ -83,8 +83,6 @@ describe('a crash', () => {
     assert.equal(entry?.message, 'worker 1 crashed: cannot reach the database');
     assert.deepEqual(entry?.fields, {
       workerPid: 1001,
-      code: 1,
-      signal: null,
       uptime: 5,
       inFlight: 3,
       restartIn: 0,

@@ -190,7 +190,7 @@ describe('step', () => {
       forked: 'noted',
       'fork-failed': 'error notify(status)',
       ready: 'ignored',
-      failed: 'noted',
+      failed: 'error fork notify(status)',
       beat: 'noted',
       closed: 'ignored',
       drained: 'ignored',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { type ClientGroup, type Load, startLoad } from '../support/load.js';
 import { signalPid } from '../support/process.js';
 import { waitFor } from '../support/wait.js';
@@ -12,6 +12,7 @@ import {
   type Service,
   say,
   serve,
+  stats,
   stopped,
   untilStats,
 } from './service.js';
@@ -29,7 +30,7 @@ async function evenedOut(service: Service, atLeast: number): Promise<number[]> {
 }
 
 /** A load that begins while the worker with this PID does not accept, so that all of it comes to the others. */
-async function beside(t: Parameters<typeof serve>[0], service: Service, options: Beside): Promise<Load> {
+async function beside(t: TestContext, service: Service, options: Beside): Promise<Load> {
   const { stopped: pid, clients } = options;
   signalPid(pid, 'SIGSTOP');
   try {
@@ -45,6 +46,22 @@ async function beside(t: Parameters<typeof serve>[0], service: Service, options:
 interface Beside {
   readonly stopped: number;
   readonly clients: readonly ClientGroup[];
+}
+
+/** Kept connections that one worker has accepted, each with an answer on it. */
+async function clientsOfOne(t: TestContext, service: Service, count: number) {
+  const pid = await onePid(service, 1);
+  signalPid(pid, 'SIGSTOP');
+  const clients = await Promise.all(Array.from({ length: count }, () => connectTo(service)));
+  t.after(() => {
+    for (const client of clients) client.close();
+  });
+  const pidsOf = (): Promise<number[]> =>
+    Promise.all(clients.map(async (client) => JSON.parse((await say(client, '/api/info')).body).pid));
+  const first = new Set(await pidsOf());
+  signalPid(pid, 'SIGCONT');
+  assert.equal(first.size, 1);
+  return { pidsOf };
 }
 
 async function onePid(service: Service, place = 0): Promise<number> {
@@ -76,17 +93,7 @@ describe('kept connections', { timeout: 180_000 }, () => {
 
   it('of two clients that came to one worker go to one each', async (t) => {
     const service = await serve(t);
-    const pid = await onePid(service, 1);
-    signalPid(pid, 'SIGSTOP');
-    const clients = await Promise.all([connectTo(service), connectTo(service)]);
-    t.after(() => {
-      for (const client of clients) client.close();
-    });
-    const pidsOf = () =>
-      Promise.all(clients.map(async (client) => JSON.parse((await say(client, '/api/info')).body).pid));
-    const [first, second] = await pidsOf();
-    assert.equal(first, second);
-    signalPid(pid, 'SIGCONT');
+    const { pidsOf } = await clientsOfOne(t, service, 2);
     await waitFor('a client on each worker', pidsOf, {
       timeout: patience,
       until: ([one, other]) => one !== other,
@@ -144,15 +151,16 @@ describe('kept connections', { timeout: 180_000 }, () => {
 
   it('stay where they are with balance off', async (t) => {
     const service = await serve(t, { env: { ROM_AGENT_BALANCE: 'off' } });
-    const load = await beside(t, service, {
-      stopped: await onePid(service),
-      clients: [{ kind: 'keep-alive', count: 16, pauseMs: 5 }],
-    });
-    // Long enough for beats of both to have been compared, twice.
-    const before = load.counts().ok;
-    await load.until(({ ok }) => ok > before + 4_000, 30_000);
-    const report = await lostNothing(load);
-    assert.equal(report.byPid.size, 1);
+    const { pidsOf } = await clientsOfOne(t, service, 8);
+    const before = new Set(await pidsOf());
+    assert.equal(before.size, 1);
+    const [busy] = before;
+    // Beats of both workers that tell of the connections: two seconds' worth.
+    const { workers } = await stats(service);
+    const uptimeOf = (seen: { workers: typeof workers }) =>
+      seen.workers.find(({ pid }) => pid === busy)?.uptime ?? 0;
+    await untilStats(service, 'beats', (seen) => uptimeOf(seen) >= uptimeOf({ workers }) + 3);
+    assert.deepEqual(new Set(await pidsOf()), before);
     await stopped(service);
   });
 });

@@ -18,24 +18,24 @@ interface Bad {
 const atTheStart: Readonly<Record<string, Bad>> = {
   'throws at its import': {
     release: 'throws.mjs',
-    reason: /^worker 1 of generation 2 could not start: Error: no database configured$/,
+    reason: /^worker [12] of generation 2 could not start: Error: no database configured$/,
   },
   'has a syntax error': {
     release: { text: 'export default {;\n' },
-    reason: /^worker 1 of generation 2 could not start: SyntaxError: .*app\.mjs:1/,
+    reason: /^worker [12] of generation 2 could not start: SyntaxError: .*app\.mjs:1/,
   },
   'exits with 0 at once': {
     release: 'exits.mjs',
-    reason: /^worker 1 of generation 2 could not start: ended by itself with code 0$/,
+    reason: /^worker [12] of generation 2 could not start: ended by itself with code 0$/,
   },
   'never listens': {
     release: 'never-listens.mjs',
-    reason: /^worker 1 of generation 2 did not listen within 2 s$/,
+    reason: /^worker [12] of generation 2 did not listen within 2 s$/,
     env: { ROM_AGENT_BOOT_TIMEOUT: '2s' },
   },
   'lacks a package': {
     release: { text: "import 'not-there';\n" },
-    reason: /^worker 1 of generation 2 could not start: .*not-there/,
+    reason: /^worker [12] of generation 2 could not start: .*not-there/,
   },
 };
 

@@ -49,7 +49,7 @@ describe('a reload', { timeout: 120_000 }, () => {
   });
 
   it('leaves a record in the stats and in the state directory', async (t) => {
-    const service = await serveReleases(t);
+    const service = await serveReleases(t, { ROM_AGENT_RELOAD_SOAK: '100ms' });
     const load = startLoad({ t, port: service.port, clients: mixedClients });
     await load.reached(300);
     service.tree.publish('2', 'good.mjs');

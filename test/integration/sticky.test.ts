@@ -161,11 +161,10 @@ describe('sticky sessions', { timeout: 120_000 }, () => {
 
   for (const sticky of ['cookie', 'address']) {
     it(`by ${sticky}: connections find their worker during reloads and at the end, and no request is lost`, async (t) => {
-      const service = await serveReloading(t, { env: { ROM_AGENT_STICKY: sticky } });
+      const service = await serveReleases(t, { ROM_AGENT_STICKY: sticky });
       const load = startLoad({
         t,
         port: service.port,
-        path: '/api/info',
         clients: mixedClients,
         maxMs: 100_000,
       });

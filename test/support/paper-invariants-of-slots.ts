@@ -44,11 +44,12 @@ export const slotInvariants: readonly Invariant[] = [
   },
   {
     words:
-      'a slot that is served stays served, unless its worker dies, falls silent, or is not wanted any more',
+      'a slot that is served stays served, unless its worker dies or says that it will, falls silent, or is not wanted any more',
     broken: ({ before, event, after, effects }) => {
       if (!isRunning(after)) return undefined;
       const killed = effects.flatMap((effect) => (effect.type === 'kill' ? [effect.key] : []));
-      const gone = event.type === 'exited' || event.type === 'fork-failed' ? [event.key, ...killed] : killed;
+      const isEnd = event.type === 'exited' || event.type === 'fork-failed' || event.type === 'failed';
+      const gone = isEnd ? [event.key, ...killed] : killed;
       const lost = after.slots.find(
         ({ id }) =>
           serves(before, id) &&
