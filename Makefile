@@ -6,8 +6,8 @@ NPM ?= npm
 SOURCES := $(shell find src -name '*.ts' 2>/dev/null)
 UNAME ?= $(shell uname -s)
 
-.PHONY: help run build deps system-deps test-deps bench-deps check types lint unit integration test-systemd \
-        test-launchd test bench clean
+.PHONY: help run build deps system-deps test-deps bench-deps check types lint unit explore integration test-systemd \
+        test-launchd test bench reloads clean
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -48,9 +48,12 @@ ROOMS := errors core ipc config master worker http supervisor telemetry control 
 tests_of = $(shell find $(addprefix test/,$(1)) -name '*.test.ts' 2>/dev/null | sed 's|^|build/|; s|\.ts$$|.js|' | sort)
 
 unit: build/.stamp ## Fast tests of every room
-	@$(NODE) --test build/test/architecture.test.js $(call tests_of,$(ROOMS) scenarios)
+	@$(NODE) --test build/test/architecture.test.js $(filter-out build/test/core/explore/%,$(call tests_of,$(ROOMS) scenarios))
 
 check: types lint unit ## Types, lint and unit tests: under a minute
+
+explore: build/.stamp ## The core through all interleavings to a depth, at random beyond it, and broken by hand
+	@$(NODE) --test $(call tests_of,core/explore)
 
 integration: build build/.stamp ## Real processes: drains, restarts, ends, hosted apps
 	@$(NODE) --test --test-concurrency=1 $(call tests_of,integration packaging)
@@ -61,7 +64,10 @@ test-launchd: build build/.stamp ## The plist, with a stand-in for launchd
 test-systemd: build build/.stamp test-deps ## Behaviour under a real systemd, booted in a container (root)
 	@$(NODE) --test build/test/systemd/all.js
 
-test: check integration test-launchd test-systemd ## Everything
+test: check explore integration test-launchd test-systemd ## Everything
+
+reloads: build build/.stamp bench-deps ## 200 reloads under load, at the daemon, behind nginx, and of PM2
+	@$(NODE) build/test/reloads/main.js
 
 bench: build build/.stamp bench-deps ## Figures beside a bare node:cluster
 	@$(NODE) build/test/bench/main.js

@@ -3,11 +3,10 @@ import type { ControlServer } from '../control/server.js';
 import type { PassedSocket } from '../supervisor/supervisor.js';
 import type { LazyLog } from '../telemetry/lazy-log.js';
 
-/** The control socket, opened once the first worker serves, so that it does not delay it. */
+/** The control socket, opened once the workers serve, so that it does not delay them. */
 export interface ControlDoor {
-  open(): void;
-  /** Calls back once it is open, or cannot be. */
-  whenOpen(callback: () => void): void;
+  /** Resolves once it is open, or cannot be: a warning says why. The first call opens it. */
+  open(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -22,7 +21,6 @@ export interface ControlDoorSeam {
 
 export function controlDoor({ path, inherited, commands, version, log }: ControlDoorSeam): ControlDoor {
   let opening: Promise<ControlServer | null> | null = null;
-  let isOpen = false;
   const openServer = async (): Promise<ControlServer | null> => {
     try {
       const { openControl } = await import('../control/server.js');
@@ -37,14 +35,9 @@ export function controlDoor({ path, inherited, commands, version, log }: Control
     }
   };
   return {
-    open: () => {
-      opening ??= openServer().finally(() => {
-        isOpen = true;
-      });
-    },
-    whenOpen: (callback) => {
-      if (isOpen || opening === null) return callback();
-      void opening.then(callback);
+    open: async () => {
+      opening ??= openServer();
+      await opening;
     },
     close: async () => void (await (await opening)?.close()),
   };

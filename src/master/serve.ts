@@ -14,10 +14,11 @@ import { announceReady } from './announce.js';
 import { type CommandCentre, createCommands } from './commands.js';
 import { controlDoor } from './control-door.js';
 import { createHandOver } from './hand-over.js';
-import { type History, openHistory } from './history.js';
+import { openHistory } from './history.js';
 import { keepOpen } from './keep-open.js';
 import { clearStaleSocket, listenTarget } from './listen-target.js';
 import { createMailbox, type Mailbox } from './mailbox.js';
+import { deferred, lazy, once } from './once.js';
 import { policyOf } from './policy.js';
 import { createPool, type Launch, type Pool } from './pool.js';
 import { noReaper, startReaper } from './reaper.js';
@@ -63,7 +64,9 @@ export async function serve(options: ServeOptions): Promise<number> {
       centre.changed(before, after);
       if (config.sticky !== 'off') announceReady({ before, after }, pool.send);
       if (before.reload !== null && after.reload === null) releases.keep([after.generation]);
-      if (after.workers.some(({ phase }) => phase === 'ready')) door.open();
+      // After READY, which it would delay; a start that takes its time can be looked at all the same.
+      const isTime = after.life.phase === 'serving' || after.tickedAt > after.startedAt;
+      if (isTime && before.life.phase !== 'stopping') openDoor();
     },
   });
   const pool = createPool({
@@ -93,6 +96,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     clock: Date.now,
     onRefused: (reason, by) => log.warn(`refused: ${reason}`, { by }),
   });
+  const openDoor = once(() => setImmediate(() => void door.open()));
   const door = controlDoor({
     path: config.controlSocket,
     inherited: sockets.control,
@@ -100,7 +104,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     version: options.version,
     log,
   });
-  const means: Means = { options, listen, pool, releases, centre, door, end: resolve };
+  const means: Means = { options, listen, pool, releases, centre, end: resolve };
   const forgetSignals = onSignals(process, {
     post: mailbox.post,
     commands: centre.commands,
@@ -126,12 +130,11 @@ interface Means {
   readonly pool: Pool;
   readonly releases: Releases;
   readonly centre: CommandCentre;
-  readonly door: ReturnType<typeof controlDoor>;
   readonly end: (exitCode: number) => void;
 }
 
 function perform(effect: Effect, means: Means): void {
-  const { options, pool, releases, centre, door, end } = means;
+  const { options, pool, releases, centre, end } = means;
   const { supervisor, log } = options;
   switch (effect.type) {
     case 'fork': {
@@ -153,8 +156,6 @@ function perform(effect: Effect, means: Means): void {
     case 'notify': {
       const { type, reloading, ...rest } = effect;
       const notification = reloading ? { ...rest, reloading: monotonicMicros() } : rest;
-      // Who orders a command after the start must find the control socket there.
-      if (effect.ready) return door.whenOpen(() => supervisor.notify(notification));
       return supervisor.notify(notification);
     }
     case 'log':
@@ -229,28 +230,10 @@ function monotonicMicros(): bigint {
   return process.hrtime.bigint() / 1000n;
 }
 
-/** Made when it is first needed; `used` does not make it. */
-function lazy(make: () => History): { (): History; used(): History | null } {
-  let value: History | null = null;
-  const get = () => {
-    value ??= make();
-    return value;
-  };
-  return Object.assign(get, { used: () => value });
-}
-
 function oneTimer(): (after: number, callback: () => void) => void {
   let timer: NodeJS.Timeout | undefined;
   return (after, callback) => {
     clearTimeout(timer);
     timer = setTimeout(callback, after);
   };
-}
-
-function deferred<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
-  let resolve: (value: Value) => void = () => {};
-  const promise = new Promise<Value>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }

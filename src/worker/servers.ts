@@ -65,6 +65,7 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
   const tracked = new Set<TrackedServer>();
   const opening = new Set<Server>();
   let listenError: Error | null = null;
+  let latest: Server | null = null;
   let requests = 0;
   let streams = 0;
   let answers = 0;
@@ -75,7 +76,9 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
     const own = socket[answering];
     const place = own?.indexOf(response) ?? -1;
     if (place === -1) return;
-    own?.splice(place, 1);
+    // All but always there is one.
+    if (own?.length === 1) own.pop();
+    else own?.splice(place, 1);
     answers--;
     events.onResponseClosed?.(response);
   };
@@ -132,7 +135,8 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
   subscribe('http.server.request.start', (message) => {
     const { response, socket, server } = message as RequestStart;
     // A server that never listens can still be given connections by another.
-    track(server);
+    if (server !== latest) track(server);
+    latest = server;
     requests++;
     counter.begin(response);
     begin(socket, response);
