@@ -35,7 +35,7 @@ export function manPage(): string {
 const dash = '\\-';
 
 const head = `.\\" Made from the commands and settings of the sources: see CONTRIBUTING.md.
-.TH ROM${dash}AGENT 1 2026${dash}11${dash}23 "rom${dash}agent ${version}" "User Commands"`;
+.TH ROM${dash}AGENT 1 2026-11-23 "rom${dash}agent ${version}" "User Commands"`;
 
 const description = [
   ...paragraph(
@@ -141,7 +141,10 @@ function exampleLines([text, command]: readonly [string, string]): readonly stri
 }
 
 function section(title: string, lines: readonly string[]): string {
-  return [`.SH ${title.includes(' ') ? `"${title}"` : title}`, ...lines].join('\n');
+  const [first, ...rest] = lines;
+  // A section begins with a paragraph.
+  const body = first === '.PP' ? rest : lines;
+  return [`.SH ${title.includes(' ') ? `"${title}"` : title}`, ...body].join('\n');
 }
 
 function entry(tag: string, text: string): readonly string[] {
