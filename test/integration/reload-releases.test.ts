@@ -72,9 +72,12 @@ describe('releases as directories behind a symbolic link', { timeout: 120_000 },
   });
 });
 
+/** Without a soak the first two would start together. */
+const oneAtATime = { ROM_AGENT_RELOAD_SOAK: '100ms' };
+
 describe('a release whose second worker', { timeout: 120_000 }, () => {
   it('cannot start brings back what was replaced already', async (t) => {
-    const service = await serveReleases(t);
+    const service = await serveReleases(t, oneAtATime);
     const before = await readyPids(service);
     const load = startLoad({ t, port: service.port, clients: mixedClients });
     await load.reached(300);
@@ -94,7 +97,7 @@ describe('a release whose second worker', { timeout: 120_000 }, () => {
   });
 
   it('ends while the third boots brings back what was replaced already', async (t) => {
-    const service = await serveReleases(t, { WORKERS: '3' });
+    const service = await serveReleases(t, { ...oneAtATime, WORKERS: '3' });
     const before = await readyPids(service);
     service.tree.publish('2', 'second-crashes.mjs');
     const { verdict, reason } = await reload(service);
