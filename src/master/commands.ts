@@ -18,6 +18,8 @@ export interface CommandsSeam {
   readonly clock: () => number;
   /** A reload that was refused before the core could hear of it. */
   readonly onRefused: (reason: string, by: string) => void;
+  /** Who reloads by a signal reads no answer. */
+  readonly onNeedRestart: (settings: readonly string[]) => void;
 }
 
 export interface CommandCentre {
@@ -30,7 +32,7 @@ export interface CommandCentre {
 
 /** What operators ask for, by the control socket or by signals, as events of the core. */
 export function createCommands(seam: CommandsSeam): CommandCentre {
-  const { post, status, releases, history, generation, clock, onRefused } = seam;
+  const { post, status, releases, history, generation, clock, onRefused, onNeedRestart } = seam;
   const waiting = new Map<number, (answer: Answer) => void>();
   const listeners = new Set<(event: ControlEvent) => void>();
   let lastRequest = 0;
@@ -59,7 +61,9 @@ export function createCommands(seam: CommandsSeam): CommandCentre {
         generation,
         release: release.config.app ?? 'the built-in app',
       }));
-      return answer.accepted ? { ...answer, generation, needRestart } : answer;
+      if (!answer.accepted) return answer;
+      if (needRestart.length > 0) onNeedRestart(needRestart);
+      return { ...answer, generation, needRestart };
     } catch (error) {
       if (!(error instanceof RomAgentError)) throw error;
       // The old configuration stays in force.

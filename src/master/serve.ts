@@ -95,6 +95,8 @@ export async function serve(options: ServeOptions): Promise<number> {
     generation: () => mailbox.state().generation,
     clock: Date.now,
     onRefused: (reason, by) => log.warn(`refused: ${reason}`, { by }),
+    onNeedRestart: (settings) =>
+      log.warn(`changed in the configuration, but in effect only after a restart: ${settings.join(', ')}`),
   });
   const openDoor = once(() => setImmediate(() => void door.open()));
   const door = controlDoor({

@@ -76,9 +76,6 @@ describe('releases as directories behind a symbolic link', { timeout: 120_000 },
 const oneAtATime = { ROM_AGENT_RELOAD_SOAK: '100ms' };
 
 describe('a release whose second worker', { timeout: 120_000 }, () => {
-  /** Without a soak two start at once. */
-  const soak = { ROM_AGENT_RELOAD_SOAK: '100ms' };
-
   it('cannot start brings back what was replaced already', async (t) => {
     const service = await serveReleases(t, oneAtATime);
     const before = await readyPids(service);

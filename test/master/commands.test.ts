@@ -16,6 +16,7 @@ async function paperCommands({ load = () => loadConfig(loadInput()) } = {}) {
   const cluster = new PaperCluster({ policy: { reload: { soak: 0 } } }).start().run(500);
   const records: unknown[] = [];
   const refused: string[] = [];
+  const waiting: string[] = [];
   const releases = createReleases({ loaded: await loadConfig(loadInput()), load, cwd: '/srv', env: {} });
   const centre = createCommands({
     post: (event: Event) => {
@@ -38,6 +39,7 @@ async function paperCommands({ load = () => loadConfig(loadInput()) } = {}) {
     generation: () => cluster.state.generation,
     clock: () => 77,
     onRefused: (reason) => void refused.push(reason),
+    onNeedRestart: (settings) => void waiting.push(...settings),
   });
   const show = (effects: readonly Effect[]): void => {
     for (const effect of effects)
@@ -49,7 +51,7 @@ async function paperCommands({ load = () => loadConfig(loadInput()) } = {}) {
     cluster.run(2_000);
     for (const { effects } of cluster.turns.slice(seen)) show(effects);
   };
-  return { cluster, commands: centre.commands, records, refused, runOn };
+  return { cluster, commands: centre.commands, records, refused, waiting, runOn };
 }
 
 const quick = { by: 'ann', soak: false, rollback: true };
@@ -87,6 +89,14 @@ describe('commands', () => {
     assert.equal(cluster.state.reload, null);
     const later = await commands.reload(quick);
     assert.equal(later.accepted, false, 'and does not block the next one');
+  });
+
+  test('names the settings that wait for a restart, in the answer and in the log', async () => {
+    const files = { '/etc/rom-agent/rom-agent.toml': 'port = 4000\n' };
+    const { commands, waiting } = await paperCommands({ load: () => loadConfig(loadInput({ files })) });
+    const answer = await commands.reload(quick);
+    assert.deepEqual(answer.accepted && answer.needRestart, ['port']);
+    assert.deepEqual(waiting, ['port']);
   });
 
   test('scale, restart and abort are answered', async () => {
