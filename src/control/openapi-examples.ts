@@ -17,6 +17,8 @@ const record: ReloadRecord = {
   reason: null,
 };
 
+const { steps: _, ...summary } = record;
+
 const status: ClusterStats = {
   status: 'serving',
   mode: 'cluster',
@@ -46,6 +48,7 @@ const status: ClusterStats = {
     },
   ],
   lastReload: record,
+  reloads: [summary],
 };
 
 const events = {

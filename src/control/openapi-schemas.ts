@@ -18,6 +18,21 @@ export function ref(name: string): Schema {
   return { $ref: `#/components/schemas/${name}` };
 }
 
+/** A reload without its steps. */
+const reload = {
+  generation: integer,
+  from: described(integer, 'The generation that it was to replace.'),
+  release: described(string, 'What it was to serve.'),
+  by: string,
+  at: described(integer, 'Wall clock, ms since 1970.'),
+  took: described(orNull({ type: 'number' }), 'ms; null while it is under way.'),
+  accepted: described(count, 'Connections that the service accepted meanwhile.'),
+  moved: described(count, 'Requests in flight when their worker was replaced.'),
+  lost: described(count, 'Of these, what was cut.'),
+  verdict: orNull(oneOf('done', 'rolled-back', 'stopped')),
+  reason: described(orNull(string), 'Why it was rolled back or stopped.'),
+};
+
 export const schemas: Readonly<Record<string, Schema>> = {
   Overview: object({
     name: { const: 'rom-agent' },
@@ -73,6 +88,10 @@ export const schemas: Readonly<Record<string, Schema>> = {
     }),
     workers: listOf(ref('Worker')),
     lastReload: described(orNull(ref('ReloadRecord')), 'The reload that is under way, else the last one.'),
+    reloads: described(
+      { ...listOf(ref('ReloadSummary')), maxItems: 50 },
+      'Those that are over, newest first.',
+    ),
   }),
   Worker: object({
     id: described(integer, 'Number of the slot, from 1. Two workers share it while one replaces the other.'),
@@ -95,20 +114,8 @@ export const schemas: Readonly<Record<string, Schema>> = {
     additionalProperties: object({ value: {}, from: described(string, 'Where the value comes from.') }),
   },
   History: { ...listOf(ref('ReloadRecord')), maxItems: 50, description: 'Newest first.' },
-  ReloadRecord: object({
-    generation: integer,
-    from: described(integer, 'The generation that it was to replace.'),
-    release: described(string, 'What it was to serve.'),
-    by: string,
-    at: described(integer, 'Wall clock, ms since 1970.'),
-    took: described(orNull({ type: 'number' }), 'ms; null while it is under way.'),
-    steps: listOf(ref('ReloadStep')),
-    accepted: described(count, 'Connections that the service accepted meanwhile.'),
-    moved: described(count, 'Requests in flight when their worker was replaced.'),
-    lost: described(count, 'Of these, what was cut.'),
-    verdict: orNull(oneOf('done', 'rolled-back', 'stopped')),
-    reason: described(orNull(string), 'Why it was rolled back or stopped.'),
-  }),
+  ReloadRecord: object({ ...reload, steps: listOf(ref('ReloadStep')) }),
+  ReloadSummary: object(reload),
   ReloadStep: object({
     at: described({ type: 'number' }, "ms since the reload's beginning."),
     step: oneOf('begun', 'forked', 'ready', 'probed', 'soaked', 'draining', 'died', 'rollback', 'verdict'),

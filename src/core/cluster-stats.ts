@@ -1,16 +1,22 @@
 import { findSlot } from './fork.js';
 import type { Millis, State, Worker } from './model.js';
 import { currentRecord } from './record.js';
+import type { ReloadRecord } from './reload-record.js';
 import type { ClusterStats, WorkerStats } from './stats.js';
 import { requestsServed, servedSlots, total } from './status.js';
 
 export type MasterFacts = Omit<ClusterStats['master'], 'uptime'>;
 
+export interface Surroundings {
+  readonly now: Millis;
+  readonly mode: string;
+  readonly master: MasterFacts;
+  /** Of reloads that are over, newest first. */
+  readonly records: readonly ReloadRecord[];
+}
+
 /** The master's view of the service, for `GET /api/cluster/stats`. */
-export function clusterStats(
-  state: State,
-  { now, mode, master }: { now: Millis; mode: string; master: MasterFacts },
-): ClusterStats {
+export function clusterStats(state: State, { now, mode, master, records }: Surroundings): ClusterStats {
   return {
     status: serviceStatus(state.life),
     mode,
@@ -26,6 +32,7 @@ export function clusterStats(
       .sort((a, b) => a.slot - b.slot || a.key - b.key)
       .map((worker) => workerStats(state, worker, now)),
     lastReload: state.reload === null ? state.lastReload : currentRecord(state, state.reload),
+    reloads: records.map(({ steps, ...summary }) => summary),
   };
 }
 

@@ -24,6 +24,9 @@ export interface ReloadRecord {
   readonly reason: string | null;
 }
 
+/** A record without its steps. */
+export type ReloadSummary = Omit<ReloadRecord, 'steps'>;
+
 /** `done`: the new generation serves; `rolled-back`: the old one does, again; `stopped`: the service ended first. */
 export type Verdict = 'done' | 'rolled-back' | 'stopped';
 

@@ -1,5 +1,5 @@
 import type { Millis } from './model.js';
-import type { ReloadRecord } from './reload-record.js';
+import type { ReloadRecord, ReloadSummary } from './reload-record.js';
 
 /** What `GET /api/cluster/stats` answers: the master's view of the whole service. Times are whole seconds. */
 export interface ClusterStats {
@@ -27,6 +27,8 @@ export interface ClusterStats {
   readonly workers: readonly WorkerStats[];
   /** The reload that is under way, else the last one; null where there was none. */
   readonly lastReload: ReloadRecord | null;
+  /** The last fifty that are over, newest first, those before a restart of the master included. */
+  readonly reloads: readonly ReloadSummary[];
 }
 
 export interface WorkerStats {

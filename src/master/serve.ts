@@ -14,7 +14,7 @@ import { announceReady } from './announce.js';
 import { type CommandCentre, createCommands } from './commands.js';
 import { controlDoor } from './control-door.js';
 import { createHandOver } from './hand-over.js';
-import { openHistory } from './history.js';
+import { type History, openHistory } from './history.js';
 import { keepOpen } from './keep-open.js';
 import { clearStaleSocket, listenTarget } from './listen-target.js';
 import { createMailbox, type Mailbox } from './mailbox.js';
@@ -77,7 +77,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     onHandOn: (key, message, connection) => handOver.receive(key, message, connection),
     onGone: (key) => handOver.gone(key),
     onMalformed: (key, reason) => log.warn('a worker sent a malformed message', { key, reason }),
-    onStatsRequest: (key, id) => pool.send(key, { type: 'stats', id, stats: statsOf(mailbox, options) }),
+    onStatsRequest: (key, id) => pool.send(key, { type: 'stats', id, stats: stats() }),
   });
   const handOver = createHandOver({
     ready: () => leastBusyFirst(mailbox.state().workers.filter(({ phase }) => phase === 'ready')),
@@ -87,9 +87,10 @@ export async function serve(options: ServeOptions): Promise<number> {
   const history = lazy(() =>
     openHistory({ dir: config.stateDir, onProblem: (message, error) => log.warn(message, { error }) }),
   );
+  const stats = () => statsOf(mailbox, options, history());
   const centre = createCommands({
     post: mailbox.post,
-    status: () => statsOf(mailbox, options),
+    status: stats,
     releases,
     history,
     generation: () => mailbox.state().generation,
@@ -98,7 +99,13 @@ export async function serve(options: ServeOptions): Promise<number> {
     onNeedRestart: (settings) =>
       log.warn(`changed in the configuration, but in effect only after a restart: ${settings.join(', ')}`),
   });
-  const openDoor = once(() => setImmediate(() => void door.open()));
+  const openDoor = once(() =>
+    setImmediate(() => {
+      // Read by the time at which somebody asks.
+      history();
+      void door.open();
+    }),
+  );
   const door = controlDoor({
     path: config.controlSocket,
     inherited: sockets.control,
@@ -214,9 +221,10 @@ function printBanner({ loaded, version, printBanner }: ServeOptions, urls: reado
   printBanner?.(banner({ name: 'ROM Agent', version, mode, workers, urls, pid: process.pid, colour }));
 }
 
-function statsOf(mailbox: Mailbox, { loaded, version }: ServeOptions) {
+function statsOf(mailbox: Mailbox, { loaded, version }: ServeOptions, { records }: History) {
   const master = { pid: process.pid, version, node: process.version, rss: process.memoryUsage.rss() };
-  return clusterStats(mailbox.state(), { now: now(), mode: loaded.config.mode, master });
+  const { mode } = loaded.config;
+  return clusterStats(mailbox.state(), { now: now(), mode, master, records: records() });
 }
 
 function leastBusyFirst(workers: readonly Worker[]): readonly Worker[] {

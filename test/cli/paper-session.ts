@@ -94,6 +94,7 @@ export function stats(more: Partial<ClusterStats> = {}): ClusterStats {
     master: { pid: 4700, uptime: 7_500, version: '0.1.0', node: 'v20.20.2', rss: 52_428_800 },
     workers: [worker(1), worker(2)],
     lastReload: null,
+    reloads: [],
     ...more,
   };
 }

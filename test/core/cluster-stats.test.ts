@@ -7,7 +7,7 @@ import { paperBeat } from '../support/paper-policy.js';
 const master = { pid: 42, version: '0.1.0', node: 'v20.19.0', rss: 1_000 };
 
 function statsOf({ state, now }: PaperCluster) {
-  return clusterStats(state, { now, mode: 'cluster', master });
+  return clusterStats(state, { now, mode: 'cluster', master, records: [] });
 }
 
 test('clusterStats shows every worker with its last beat, and the sums', () => {
@@ -32,6 +32,7 @@ test('clusterStats shows every worker with its last beat, and the sums', () => {
     inFlight: 3,
     master: { ...master, uptime: 1 },
     lastReload: null,
+    reloads: [],
   });
   assert.deepEqual(workers[0], {
     id: 1,

@@ -268,4 +268,5 @@ const sampleStats: ClusterStats = {
   master: { pid: 4700, uptime: 9, version: '0.1.0', node: 'v20.19.0', rss: 50_000_000 },
   workers: [],
   lastReload: null,
+  reloads: [],
 };

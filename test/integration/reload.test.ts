@@ -55,9 +55,13 @@ describe('a reload', { timeout: 120_000 }, () => {
     service.tree.publish('2', 'good.mjs');
     await reload(service);
     await onlyWorkers(service);
-    const { generation, lastReload } = await stats(service);
+    const { generation, lastReload, reloads } = await stats(service);
     await lostNothing(load);
     assert.ok(lastReload !== null);
+    assert.deepEqual(
+      reloads.map(({ generation, verdict }) => [generation, verdict]),
+      [[2, 'done']],
+    );
     const { accepted, took, at, moved, steps, ...record } = lastReload;
     assert.deepEqual(
       [generation, record],

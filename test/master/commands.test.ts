@@ -29,6 +29,7 @@ async function paperCommands({ load = () => loadConfig(loadInput()) } = {}) {
         now: cluster.now,
         mode: 'cluster',
         master: { pid: 1, version: '0', node: 'v0', rss: 0 },
+        records: [],
       }),
     releases,
     history: () => ({
