@@ -1,10 +1,6 @@
 import { statSync } from 'node:fs';
 import { findDirectories } from '../config/directories.js';
-import { readConfigFile } from '../config/file.js';
-import type { LoadInput } from '../config/load.js';
-import { computeDefaults, type Effective } from '../config/resolve.js';
-import { flagLayer, readDotenv, variableLayer } from '../config/sources.js';
-import { collect } from '../config/values.js';
+import { gather, type LoadInput } from '../config/load.js';
 import { ConfigError, type Problem } from '../errors/errors.js';
 
 export interface SocketSeam {
@@ -22,7 +18,8 @@ export interface SocketSeam {
  */
 export async function findControlSocket({ input, uid, isThere, warn }: SocketSeam): Promise<string> {
   const problems: Problem[] = [];
-  const { value, from } = await configured(input, problems);
+  const { effective } = await gather(input, problems);
+  const { value, from } = effective.control_socket;
   const own = problems.filter(({ field }) => field === 'control_socket');
   if (own.length > 0) throw new ConfigError(own);
   if (problems.length > 0) warn('the configuration has errors; rom-agent check prints them');
@@ -40,19 +37,6 @@ export function isThere(path: string): boolean {
     const { code } = error as NodeJS.ErrnoException;
     return code !== 'ENOENT' && code !== 'ENOTDIR';
   }
-}
-
-async function configured(input: LoadInput, problems: Problem[]): Promise<Effective<string>> {
-  const { flags, env, cwd } = input;
-  const dotenv = readDotenv(input, problems);
-  const file = await readConfigFile({ ...input, dotenv }, problems);
-  const over = [
-    flagLayer(flags, cwd),
-    variableLayer(env, { where: 'the environment', cwd }),
-    variableLayer(dotenv, { where: '.env', cwd }),
-  ];
-  const values = await collect({ over, file: file.layer }, problems);
-  return computeDefaults(values, input).control_socket;
 }
 
 /** Of the service that root runs. */

@@ -46,14 +46,19 @@ export interface Loaded {
  */
 export async function loadConfig(input: LoadInput): Promise<Loaded> {
   const problems: Problem[] = [];
-  const dotenv = readDotenv(input, problems);
-  const file = await readConfigFile({ ...input, dotenv }, problems);
-  const values = await collect({ over: overriding(input, dotenv), file: file.layer }, problems);
-  const effective = computeDefaults(values, input);
+  const { dotenv, file, values, effective } = await gather(input, problems);
   problems.push(...crossCheck({ ...input, values, effective }));
   if (problems.length > 0) throw new ConfigError(problems);
   const config = toConfig(effective, handedOn(dotenv, input.env));
   return freeze({ config, origins: originsOf(effective), effective, file: file.path });
+}
+
+/** Every source read and every value computed; what is wrong is added to `problems`. */
+export async function gather(input: LoadInput, problems: Problem[]) {
+  const dotenv = readDotenv(input, problems);
+  const file = await readConfigFile({ ...input, dotenv }, problems);
+  const values = await collect({ over: overriding(input, dotenv), file: file.layer }, problems);
+  return { dotenv, file, values, effective: computeDefaults(values, input) };
 }
 
 function overriding({ flags, env, cwd }: LoadInput, dotenv: Environment) {

@@ -72,31 +72,22 @@ export function retire(
 }
 
 export function draining(
-  { key, slot, generation, pid, forkedAt, failure, beat }: Worker,
+  worker: Worker,
   { now, deadline, reload }: { now: Millis; deadline: Millis; reload: number | null },
 ): Worker & Draining {
-  return {
-    key,
-    slot,
-    generation,
-    pid,
-    forkedAt,
-    failure,
-    beat,
-    phase: 'draining',
-    beatAt: now,
-    deadline,
-    reload,
-    closed: false,
-    drained: false,
-  };
+  const phase = 'draining';
+  return { ...identity(worker), phase, beatAt: now, deadline, reload, closed: false, drained: false };
 }
 
 export function killed(worker: Worker, why: string): Worker {
   if (worker.phase === 'dying') return worker;
-  const { key, slot, generation, pid, forkedAt, failure, beat, phase: was } = worker;
   const reload = worker.phase === 'draining' ? worker.reload : null;
-  return { key, slot, generation, pid, forkedAt, failure, beat, phase: 'dying', was, why, reload };
+  return { ...identity(worker), phase: 'dying', was: worker.phase, why, reload };
+}
+
+/** What it is in every phase. */
+function identity({ key, slot, generation, pid, forkedAt, failure, beat }: Worker): Omit<Worker, 'phase'> {
+  return { key, slot, generation, pid, forkedAt, failure, beat };
 }
 
 function settle(state: State, slot: number, { now, policy }: { now: Millis; policy: Policy }): Result {

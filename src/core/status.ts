@@ -11,7 +11,10 @@ export function servedSlots({ slots, workers }: State): number {
 }
 
 /** Sum of one figure of the last beats. */
-export function total(state: State, figure: 'requests' | 'inFlight' | 'connections' | 'rss'): number {
+export function total(
+  state: State,
+  figure: 'requests' | 'accepted' | 'inFlight' | 'connections' | 'rss',
+): number {
   return state.workers.reduce((sum, { beat }) => sum + (beat?.[figure] ?? 0), 0);
 }
 
@@ -22,7 +25,7 @@ export function requestsServed(state: State): number {
 
 /** Connections since the master's start. */
 export function connectionsAccepted(state: State): number {
-  return state.traffic.acceptedGone + state.workers.reduce((sum, { beat }) => sum + (beat?.accepted ?? 0), 0);
+  return state.traffic.acceptedGone + total(state, 'accepted');
 }
 
 /** The line that `systemctl status` shows. */

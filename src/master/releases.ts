@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import type { Config } from '../config/config.js';
 import type { Loaded } from '../config/load.js';
+import { toConfig } from '../config/resolve.js';
 import { type Key, keys } from '../config/settings.js';
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
@@ -88,7 +89,8 @@ export function createReleases(seam: ReleasesSeam): Releases {
       const needRestart = keys.filter(
         (key) => fixed.has(key) && next.effective[key].value !== effective[key].value,
       );
-      return add({ ...next.config, ...fixedOf(config), app }, next.effective, needRestart);
+      const config = toConfig(merged(next.effective, effective), next.config.dotenv);
+      return add({ ...config, app }, next.effective, needRestart);
     },
     keep: (generations) => {
       for (const generation of releases.keys())
@@ -97,34 +99,9 @@ export function createReleases(seam: ReleasesSeam): Releases {
   };
 }
 
-function fixedOf({
-  mode,
-  workers,
-  port,
-  host,
-  socketMode,
-  dispatch,
-  sticky,
-  stickyCookie,
-  orphanTimeout,
-  controlSocket,
-  stateDir,
-  log,
-}: Config): Partial<Config> {
-  return {
-    mode,
-    workers,
-    port,
-    host,
-    socketMode,
-    dispatch,
-    sticky,
-    stickyCookie,
-    orphanTimeout,
-    controlSocket,
-    stateDir,
-    log,
-  };
+/** The settings of `next`, but for those that are fixed. */
+function merged(next: Loaded['effective'], first: Loaded['effective']): Loaded['effective'] {
+  return { ...next, ...Object.fromEntries([...fixed].map((key) => [key, first[key]])) };
 }
 
 function existing(app: string, realpath: (path: string) => string): string {

@@ -12,7 +12,7 @@ import { redirect } from './listen.js';
 import { addressOf, isPassed, listenOnRest } from './listen-passed.js';
 import { createOperations } from './operations.js';
 import { type Servers, trackServers, urlOf } from './servers.js';
-import { createShutdown } from './shutdown.js';
+import { createShutdown, tellClosed } from './shutdown.js';
 import { shelterSignals } from './signals.js';
 import { createSticky } from './sticky.js';
 
@@ -111,11 +111,7 @@ async function main(settings: WorkerSettings): Promise<void> {
     state.draining = true;
     handOn.stop();
     sticky.stop();
-    const closed = async (): Promise<void> => {
-      const { inFlight, accepted } = servers.counts();
-      await channel.send({ type: 'closed', inFlight, accepted });
-    };
-    await drainer.drain({ last: false, closed });
+    await drainer.drain({ last: false, closed: () => tellClosed({ servers, channel }) });
     await channel.send({ type: 'drained' });
   };
   let failing = false;

@@ -58,8 +58,7 @@ async function end(
   await drainer.drain({
     last,
     closed: async () => {
-      const { inFlight, accepted } = servers.counts();
-      await channel.send({ type: 'closed', inFlight, accepted });
+      await tellClosed({ servers, channel });
       await released;
     },
   });
@@ -71,6 +70,12 @@ async function end(
   });
   if (handlers === 0) exit(0);
   else channel.unref();
+}
+
+/** That the listeners are closed, with what is left and how much there ever was. */
+export function tellClosed({ servers, channel }: Pick<ShutdownSeam, 'servers' | 'channel'>): Promise<void> {
+  const { inFlight, accepted } = servers.counts();
+  return channel.send({ type: 'closed', inFlight, accepted });
 }
 
 function tellApp(timeout: number, onError: ShutdownSeam['onError']): () => Promise<void> {
