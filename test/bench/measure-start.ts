@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openNotifySocket } from '../support/notify-socket.js';
 import { orderOf } from './contenders.js';
-import { openNotifySocket } from './notify-socket.js';
 import type { Figure, Samples } from './samples.js';
 import { startService } from './service.js';
 
@@ -12,7 +15,8 @@ const ready: Figure = {
 
 /** One start of each before the first that counts, for the page cache. */
 export async function measureStart(samples: Samples, starts: number): Promise<void> {
-  const notify = await openNotifySocket();
+  const dir = mkdtempSync(join(tmpdir(), 'rom-agent-bench-'));
+  const notify = await openNotifySocket(join(dir, 'notify'));
   for (let round = -1; round < starts; round += 1) {
     for (const contender of orderOf(round + 1)) {
       const service = await startService(contender, { notify });
@@ -21,5 +25,6 @@ export async function measureStart(samples: Samples, starts: number): Promise<vo
     }
   }
   notify.close();
+  rmSync(dir, { recursive: true, force: true });
   process.stderr.write(`starts: ${starts}\n`);
 }

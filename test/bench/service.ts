@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../support/net.js';
+import type { NotifySocket } from '../support/notify-socket.js';
 import { descendants } from '../support/proc.js';
 import { plainEnvironment, signalPid } from '../support/process.js';
+import { waitFor } from '../support/wait.js';
 import { type Contender, readyLine } from './contenders.js';
-import type { NotifySocket } from './notify-socket.js';
 
 /** A contender that serves. */
 export interface Service {
@@ -34,7 +35,7 @@ export async function startService(
 ): Promise<Service> {
   const port = await freePort();
   const notified = contender.notifies ? notify : undefined;
-  const notification = notified?.ready();
+  const before = notified?.datagrams.length ?? 0;
   const startedAt = performance.now();
   const child = spawn(node, contender.args(port), {
     // Not in the repository: a .env there would be read.
@@ -50,13 +51,20 @@ export async function startService(
   const pid = child.pid ?? fail(`${contender.name} did not start`);
   running.add(pid);
   const line = await seeReady(child, contender);
-  const readyAt = (await notification) ?? line;
+  const readyAt = notified === undefined ? line : await readyDatagram(notified, before);
   return {
     url: `http://127.0.0.1:${port}/api/info`,
     tookToReady: readyAt - startedAt,
     pids: async () => [pid, ...(await descendants(pid))],
     stop: () => stop(child, pid),
   };
+}
+
+/** When the first READY=1 came after so many datagrams, ms. */
+async function readyDatagram(socket: NotifySocket, before: number): Promise<number> {
+  const find = () => socket.datagrams.slice(before).find(({ text }) => /^READY=1$/m.test(text));
+  const found = await waitFor('READY=1', find, { timeout: patience });
+  return found?.at ?? fail('no READY=1 came');
 }
 
 async function seeReady(child: ChildProcess, { name }: Contender): Promise<number> {

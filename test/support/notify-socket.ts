@@ -1,0 +1,44 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { waitFor } from './wait.js';
+
+/** A socket such as systemd's in NOTIFY_SOCKET: see sd_notify(3). */
+export interface NotifySocket {
+  readonly path: string;
+  /** Every datagram so far, in the order of arrival. */
+  readonly datagrams: readonly Datagram[];
+  close(): void;
+}
+
+export interface Datagram {
+  readonly text: string;
+  /** When it arrived, on the clock of performance.now(), ms. */
+  readonly at: number;
+}
+
+/** Node has no unix datagram sockets. */
+const listener = `
+import json, socket, sys
+sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+sock.bind(sys.argv[1])
+print('null', flush=True)
+while True:
+    print(json.dumps(sock.recv(8192).decode()), flush=True)
+`;
+
+/** Opens it at `path`, which must be free; needs python3. Rejects where it is not open after `timeout` ms. */
+export async function openNotifySocket(path: string, timeout = 10_000): Promise<NotifySocket> {
+  const child = spawn('python3', ['-c', listener, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const lines: Datagram[] = [];
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    lines.push({ text, at: performance.now() });
+  });
+  await waitFor('the notification socket', () => lines.length > 0, { timeout });
+  return {
+    path,
+    get datagrams() {
+      return lines.slice(1).map(({ text, at }) => ({ text: JSON.parse(text) as string, at }));
+    },
+    close: () => void child.kill(),
+  };
+}
