@@ -41,6 +41,17 @@ _rom_agent() {
         --control-socket) file=1 ;;
         --state-dir) file=1 ;;
         --routes-prefix) words='' ;;
+        --spares) words='' ;;
+        --health-slow-delay) words='' ;;
+        --health-slow-limit) words='' ;;
+        --health-probe) words='' ;;
+        --health-master-timeout) words='' ;;
+        --memory-max-rss) words='' ;;
+        --memory-max-heap) words='' ;;
+        --memory-pressure) words='' ;;
+        --poison-deaths) words='' ;;
+        --poison-window) words='' ;;
+        --poison-block) words='' ;;
         --restart-intensity) words='' ;;
         --restart-window) words='' ;;
         --restart-crash-delay) words='' ;;
@@ -57,7 +68,7 @@ _rom_agent() {
         --log-dir) file=1 ;;
         --log-stats-interval) words='' ;;
         *)
-          words='--config --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --control-socket --state-dir --routes-prefix --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --help'
+          words='--config --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --help'
           if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac
@@ -87,6 +98,17 @@ _rom_agent() {
         --control-socket) file=1 ;;
         --state-dir) file=1 ;;
         --routes-prefix) words='' ;;
+        --spares) words='' ;;
+        --health-slow-delay) words='' ;;
+        --health-slow-limit) words='' ;;
+        --health-probe) words='' ;;
+        --health-master-timeout) words='' ;;
+        --memory-max-rss) words='' ;;
+        --memory-max-heap) words='' ;;
+        --memory-pressure) words='' ;;
+        --poison-deaths) words='' ;;
+        --poison-window) words='' ;;
+        --poison-block) words='' ;;
         --restart-intensity) words='' ;;
         --restart-window) words='' ;;
         --restart-crash-delay) words='' ;;
@@ -103,7 +125,7 @@ _rom_agent() {
         --log-dir) file=1 ;;
         --log-stats-interval) words='' ;;
         *)
-          words='--config --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --control-socket --state-dir --routes-prefix --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --json --help'
+          words='--config --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --json --help'
           if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac

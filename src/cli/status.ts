@@ -103,6 +103,7 @@ function reloadLine(record: ReloadRecord, { paint }: Terminal): string {
 const statusColours = { starting: 'yellow', serving: 'green', stopping: 'yellow' } as const;
 const phaseColours: Readonly<Record<WorkerStats['phase'], Colour>> = {
   starting: 'yellow',
+  spare: 'dim',
   ready: 'green',
   draining: 'yellow',
   dying: 'red',

@@ -42,6 +42,11 @@ export interface Config {
   readonly orphanTimeout: number;
   /** What is done with WebSockets at a drain: sent a Close frame (1001, going away), or left to the app. */
   readonly websockets: 'close' | 'leave';
+  /** Booted workers that wait to take over. */
+  readonly spares: number;
+  readonly health: HealthConfig;
+  readonly memory: MemoryConfig;
+  readonly poison: PoisonConfig;
   readonly restart: RestartConfig;
   readonly reload: ReloadConfig;
   /** Absolute path of the control socket. */
@@ -53,6 +58,38 @@ export interface Config {
   readonly routesPrefix: string | null;
   /** Variables of the .env file that the environment did not set, handed on to the workers. */
   readonly dotenv: Readonly<Record<string, string>>;
+}
+
+/** When workers, and the master itself, are not well. */
+export interface HealthConfig {
+  /** A worker whose event loop is later than this is slow. ms */
+  readonly slowDelay: number;
+  /** One that is slow for this long, while most others are not, is replaced. ms; 0: never */
+  readonly slowLimit: number;
+  /** What a worker without traffic is asked to show that it answers; null: something that never reaches the app. */
+  readonly probe: string | null;
+  /** A master whose event loop stands still for this long is aborted, where no systemd watches it. ms; 0: never */
+  readonly masterTimeout: number;
+}
+
+/** When a worker has too much memory. */
+export interface MemoryConfig {
+  /** Its resident set, MiB; null: any. */
+  readonly maxRss: number | null;
+  /** Its heap, in percent of the heap limit; 0: any. */
+  readonly maxHeap: number;
+  /** Percent of the cgroup's memory limit from which on the fattest worker is drained; 0: never. */
+  readonly pressure: number;
+}
+
+/** When a kind of request is suspected of killing workers. */
+export interface PoisonConfig {
+  /** In flight at so many deaths within `window`; 0: never. */
+  readonly deaths: number;
+  /** ms */
+  readonly window: number;
+  /** For how long it is then answered with 503, ms; 0: it is not. */
+  readonly block: number;
 }
 
 export interface RestartConfig {

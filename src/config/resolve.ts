@@ -75,6 +75,23 @@ export function toConfig(values: EffectiveValues, dotenv: Readonly<Record<string
     hangTimeout: values.hang_timeout.value,
     orphanTimeout: values.orphan_timeout.value,
     websockets: values.websockets.value,
+    spares: values.spares.value,
+    health: {
+      slowDelay: values['health.slow_delay'].value,
+      slowLimit: values['health.slow_limit'].value,
+      probe: values['health.probe'].value,
+      masterTimeout: values['health.master_timeout'].value,
+    },
+    memory: {
+      maxRss: values['memory.max_rss'].value,
+      maxHeap: values['memory.max_heap'].value,
+      pressure: values['memory.pressure'].value,
+    },
+    poison: {
+      deaths: values['poison.deaths'].value,
+      window: values['poison.window'].value,
+      block: values['poison.block'].value,
+    },
     restart: {
       intensity: values['restart.intensity'].value,
       window: values['restart.window'].value,

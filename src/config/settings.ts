@@ -194,6 +194,75 @@ export const settings = {
     example: '/_ops',
     description: 'Path prefix under which a hosted app answers the operational routes, too.',
   }),
+  spares: setting({
+    kind: integer({ min: 0, max: 64 }),
+    default: 0,
+    description:
+      'Workers that have booted and wait, without listening, to take over from one that dies. Not with `dispatch` `reuseport`.',
+  }),
+  'health.slow_delay': setting({
+    kind: duration({ min: 10, max: hour }),
+    default: 500,
+    description: "A worker whose event loop is later than this (a second's 99th percentile) counts as slow.",
+  }),
+  'health.slow_limit': setting({
+    kind: duration({ min: second, max: hour, zero: 'never' }),
+    default: 30 * second,
+    description: 'A worker that is slow for this long, while most others are not, is replaced; 0: never.',
+  }),
+  'health.probe': setting({
+    kind: text({
+      pattern: /^\/[\x21-\x7e]*$/,
+      expected: 'a path that begins with "/", such as "/healthz"',
+    }),
+    default: null,
+    unset: 'a request that rom-agent answers itself',
+    example: '/healthz',
+    description:
+      'What a worker without traffic is asked (GET), through its own server, before systemd is told that the service is alive. Any answer will do.',
+  }),
+  'health.master_timeout': setting({
+    kind: duration({ min: second, max: hour, zero: 'never' }),
+    default: 30 * second,
+    description:
+      'A master whose event loop stands still for this long is aborted, where no watchdog of systemd does that; 0: never.',
+  }),
+  'memory.max_rss': setting({
+    kind: integer({ min: 32, max: 16_777_216, unit: 'MiB' }),
+    default: null,
+    unset: 'any',
+    example: 768,
+    description: 'A worker whose resident set is larger is replaced, in MiB.',
+  }),
+  'memory.max_heap': setting({
+    kind: integer({ min: 0, max: 100, unit: '%' }),
+    default: 90,
+    description:
+      'A worker whose heap stays above this share of its limit (`max_old_space_size`) is replaced, in percent; 0: any.',
+  }),
+  'memory.pressure': setting({
+    kind: integer({ min: 0, max: 100, unit: '%' }),
+    default: 90,
+    description:
+      "Share of the cgroup's memory limit from which on the worker with the most memory is drained and replaced, in percent; 0: never.",
+  }),
+  'poison.deaths': setting({
+    kind: integer({ min: 0, max: 1000 }),
+    default: 3,
+    description:
+      'A kind of request (method and route) that was in flight at so many deaths of workers is named in the log; 0: never.',
+  }),
+  'poison.window': setting({
+    kind: duration({ min: second, max: 24 * hour }),
+    default: 10 * minute,
+    description: 'The time over which `poison.deaths` counts.',
+  }),
+  'poison.block': setting({
+    kind: duration({ min: second, max: 24 * hour, zero: 'not at all' }),
+    default: 0,
+    description:
+      'For how long such a request is then answered with 503 and does not reach the app; 0: not at all.',
+  }),
   'restart.intensity': setting({
     kind: integerOrAuto({ min: 0, max: 1_000_000 }),
     default: 'auto',

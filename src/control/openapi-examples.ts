@@ -35,6 +35,7 @@ const status: ClusterStats = {
       id: 1,
       pid: 4720,
       phase: 'ready',
+      health: 'fit',
       generation: 3,
       uptime: 60,
       restarts: 0,
@@ -49,6 +50,9 @@ const status: ClusterStats = {
   ],
   lastReload: record,
   reloads: [summary],
+  spares: { wanted: 0, ready: 0 },
+  deaths: [],
+  poison: [],
 };
 
 const events = {

@@ -33,6 +33,9 @@ export function clusterStats(state: State, { now, mode, master, records }: Surro
       .map((worker) => workerStats(state, worker, now)),
     lastReload: state.reload === null ? state.lastReload : currentRecord(state, state.reload),
     reloads: records.map(({ steps, ...summary }) => summary),
+    spares: { wanted: 0, ready: 0 },
+    deaths: [],
+    poison: [],
   };
 }
 
@@ -42,6 +45,7 @@ function workerStats(state: State, worker: Worker, now: Millis): WorkerStats {
     id: worker.slot,
     pid: worker.pid,
     phase: worker.phase,
+    health: 'fit',
     generation: worker.generation,
     uptime: wholeSeconds(now - worker.forkedAt),
     restarts: findSlot(state, worker.slot)?.restarts ?? 0,

@@ -1,9 +1,19 @@
+import type { Blocked } from './evidence.js';
 import type { Millis, WorkerKey } from './model.js';
 import type { ReloadRecord, ReloadStep } from './reload-record.js';
 
 /** Everything that the master can do to the world. */
 export type Effect =
+  /** `slot` 0: a spare, which boots and does not listen. */
   | { readonly type: 'fork'; readonly key: WorkerKey; readonly slot: number; readonly generation: number }
+  /** Has a spare listen, in a slot; `ready` follows. */
+  | { readonly type: 'promote'; readonly key: WorkerKey; readonly slot: number }
+  /** Finds out what a silent worker does, within so long: `captured` follows in any case. */
+  | { readonly type: 'capture'; readonly key: WorkerKey; readonly timeout: Millis }
+  /** Has the worker answer a request of its own through its server; see the event `proved`. */
+  | { readonly type: 'prove'; readonly key: WorkerKey; readonly timeout: Millis }
+  /** The requests that the worker is to answer with 503, in place of those before. */
+  | { readonly type: 'block'; readonly key: WorkerKey; readonly requests: readonly Blocked[] }
   | Drain
   /** Every listener of the service is closed: see Drain. */
   | { readonly type: 'release'; readonly key: WorkerKey }

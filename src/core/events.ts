@@ -1,3 +1,4 @@
+import type { Capture, RequestNote } from './evidence.js';
 import type { Failure, Millis, WorkerKey } from './model.js';
 import type { Beat } from './stats.js';
 
@@ -33,7 +34,25 @@ export type Event =
       readonly key: WorkerKey;
       readonly code: number | null;
       readonly signal: string | null;
+      /** Processes of the cgroup that the kernel has killed for memory since the last death, where it says so. */
+      readonly oomKills?: number;
     }
+  /** A spare has booted: all that it does not do is listen. */
+  | { readonly type: 'spare'; readonly key: WorkerKey }
+  /** The worker's last word on what it has in flight, at its end. */
+  | {
+      readonly type: 'current';
+      readonly key: WorkerKey;
+      readonly inFlight: number;
+      readonly requests: readonly RequestNote[];
+    }
+  /** What was found out about a silent worker: see the effect `capture`. */
+  | { readonly type: 'captured'; readonly key: WorkerKey; readonly capture: Capture }
+  /** The worker has answered a request of its own, through its server: see the effect `prove`. */
+  | { readonly type: 'proved'; readonly key: WorkerKey }
+  /** The worker is kept from its beats for so long, on demand (a heap snapshot); 0: it is not any more. */
+  | { readonly type: 'excused'; readonly key: WorkerKey; readonly for: Millis }
+  | MemoryReading
   | ReloadRequest
   /** Ends a reload by a rollback. */
   | ({ readonly type: 'abort' } & Asked)
@@ -43,6 +62,17 @@ export type Event =
   /** `now`: do not wait for the drain. */
   | { readonly type: 'stop'; readonly why: string; readonly now: boolean }
   | { readonly type: 'tick' };
+
+/** The memory of the cgroup, once a second where one limits it. */
+export interface MemoryReading {
+  readonly type: 'memory';
+  /** Without what the kernel can take back at once (page cache), bytes. */
+  readonly used: number;
+  /** Where the kernel begins to throttle or to kill, bytes. */
+  readonly limit: number;
+  /** Share of the last ten seconds in which all of the cgroup waited for memory (PSI `full avg10`), 0 to 1; null: unknown. */
+  readonly stalled: number | null;
+}
 
 /** Who asks, and the number under which the effect `answer` says what came of it. */
 export interface Asked {

@@ -6,6 +6,13 @@ export interface Policy {
   readonly bootTimeout: Millis;
   readonly drainTimeout: Millis;
   readonly hangTimeout: Millis;
+  /** How often a worker sends a beat. */
+  readonly beatInterval: Millis;
+  readonly health: HealthPolicy;
+  readonly memory: MemoryPolicy;
+  /** Booted workers that wait to take over. */
+  readonly spares: number;
+  readonly poison: PoisonPolicy;
   readonly restart: RestartPolicy;
   readonly reload: ReloadPolicy;
   /** Whether kept connections are evened out among the workers. */
@@ -35,6 +42,33 @@ export interface ReloadPolicy {
   readonly maxErrors: number;
   /** How many times as long as theirs its answers may take. */
   readonly maxLatency: number;
+}
+
+/** When a worker that still answers is not well. */
+export interface HealthPolicy {
+  /** It is slow while its event loop is later than this (99th percentile of a beat). */
+  readonly slowDelay: Millis;
+  /** One that is slow for this long, while most others are not, is replaced; 0: never. */
+  readonly slowLimit: Millis;
+}
+
+/** When a worker has too much memory. */
+export interface MemoryPolicy {
+  /** Of its resident set, bytes; null: any. */
+  readonly maxRss: number | null;
+  /** Share of its heap limit, 0 to 1; 0: any. */
+  readonly maxHeap: number;
+  /** Share of the cgroup's limit from which on the fattest worker is drained, 0 to 1; 0: never. */
+  readonly pressure: number;
+}
+
+/** When a kind of request is suspected of killing workers. */
+export interface PoisonPolicy {
+  /** In flight at so many deaths within `window`; 0: never. */
+  readonly deaths: number;
+  readonly window: Millis;
+  /** For how long it is then answered with 503; 0: it is not. */
+  readonly block: Millis;
 }
 
 export interface RestartPolicy {

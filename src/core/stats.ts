@@ -1,3 +1,4 @@
+import type { DeathRecord, Health, PoisonRecord, RequestNote } from './evidence.js';
 import type { Millis } from './model.js';
 import type { ReloadRecord, ReloadSummary } from './reload-record.js';
 
@@ -29,13 +30,29 @@ export interface ClusterStats {
   readonly lastReload: ReloadRecord | null;
   /** The last fifty that are over, newest first, those before a restart of the master included. */
   readonly reloads: readonly ReloadSummary[];
+  /** Booted workers that wait to take over; wanted and there. */
+  readonly spares: { readonly wanted: number; readonly ready: number };
+  /** The last deaths that nobody asked for, newest first, at most ten. */
+  readonly deaths: readonly DeathSummary[];
+  /** Requests that were in flight at more than one death, the most suspicious first. */
+  readonly poison: readonly PoisonSummary[];
 }
 
+/** A death with how long ago it was, s. */
+export type DeathSummary = Omit<DeathRecord, 'at'> & { readonly ago: number };
+/** A suspicion with how long ago its last death was, and for how long the request is still answered with 503, s. */
+export type PoisonSummary = Omit<PoisonRecord, 'deaths' | 'blockedUntil'> & {
+  readonly deaths: number;
+  readonly ago: number;
+  readonly blockedFor: number;
+};
+
 export interface WorkerStats {
-  /** Number of the slot, from 1. */
+  /** Number of the slot, from 1; 0 for a spare. */
   readonly id: number;
   readonly pid: number | null;
-  readonly phase: 'starting' | 'ready' | 'draining' | 'dying';
+  readonly phase: 'starting' | 'spare' | 'ready' | 'draining' | 'dying';
+  readonly health: Health;
   readonly generation: number;
   /** s since the fork */
   readonly uptime: number;
@@ -71,6 +88,10 @@ export interface Beat {
   readonly bytesWritten: number;
   readonly rss: number;
   readonly heapUsed: number;
+  /** What V8 lets the heap grow to, bytes. */
+  readonly heapLimit: number;
   readonly eventLoopDelay: Millis;
   readonly eventLoopUtilization: number;
+  /** Requests in flight: the oldest and the newest, oldest first. */
+  readonly current: readonly RequestNote[];
 }

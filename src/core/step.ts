@@ -81,6 +81,13 @@ function answer(state: State, event: Event, now: Millis, policy: Policy): Result
       return exited(state, event, now, policy);
     case 'stop':
       return stop(state, event, now, policy);
+    case 'spare':
+    case 'current':
+    case 'captured':
+    case 'proved':
+    case 'excused':
+    case 'memory':
+      return [state, []];
     case 'tick':
       return tick(state, now, policy);
   }

@@ -1,3 +1,4 @@
+import type { Blocked, RequestNote } from '../core/evidence.js';
 import type { Failure, WorkerKey } from '../core/model.js';
 import type { Beat, ClusterStats } from '../core/stats.js';
 
@@ -15,6 +16,20 @@ export type WorkerMessage =
   | { readonly type: 'probed'; readonly failure: string | null; readonly took: number }
   /** Its connections are gone; what is left is the app's own ending. */
   | { readonly type: 'drained' }
+  /** A spare: it would listen now, and waits for `promote`. */
+  | { readonly type: 'spare' }
+  /** At its end: what it has in flight. */
+  | { readonly type: 'current'; readonly inFlight: number; readonly requests: readonly RequestNote[] }
+  /** It has answered a request of its own: see `prove`. */
+  | { readonly type: 'proved' }
+  /** What came of `evidence`: a file, or why there is none. */
+  | {
+      readonly type: 'evidence';
+      readonly id: number;
+      readonly path: string;
+      readonly bytes: number;
+      readonly failure: string | null;
+    }
   /** Comes with a connection, for another worker: see HandedOn. */
   | ({ readonly type: 'hand-on'; readonly to: WorkerKey | null; readonly slot: number | null } & HandedOn)
   /** It reads from that connection from now on: see `take`. */
@@ -36,6 +51,7 @@ export interface ReadyWorker {
   readonly slot: number;
 }
 
+export type EvidenceMessage = Extract<WorkerMessage, { type: 'evidence' }>;
 export type HandOnMessage = Extract<WorkerMessage, { type: 'hand-on' | 'taken' }>;
 
 /** What the master says to a worker. */
@@ -52,7 +68,24 @@ export type MasterMessage =
   | { readonly type: 'beat' }
   /** Ask the app for a path, as a client would. */
   | { readonly type: 'probe'; readonly path: string; readonly timeout: number }
+  /** Listen, in this slot: for a spare. */
+  | { readonly type: 'promote'; readonly slot: number }
+  /** Answer a request of your own, through your server. */
+  | { readonly type: 'prove'; readonly timeout: number }
+  /** What to answer with 503 from now on, in place of what was said before. */
+  | { readonly type: 'block'; readonly requests: readonly Blocked[] }
+  /** Write a file about this process, for `seconds` where it takes time. */
+  | {
+      readonly type: 'evidence';
+      readonly id: number;
+      readonly kind: EvidenceKind;
+      /** Absolute path of the file to be made. */
+      readonly path: string;
+      readonly seconds: number;
+    }
   | { readonly type: 'stats'; readonly id: number; readonly stats: ClusterStats };
+
+export type EvidenceKind = 'profile' | 'heap-snapshot';
 
 /** The app shares the channel with us (`process.send` is its right too), so that ours bear a mark. */
 const mark = 'rom-agent/1';
@@ -96,7 +129,16 @@ const numbers: Check = (value, at) =>
   Array.isArray(value) && value.every((item) => Number.isFinite(item))
     ? null
     : wrong(at, value, 'an array of finite numbers');
+const requestNotes: Check = (value, at) => {
+  if (!Array.isArray(value)) return wrong(at, value, 'an array of requests');
+  for (const [index, item] of value.entries()) {
+    const reason = requestNote(item, `${at}[${index}]`);
+    if (reason !== null) return reason;
+  }
+  return null;
+};
 const anything: Check = () => null;
+const requestNote = record({ method: string, path: string, age: number });
 
 const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
   hello: {},
@@ -117,14 +159,20 @@ const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
       bytesWritten: number,
       rss: number,
       heapUsed: number,
+      heapLimit: number,
       eventLoopDelay: number,
       eventLoopUtilization: number,
+      current: requestNotes,
     }),
   },
   cut: { requests: number, connections: number },
   closed: { inFlight: number, accepted: number },
   probed: { failure: nullable(string), took: number },
   drained: {},
+  spare: {},
+  current: { inFlight: number, requests: requestNotes },
+  proved: {},
+  evidence: { id: number, path: string, bytes: number, failure: nullable(string) },
   'hand-on': {
     to: nullable(number),
     slot: nullable(number),
@@ -144,6 +192,10 @@ const masterShapes: Readonly<Record<MasterMessage['type'], Shape>> = {
   workers: { own: number, ready: anything },
   beat: {},
   probe: { path: string, timeout: number },
+  promote: { slot: number },
+  prove: { timeout: number },
+  block: { requests: anything },
+  evidence: { id: number, kind: string, path: string, seconds: number },
   stats: { id: number, stats: anything },
 };
 

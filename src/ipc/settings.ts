@@ -32,8 +32,12 @@ export interface WorkerSettings
     | 'routesPrefix'
     | 'log'
   > {
-  /** Number of its slot, from 1. */
+  /** Number of its slot, from 1; 0: a spare, which has none yet. */
   readonly worker: number;
+  /** How often it sends a beat, ms. */
+  readonly beatInterval: number;
+  /** What it asks itself to show that it answers; null: something that never reaches the app. */
+  readonly healthProbe: string | null;
   readonly version: string;
   readonly cpus: number;
   readonly listen: Listen;

@@ -5,6 +5,7 @@ import type { Event } from '../core/events.js';
 import type { Failure, WorkerKey } from '../core/model.js';
 import { exitCodes } from '../errors/exit-codes.js';
 import {
+  type EvidenceMessage,
   type HandOnMessage,
   type MasterMessage,
   parseWorkerMessage,
@@ -40,6 +41,8 @@ export interface PoolSeam {
   readonly onHandOn: (key: WorkerKey, message: HandOnMessage, connection: RawHandle | undefined) => void;
   /** Nothing comes from this worker any more. */
   readonly onGone: (key: WorkerKey) => void;
+  /** A worker has written a file about itself, or could not. */
+  readonly onEvidence: (key: WorkerKey, message: EvidenceMessage) => void;
   readonly onMalformed: (key: WorkerKey, reason: string) => void;
   /** A process has started, or is gone: for who has to know the PIDs. */
   readonly onPid: (pid: number, alive: boolean) => void;
@@ -169,12 +172,13 @@ function receive(seam: Receiver, { key, raw, connection }: Incoming): void {
 }
 
 function dispatchMessage(
-  { post, onStatsRequest, onHello }: Receiver,
+  { post, onStatsRequest, onHello, onEvidence }: Receiver,
   key: WorkerKey,
   message: Exclude<WorkerMessage, HandOnMessage>,
 ): void {
   if (message.type === 'hello') onHello(key);
   else if (message.type === 'stats-request') onStatsRequest(key, message.id);
+  else if (message.type === 'evidence') onEvidence(key, message);
   else post({ ...message, key });
 }
 

@@ -19,7 +19,7 @@ import { keepOpen } from './keep-open.js';
 import { clearStaleSocket, listenTarget } from './listen-target.js';
 import { createMailbox, type Mailbox } from './mailbox.js';
 import { deferred, lazy, once } from './once.js';
-import { policyOf } from './policy.js';
+import { beatInterval, policyOf } from './policy.js';
 import { createPool, type Launch, type Pool } from './pool.js';
 import { noReaper, startReaper } from './reaper.js';
 import { createReleases, type Release, type Releases } from './releases.js';
@@ -76,6 +76,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     onPid: (pid, alive) => (alive ? reaper.watch(pid) : reaper.forget(pid)),
     onHandOn: (key, message, connection) => handOver.receive(key, message, connection),
     onGone: (key) => handOver.gone(key),
+    onEvidence: () => {},
     onMalformed: (key, reason) => log.warn('a worker sent a malformed message', { key, reason }),
     onStatsRequest: (key, id) => pool.send(key, { type: 'stats', id, stats: stats() }),
   });
@@ -160,6 +161,14 @@ function perform(effect: Effect, means: Means): void {
       return pool.send(effect.key, { type: 'beat' });
     case 'probe':
       return pool.send(effect.key, { type: 'probe', path: effect.path, timeout: effect.timeout });
+    case 'promote':
+      return pool.send(effect.key, { type: 'promote', slot: effect.slot });
+    case 'prove':
+      return pool.send(effect.key, { type: 'prove', timeout: effect.timeout });
+    case 'block':
+      return pool.send(effect.key, { type: 'block', requests: effect.requests });
+    case 'capture':
+      return;
     case 'kill':
       return pool.kill(effect.key);
     case 'notify': {
@@ -202,6 +211,8 @@ function settingsOf({ config }: Release, worker: number, { options, listen }: Me
     routesPrefix,
     log,
     worker,
+    beatInterval: beatInterval(config),
+    healthProbe: config.health.probe,
     version,
     cpus,
     listen,

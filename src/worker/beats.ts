@@ -40,6 +40,8 @@ export function createBeats({ servers, kept, send }: BeatsSeam): Beats {
       bytesWritten: withBytes ? servers.bytesWritten() : 0,
       rss,
       heapUsed,
+      heapLimit: 0,
+      current: [],
       eventLoopDelay: Math.round(late * 10) / 10,
       eventLoopUtilization: Math.round(share * 1000) / 1000,
     };

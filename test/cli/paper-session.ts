@@ -65,6 +65,7 @@ export function worker(id: number, more: Partial<WorkerStats> = {}): WorkerStats
     id,
     pid: 4710 + id,
     phase: 'ready',
+    health: 'fit',
     generation: 3,
     uptime: 93,
     restarts: 0,
@@ -95,6 +96,9 @@ export function stats(more: Partial<ClusterStats> = {}): ClusterStats {
     workers: [worker(1), worker(2)],
     lastReload: null,
     reloads: [],
+    spares: { wanted: 0, ready: 0 },
+    deaths: [],
+    poison: [],
     ...more,
   };
 }

@@ -269,4 +269,7 @@ const sampleStats: ClusterStats = {
   workers: [],
   lastReload: null,
   reloads: [],
+  spares: { wanted: 0, ready: 0 },
+  deaths: [],
+  poison: [],
 };

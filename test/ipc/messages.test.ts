@@ -16,7 +16,14 @@ const fromWorker: Readonly<Record<WorkerMessage['type'], WorkerMessage>> = {
   hello: { type: 'hello' },
   ready: { type: 'ready', urls: ['http://localhost:3000', 'http://localhost:3001'] },
   failed: { type: 'failed', failure: { message: 'boom', exitCode: 70, errno: 98, stack: 'Error: boom' } },
-  beat: { type: 'beat', beat: paperBeat({ requests: 3 }) },
+  beat: {
+    type: 'beat',
+    beat: paperBeat({ requests: 3, current: [{ method: 'GET', path: '/', age: 12 }] }),
+  },
+  spare: { type: 'spare' },
+  current: { type: 'current', inFlight: 1, requests: [{ method: 'GET', path: '/', age: 12 }] },
+  proved: { type: 'proved' },
+  evidence: { type: 'evidence', id: 3, path: '/var/lib/x.cpuprofile', bytes: 4_096, failure: null },
   closed: { type: 'closed', inFlight: 3, accepted: 40 },
   probed: { type: 'probed', failure: null, took: 1.5 },
   cut: { type: 'cut', requests: 1, connections: 2 },
@@ -35,6 +42,10 @@ const fromMaster: Readonly<Record<MasterMessage['type'], unknown>> = {
   beat: { type: 'beat' },
   probe: { type: 'probe', path: '/healthz', timeout: 5_000 },
   stats: { type: 'stats', id: 7, stats: { status: 'serving' } },
+  promote: { type: 'promote', slot: 2 },
+  prove: { type: 'prove', timeout: 1_000 },
+  block: { type: 'block', requests: [{ method: 'GET', route: '/', for: 1_000 }] },
+  evidence: { type: 'evidence', id: 3, kind: 'profile', path: '/var/lib/x.cpuprofile', seconds: 5 },
 };
 
 /** What the channel makes of it. */
@@ -66,7 +77,7 @@ function fieldsOf(value: Raw, at: readonly string[] = []): string[][] {
   });
 }
 
-const nullable = ['probed.failure', 'hand-on.to', 'hand-on.slot', 'hand-on.head'];
+const nullable = ['probed.failure', 'hand-on.to', 'hand-on.slot', 'hand-on.head', 'evidence.failure'];
 
 /** What would be wrong for most fields is right for a few. */
 function isRight(field: string, value: unknown): boolean {

@@ -14,6 +14,11 @@ export function paperPolicy({ restart, reload, ...rest }: PolicyPart = {}): Poli
     bootTimeout: 10_000,
     drainTimeout: 20_000,
     hangTimeout: 5_000,
+    beatInterval: 1_000,
+    health: { slowDelay: 500, slowLimit: 0 },
+    memory: { maxRss: null, maxHeap: 0, pressure: 0 },
+    spares: 0,
+    poison: { deaths: 0, window: 600_000, block: 0 },
     balance: false,
     pingInterval: null,
     statisticsInterval: 0,
@@ -54,6 +59,8 @@ export function paperBeat(beat: Partial<Beat> = {}): Beat {
     heapUsed: 10 * 2 ** 20,
     eventLoopDelay: 1,
     eventLoopUtilization: 0.1,
+    heapLimit: 512 * 2 ** 20,
+    current: [],
     ...beat,
   };
 }

@@ -24,6 +24,8 @@ export function describeEvent(event: Event): string {
       return `> ${event.by} asks for a scale ${fields(event.change).trim()}`;
     case 'restart':
       return `> ${event.by} asks for a restart of worker ${event.slot}`;
+    case 'memory':
+      return `> memory${fields({ used: event.used, limit: event.limit, stalled: event.stalled })}`;
     case 'stop':
       return `> stop: ${event.why}${event.now ? ', now' : ''}`;
     default: {
