@@ -30,7 +30,12 @@ describe('a worker with too much memory', { timeout: 240_000 }, () => {
   })) {
     it(`${what} is replaced by a new one first, and no request is lost`, async (t) => {
       const service = await serve(t, { app, env });
-      const load = startLoad({ t, port: service.port, path: '/', clients: [{ count: 8 }] });
+      const load = startLoad({
+        t,
+        port: service.port,
+        path: '/',
+        clients: [{ kind: 'keep-alive', count: 8 }],
+      });
       const [[victim, connection] = assert.fail()] = await connectToEach(t, service);
       await say(connection, path);
       await entriesOf(service.daemon, says, 1);

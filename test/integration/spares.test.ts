@@ -92,7 +92,12 @@ describe('a spare', { timeout: 240_000 }, () => {
 
   it('ends with the service, under load and without a loss', async (t) => {
     const { service } = await withSpare(t, undefined);
-    const load = startLoad({ t, port: service.port, path: '/api/info', clients: [{ count: 8 }] });
+    const load = startLoad({
+      t,
+      port: service.port,
+      path: '/api/info',
+      clients: [{ kind: 'keep-alive', count: 8 }],
+    });
     await load.reached(200);
     service.daemon.kill('SIGTERM');
     await service.daemon.waitForExit(patience);
