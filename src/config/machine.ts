@@ -8,6 +8,8 @@ export interface Machine {
   readonly memory: number;
   /** What limits it: `memory of the machine`, `cgroup memory limit`. */
   readonly memoryFrom: string;
+  /** Whether a cgroup has less of it than the machine. */
+  readonly memoryIsLimited: boolean;
 }
 
 /** What readMachine needs of the operating system. */
@@ -69,13 +71,17 @@ function cpuList(list: string): Set<number> {
   return numbers;
 }
 
-function memoryOf({ totalmem }: MachineSeam, limit: number): Pick<Machine, 'memory' | 'memoryFrom'> {
+function memoryOf(
+  { totalmem }: MachineSeam,
+  limit: number,
+): Pick<Machine, 'memory' | 'memoryFrom' | 'memoryIsLimited'> {
   const total = totalmem();
   // v1 writes "no limit" as a number near 2^63
   const limited = limit < total;
   return {
     memory: Math.floor((limited ? limit : total) / mebibyte),
     memoryFrom: limited ? 'cgroup memory limit' : 'memory of the machine',
+    memoryIsLimited: limited,
   };
 }
 

@@ -31,6 +31,7 @@ describe('readMachine without limits', () => {
       cpusFrom: 'CPU affinity',
       memory: 16_384,
       memoryFrom: 'memory of the machine',
+      memoryIsLimited: false,
     });
   });
 
@@ -68,6 +69,7 @@ describe('readMachine with cgroup v2', () => {
       cpusFrom: 'cgroup CPU quota 2',
       memory: 2048,
       memoryFrom: 'cgroup memory limit',
+      memoryIsLimited: true,
     });
   });
 
