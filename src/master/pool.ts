@@ -121,13 +121,31 @@ export function createPool(seam: PoolSeam): Pool {
   };
 }
 
+/**
+ * SIGUSR1 has a worker open its inspector, which is how a hung one is looked into. With these it does so on a free port
+ * and without a word on standard error. An operator who debugs decides himself.
+ */
+function inspectionFor(argv: readonly string[], nodeOptions = ''): Inspection {
+  const isDebugged = [...argv, nodeOptions].some((text) => text.includes('--inspect'));
+  if (isDebugged) return { flags: [], settings: {} };
+  return { flags: ['--inspect-publish-uid=http'], settings: { inspectPort: 0 } };
+}
+
+interface Inspection {
+  readonly flags: readonly string[];
+  readonly settings: Pick<ClusterSettings, 'inspectPort'>;
+}
+
 function setUp({ config: { maxOldSpaceSize, maxSemiSpaceSize, app }, cwd }: Launch): ClusterSettings {
+  const inspection = inspectionFor(process.execArgv, process.env.NODE_OPTIONS);
   return {
     exec: fileURLToPath(new URL('../worker/main.js', import.meta.url)),
     args: [],
     cwd,
+    ...inspection.settings,
     execArgv: [
       ...process.execArgv,
+      ...inspection.flags,
       `--max-old-space-size=${maxOldSpaceSize}`,
       `--max-semi-space-size=${maxSemiSpaceSize}`,
       // A server soon needs what V8 would grow to step by step, promoting what is only in flight meanwhile: measured,
