@@ -46,13 +46,15 @@ export interface PoolSeam {
   readonly onMalformed: (key: WorkerKey, reason: string) => void;
   /** A process has started, or is gone: for who has to know the PIDs. */
   readonly onPid: (pid: number, alive: boolean) => void;
+  /** Processes that the kernel has killed for memory since it was asked last; null: it does not say. */
+  readonly oomKills: () => number | null;
 }
 
 /** What a dead worker's last words may take to be read, ms. */
 const lastWords = 500;
 
 export function createPool(seam: PoolSeam): Pool {
-  const { dispatch, post, onPid, onGone } = seam;
+  const { dispatch, post, onPid, onGone, oomKills } = seam;
   const workers = new Map<WorkerKey, Worker>();
   /** What is said to workers that have not said hello yet. */
   const unsaid = new Map<WorkerKey, MasterMessage[]>();
@@ -77,10 +79,12 @@ export function createPool(seam: PoolSeam): Pool {
     onPid(pid, true);
     worker.on('exit', (code: number | null, signal: string | null) => {
       onPid(pid, false);
+      const kills = oomKills();
       afterLastWords(worker, () => {
         workers.delete(key);
         unsaid.delete(key);
-        post({ type: 'exited', key, code, signal: signal || null });
+        const known = kills === null ? {} : { oomKills: kills };
+        post({ type: 'exited', key, code, signal: signal || null, ...known });
         onGone(key);
       });
     });

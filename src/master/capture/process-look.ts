@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { systemFiles } from '../files.js';
 
 /** A process from outside, at one moment. */
 export interface Look {
@@ -111,8 +111,4 @@ function attempt(readFile: LookSeam['readFile'], path: string): string | undefin
   }
 }
 
-export const systemLooks: LookSeam = {
-  readFile: (path) => readFileSync(path, 'utf8'),
-  now: () => performance.now(),
-  platform: process.platform,
-};
+export const systemLooks: LookSeam = { ...systemFiles, now: () => performance.now() };
