@@ -1,10 +1,12 @@
 import type { Event } from '../core/events.js';
 import type { Capture } from '../core/evidence.js';
 import type { Millis, Worker, WorkerKey } from '../core/model.js';
+import type { MasterMessage } from '../ipc/messages.js';
 import type { CaptureOptions } from './capture/capture.js';
 
 export interface LookerSeam {
   readonly workers: () => readonly Worker[];
+  readonly send: (key: WorkerKey, message: MasterMessage) => void;
   readonly post: (event: Event) => void;
   /** Finds out what a process does; never rejects. */
   readonly capture?: (options: CaptureOptions) => Promise<Capture>;
@@ -19,9 +21,15 @@ export interface Looker {
 /** Where this program's own files are. */
 const own = new URL('../', import.meta.url).href;
 
-export function createLooker({ workers, post, capture = loadedCapture }: LookerSeam): Looker {
+export function createLooker({ workers, send, post, capture = loadedCapture }: LookerSeam): Looker {
+  /** A healthy worker has no debugger that listens: one that comes back closes it. */
+  const closeInspector = (pid: number): void => {
+    for (const worker of workers()) if (worker.pid === pid) send(worker.key, { type: 'close-inspector' });
+  };
   const look = (pid: number, timeout: Millis): Promise<Capture> =>
-    capture({ pid, timeout, own }).catch((error: unknown) => notFound(String(error)));
+    capture({ pid, timeout, own })
+      .catch((error: unknown) => notFound(String(error)))
+      .finally(() => closeInspector(pid));
   const lookAtWorker = async (key: WorkerKey, timeout: Millis): Promise<Capture> => {
     const pid = workers().find((worker) => worker.key === key)?.pid ?? null;
     return pid === null ? notFound('it has no process') : look(pid, timeout);
