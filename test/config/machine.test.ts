@@ -73,6 +73,14 @@ describe('readMachine with cgroup v2', () => {
     });
   });
 
+  test('takes memory.high for a limit, too', () => {
+    const found = v2({
+      '/sys/fs/cgroup/system.slice/app.service/memory.high': `${gibibyte}\n`,
+      '/sys/fs/cgroup/system.slice/app.service/memory.max': `${2 * gibibyte}\n`,
+    });
+    assert.deepEqual([found.memory, found.memoryFrom], [1024, 'cgroup memory limit']);
+  });
+
   test('falls back to the root of the mount where the path does not exist below it', () => {
     assert.equal(v2({ '/sys/fs/cgroup/cpu.max': '200000 100000\n' }).cpus, 2);
   });
