@@ -88,7 +88,8 @@ export const slotInvariants: readonly Invariant[] = [
       const drains = effects.flatMap((effect) => (effect.type === 'drain' ? [effect] : []));
       const wrong = drains.find(({ key, last }) => {
         const phase = before.workers.find((worker) => worker.key === key)?.phase;
-        return (phase !== 'starting' && phase !== 'ready') || last === isRunning(after);
+        const wasUp = phase === 'starting' || phase === 'spare' || phase === 'ready';
+        return !wasUp || last === isRunning(after);
       });
       if (wrong !== undefined) return `worker ${wrong.key}`;
       return new Set(drains.map(({ key }) => key)).size < drains.length ? 'twice' : undefined;
