@@ -37,7 +37,9 @@ export function step(state: State, event: Event, now: Millis, policy: Policy): R
 function reconcile(state: State, now: Millis, policy: Policy): Result {
   const judged = chain(judgeCanary(state, now, policy), (next) => settleSlots(next, now, policy));
   const advanced = chain(judged, (next) => advanceReload(next, now, policy));
-  const [next, effects] = chain(advanced, (next) => settleSpares(next, now, policy));
+  // After all that might make it needless.
+  const forked = chain(advanced, (next) => forkDue(next, now, policy));
+  const [next, effects] = chain(forked, (next) => settleSpares(next, now, policy));
   return next === state ? [next, effects] : chain([next, effects], (after) => reconcile(after, now, policy));
 }
 
@@ -125,7 +127,6 @@ function tick(state: State, now: Millis, policy: Policy): Result {
     (next) => judge(next, now, policy),
     (next) => treat(next, now, policy),
     (next) => stopDeadlines(next, now),
-    (next) => forkDue(next, now, policy),
     (next) => askWhileSoaking(next, now),
     (next) => extendStart(next, now),
     (next) => forgetSuspects(next, now, policy),

@@ -1,3 +1,4 @@
+import type { Effect } from '../../src/core/effects.js';
 import { drainingPerSlot } from '../../src/core/policy.js';
 import { forksInto, here, holds, type Invariant, isExtra, isRunning, serves } from './paper-transition.js';
 
@@ -107,17 +108,24 @@ export const slotInvariants: readonly Invariant[] = [
     words: 'a slot that waits for its backoff is not filled before, unless somebody asks for it',
     broken: ({ before, event, after, effects, now }) => {
       if (event.type === 'restart') return undefined;
-      const delay = effects.flatMap(({ type, ...rest }) =>
-        type === 'log' && 'fields' in rest && typeof rest.fields?.restartIn === 'number'
-          ? [rest.fields.restartIn]
-          : [],
-      )[0];
-      const dead = 'key' in event ? before.workers.find(({ key }) => key === event.key)?.slot : undefined;
       const early = before.slots.find(({ id, forkAt }) => {
-        const waits = id === dead && delay !== undefined ? delay > 0 : (forkAt ?? now) > now;
+        const delay = delayAfterDeath(effects, id);
+        const waits = delay === undefined ? (forkAt ?? now) > now : delay > 0;
         return waits && forksInto(effects, id).includes(after.generation);
       });
       return early === undefined ? undefined : `slot ${early.id}`;
     },
   },
 ];
+
+/** What the log is told of when a slot whose worker has died is filled again. */
+function delayAfterDeath(effects: readonly Effect[], id: number): number | undefined {
+  const delays = effects.flatMap((effect) =>
+    effect.type === 'log' &&
+    effect.message.startsWith(`worker ${id} `) &&
+    typeof effect.fields?.restartIn === 'number'
+      ? [effect.fields.restartIn]
+      : [],
+  );
+  return delays[0];
+}
