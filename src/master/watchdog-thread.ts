@@ -26,9 +26,12 @@ const slowestTick = 1_000;
 export function startWatchdog(seam: WatchdogSeam): () => void {
   if (seam.timeout === 0) return () => {};
   let end = (): void => clearTimeout(timer);
-  const timer = setTimeout(() => {
-    end = watch(seam);
-  }, Math.min(startDelay, seam.timeout)).unref();
+  const timer = setTimeout(
+    () => {
+      end = watch(seam);
+    },
+    Math.min(startDelay, seam.timeout),
+  ).unref();
   return () => end();
 }
 
