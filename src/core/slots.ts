@@ -72,6 +72,26 @@ export function retire(
   return chain(noted, (next) => capDraining(next, worker.slot));
 }
 
+/**
+ * Long downloads and WebSockets must not pile up processes from release to release: the oldest is ended. Where a slot is
+ * given up nothing can pile up, until it is taken up again.
+ */
+export function capDraining(state: State, slot: number): Result {
+  const draining = workersIn(state, slot).filter(({ phase }) => phase === 'draining');
+  const [oldest] = draining;
+  const isKept = findSlot(state, slot) !== undefined;
+  if (oldest === undefined || !isKept || draining.length <= drainingPerSlot) return unchanged(state);
+  const why = `${draining.length} workers ${slot} drain at once: the oldest is ended`;
+  const ended: Result = [
+    replaceWorker(state, killed(oldest, why)),
+    [
+      log('warn', why, { workerPid: oldest.pid, inFlight: oldest.beat?.inFlight ?? 0 }),
+      { type: 'kill', key: oldest.key },
+    ],
+  ];
+  return chain(ended, (next) => capDraining(next, slot));
+}
+
 function settle(state: State, slot: number, { now, policy }: { now: Millis; policy: Policy }): Result {
   const place = state.slots.find(({ id }) => id === slot) as Slot;
   if (place.forkAt === null && !isAwaited(state, place) && !isFilled(state, slot)) {
@@ -99,23 +119,4 @@ function betterThan(state: State, worker: Worker): Worker | undefined {
     if (phase !== 'ready') return false;
     return generation === worker.generation ? place > own : generation === wanted;
   });
-}
-
-/**
- * Long downloads and WebSockets must not pile up processes from release to release: the oldest is ended. Where a slot is
- * given up nothing can pile up.
- */
-function capDraining(state: State, slot: number): Result {
-  const draining = workersIn(state, slot).filter(({ phase }) => phase === 'draining');
-  const [oldest] = draining;
-  const isKept = findSlot(state, slot) !== undefined;
-  if (oldest === undefined || !isKept || draining.length <= drainingPerSlot) return unchanged(state);
-  const why = `${draining.length} workers ${slot} drain at once: the oldest is ended`;
-  return [
-    replaceWorker(state, killed(oldest, why)),
-    [
-      log('warn', why, { workerPid: oldest.pid, inFlight: oldest.beat?.inFlight ?? 0 }),
-      { type: 'kill', key: oldest.key },
-    ],
-  ];
 }

@@ -73,14 +73,17 @@ export const healthInvariants: readonly Invariant[] = [
     },
   },
   {
-    words: 'who is promoted was a spare and gets one slot, for itself alone to start in',
+    words: 'who is promoted was a spare and gets one slot, in which no other of its generation starts',
     broken: ({ before, after, effects }) => {
       const promoted = effects.flatMap((effect) => (effect.type === 'promote' ? [effect] : []));
       if (new Set(promoted.map(({ key }) => key)).size < promoted.length) return 'twice';
       const wrong = promoted.find(({ key, slot }) => {
         const was = before.workers.find((worker) => worker.key === key);
         const is = after.workers.filter((worker) => worker.key === key);
-        const alone = here(after, slot).filter(({ phase }) => phase === 'starting').length === 1;
+        const alone =
+          here(after, slot).filter(
+            ({ phase, generation }) => phase === 'starting' && generation === was?.generation,
+          ).length === 1;
         return was?.phase !== 'spare' || is.length !== 1 || is[0]?.slot !== slot || !alone;
       });
       return wrong === undefined ? undefined : `worker ${wrong.key} into slot ${wrong.slot}`;
