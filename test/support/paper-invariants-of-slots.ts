@@ -14,10 +14,13 @@ export const slotInvariants: readonly Invariant[] = [
     },
   },
   {
-    words: 'no slot is empty for ever: somebody holds it, or a fork is due',
+    words: 'no slot is empty for ever: somebody holds it, a fork is due, or it waits for memory',
     broken: ({ after }) => {
       if (!isRunning(after)) return undefined;
-      const lost = after.slots.find(({ id, forkAt }) => forkAt === null && !here(after, id).some(holds));
+      const lost = after.slots.find(
+        ({ id, forkAt, forkAfter }) =>
+          forkAt === null && !here(after, id).some((worker) => holds(worker) || worker.key === forkAfter),
+      );
       return lost === undefined ? undefined : `slot ${lost.id}`;
     },
   },
@@ -39,18 +42,20 @@ export const slotInvariants: readonly Invariant[] = [
     words: 'no worker is forked, and none is due, while the service stops',
     broken: ({ after, effects }) => {
       if (isRunning(after) || after.life.phase === 'idle') return undefined;
-      if (effects.some(({ type }) => type === 'fork')) return 'a fork';
-      return after.slots.some(({ forkAt }) => forkAt !== null) ? 'a fork is due' : undefined;
+      if (effects.some(({ type }) => type === 'fork' || type === 'promote')) return 'a fork';
+      const due = after.slots.some(({ forkAt, forkAfter }) => forkAt !== null || forkAfter !== null);
+      return due ? 'a fork is due' : undefined;
     },
   },
   {
     words:
-      'a slot that is served stays served, unless its worker dies or says that it will, falls silent, or is not wanted any more',
+      'a slot that is served stays served, unless its worker dies or says that it will, falls silent, is in the way of memory, or is not wanted any more',
     broken: ({ before, event, after, effects }) => {
       if (!isRunning(after)) return undefined;
       const killed = effects.flatMap((effect) => (effect.type === 'kill' ? [effect.key] : []));
       const isEnd = event.type === 'exited' || event.type === 'fork-failed' || event.type === 'failed';
-      const gone = isEnd ? [event.key, ...killed] : killed;
+      const fat = after.slots.flatMap(({ forkAfter }) => (event.type === 'memory' ? [forkAfter] : []));
+      const gone = [...(isEnd ? [event.key] : []), ...killed, ...fat];
       const lost = after.slots.find(
         ({ id }) =>
           serves(before, id) &&
@@ -67,7 +72,7 @@ export const slotInvariants: readonly Invariant[] = [
       const killed = before.workers.find(
         (worker) =>
           worker.phase === 'ready' &&
-          now - worker.beatAt < policy.hangTimeout &&
+          now - Math.max(worker.beatAt, worker.vitals.excusedUntil) < policy.hangTimeout &&
           effects.some(({ type, ...rest }) => type === 'kill' && 'key' in rest && rest.key === worker.key),
       );
       return killed === undefined ? undefined : `worker ${killed.key} was killed`;
