@@ -32,7 +32,8 @@ async function subject(t: TestContext, script: string, args: readonly string[] =
     stderr += text;
   });
   await once(child.stdout as NodeJS.ReadableStream, 'data');
-  const look = (timeout = limit) => capture({ pid, timeout, own: 'file:///nowhere/' });
+  const look = (timeout = limit) =>
+    capture({ pid, timeout, own: 'file:///nowhere/', onDisconnected: () => {} });
   return { child, pid, stderr: () => stderr, look };
 }
 
@@ -135,7 +136,7 @@ describe('the inspector of a worker', { skip }, () => {
 
 describe('a hung worker', { skip }, () => {
   test('is explained before it is killed: where it is, and for whom', async (t) => {
-    const service = await serve(t, { app: workbench, env: { HANG_TIMEOUT: '4s' } });
+    const service = await serve(t, { app: workbench, env: { ROM_AGENT_HANG_TIMEOUT: '4s' } });
     const { connectTo } = await import('./service.js');
     const connection = await connectTo(service);
     connection.request(request('/spin?secret=1'), patience).catch(() => {});
