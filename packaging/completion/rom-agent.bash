@@ -6,7 +6,7 @@ _rom_agent() {
   if [[ $cur == '=' ]]; then cur=''; elif [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      serve | check | status | reload | abort | scale | restart | stop | history | events | config | completion)
+      serve | check | status | reload | abort | scale | restart | stack | profile | heap-snapshot | stop | history | events | config | completion)
         command=${COMP_WORDS[i]}
         break
         ;;
@@ -14,7 +14,7 @@ _rom_agent() {
   done
   case $command in
     '')
-      words='serve check status reload abort scale restart stop history events config completion help --version --help'
+      words='serve check status reload abort scale restart stack profile heap-snapshot stop history events config completion help --version --help'
       ;;
     serve)
       case $prev in
@@ -167,6 +167,34 @@ _rom_agent() {
       esac
       ;;
     restart)
+      case $prev in
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--control-socket --config --help'
+          ;;
+      esac
+      ;;
+    stack)
+      case $prev in
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--json --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    profile)
+      case $prev in
+        --seconds) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--seconds --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    heap-snapshot)
       case $prev in
         --control-socket) file=1 ;;
         --config) file=1 ;;

@@ -52,6 +52,30 @@ export function addControlCommands(program: Command, seam: ControlSeam): void {
       .argument('<worker>', 'its number, as status shows it'),
     async (session, _, worker = '') => (await import('./restart.js')).restartCommand(session, worker),
   );
+  act<{ json?: boolean }>(
+    program
+      .command('stack')
+      .description('show what a worker does at this moment: its JavaScript stack, its requests in flight')
+      .argument('<worker>', 'its number, as status shows it')
+      .option('--json', 'print JSON'),
+    async (session, flags, worker = '') => (await import('./stack.js')).stackCommand(session, worker, flags),
+  );
+  act<{ seconds: string }>(
+    program
+      .command('profile')
+      .description('write a CPU profile of a worker while it serves, and print the path of the file')
+      .argument('<worker>', 'its number, as status shows it')
+      .option('--seconds <count>', 'for how long, from 1 to 600', '10'),
+    async (session, flags, worker = '') =>
+      (await import('./evidence.js')).profileCommand(session, worker, flags),
+  );
+  act(
+    program
+      .command('heap-snapshot')
+      .description('write a heap snapshot of a worker, which stands still meanwhile, and print the path')
+      .argument('<worker>', 'its number, as status shows it'),
+    async (session, _, worker = '') => (await import('./evidence.js')).heapSnapshotCommand(session, worker),
+  );
   act(program.command('stop').description('stop the service, and wait until it is gone'), async (session) =>
     (await import('./stop.js')).stopCommand(session),
   );

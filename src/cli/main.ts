@@ -17,7 +17,8 @@ function exitCodeOf(error: unknown): ExitCode {
 }
 
 try {
-  await createProgram({ exit: (code) => process.exit(code) }).parseAsync();
+  const [, , called] = process.argv;
+  await createProgram({ exit: (code) => process.exit(code), called }).parseAsync();
 } catch (error) {
   process.exitCode = exitStatusFor(
     findSupervisor(() => {}),

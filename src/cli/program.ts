@@ -7,10 +7,14 @@ import { version } from './version.js';
 
 export interface ProgramSeam {
   readonly exit: (code: number) => void;
+  /** The word behind the program's name. With `serve` the options of other commands are left out. */
+  readonly called?: string | undefined;
 }
 
 /** The commands. Each is imported only when it is called for, since `serve` is on the way to readiness. */
-export function createProgram({ exit }: ProgramSeam): Command {
+export function createProgram({ exit, called }: ProgramSeam): Command {
+  const withSettings = (command: Command): Command =>
+    called === 'serve' && command.name() !== called ? command : addSettings(command);
   const program = new Command('rom-agent')
     .description('Runs a Node.js web service on every core, as a native service of systemd or launchd.')
     .version(version, '-v, --version')
@@ -66,7 +70,8 @@ function withApp(app: string | undefined, flags: Record<string, unknown>): Recor
   return app === undefined ? flags : { ...flags, app };
 }
 
-function withSettings(command: Command): Command {
+/** Sixty options take a millisecond or two, which are on the way to readiness. */
+function addSettings(command: Command): Command {
   command.option(
     `${configFile.flag} <file>`,
     `configuration file (default: ${configFile.path} if it exists)`,

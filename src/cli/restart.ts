@@ -4,11 +4,12 @@ import { exitCodes } from '../errors/exit-codes.js';
 import { span } from './human.js';
 import { limitFrom, waitUntil } from './patience.js';
 import type { CommandExit, Session } from './session.js';
+import { workerNumber } from './worker-number.js';
 
 /** `rom-agent restart`: until another process serves in the worker's place. */
 export async function restartCommand(session: Session, worker: string): Promise<CommandExit> {
   const { client, terminal, by } = session;
-  const id = numberOf(worker);
+  const id = workerNumber('restart', worker);
   const limit = await limitFrom(session, 'boot_timeout');
   const before = new Set((await inSlot(session, id)).map(({ pid }) => pid));
   terminal.print(`${await client.restart(id, by)}\n`);
@@ -47,12 +48,4 @@ async function inSlot({ client }: Session, id: number): Promise<readonly WorkerS
     throw new RomAgentError('restart: the service is stopping', { exitCode: exitCodes.tryAgain });
   }
   return workers.filter((worker) => worker.id === id);
-}
-
-function numberOf(worker: string): number {
-  if (/^[1-9]\d{0,5}$/.test(worker)) return Number(worker);
-  throw new RomAgentError(
-    `restart: ${JSON.stringify(worker)} is not right: expected the number of a worker, which rom-agent status shows`,
-    { exitCode: exitCodes.usage },
-  );
 }

@@ -1,5 +1,5 @@
 import type { ReloadRecord } from '../core/reload-record.js';
-import type { ClusterStats, WorkerStats } from '../core/stats.js';
+import type { ClusterStats, DeathSummary, PoisonSummary, WorkerStats } from '../core/stats.js';
 import { exitCodes } from '../errors/exit-codes.js';
 import { count, mebibytes, moment, span, verdictOf } from './human.js';
 import type { CommandExit, Session } from './session.js';
@@ -32,7 +32,7 @@ export function overview(stats: ClusterStats, terminal: Terminal): string {
   const service = table(serviceRows(stats, terminal));
   if (workers.length === 0) return service;
   return `${service}\n${table([heads(terminal), ...workers.map((worker) => workerRow(worker, terminal))], {
-    right: [0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+    right: [0, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12],
   })}`;
 }
 
@@ -74,13 +74,14 @@ function erase(lines: number): string {
 
 function serviceRows(stats: ClusterStats, terminal: Terminal): readonly (readonly string[])[] {
   const { status, mode, generation, wanted, ready, restarts, requests, requestsPerSecond, inFlight } = stats;
-  const { master, lastReload } = stats;
+  const { master, lastReload, spares, deaths, poison } = stats;
   const { paint } = terminal;
   const rows = [
     ['service', `${paint(statusColours[status], status)}, mode ${mode}, generation ${generation}`],
     [
       'workers',
-      `${paint(ready < wanted ? 'yellow' : 'green', `${ready} of ${wanted} ready`)}, ${count(restarts, 'restart')}`,
+      `${paint(ready < wanted ? 'yellow' : 'green', `${ready} of ${wanted} ready`)}, ` +
+        `${spares.wanted === 0 ? '' : `${spares.ready} of ${spares.wanted} spare, `}${count(restarts, 'restart')}`,
     ],
     ['requests', `${requestsPerSecond}/s, ${inFlight} in flight, ${requests} in all`],
     [
@@ -89,7 +90,32 @@ function serviceRows(stats: ClusterStats, terminal: Terminal): readonly (readonl
         `rom-agent ${master.version}, Node ${master.node.replace(/^v/, '')}`,
     ],
   ];
-  return lastReload === null ? rows : [...rows, ['last reload', reloadLine(lastReload, terminal)]];
+  return [
+    ...rows,
+    ...(lastReload === null ? [] : [['last reload', reloadLine(lastReload, terminal)]]),
+    ...under('deaths', deaths.slice(0, shownDeaths).map(deathLine)),
+    ...under('poison', poison.map(poisonLine)),
+  ];
+}
+
+const shownDeaths = 3;
+
+/** Several lines of one subject. */
+function under(subject: string, lines: readonly string[]): readonly (readonly string[])[] {
+  return lines.map((line, index) => [index === 0 ? subject : '', line]);
+}
+
+const deathWords = { boot: 'could not start', crash: 'crashed', hang: 'hung' } as const;
+
+function deathLine({ worker, ago, kind, cause, lost }: DeathSummary): string {
+  const who = worker === 0 ? 'a spare' : `worker ${worker}`;
+  const losses = lost === 0 ? '' : `, ${count(lost, 'request')} lost`;
+  return `${who}, ${span(ago * 1000)} ago, ${deathWords[kind]}: ${cause}${losses}`;
+}
+
+function poisonLine({ method, route, deaths, ago, blockedFor }: PoisonSummary): string {
+  const block = blockedFor === 0 ? '' : `; answered with 503 for ${span(blockedFor * 1000)} more`;
+  return `${method} ${route} was in flight at ${count(deaths, 'death')}, the last ${span(ago * 1000)} ago${block}`;
 }
 
 function reloadLine(record: ReloadRecord, { paint }: Terminal): string {
@@ -109,16 +135,24 @@ const phaseColours: Readonly<Record<WorkerStats['phase'], Colour>> = {
   dying: 'red',
 };
 
+const healthColours: Readonly<Record<WorkerStats['health'], Colour>> = {
+  fit: 'green',
+  slow: 'yellow',
+  sick: 'red',
+  lost: 'red',
+};
+
 function heads({ paint }: Terminal): readonly string[] {
-  const names = 'WORKER PID PHASE GEN UP REQUESTS IN-FLIGHT CONNS RSS LAG UTIL RESTARTS';
+  const names = 'WORKER PID PHASE HEALTH GEN UP REQUESTS IN-FLIGHT CONNS RSS LAG UTIL RESTARTS';
   return names.split(' ').map((name) => paint('bold', name));
 }
 
 function workerRow(worker: WorkerStats, { paint }: Terminal): readonly string[] {
   return [
-    String(worker.id),
+    worker.id === 0 ? '-' : String(worker.id),
     worker.pid === null ? '-' : String(worker.pid),
     paint(phaseColours[worker.phase], worker.phase),
+    paint(healthColours[worker.health], worker.health),
     String(worker.generation),
     span(worker.uptime * 1000),
     String(worker.requests),

@@ -30,6 +30,8 @@ const checks: readonly Check[] = [
   ordered('restart.boot_delay', 'restart.boot_delay_max', { equal: true }),
   { reads: ['mode', 'workers'], check: oneWorkerInSingleMode },
   { reads: ['dispatch'], check: reuseportExists },
+  { reads: ['dispatch', 'spares'], check: sparesCanWait },
+  { reads: ['memory.max_rss', 'max_old_space_size'], check: rssHoldsHeap },
   { reads: ['host'], check: ({ values, platform }) => socketPathFits(values, 'host', platform) },
   {
     reads: ['control_socket'],
@@ -78,6 +80,23 @@ function reuseportExists({ values, nodeVersion, platform }: CheckInput): Problem
     values,
     'dispatch',
     `"shared" or "round-robin" here: reuseport needs Linux and Node 22.12, 23.1 or later, and ${here}`,
+  );
+}
+
+/** A spare waits for the listener that the master holds; with reuseport each worker opens one of its own. */
+function sparesCanWait({ values }: CheckInput): Problem | null {
+  if (values.spares.value === 0 || values.dispatch.value !== 'reuseport') return null;
+  return problem(values, 'spares', `0 with dispatch reuseport (from ${values.dispatch.source})`);
+}
+
+/** A limit below what a worker may use of its heap would replace healthy ones for ever. */
+function rssHoldsHeap({ values }: CheckInput): Problem | null {
+  const { 'memory.max_rss': rss, max_old_space_size: heap } = values;
+  if (rss.value === null || heap.value === null || rss.value > heap.value) return null;
+  return problem(
+    values,
+    'memory.max_rss',
+    `more than max_old_space_size, which is ${shown(values, 'max_old_space_size')}`,
   );
 }
 

@@ -1,7 +1,7 @@
 import type { GenericSchema } from 'valibot';
 
 /** The schema library is handed in: it is large, and loaded only where there is a value to check. */
-export type Valibot = typeof import('valibot');
+export type Valibot = typeof import('./validators.js');
 type Schema<T> = (v: Valibot) => GenericSchema<unknown, T>;
 
 /**

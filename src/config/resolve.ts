@@ -1,7 +1,7 @@
 import type { Config } from './config.js';
 import type { Directories } from './directories.js';
 import type { Machine } from './machine.js';
-import { type Key, keys, type Value } from './settings.js';
+import { type Key, keys, smallestHeap, type Value } from './settings.js';
 import type { Found, Values } from './values.js';
 
 /** The effective value of a setting, computed ones included, and where it comes from. */
@@ -32,6 +32,11 @@ const mostWorkers = 1024;
 const usualHeap = 512;
 const usualBudget = 8192;
 const turboSemiSpace = 64;
+/** A tenth is for page cache, sockets and what the app itself starts. */
+const usableShare = 0.9;
+/** Resident sets: of the master, and of a worker without its heap. */
+const masterSize = 64;
+const besidesHeap = 48;
 /** V8's own without a heap limit. */
 const usualSemiSpace = 16;
 
@@ -46,7 +51,7 @@ export function computeDefaults(values: Values, { machine, directories }: Surrou
     ...plain,
     workers,
     memory_budget,
-    max_old_space_size: heapOf(values, { workers: workers.value, budget: memory_budget.value }),
+    max_old_space_size: heapOf(values, { workers: workers.value, budget: memory_budget.value, machine }),
     max_semi_space_size: semiSpaceOf(values),
     'restart.intensity': intensityOf(values, workers.value),
     'reload.probe': probeOf(values),
@@ -146,12 +151,20 @@ function budgetOf({ mode, memory_budget }: Values, machine: Machine): Effective<
 }
 
 function heapOf(
-  { max_old_space_size: heap }: Values,
-  { workers, budget }: { workers: number; budget: number | null },
+  { max_old_space_size: heap, spares }: Values,
+  { workers, budget, machine }: { workers: number; budget: number | null; machine: Machine },
 ): Effective<number> {
   if (heap.value !== null) return { value: heap.value, from: heap.source };
-  if (budget === null) return { value: usualHeap, from: 'default' };
-  return { value: Math.floor(budget / workers), from: 'default: memory_budget / workers' };
+  if (budget !== null)
+    return { value: Math.floor(budget / workers), from: 'default: memory_budget / workers' };
+  if (!machine.memoryIsLimited) return { value: usualHeap, from: 'default' };
+  const share = heapShare(machine.memory, workers + spares.value);
+  return { value: Math.max(smallestHeap, share), from: `default: a share of the ${machine.memoryFrom}` };
+}
+
+/** What a limit of memory leaves for the heap of each worker once all that is not heap has its part, MiB. */
+export function heapShare(memory: number, workers: number): number {
+  return Math.floor((memory * usableShare - masterSize - workers * besidesHeap) / workers);
 }
 
 /** Given a heap limit, V8 makes the semi-space a 128th of it: 4 MiB of 512, a quarter of what it is without a limit. */

@@ -117,7 +117,8 @@ export const settings = {
     kind: integer({ min: smallestHeap, max: 1_048_576, unit: 'MiB' }),
     env: ['MAX_OLD_SPACE_SIZE'],
     default: null,
-    defaultText: '512 MiB; in mode `turbo` `memory_budget` divided by `workers`',
+    defaultText:
+      '512 MiB; where the cgroup limits the memory, a share of that; in mode `turbo` `memory_budget` divided by `workers`',
     example: 512,
     description: 'Heap limit of one worker, in MiB.',
   }),

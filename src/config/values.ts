@@ -23,7 +23,7 @@ export type Values = { readonly [K in Key]: Found<Value<K>> };
 export async function collect(layers: Layers, problems: Problem[]): Promise<Values> {
   const given = keys.map((key) => [key, givenFor(key, layers)] as const);
   const parse = given.some(([, sources]) => sources.length > 0)
-    ? parser(await import('valibot'), problems)
+    ? parser(await import('./validators.js'), problems)
     : null;
   const entries = given.map(([key, sources]) => {
     const found = sources.map((source) => parse?.(key, source));

@@ -1,5 +1,6 @@
 import type { Answer } from '../core/effects.js';
 import type { ScaleChange } from '../core/events.js';
+import type { Capture } from '../core/evidence.js';
 import type { ReloadRecord, ReloadStep } from '../core/reload-record.js';
 import type { ClusterStats } from '../core/stats.js';
 
@@ -13,6 +14,11 @@ export interface Commands {
   /** @param worker number of the slot, from 1 */
   restart(worker: number, by: string): Promise<Answer>;
   stop(by: string): void;
+  /** What the worker does at this moment. */
+  stack(worker: number, by: string): Promise<StackAnswer>;
+  /** A file about the worker, for which it resolves once that is written. */
+  profile(worker: number, seconds: number, by: string): Promise<EvidenceAnswer>;
+  heapSnapshot(worker: number, by: string): Promise<EvidenceAnswer>;
   /** The last reloads, newest first, at most 50. */
   history(): readonly ReloadRecord[];
   /** The effective settings by key, as of the last reload, and where each comes from. Times in ms, sizes in MiB. */
@@ -39,6 +45,22 @@ export type ReloadAnswer =
     }
   | { readonly accepted: false; readonly reason: string };
 
+/** @see Capture */
+export type StackAnswer =
+  | ({ readonly accepted: true; readonly worker: number; readonly pid: number } & Capture)
+  | Refusal;
+
+export type EvidenceAnswer =
+  | {
+      readonly accepted: true;
+      /** Absolute, on the daemon's machine. */
+      readonly path: string;
+      readonly bytes: number;
+    }
+  | Refusal;
+
+export type Refusal = Extract<Answer, { accepted: false }>;
+
 /** What happens in the master, as it happens. */
 export type ControlEvent =
   | { readonly type: 'step'; readonly generation: number; readonly step: ReloadStep }
@@ -50,7 +72,7 @@ export type ControlEvent =
       readonly worker: number;
       readonly pid: number | null;
       readonly generation: number;
-      readonly phase: 'starting' | 'ready' | 'draining' | 'dying' | 'gone';
+      readonly phase: 'starting' | 'spare' | 'ready' | 'draining' | 'dying' | 'gone';
     }
   | {
       readonly type: 'service';

@@ -9,6 +9,8 @@ export interface Call {
   readonly route: string;
   /** Sent as JSON; null sends nothing. */
   readonly body: unknown;
+  /** How long its answer may take, ms; as the caller has it unless given. */
+  readonly timeout?: number;
 }
 
 export interface StreamCall extends Call {
@@ -32,12 +34,12 @@ const longestSilence = 3 * heartbeatInterval;
 /** @param timeout ms, for an answer; of a stream, for its first line */
 export function createCaller({ path, timeout }: { path: string; timeout: number }): Caller {
   const open = (call: Call, signal?: AbortSignal): Promise<IncomingMessage> =>
-    answerTo(call, { path, timeout, signal });
+    answerTo(call, { path, timeout: call.timeout ?? timeout, signal });
   return {
     path,
     ask: async (call) => {
       const incoming = await open(call);
-      return parse(await textOf(incoming, { path, timeout }), path);
+      return parse(await textOf(incoming, { path, timeout: call.timeout ?? timeout }), path);
     },
     stream: async ({ signal, onLine, ...call }) => {
       try {

@@ -2,7 +2,7 @@ import type { Answer } from '../core/effects.js';
 import type { ScaleChange } from '../core/events.js';
 import type { ReloadRecord } from '../core/reload-record.js';
 import type { ClusterStats } from '../core/stats.js';
-import type { ControlEvent, ReloadAnswer } from './api.js';
+import type { ControlEvent, EvidenceAnswer, ReloadAnswer, StackAnswer } from './api.js';
 import { type Call, type Caller, createCaller } from './call.js';
 import { notRomAgent, wentAway } from './client-errors.js';
 
@@ -20,6 +20,11 @@ export interface ControlClient {
   scale(change: ScaleChange, by: string): Promise<string>;
   /** @param worker number of the slot, from 1 */
   restart(worker: number, by: string): Promise<string>;
+  /** What the worker does at this moment. */
+  stack(worker: number, by: string): Promise<Found<StackAnswer>>;
+  /** Resolves once the file is written. */
+  profile(worker: number, seconds: number, by: string): Promise<Found<EvidenceAnswer>>;
+  heapSnapshot(worker: number, by: string): Promise<Found<EvidenceAnswer>>;
   /** Resolves once the daemon has begun to stop. */
   stop(by: string): Promise<void>;
   /** The last reloads, newest first. */
@@ -28,6 +33,12 @@ export interface ControlClient {
   /** Resolves once `signal` is aborted, or the daemon ends the stream, as it does when it stops. */
   events(onEvent: (event: ControlEvent) => void, signal?: AbortSignal): Promise<void>;
 }
+
+/** What the daemon answers where it does not refuse. */
+export type Found<A extends { readonly accepted: boolean }> = Omit<
+  Extract<A, { accepted: true }>,
+  'accepted'
+>;
 
 export interface ReloadRequest {
   readonly by: string;
@@ -47,6 +58,10 @@ export interface ConnectOptions {
   readonly timeout?: number;
 }
 
+/** What the master allows a worker beyond the time of a profile, and for a heap snapshot, ms. */
+const patience = 5_000;
+const snapshotLimit = 300_000;
+
 /** Makes a connection per command, and none before the first. */
 export function connectControl({ path, timeout = 10_000 }: ConnectOptions): ControlClient {
   const caller = createCaller({ path, timeout });
@@ -57,6 +72,15 @@ export function connectControl({ path, timeout = 10_000 }: ConnectOptions): Cont
     abort: (by) => said(post('abort', { by })),
     scale: (change, by) => said(post('scale', { ...change, by })),
     restart: (worker, by) => said(post(`workers/${worker}/restart`, { by })),
+    stack: async (worker, by) => asObject(await caller.ask(post(`workers/${worker}/stack`, { by })), path),
+    profile: async (worker, seconds, by) => {
+      const call = post(`workers/${worker}/profile`, { by, seconds });
+      return asObject(await caller.ask({ ...call, timeout: timeout + seconds * 1_000 + patience }), path);
+    },
+    heapSnapshot: async (worker, by) => {
+      const call = post(`workers/${worker}/heap-snapshot`, { by });
+      return asObject(await caller.ask({ ...call, timeout: timeout + snapshotLimit }), path);
+    },
     stop: async (by) => {
       await said(post('stop', { by }));
     },

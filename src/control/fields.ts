@@ -5,6 +5,9 @@ import type { Fields } from './body.js';
 
 /** More workers than this cannot be configured either. */
 export const mostWorkers = 1024;
+/** Of a profile, and how long it is unless somebody says so. */
+export const mostSeconds = 600;
+export const usualSeconds = 10;
 /** Characters. */
 export const longestLabel = 64;
 
@@ -34,6 +37,11 @@ const difference = {
     isInteger(value) && value !== 0 && Math.abs(value) <= mostWorkers,
 };
 
+const span = {
+  expected: `an integer from 1 to ${mostSeconds}`,
+  holds: (value: unknown): value is number => isInteger(value) && value >= 1 && value <= mostSeconds,
+};
+
 interface Rule<T> {
   readonly expected: string;
   readonly holds: (value: unknown) => value is T;
@@ -61,6 +69,13 @@ export function scaleOptions(fields: Fields): { by: string; change: ScaleChange 
 export function byOf(fields: Fields): string {
   check(fields, { by: label });
   return (fields as { by?: string }).by ?? nobody;
+}
+
+/** @throws ControlError 400, with everything that is wrong */
+export function profileOptions(fields: Fields): { by: string; seconds: number } {
+  check(fields, { by: label, seconds: span });
+  const { by = nobody, seconds = usualSeconds } = fields as { by?: string; seconds?: number };
+  return { by, seconds };
 }
 
 /** @throws ControlError 400 where it is no number of a slot */

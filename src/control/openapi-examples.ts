@@ -19,6 +19,8 @@ const record: ReloadRecord = {
 
 const { steps: _, ...summary } = record;
 
+const request = { method: 'GET', path: '/orders/17', age: 10_012 };
+
 const status: ClusterStats = {
   status: 'serving',
   mode: 'cluster',
@@ -50,9 +52,25 @@ const status: ClusterStats = {
   ],
   lastReload: record,
   reloads: [summary],
-  spares: { wanted: 0, ready: 0 },
-  deaths: [],
-  poison: [],
+  spares: { wanted: 1, ready: 1 },
+  deaths: [
+    {
+      ago: 60,
+      worker: 1,
+      pid: 4711,
+      generation: 3,
+      kind: 'hang',
+      cause: 'silent for 10 s in checkout (/srv/app/server.js:12:5)',
+      code: null,
+      signal: 'SIGKILL',
+      uptime: 3540,
+      lost: 1,
+      requests: [request],
+      oomKills: 0,
+      stack: '    at checkout (/srv/app/server.js:12:5)',
+    },
+  ],
+  poison: [{ method: 'GET', route: '/orders/:id', deaths: 2, ago: 60, blockedFor: 0 }],
 };
 
 const events = {
@@ -86,12 +104,26 @@ export const answers = {
   Config: { drain_timeout: { value: 30_000, from: '/etc/rom-agent/rom-agent.toml' } },
   History: [record],
   Message: { message: '4 workers wanted' },
+  Stack: {
+    worker: 1,
+    pid: 4720,
+    state: 'running' as const,
+    stack: '    at checkout (/srv/app/server.js:12:5)\n    at processTimers (node:internal/timers:519:7)',
+    at: 'checkout (/srv/app/server.js:12:5)',
+    requests: [request],
+    detail: null,
+  },
+  EvidenceFile: {
+    path: '/var/lib/rom-agent/evidence/2026-11-24T09-15-30.123Z-worker-1-pid-4720.cpuprofile',
+    bytes: 61_440,
+  },
 };
 
 export const bodies = {
   Label: { by: 'alice' },
   ReloadOptions: { by: 'alice', soak: false },
   ScaleOptions: { by: 'alice', add: 2 },
+  ProfileOptions: { by: 'alice', seconds: 30 },
 };
 
 export const lines = {

@@ -1,4 +1,4 @@
-import { longestLabel, mostWorkers } from './fields.js';
+import { longestLabel, mostSeconds, mostWorkers, usualSeconds } from './fields.js';
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -69,6 +69,32 @@ export const schemas: Readonly<Record<string, Schema>> = {
     }),
     oneOf: [{ required: ['to'] }, { required: ['add'] }],
   },
+  ProfileOptions: optional({
+    by: byLabel,
+    seconds: {
+      type: 'integer',
+      minimum: 1,
+      maximum: mostSeconds,
+      default: usualSeconds,
+      description: 'For how long.',
+    },
+  }),
+  Stack: object({
+    worker: integer,
+    pid: integer,
+    state: described(
+      oneOf('running', 'stopped', 'blocked', 'starved', 'idle', 'unknown'),
+      'running: JavaScript runs; stopped: by a signal; blocked: in a call of the system; starved: it gets no CPU; idle: it waits for something to do.',
+    ),
+    stack: described(orNull(string), 'Innermost first; null where no JavaScript ran, or none could be had.'),
+    at: described(orNull(string), "The innermost frame that is not Node's own."),
+    requests: described(orNull(listOf(ref('Request'))), 'In flight, the oldest first; null: unknown.'),
+    detail: described(orNull(string), 'More, in words.'),
+  }),
+  EvidenceFile: object({
+    path: described(string, 'Absolute, on the machine of the daemon.'),
+    bytes: count,
+  }),
   Status: object({
     status: oneOf('starting', 'serving', 'stopping'),
     mode: oneOf('single', 'cluster', 'turbo'),
@@ -92,11 +118,48 @@ export const schemas: Readonly<Record<string, Schema>> = {
       { ...listOf(ref('ReloadSummary')), maxItems: 50 },
       'Those that are over, newest first.',
     ),
+    spares: object({ wanted: count, ready: count }),
+    deaths: described(
+      { ...listOf(ref('Death')), maxItems: 10 },
+      'Of workers, that nobody asked for, newest first.',
+    ),
+    poison: described(listOf(ref('Poison')), 'Requests that were in flight at more than one death.'),
+  }),
+  Request: object({
+    method: string,
+    path: described(string, 'Without its query.'),
+    age: described({ type: 'number' }, 'ms'),
+  }),
+  Death: object({
+    ago: described(count, 's'),
+    worker: described(integer, 'Number of the slot; 0: a spare.'),
+    pid: orNull(integer),
+    generation: integer,
+    kind: oneOf('boot', 'crash', 'hang'),
+    cause: string,
+    code: orNull(integer),
+    signal: orNull(string),
+    uptime: described(count, 's since the fork.'),
+    lost: described(count, 'Requests in flight.'),
+    requests: described(listOf(ref('Request')), 'Those that are known.'),
+    oomKills: described(count, 'Processes that the kernel killed for memory meanwhile.'),
+    stack: orNull(string),
+  }),
+  Poison: object({
+    method: string,
+    route: described(string, 'The path, with what differs from request to request taken out.'),
+    deaths: count,
+    ago: described(count, 's since the last of them.'),
+    blockedFor: described(count, 's for which it is still answered with 503.'),
   }),
   Worker: object({
-    id: described(integer, 'Number of the slot, from 1. Two workers share it while one replaces the other.'),
+    id: described(
+      integer,
+      'Number of the slot, from 1; 0 for a spare. Two workers share it while one replaces the other.',
+    ),
     pid: orNull(integer),
-    phase: oneOf('starting', 'ready', 'draining', 'dying'),
+    phase: oneOf('starting', 'spare', 'ready', 'draining', 'dying'),
+    health: oneOf('fit', 'slow', 'sick', 'lost'),
     generation: integer,
     uptime: described(count, 's'),
     restarts: count,
@@ -139,7 +202,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
     worker: integer,
     pid: orNull(integer),
     generation: integer,
-    phase: oneOf('starting', 'ready', 'draining', 'dying', 'gone'),
+    phase: oneOf('starting', 'spare', 'ready', 'draining', 'dying', 'gone'),
   }),
   ServiceEvent: object({
     type: { const: 'service' },

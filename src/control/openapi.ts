@@ -22,6 +22,16 @@ export function openapi(version: string) {
   };
 }
 
+const slot = [
+  {
+    name: 'id',
+    in: 'path',
+    required: true,
+    description: 'Number of the slot, from 1.',
+    schema: { type: 'integer', minimum: 1 },
+  },
+];
+
 const paths = {
   '/v1': { get: query('overview', 'The daemon and its routes', 'Overview') },
   '/v1/status': { get: query('status', "The master's view of the service", 'Status') },
@@ -63,15 +73,30 @@ const paths = {
   '/v1/workers/{id}/restart': {
     post: {
       ...command('restart', 'Replaces one worker by another of its generation', 'Label'),
-      parameters: [
-        {
-          name: 'id',
-          in: 'path',
-          required: true,
-          description: 'Number of the slot, from 1.',
-          schema: { type: 'integer', minimum: 1 },
-        },
-      ],
+      parameters: slot,
+    },
+  },
+  '/v1/workers/{id}/stack': {
+    post: {
+      ...command('stack', 'What a worker does at this moment', 'Label', 'Stack'),
+      description: 'It is paused for some milliseconds. Of two in a slot it is the newest that serves.',
+      parameters: slot,
+    },
+  },
+  '/v1/workers/{id}/profile': {
+    post: {
+      ...command('profile', 'Has a worker write a CPU profile', 'ProfileOptions', 'EvidenceFile'),
+      description: 'Answers once it is written, below `evidence` in the state directory, with mode 0600.',
+      parameters: slot,
+    },
+  },
+  '/v1/workers/{id}/heap-snapshot': {
+    post: {
+      ...command('heapSnapshot', 'Has a worker write a heap snapshot', 'Label', 'EvidenceFile'),
+      description:
+        'The worker does nothing else meanwhile, which may be minutes, and takes about twice its memory. ' +
+        'Whatever it has in its memory is in the file, which has mode 0600.',
+      parameters: slot,
     },
   },
   '/v1/stop': {
@@ -103,13 +128,18 @@ function query(operationId: string, summary: string, schema: keyof typeof exampl
   };
 }
 
-function command(operationId: string, summary: string, schema: keyof typeof examples.bodies) {
+function command(
+  operationId: string,
+  summary: string,
+  schema: keyof typeof examples.bodies,
+  answer: keyof typeof examples.answers = 'Message',
+) {
   return {
     operationId,
     summary,
     requestBody: body(schema),
     responses: {
-      200: content(jsonType, ref('Message'), examples.answers.Message),
+      200: content(jsonType, ref(answer), examples.answers[answer]),
       ...errors(400, 406, 409, 413, 415),
     },
   };

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Answer } from '../core/effects.js';
 import { ControlError, sendJson } from './answers.js';
-import type { Commands, ControlEvent, ReloadAnswer } from './api.js';
+import type { Commands, ControlEvent, EvidenceAnswer, ReloadAnswer, StackAnswer } from './api.js';
 import { readBody } from './body.js';
-import { byOf, reloadOptions, scaleOptions, workerNumber } from './fields.js';
+import { byOf, profileOptions, reloadOptions, scaleOptions, workerNumber } from './fields.js';
 import { type LineStream, openLineStream } from './line-stream.js';
 import { openapi } from './openapi.js';
 import { jsonType, linesType } from './protocol.js';
@@ -46,6 +46,19 @@ export const routes: readonly Route[] = [
     const worker = workerNumber(id);
     return commands.restart(worker, byOf(await readBody(request)));
   }),
+  piece('stack', async ({ request, commands, id }) => {
+    const worker = workerNumber(id);
+    return commands.stack(worker, byOf(await readBody(request)));
+  }),
+  piece('profile', async ({ request, commands, id }) => {
+    const worker = workerNumber(id);
+    const { seconds, by } = profileOptions(await readBody(request));
+    return commands.profile(worker, seconds, by);
+  }),
+  piece('heap-snapshot', async ({ request, commands, id }) => {
+    const worker = workerNumber(id);
+    return commands.heapSnapshot(worker, byOf(await readBody(request)));
+  }),
   { method: 'POST', path: '/v1/stop', type: jsonType, answer: stop },
 ];
 
@@ -59,6 +72,16 @@ function post(path: string, ask: (question: Question) => Promise<Answer>): Route
     sendJson(question.response, 200, { message });
   };
   return { method: 'POST', path, type: jsonType, answer };
+}
+
+/** Evidence about a worker. It may take minutes, in which nothing moves on the connection. */
+function piece(name: string, ask: (question: Question) => Promise<StackAnswer | EvidenceAnswer>): Route {
+  const answer = async (question: Question): Promise<void> => {
+    question.request.socket.setTimeout(0);
+    const { accepted: _, ...found } = accepted(await ask(question));
+    sendJson(question.response, 200, found);
+  };
+  return { method: 'POST', path: `/v1/workers/{id}/${name}`, type: jsonType, answer };
 }
 
 function overview(version: string) {
@@ -116,7 +139,9 @@ function openStream(response: ServerResponse, streams: Set<LineStream>): LineStr
   return stream;
 }
 
-function accepted<A extends Answer | ReloadAnswer>(answer: A): Extract<A, { accepted: true }> {
+function accepted<A extends Answer | ReloadAnswer | StackAnswer | EvidenceAnswer>(
+  answer: A,
+): Extract<A, { accepted: true }> {
   if (!answer.accepted) throw new ControlError(409, answer.reason);
   return answer as Extract<A, { accepted: true }>;
 }

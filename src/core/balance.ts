@@ -95,9 +95,8 @@ function isSettled({ key, beatAt }: Ready, moved: readonly Moved[]): boolean {
 function newestOfEachSlot(workers: readonly Worker[]): Ready[] {
   const newest = new Map<number, Ready>();
   for (const worker of workers) {
-    if (worker.phase !== 'ready') continue;
-    const other = newest.get(worker.slot);
-    if (other === undefined || other.key < worker.key) newest.set(worker.slot, worker);
+    // A slot's workers are in the order in which they came to it.
+    if (worker.phase === 'ready') newest.set(worker.slot, worker);
   }
   return [...newest.values()];
 }

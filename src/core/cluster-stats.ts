@@ -1,9 +1,12 @@
 import { findSlot } from './fork.js';
-import type { Millis, State, Worker } from './model.js';
+import type { KeptDeath, Millis, State, Suspect, Worker } from './model.js';
 import { currentRecord } from './record.js';
 import type { ReloadRecord } from './reload-record.js';
-import type { ClusterStats, WorkerStats } from './stats.js';
-import { requestsServed, servedSlots, total } from './status.js';
+import type { ClusterStats, DeathSummary, PoisonSummary, WorkerStats } from './stats.js';
+import { requestsServed, servedSlots, total, waitingSpares } from './status.js';
+
+/** One death says nothing about a request. */
+const deathsToTell = 2;
 
 export type MasterFacts = Omit<ClusterStats['master'], 'uptime'>;
 
@@ -33,9 +36,25 @@ export function clusterStats(state: State, { now, mode, master, records }: Surro
       .map((worker) => workerStats(state, worker, now)),
     lastReload: state.reload === null ? state.lastReload : currentRecord(state, state.reload),
     reloads: records.map(({ steps, ...summary }) => summary),
-    spares: { wanted: 0, ready: 0 },
-    deaths: [],
-    poison: [],
+    spares: { wanted: state.spares.wanted, ready: waitingSpares(state) },
+    deaths: state.lastDeaths.map((death) => deathSummary(death, now)),
+    poison: state.suspects
+      .filter(({ deaths }) => deaths.length >= deathsToTell)
+      .map((suspect) => poisonSummary(suspect, now)),
+  };
+}
+
+function deathSummary({ key, isOpen, at, ...death }: KeptDeath, now: Millis): DeathSummary {
+  return { ...death, ago: wholeSeconds(now - at) };
+}
+
+function poisonSummary({ method, route, deaths, blockedUntil }: Suspect, now: Millis): PoisonSummary {
+  return {
+    method,
+    route,
+    deaths: deaths.length,
+    ago: wholeSeconds(now - (deaths.at(-1) ?? now)),
+    blockedFor: blockedUntil === null ? 0 : Math.ceil(Math.max(0, blockedUntil - now) / 1000),
   };
 }
 
@@ -45,7 +64,7 @@ function workerStats(state: State, worker: Worker, now: Millis): WorkerStats {
     id: worker.slot,
     pid: worker.pid,
     phase: worker.phase,
-    health: 'fit',
+    health: worker.vitals.health,
     generation: worker.generation,
     uptime: wholeSeconds(now - worker.forkedAt),
     restarts: findSlot(state, worker.slot)?.restarts ?? 0,

@@ -1,44 +1,50 @@
-import { backoff, intensity } from './backoff.js';
+import { completed, type Death, requestsOf } from './deaths.js';
+import { died } from './died.js';
 import type { Event } from './events.js';
-import { changeSlot, findSlot, forkDue } from './fork.js';
+import { emptyLatency } from './latency.js';
 import type { Failure, Millis, State, Worker } from './model.js';
+import { mark } from './poison.js';
 import { killGrace, lastAnswers, type Policy } from './policy.js';
-import { random } from './random.js';
-import { closeRecord, countRequests, note, replacedBy } from './record.js';
+import { closeRecord, countRequests, replacedBy } from './record.js';
 import { chain, findWorker, log, type Result, removeWorker, replaceWorker, unchanged } from './result.js';
-import { rollBack, trialOf } from './rollback.js';
-import { draining, isFilled } from './slots.js';
-import { tellStatus } from './status.js';
+import { trialOf } from './rollback.js';
+import type { Beat } from './stats.js';
 import { beginStop, workerLeft } from './stop.js';
+import { draining, nameOf } from './worker.js';
 
 type Exited = Extract<Event, { type: 'exited' }>;
+type Exit = Omit<Exited, 'type' | 'key'>;
 /** V8 aborts when the heap limit is reached; it prints why to standard error itself. */
 const aborted = 'aborted: most likely it reached its heap limit (max_old_space_size)';
-
-interface Death {
-  readonly worker: Worker;
-  readonly kind: 'boot' | 'crash';
-  readonly cause: string;
-  readonly exit: Pick<Exited, 'code' | 'signal'>;
-}
+const unknown: Exit = { code: null, signal: null };
 
 /** A worker's process is gone. One that is not known any more (its fork failed) is ignored. */
 export function exited(state: State, event: Exited, now: Millis, policy: Policy): Result {
   const worker = findWorker(state, event.key);
   if (worker === undefined) return unchanged(state);
   const buried = bury(state, worker);
-  if (wasDraining(worker)) {
-    return chain(workerLeft(buried, { worker, event, now }), (next) => leaveRecord(next, worker));
-  }
+  if (wasDraining(worker)) return left(buried, { worker, event, now, policy });
   if (state.life.phase === 'stopping') return workerLeft(buried, { worker, event, now });
   const fatal = state.life.phase === 'starting' ? fatalFailure(worker, event, policy) : null;
   if (fatal !== null) return giveUpStart(buried, { failure: fatal, now, policy });
   return died(buried, { death: describe(worker, event), now, policy });
 }
 
+/** What it had in flight at its end, by its own account: later than its last beat. */
+export function current(
+  state: State,
+  { key, inFlight, requests }: Extract<Event, { type: 'current' }>,
+): Result {
+  const worker = findWorker(state, key);
+  if (worker === undefined) return unchanged(state);
+  const beat = { ...(worker.beat ?? noBeat()), inFlight, current: requests };
+  const vitals = { ...worker.vitals, lastWord: requests };
+  return unchanged(replaceWorker(state, { ...worker, beat, vitals }));
+}
+
 /**
  * A worker says why it is about to die. One that serves goes on to answer what it has, for a short time: for the others
- * it is dead from now on. Of one that starts or drains its exit decides.
+ * it is dead from now on. Of one that starts, waits or drains its exit decides.
  */
 export function failed(
   state: State,
@@ -54,7 +60,7 @@ export function failed(
   }
   const reload = trialOf(state, worker)?.target ?? null;
   const leaving = draining(told, { now, deadline: now + lastAnswers + killGrace, reload });
-  const death = describe(told, { code: null, signal: null });
+  const death = { ...describe(told, unknown), isOpen: true };
   return died(replaceWorker(state, leaving), { death, now, policy });
 }
 
@@ -70,13 +76,27 @@ export function forkFailed(
   if (wasDraining(worker)) return leaveRecord(buried, worker);
   if (state.life.phase === 'stopping') return unchanged(buried);
   if (state.life.phase === 'starting') return giveUpStart(buried, { failure, now, policy });
-  const exit = { code: null, signal: null };
-  return died(buried, { death: { worker, kind: 'boot', cause: failure.message, exit }, now, policy });
+  const death: Death = { ...describe(worker, unknown), kind: 'boot', cause: failure.message };
+  return died(buried, { death, now, policy });
 }
 
 /** Others stand in for it already. */
 function wasDraining(worker: Worker): boolean {
   return worker.phase === 'draining' || (worker.phase === 'dying' && worker.was === 'draining');
+}
+
+/** One whose death was told before has left behind what it had in flight then, unless it answered it. */
+function left(
+  state: State,
+  { worker, event, now, policy }: { worker: Worker; event: Exited; now: Millis; policy: Policy },
+): Result {
+  const death = state.lastDeaths.find(({ key, isOpen }) => key === worker.key && isOpen);
+  const gone = workerLeft(completed(state, worker, event), { worker, event, now });
+  const suspected =
+    death === undefined
+      ? gone
+      : chain(gone, (next) => mark(next, worker.vitals.lastWord ?? death.requests, now, policy));
+  return chain(suspected, (next) => leaveRecord(next, worker));
 }
 
 /** What a worker that was replaced has not answered by its end is lost. */
@@ -103,8 +123,7 @@ function fatalFailure(worker: Worker, { code, signal }: Exited, { exits }: Polic
   }
   if (worker.phase !== 'starting') return null;
   if (worker.failure !== null) return worker.failure;
-  if (signal === 'SIGABRT')
-    return { message: `worker ${worker.slot} ${aborted}`, exitCode: exits.noResources };
+  if (signal === 'SIGABRT') return { message: `${nameOf(worker)} ${aborted}`, exitCode: exits.noResources };
   if (code === null) return null;
   return { message: `the app ended with code ${code} before it listened`, exitCode: exits.appFailed };
 }
@@ -124,91 +143,47 @@ function giveUpStart(
   return chain([state, [log('error', `cannot start: ${failure.message}`, fields)]], () => stopped);
 }
 
-/** A death that nobody asked for. That of a generation on trial is the end of the trial, and counts nowhere else. */
-function died(state: State, { death, now, policy }: { death: Death; now: Millis; policy: Policy }): Result {
-  const reload = trialOf(state, death.worker);
-  if (reload === null) return replace(state, { death, now, policy });
-  const noted = chain([state, [deathEntry(death, now, null)]], (next) =>
-    note(next, now, { step: 'died', worker: death.worker, detail: death.cause }),
-  );
-  const counted = chain(noted, (next) =>
-    // One that still answers what it has is counted at its end.
-    findWorker(next, death.worker.key) !== undefined
-      ? unchanged(next)
-      : countRequests(next, reload.target, { lost: death.worker.beat?.inFlight ?? 0 }),
-  );
-  const what = death.kind === 'boot' ? 'could not start' : 'died';
-  const reason = `worker ${death.worker.slot} of generation ${reload.target} ${what}: ${death.cause}`;
-  return chain(counted, (next) => rollBack(next, reason, now));
-}
-
-/** Another worker after the backoff, or the end where there were too many deaths. */
-function replace(
-  state: State,
-  { death, now, policy }: { death: Death; now: Millis; policy: Policy },
-): Result {
-  const { deaths, exceeded } = intensity(state.deaths, { now, restart: policy.restart });
-  if (exceeded) return tooMany({ ...state, deaths }, { death, now, policy });
-  const slot = findSlot(state, death.worker.slot);
-  // Without a way back the next try is due though the old worker still serves.
-  const again = state.reload?.rollback === false && death.worker.generation === state.reload.target;
-  // It was being replaced, or is not wanted any more.
-  if (slot === undefined || (isFilled(state, slot.id) && !again)) {
-    return [{ ...state, deaths }, [deathEntry(death, now, null)]];
-  }
-  const failures = (wasStable(death, now, policy) ? 0 : countOf(slot, death.kind)) + 1;
-  const [value, seed] = random(state.seed);
-  const delay = backoff(death.kind, { failures, random: value, restart: policy.restart });
-  const next = changeSlot({ ...state, deaths, seed, restarts: state.restarts + 1 }, slot.id, {
-    restarts: slot.restarts + 1,
-    forkAt: now + delay,
-    ...(death.kind === 'crash' ? { crashes: failures } : { bootFailures: failures }),
-  });
-  const told = chain([next, [deathEntry(death, now, delay)]], (state) => forkDue(state, now, policy));
-  return chain(told, (state) => tellStatus(state, now, {}));
-}
-
-function tooMany(
-  state: State,
-  { death, now, policy }: { death: Death; now: Millis; policy: Policy },
-): Result {
-  const within = Math.round(policy.restart.window / 1000);
-  const why = `too many restarts: ${state.deaths.length} within ${within} s; the last: ${death.cause}`;
-  const stopped = beginStop(state, { why, exitCode: policy.exits.tooManyRestarts, now, policy });
-  return chain([state, [deathEntry(death, now, null), log('error', why)]], () => stopped);
-}
-
-/** A worker that ran for longer than the window makes the next crash a first one. */
-function wasStable({ kind, worker }: Death, now: Millis, policy: Policy): boolean {
-  return kind === 'crash' && now - worker.forkedAt >= policy.restart.window;
-}
-
-function countOf(slot: { crashes: number; bootFailures: number }, kind: Death['kind']): number {
-  return kind === 'crash' ? slot.crashes : slot.bootFailures;
-}
-
-function describe(worker: Worker, { code, signal }: Pick<Exited, 'code' | 'signal'>): Death {
+function describe(worker: Worker, exit: Exit): Death {
   const was = worker.phase === 'dying' ? worker.was : worker.phase;
-  const exit = { code, signal };
-  return { worker, kind: was === 'starting' ? 'boot' : 'crash', cause: causeOf(worker, exit), exit };
+  const { code, signal, oomKills = 0 } = exit;
+  return {
+    worker,
+    kind: was === 'starting' ? 'boot' : 'crash',
+    cause: causeOf(worker, exit),
+    exit: { code, signal },
+    oomKills,
+    requests: requestsOf(worker),
+    stack: worker.failure?.stack ?? null,
+    detail: null,
+    isOpen: false,
+  };
 }
 
-function causeOf(worker: Worker, { code, signal }: Death['exit']): string {
+function causeOf(worker: Worker, { code, signal, oomKills = 0 }: Exit): string {
   if (worker.phase === 'dying') return worker.why;
   if (worker.failure !== null) return worker.failure.message;
   if (signal === 'SIGABRT') return aborted;
+  if (signal === 'SIGKILL' && oomKills > 0) return 'killed by the kernel for memory';
   return signal === null ? `ended by itself with code ${code}` : `ended by ${signal}`;
 }
 
-function deathEntry({ worker, kind, cause, exit }: Death, now: Millis, delay: Millis | null) {
-  const what = kind === 'boot' ? 'died before it listened' : 'crashed';
-  return log('error', `worker ${worker.slot} ${what}: ${cause}`, {
-    workerPid: worker.pid,
-    // Of one that still answers what it has the exit is yet to come.
-    ...(exit.code === null && exit.signal === null ? {} : exit),
-    uptime: Math.round((now - worker.forkedAt) / 1000),
-    inFlight: worker.beat?.inFlight ?? 0,
-    ...(delay === null ? {} : { restartIn: delay }),
-    ...(worker.failure?.stack === undefined ? {} : { stack: worker.failure.stack }),
-  });
+/** Of one that has not lived to send any. */
+function noBeat(): Beat {
+  return {
+    requests: 0,
+    inFlight: 0,
+    connections: 0,
+    accepted: 0,
+    kept: 0,
+    answers: 0,
+    errors: 0,
+    latency: emptyLatency(),
+    bytesWritten: 0,
+    rss: 0,
+    heapUsed: 0,
+    heapLimit: 0,
+    eventLoopDelay: 0,
+    eventLoopUtilization: 0,
+    current: [],
+  };
 }

@@ -1,32 +1,46 @@
 import type { Millis, Slot, State, Worker } from './model.js';
+import { blockFor } from './poison.js';
 import type { Policy } from './policy.js';
 import { note } from './record.js';
-import { chain, chainAll, type Result } from './result.js';
+import { chain, chainAll, log, type Result } from './result.js';
+import { newWorker, promoted } from './worker.js';
 
-/** Fills a slot with a new worker, of the proven generation unless told. */
-export function forkSlot(
+interface Place {
+  readonly slot: number;
+  readonly generation: number;
+}
+
+/** Fills a slot: with a spare where one waits, else with a new worker; of the proven generation unless told. */
+export function fillSlot(
   state: State,
   { slot, generation = state.generation }: { slot: number; generation?: number },
   now: Millis,
   policy: Policy,
 ): Result {
-  const worker: Worker = {
-    key: state.nextKey,
-    slot,
-    generation,
-    pid: null,
-    forkedAt: now,
-    failure: null,
-    beat: null,
-    phase: 'starting',
-    deadline: now + policy.bootTimeout,
-  };
-  const next = changeSlot(state, slot, { forkAt: null });
+  const next = changeSlot(state, slot, { forkAt: null, forkAfter: null });
+  const spare = waitingSpare(next, generation);
+  return spare === undefined
+    ? forkWorker(next, { slot, generation }, now, policy)
+    : promote(next, { spare, slot }, now, policy);
+}
+
+/** Slot 0: a spare. */
+export function forkWorker(state: State, { slot, generation }: Place, now: Millis, policy: Policy): Result {
+  const key = state.nextKey;
+  const worker = newWorker({ key, slot, generation, now, bootTimeout: policy.bootTimeout });
   const forked: Result = [
-    { ...next, nextKey: state.nextKey + 1, workers: [...state.workers, worker] },
-    [{ type: 'fork', key: worker.key, slot, generation }],
+    { ...state, nextKey: key + 1, workers: [...state.workers, worker] },
+    [{ type: 'fork', key, slot, generation }, ...blockFor(state, [key], now)],
   ];
   return chain(forked, (state) => note(state, now, { step: 'forked', worker }));
+}
+
+/** One that is known to be well: a slot must not wait for a spare that hangs. */
+export function waitingSpare({ workers }: State, generation: number): Worker | undefined {
+  return workers.find(
+    (worker) =>
+      worker.phase === 'spare' && worker.generation === generation && worker.vitals.health === 'fit',
+  );
 }
 
 /** Fills the slots whose time has come. */
@@ -37,7 +51,7 @@ export function forkDue(state: State, now: Millis, policy: Policy): Result {
     due.map(
       ({ id }) =>
         (next) =>
-          forkSlot(next, { slot: id }, now, policy),
+          fillSlot(next, { slot: id }, now, policy),
     ),
   );
 }
@@ -49,4 +63,24 @@ export function changeSlot(state: State, id: number, change: Partial<Omit<Slot, 
 /** Undefined once the service has been scaled down past it. */
 export function findSlot(state: State, id: number): Slot | undefined {
   return state.slots.find((candidate) => candidate.id === id);
+}
+
+/** It goes to the end of the list: of a slot's workers the later one is the newer one. */
+function promote(
+  state: State,
+  { spare, slot }: { spare: Worker; slot: number },
+  now: Millis,
+  { bootTimeout }: Policy,
+): Result {
+  const worker = promoted(spare, { slot, now, bootTimeout });
+  const others = state.workers.filter(({ key }) => key !== spare.key);
+  const spares = { ...state.spares, failures: 0 };
+  const taken: Result = [
+    { ...state, spares, workers: [...others, worker] },
+    [
+      log('info', `a spare takes over as worker ${slot}`, { workerPid: worker.pid }),
+      { type: 'promote', key: worker.key, slot },
+    ],
+  ];
+  return chain(taken, (next) => note(next, now, { step: 'forked', worker, detail: 'a spare' }));
 }

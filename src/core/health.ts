@@ -1,41 +1,39 @@
 import type { Event } from './events.js';
 import type { Life, Millis, State, Worker } from './model.js';
-import { type Policy, tickInterval } from './policy.js';
+import type { Policy } from './policy.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { rollBack, trialOf } from './rollback.js';
-import { killed } from './slots.js';
+import { heard, seconds, silentSince } from './silence.js';
 import type { Beat } from './stats.js';
 import { extendDue } from './status.js';
 import { progress } from './stop.js';
+import { killed, nameOf } from './worker.js';
 
 /** A sign of life. One from a worker that boots or dies says nothing. */
-export function beat(state: State, { key, beat }: Extract<Event, { type: 'beat' }>, now: Millis): Result {
-  const worker = findWorker(state, key);
-  if (worker?.phase !== 'ready' && worker?.phase !== 'draining') return unchanged(state);
-  const next = replaceWorker(state, { ...worker, beat, beatAt: now });
-  if (worker.phase === 'ready') return unchanged({ ...next, answeredAt: now });
-  return moved(worker.beat, beat) ? progress(next, now) : unchanged(next);
+export function beat(
+  state: State,
+  event: Extract<Event, { type: 'beat' }>,
+  now: Millis,
+  policy: Policy,
+): Result {
+  const worker = findWorker(state, event.key);
+  if (worker === undefined) return unchanged(state);
+  switch (worker.phase) {
+    case 'starting':
+    case 'dying':
+      return unchanged(state);
+    case 'spare':
+    case 'ready':
+      return heard(state, { worker, beat: event.beat, now, policy });
+    case 'draining': {
+      const next = replaceWorker(state, { ...worker, beat: event.beat, beatAt: now });
+      return moved(worker.beat, event.beat) ? progress(next, now) : unchanged(next);
+    }
+  }
 }
 
-/** Time that the master itself missed (stopped, starved, asleep) must not be held against the workers. */
-export function forgiveMissedTime(state: State, now: Millis, policy: Policy): Result {
-  const missed = now - state.tickedAt - tickInterval;
-  const ticked = { ...state, tickedAt: now };
-  if (missed < tickInterval / 2) return unchanged(ticked);
-  const workers = state.workers.map((worker) => postponed(worker, { missed, now, policy }));
-  return [
-    {
-      ...ticked,
-      ...soakPostponed(state, missed),
-      workers,
-      answeredAt: Math.min(now, state.answeredAt + missed),
-    },
-    [log('warn', 'the master itself stood still', { missed: Math.round(missed) })],
-  ];
-}
-
-/** Kills workers that do not listen in time, and those that have gone silent. */
-export function killSilent(state: State, now: Millis, policy: Policy): Result {
+/** Kills workers that do not listen in time, and those that do not end in time. */
+export function keepLimits(state: State, now: Millis, policy: Policy): Result {
   return chainAll(
     state,
     state.workers.map(({ key }) => (next) => {
@@ -53,35 +51,19 @@ export function extendStart(state: State, now: Millis): Result {
   return isUnderWay ? extendDue(state, now) : unchanged(state);
 }
 
-/** The watchdog's ping, which is withheld when no worker has answered for longer than a replacement takes. */
-export function pingDue(state: State, now: Millis, policy: Policy): Result {
-  const { pingInterval } = policy;
-  if (pingInterval === null || now < state.timers.pingAt) return unchanged(state);
-  const next = { ...state, timers: { ...state.timers, pingAt: now + pingInterval } };
-  return mayPing(state, now, policy) ? [next, [{ type: 'notify', watchdog: true }]] : unchanged(next);
-}
-
-function mayPing({ life, answeredAt }: State, now: Millis, { hangTimeout, bootTimeout }: Policy): boolean {
-  return life.phase !== 'serving' || now - answeredAt <= hangTimeout + bootTimeout;
-}
-
 function verdict(
   worker: Worker,
   { life, now, policy }: { life: Life; now: Millis; policy: Policy },
 ): string | null {
   const { hangTimeout, bootTimeout } = policy;
-  switch (worker.phase) {
-    case 'starting':
-      return now < worker.deadline ? null : `did not listen within ${seconds(bootTimeout)}`;
-    case 'draining':
-      if (now >= worker.deadline && !endsWithAll(life, worker.deadline))
-        return 'is over the limit of its drain';
-      return hung(now - worker.beatAt, hangTimeout);
-    case 'ready':
-      return hung(now - worker.beatAt, hangTimeout);
-    case 'dying':
-      return null;
+  if (worker.phase === 'starting') {
+    const what = worker.slot === 0 ? 'boot' : 'listen';
+    return now < worker.deadline ? null : `did not ${what} within ${seconds(bootTimeout)}`;
   }
+  if (worker.phase !== 'draining') return null;
+  if (now >= worker.deadline && !endsWithAll(life, worker.deadline)) return 'is over the limit of its drain';
+  const silent = now - silentSince(worker);
+  return silent < hangTimeout ? null : `hung: silent for ${seconds(silent)}`;
 }
 
 /** Those that drain for the stop have one limit together: see stopDeadlines. */
@@ -89,54 +71,19 @@ function endsWithAll(life: Life, deadline: Millis): boolean {
   return life.phase === 'stopping' && deadline >= life.deadline;
 }
 
-function hung(silent: Millis, hangTimeout: Millis): string | null {
-  return silent < hangTimeout ? null : `hung: silent for ${seconds(silent)}`;
-}
-
 /** A generation on trial is not given the time until its worker is gone. */
 function kill(state: State, { worker, why, now }: { worker: Worker; why: string; now: Millis }): Result {
   const ended: Result = [
     replaceWorker(state, killed(worker, why)),
     [
-      log('warn', `worker ${worker.slot} ${why}; killing it`, { workerPid: worker.pid }),
+      log('warn', `${nameOf(worker)} ${why}; killing it`, { workerPid: worker.pid }),
       { type: 'kill', key: worker.key },
     ],
   ];
   const reload = trialOf(state, worker);
   if (reload === null || worker.phase === 'draining') return ended;
-  const reason = `worker ${worker.slot} of generation ${reload.target} ${why}`;
+  const reason = `${nameOf(worker)} of generation ${reload.target} ${why}`;
   return chain(ended, (next) => rollBack(next, reason, now));
-}
-
-/** Never past what a worker of this moment would get: its news may have been read before the missed time was seen. */
-function postponed(
-  worker: Worker,
-  { missed, now, policy }: { missed: Millis; now: Millis; policy: Policy },
-): Worker {
-  switch (worker.phase) {
-    case 'starting':
-      return { ...worker, deadline: Math.min(now + policy.bootTimeout, worker.deadline + missed) };
-    case 'draining': {
-      const beatAt = Math.min(now, worker.beatAt + missed);
-      return { ...worker, beatAt, deadline: worker.deadline + missed };
-    }
-    case 'ready':
-      return { ...worker, beatAt: Math.min(now, worker.beatAt + missed) };
-    case 'dying':
-      return worker;
-  }
-}
-
-/** A canary is watched over time in which the master looked. */
-function soakPostponed({ reload }: State, missed: Millis): Partial<State> {
-  if (reload?.stage.name !== 'soak') return {};
-  const { until, probeBy } = reload.stage;
-  const stage = {
-    ...reload.stage,
-    until: until + missed,
-    probeBy: probeBy === null ? null : probeBy + missed,
-  };
-  return { reload: { ...reload, stage } };
 }
 
 function moved(before: Beat | null, after: Beat): boolean {
@@ -147,8 +94,4 @@ function moved(before: Beat | null, after: Beat): boolean {
     before.connections !== after.connections ||
     before.bytesWritten !== after.bytesWritten
   );
-}
-
-function seconds(ms: Millis): string {
-  return `${Math.round(ms / 100) / 10} s`;
 }

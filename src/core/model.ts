@@ -1,7 +1,9 @@
 import type { Moved } from './balance.js';
+import type { DeathRecord, PoisonRecord } from './evidence.js';
 import type { Reload } from './reload-model.js';
 import type { ReloadRecord } from './reload-record.js';
 import type { Beat } from './stats.js';
+import type { Vitals } from './vitals.js';
 
 /** A duration or a point on the monotonic clock, in milliseconds. */
 export type Millis = number;
@@ -27,11 +29,16 @@ export interface State {
   readonly nextKey: WorkerKey;
   /** Unexpected deaths within the intensity's window. */
   readonly deaths: readonly Millis[];
+  /** The last ones that nobody asked for, newest first. */
+  readonly lastDeaths: readonly KeptDeath[];
+  /** Requests that were in flight at deaths. */
+  readonly suspects: readonly Suspect[];
+  readonly spares: Spares;
+  readonly pressure: Pressure;
+  readonly watchdog: Watchdog;
   /** Restarts of workers since the start. */
   readonly restarts: number;
   readonly startedAt: Millis;
-  /** Last time a ready worker gave a sign of life. */
-  readonly answeredAt: Millis;
   readonly tickedAt: Millis;
   readonly timers: Timers;
   /** Workers that gave away or took connections: see balance.ts. */
@@ -73,14 +80,23 @@ export interface Slot {
   readonly bootFailures: number;
   /** When the next worker is to be forked; null where none is due. */
   readonly forkAt: Millis | null;
+  /** The worker that must be gone before the next is forked, since there is no memory for both. */
+  readonly forkAfter: WorkerKey | null;
+  /** When its worker was last replaced because it was sick, and whether the log knows that the next one is as well. */
+  readonly treatedAt: Millis | null;
+  readonly toldAgain: boolean;
 }
 
 export type Worker = {
   readonly key: WorkerKey;
+  /** 0 as long as it is a spare. */
   readonly slot: number;
   readonly generation: number;
   readonly pid: number | null;
   readonly forkedAt: Millis;
+  /** Since when it has its slot: a spare gets it later than it is forked. */
+  readonly placedAt: Millis;
+  readonly vitals: Vitals;
   /** What it said was wrong before it died. */
   readonly failure: Failure | null;
   readonly beat: Beat | null;
@@ -88,11 +104,13 @@ export type Worker = {
 
 export type WorkerPhase =
   | { readonly phase: 'starting'; readonly deadline: Millis }
+  /** Booted, without a slot: it does not listen. */
+  | { readonly phase: 'spare'; readonly beatAt: Millis }
   | { readonly phase: 'ready'; readonly since: Millis; readonly beatAt: Millis }
   | Draining
   | {
       readonly phase: 'dying';
-      readonly was: 'starting' | 'ready' | 'draining';
+      readonly was: 'starting' | 'spare' | 'ready' | 'draining';
       readonly why: string;
       /** As in Draining. */
       readonly reload: number | null;
@@ -121,9 +139,48 @@ export interface Failure {
   readonly stack?: string | undefined;
 }
 
+export interface KeptDeath extends DeathRecord {
+  readonly key: WorkerKey;
+  /** It said that it fails, and what it leaves unanswered is known at its exit only. */
+  readonly isOpen: boolean;
+}
+
+/** A kind of request, and when workers died that had one in flight. */
+export interface Suspect extends PoisonRecord {
+  /** The number of deaths that the log was told last. */
+  readonly told: number;
+}
+
+export interface Spares {
+  /** Their number as of the policy. */
+  readonly wanted: number;
+  /** Not before this is the next one forked; null: as soon as there is need. */
+  readonly forkAt: Millis | null;
+  /** Deaths of spares in a row. */
+  readonly failures: number;
+}
+
+/** What is being done about a cgroup that runs out of memory. */
+export interface Pressure {
+  /** Readings in a row that were too high. */
+  readonly readings: number;
+  /** The slot whose worker is being replaced for it. */
+  readonly slot: number | null;
+  /** Nobody else is replaced before this. */
+  readonly quietUntil: Millis;
+}
+
+export interface Watchdog {
+  /** When a quorum of the workers was last known to answer. */
+  readonly quorumAt: Millis;
+  readonly withheld: boolean;
+}
+
 export interface Timers {
   readonly extendAt: Millis;
   readonly pingAt: Millis;
+  /** When workers are asked for proofs; null: they have been, for the next ping. */
+  readonly proveAt: Millis | null;
   readonly statusAt: Millis;
   readonly statisticsAt: Millis;
 }
@@ -149,11 +206,15 @@ export function initialState({ seed }: { seed: number }): State {
     workers: [],
     nextKey: 1,
     deaths: [],
+    lastDeaths: [],
+    suspects: [],
+    spares: { wanted: 0, forkAt: null, failures: 0 },
+    pressure: { readings: 0, slot: null, quietUntil: 0 },
+    watchdog: { quorumAt: 0, withheld: false },
     restarts: 0,
     startedAt: 0,
-    answeredAt: 0,
     tickedAt: 0,
-    timers: { extendAt: 0, pingAt: 0, statusAt: 0, statisticsAt: 0 },
+    timers: { extendAt: 0, pingAt: 0, proveAt: null, statusAt: 0, statisticsAt: 0 },
     moved: [],
     status: '',
     traffic: { gone: 0, acceptedGone: 0, sampledAt: 0, sampled: 0, perSecond: 0 },

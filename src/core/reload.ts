@@ -1,7 +1,7 @@
 import { answer, refusal, refused } from './answers.js';
 import { canaryStage, soakOver } from './canary.js';
 import type { Event, ReloadRequest } from './events.js';
-import { changeSlot, forkSlot } from './fork.js';
+import { changeSlot, fillSlot } from './fork.js';
 import type { Millis, State, Worker } from './model.js';
 import { type Policy, startingAtOnce } from './policy.js';
 import { currentRecord, note, replacedBy } from './record.js';
@@ -10,8 +10,9 @@ import type { ReloadRecord, Verdict } from './reload-record.js';
 import { chain, chainAll, log, type Result, unchanged } from './result.js';
 import { rollBack } from './rollback.js';
 import { applyScale } from './scale.js';
-import { isUp, workersIn } from './slots.js';
+import { workersIn } from './slots.js';
 import { connectionsAccepted, statusLine, tellStatus, verdictLine } from './status.js';
+import { isUp } from './worker.js';
 
 /** Begins a rolling reload, unless one is under way. */
 export function reload(state: State, event: ReloadRequest, now: Millis, policy: Policy): Result {
@@ -114,10 +115,10 @@ function forkFirst(state: State, now: Millis, policy: Policy): Result {
   const first = slots.slice(0, reload.soak ? 1 : startingAtOnce);
   return chainAll(
     state,
-    first.map(({ id, forkAt }) => (next) => {
-      const forked = forkSlot(next, { slot: id, generation: reload.target }, now, policy);
+    first.map(({ id, forkAt, forkAfter }) => (next) => {
+      const forked = fillSlot(next, { slot: id, generation: reload.target }, now, policy);
       // It does not fill its slot yet: where a worker of the proven generation is due there, it stays due.
-      return chain(forked, (after) => unchanged(changeSlot(after, id, { forkAt })));
+      return chain(forked, (after) => unchanged(changeSlot(after, id, { forkAt, forkAfter })));
     }),
   );
 }
@@ -125,7 +126,9 @@ function forkFirst(state: State, now: Millis, policy: Policy): Result {
 /** From here on what is new fills its slot: no worker of the proven generation is due there any more. */
 function roll(state: State, reload: Reload, now: Millis): Result {
   const taken = new Set(ofTarget(state, reload).map(({ slot }) => slot));
-  const slots = state.slots.map((slot) => (taken.has(slot.id) ? { ...slot, forkAt: null } : slot));
+  const slots = state.slots.map((slot) =>
+    taken.has(slot.id) ? { ...slot, forkAt: null, forkAfter: null } : slot,
+  );
   const filled: State = { ...state, slots };
   const rolling: State = { ...filled, reload: { ...reload, stage: { name: 'rolling' } } };
   const noted = note(rolling, now, { step: 'soaked' });
@@ -146,7 +149,7 @@ function rollOn(state: State, reload: Reload, now: Millis, policy: Policy): Resu
   );
   const [first] = left;
   if (waits || first === undefined) return unchanged(state);
-  return forkSlot(state, { slot: first.id, generation: reload.target }, now, policy);
+  return fillSlot(state, { slot: first.id, generation: reload.target }, now, policy);
 }
 
 function ofTarget({ workers }: State, { target }: Reload): readonly Worker[] {

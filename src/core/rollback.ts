@@ -2,8 +2,8 @@ import type { Millis, State, Worker } from './model.js';
 import { note } from './record.js';
 import type { Reload, Stage } from './reload-model.js';
 import { chain, chainAll, log, type Result, replaceWorker, unchanged } from './result.js';
-import { draining, killed } from './slots.js';
 import { tellStatus } from './status.js';
+import { draining, killed } from './worker.js';
 
 /** The reload that ends in a rollback should this worker fail; null where it is a worker like any other. */
 export function trialOf({ reload }: State, { generation }: Worker): Reload | null {

@@ -1,11 +1,12 @@
 import { answer, refusal, refused } from './answers.js';
 import type { Event } from './events.js';
-import { forkSlot } from './fork.js';
+import { fillSlot } from './fork.js';
 import type { Millis, Slot, State } from './model.js';
 import { mostWorkers, type Policy } from './policy.js';
 import { chain, chainAll, log, type Result, unchanged } from './result.js';
-import { isUp, retire, workersIn } from './slots.js';
+import { retire, workersIn } from './slots.js';
 import { count, tellStatus } from './status.js';
+import { isUp } from './worker.js';
 
 type Scale = Extract<Event, { type: 'scale' }>;
 type Restart = Extract<Event, { type: 'restart' }>;
@@ -56,7 +57,7 @@ export function restart(state: State, event: Restart, now: Millis, policy: Polic
     next,
     [log('info', message, { by: event.by })],
   ]);
-  return chain(told, (next) => forkSlot(next, { slot }, now, policy));
+  return chain(told, (next) => fillSlot(next, { slot }, now, policy));
 }
 
 /** The lowest numbers that are free; settleSlots fills them. */
@@ -78,5 +79,14 @@ function shrink(state: State, to: number, now: Millis, policy: Policy): Result {
 }
 
 export function emptySlot(id: number): Slot {
-  return { id, restarts: 0, crashes: 0, bootFailures: 0, forkAt: null };
+  return {
+    id,
+    restarts: 0,
+    crashes: 0,
+    bootFailures: 0,
+    forkAt: null,
+    forkAfter: null,
+    treatedAt: null,
+    toldAgain: false,
+  };
 }

@@ -1,8 +1,9 @@
-import { findSlot, forkSlot } from './fork.js';
-import type { Draining, Millis, Slot, State, Worker } from './model.js';
+import { fillSlot, findSlot } from './fork.js';
+import type { Millis, Slot, State, Worker } from './model.js';
 import { drainingPerSlot, killGrace, type Policy } from './policy.js';
 import { note } from './record.js';
-import { chain, chainAll, log, type Result, replaceWorker, unchanged } from './result.js';
+import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
+import { draining, isUp, killed, nameOf } from './worker.js';
 
 /**
  * The generation that a slot's worker should have. While a reload rolls, a slot changes over as soon as a worker of the
@@ -40,15 +41,15 @@ export function workersIn({ workers }: State, id: number): readonly Worker[] {
   return workers.filter(({ slot }) => slot === id);
 }
 
-/** Starts or serves. */
-export function isUp({ phase }: Worker): boolean {
-  return phase === 'starting' || phase === 'ready';
-}
-
 /** Until the canary has proved itself, what is new is there beside the workers of the slots. */
 export function isExtra({ reload }: State, { generation }: Worker): boolean {
   if (reload === null || generation !== reload.target) return false;
   return reload.stage.name === 'canary' || reload.stage.name === 'soak';
+}
+
+/** It is filled again only once its worker is gone: see pressure.ts. */
+export function isAwaited(state: State, { forkAfter }: Slot): boolean {
+  return forkAfter !== null && findWorker(state, forkAfter) !== undefined;
 }
 
 /** Ends a worker that others stand in for. */
@@ -63,7 +64,7 @@ export function retire(
   const drained: Result = [
     replaceWorker(state, draining(worker, { now, deadline, reload })),
     [
-      log('debug', `worker ${worker.slot} drains: ${why}`, { workerPid: worker.pid }),
+      log('debug', `${nameOf(worker)} drains: ${why}`, { workerPid: worker.pid }),
       { type: 'drain', key: worker.key, timeout: policy.drainTimeout, last: false },
     ],
   ];
@@ -71,29 +72,10 @@ export function retire(
   return chain(noted, (next) => capDraining(next, worker.slot));
 }
 
-export function draining(
-  worker: Worker,
-  { now, deadline, reload }: { now: Millis; deadline: Millis; reload: number | null },
-): Worker & Draining {
-  const phase = 'draining';
-  return { ...identity(worker), phase, beatAt: now, deadline, reload, closed: false, drained: false };
-}
-
-export function killed(worker: Worker, why: string): Worker {
-  if (worker.phase === 'dying') return worker;
-  const reload = worker.phase === 'draining' ? worker.reload : null;
-  return { ...identity(worker), phase: 'dying', was: worker.phase, why, reload };
-}
-
-/** What it is in every phase. */
-function identity({ key, slot, generation, pid, forkedAt, failure, beat }: Worker): Omit<Worker, 'phase'> {
-  return { key, slot, generation, pid, forkedAt, failure, beat };
-}
-
 function settle(state: State, slot: number, { now, policy }: { now: Millis; policy: Policy }): Result {
-  const { forkAt } = state.slots.find(({ id }) => id === slot) as Slot;
-  if (forkAt === null && !isFilled(state, slot)) {
-    return forkSlot(state, { slot, generation: wantedGeneration(state, slot) }, now, policy);
+  const place = state.slots.find(({ id }) => id === slot) as Slot;
+  if (place.forkAt === null && !isAwaited(state, place) && !isFilled(state, slot)) {
+    return fillSlot(state, { slot, generation: wantedGeneration(state, slot) }, now, policy);
   }
   return chainAll(
     state,
@@ -110,9 +92,12 @@ function settle(state: State, slot: number, { now, policy }: { now: Millis; poli
 function betterThan(state: State, worker: Worker): Worker | undefined {
   if (!isUp(worker) || isExtra(state, worker)) return undefined;
   const wanted = wantedGeneration(state, worker.slot);
-  return workersIn(state, worker.slot).find(({ key, generation, phase }) => {
+  const here = workersIn(state, worker.slot);
+  const own = here.findIndex(({ key }) => key === worker.key);
+  // A spare that was promoted may have a lower key than whom it follows, but it has a later place.
+  return here.find(({ generation, phase }, place) => {
     if (phase !== 'ready') return false;
-    return generation === worker.generation ? key > worker.key : generation === wanted;
+    return generation === worker.generation ? place > own : generation === wanted;
   });
 }
 

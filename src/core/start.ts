@@ -1,10 +1,11 @@
-import { changeSlot, forkSlot } from './fork.js';
+import { changeSlot, fillSlot } from './fork.js';
 import type { Millis, State, WorkerKey } from './model.js';
 import { extendBy, extendInterval, type Policy } from './policy.js';
 import { note } from './record.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { emptySlot } from './scale.js';
 import { count, servedSlots, statusLine, tellStatus } from './status.js';
+import { firstPing } from './watchdog.js';
 
 /** Forks the first generation. */
 export function start(state: State, now: Millis, policy: Policy): Result {
@@ -15,11 +16,10 @@ export function start(state: State, now: Millis, policy: Policy): Result {
     life: { phase: 'starting' },
     slots,
     startedAt: now,
-    answeredAt: now,
     tickedAt: now,
     timers: {
       extendAt: now + extendInterval,
-      pingAt: now + (policy.pingInterval ?? 0),
+      ...firstPing(now, policy),
       statusAt: now,
       statisticsAt: now + policy.statisticsInterval,
     },
@@ -30,7 +30,7 @@ export function start(state: State, now: Millis, policy: Policy): Result {
     slots.map(
       ({ id }) =>
         (next) =>
-          forkSlot(next, { slot: id }, now, policy),
+          fillSlot(next, { slot: id }, now, policy),
     ),
   );
   return chain(forked, (next) => tellStatus(next, now, { extend: extendBy }));
@@ -41,16 +41,17 @@ export function forked(state: State, key: WorkerKey, pid: number): Result {
   return worker === undefined ? unchanged(state) : unchanged(replaceWorker(state, { ...worker, pid }));
 }
 
-/** A worker listens. Once it drains or dies, that comes too late to matter. */
+/** A worker listens. Once it drains or dies, that comes too late to matter; and a spare does not. */
 export function ready(state: State, key: WorkerKey, urls: readonly string[], now: Millis): Result {
   const worker = findWorker(state, key);
-  if (worker?.phase !== 'starting') return unchanged(state);
-  const serving = replaceWorker(state, { ...worker, phase: 'ready', since: now, beatAt: now });
-  const next = changeSlot({ ...serving, answeredAt: now }, worker.slot, { bootFailures: 0 });
+  if (worker?.phase !== 'starting' || worker.slot === 0) return unchanged(state);
+  const vitals = { ...worker.vitals, provedAt: now };
+  const serving = replaceWorker(state, { ...worker, vitals, phase: 'ready', since: now, beatAt: now });
+  const next = changeSlot(serving, worker.slot, { bootFailures: 0 });
   const level = state.life.phase === 'starting' ? 'debug' : 'info';
   const result: Result = [
     next,
-    [log(level, `worker ${worker.slot} is ready`, { took: now - worker.forkedAt, workerPid: worker.pid })],
+    [log(level, `worker ${worker.slot} is ready`, { took: now - worker.placedAt, workerPid: worker.pid })],
   ];
   const noted = chain(result, (state) => note(state, now, { step: 'ready', worker }));
   return chain(noted, (state) => announce(state, urls, now));
@@ -60,7 +61,8 @@ export function ready(state: State, key: WorkerKey, urls: readonly string[], now
 function announce(state: State, urls: readonly string[], now: Millis): Result {
   if (state.life.phase !== 'starting') return tellStatus(state, now, {});
   if (servedSlots(state) < state.slots.length) return tellStatus(state, now, {});
-  const serving: State = { ...state, life: { phase: 'serving' } };
+  const watchdog = { ...state.watchdog, quorumAt: now };
+  const serving: State = { ...state, life: { phase: 'serving' }, watchdog };
   const status = statusLine(serving, now);
   return [
     { ...serving, status },

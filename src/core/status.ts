@@ -1,4 +1,5 @@
 import type { Notify } from './effects.js';
+import type { Health } from './evidence.js';
 import type { Millis, State, Stopping } from './model.js';
 import { extendBy, extendInterval, type Policy, statusInterval } from './policy.js';
 import type { Reload } from './reload-model.js';
@@ -8,6 +9,11 @@ import { chain, log, type Result, unchanged } from './result.js';
 /** Slots that somebody serves: while a worker is replaced, both it and the next are ready. */
 export function servedSlots({ slots, workers }: State): number {
   return slots.filter(({ id }) => workers.some(({ slot, phase }) => slot === id && phase === 'ready')).length;
+}
+
+/** Spares that could take over. */
+export function waitingSpares({ workers }: State): number {
+  return workers.filter(({ phase }) => phase === 'spare').length;
 }
 
 /** Sum of one figure of the last beats. */
@@ -31,7 +37,7 @@ export function connectionsAccepted(state: State): number {
 /** The line that `systemctl status` shows. */
 export function statusLine(state: State, now: Millis): string {
   const { life } = state;
-  const ready = `${servedSlots(state)} of ${state.slots.length} workers ready`;
+  const ready = `${servedSlots(state)} of ${state.slots.length} workers ready${unwell(state)}${spares(state)}`;
   if (life.phase === 'starting') return `starting: ${ready}`;
   if (life.phase === 'stopping') {
     // A failed unit keeps the last STATUS: there the reason is worth more than the progress.
@@ -43,6 +49,25 @@ export function statusLine(state: State, now: Millis): string {
   const { restarts, generation, traffic, reload } = state;
   const usual = `${ready}, generation ${generation}, ${traffic.perSecond} req/s, ${count(restarts, 'restart')}`;
   return reload === null ? `${usual}${verdictOf(state)}` : `${stageOf(reload)}: ${usual}`;
+}
+
+/** Those whom the log was told of. */
+function unwell({ workers }: State): string {
+  const told = (health: Health) =>
+    workers.filter(
+      ({ phase, vitals }) => phase === 'ready' && vitals.told === health && vitals.health === health,
+    ).length;
+  const words = (['slow', 'sick'] as const).flatMap((health) =>
+    told(health) === 0 ? [] : [`${told(health)} ${health}`],
+  );
+  return words.length === 0 ? '' : ` (${words.join(', ')})`;
+}
+
+function spares(state: State): string {
+  const { wanted } = state.spares;
+  return wanted === 0 || state.life.phase !== 'serving'
+    ? ''
+    : `, ${waitingSpares(state)} of ${count(wanted, 'spare')}`;
 }
 
 function stageOf({ target, stage }: Reload): string {

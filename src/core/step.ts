@@ -1,18 +1,25 @@
 import { balance } from './balance.js';
 import { askWhileSoaking, judgeCanary, probed, soakDeadlines } from './canary.js';
-import { exited, failed, forkFailed } from './death.js';
+import { current, exited, failed, forkFailed } from './death.js';
 import type { Event } from './events.js';
 import { forkDue } from './fork.js';
-import { beat, extendStart, forgiveMissedTime, killSilent, pingDue } from './health.js';
+import { beat, extendStart, keepLimits } from './health.js';
+import { judge, treat } from './judge.js';
+import { forgiveMissedTime } from './missed.js';
 import type { Millis, State } from './model.js';
+import { blockDeadlines, forgetSuspects } from './poison.js';
 import { type Policy, tickInterval } from './policy.js';
+import { memory } from './pressure.js';
 import { abort, advanceReload, reload } from './reload.js';
 import { chain, chainAll, type Result } from './result.js';
 import { restart, scale } from './scale.js';
+import { captured, excused, silenceDeadlines, watchSilence } from './silence.js';
 import { settleSlots } from './slots.js';
+import { settleSpares, spareBooted, spareDeadlines } from './spares.js';
 import { forked, ready, start } from './start.js';
 import { reportDue } from './status.js';
 import { closed, cut, drained, endIfEmpty, releaseIfClosed, stop, stopDeadlines } from './stop.js';
+import { pingDeadlines, pingDue, proveDue, proved } from './watchdog.js';
 
 /**
  * The master's whole policy: what follows from an event. It knows no process, clock or log, so the same inputs
@@ -29,7 +36,8 @@ export function step(state: State, event: Event, now: Millis, policy: Policy): R
 /** What follows from how things are by now, whichever event brought it about: until nothing more does. */
 function reconcile(state: State, now: Millis, policy: Policy): Result {
   const judged = chain(judgeCanary(state, now, policy), (next) => settleSlots(next, now, policy));
-  const [next, effects] = chain(judged, (next) => advanceReload(next, now, policy));
+  const advanced = chain(judged, (next) => advanceReload(next, now, policy));
+  const [next, effects] = chain(advanced, (next) => settleSpares(next, now, policy));
   return next === state ? [next, effects] : chain([next, effects], (after) => reconcile(after, now, policy));
 }
 
@@ -40,11 +48,20 @@ export function nextDeadline(state: State, policy: Policy): Millis | null {
   const limits = state.workers.flatMap((worker) =>
     worker.phase === 'starting' || worker.phase === 'draining' ? [worker.deadline] : [],
   );
+  const silences = state.workers.flatMap((worker) => silenceDeadlines(worker, policy));
   const stage = state.reload?.stage;
   const soak = stage?.name === 'soak' ? soakDeadlines(stage, state.tickedAt) : [];
-  const ping = policy.pingInterval === null ? [] : [state.timers.pingAt];
   const stop = state.life.phase === 'stopping' && state.life.killedAt === null ? [state.life.deadline] : [];
-  return Math.min(state.tickedAt + tickInterval, ...forks, ...limits, ...soak, ...ping, ...stop);
+  const others = [...pingDeadlines(state, policy), ...spareDeadlines(state), ...blockDeadlines(state)];
+  return Math.min(
+    state.tickedAt + tickInterval,
+    ...forks,
+    ...limits,
+    ...silences,
+    ...soak,
+    ...others,
+    ...stop,
+  );
 }
 
 function answer(state: State, event: Event, now: Millis, policy: Policy): Result {
@@ -60,7 +77,7 @@ function answer(state: State, event: Event, now: Millis, policy: Policy): Result
     case 'failed':
       return failed(state, event, now, policy);
     case 'beat':
-      return chain(beat(state, event, now), (next) => balance(next, now, policy));
+      return chain(beat(state, event, now, policy), (next) => balance(next, now, policy));
     case 'cut':
       return cut(state, event);
     case 'closed':
@@ -82,12 +99,17 @@ function answer(state: State, event: Event, now: Millis, policy: Policy): Result
     case 'stop':
       return stop(state, event, now, policy);
     case 'spare':
+      return spareBooted(state, event.key, now);
     case 'current':
+      return current(state, event);
     case 'captured':
+      return captured(state, event);
     case 'proved':
+      return proved(state, event, now);
     case 'excused':
+      return excused(state, event, now);
     case 'memory':
-      return [state, []];
+      return memory(state, event, now, policy);
     case 'tick':
       return tick(state, now, policy);
   }
@@ -95,13 +117,19 @@ function answer(state: State, event: Event, now: Millis, policy: Policy): Result
 
 function tick(state: State, now: Millis, policy: Policy): Result {
   if (state.life.phase === 'idle' || state.life.phase === 'ended') return [state, []];
+  const due = nextDeadline(state, policy) ?? now;
   return chainAll(state, [
-    (next) => forgiveMissedTime(next, now, policy),
-    (next) => killSilent(next, now, policy),
+    (next) => forgiveMissedTime(next, due, { now, policy }),
+    (next) => keepLimits(next, now, policy),
+    (next) => watchSilence(next, now, policy),
+    (next) => judge(next, now, policy),
+    (next) => treat(next, now, policy),
     (next) => stopDeadlines(next, now),
     (next) => forkDue(next, now, policy),
     (next) => askWhileSoaking(next, now),
     (next) => extendStart(next, now),
+    (next) => forgetSuspects(next, now, policy),
+    (next) => proveDue(next, now, policy),
     (next) => pingDue(next, now, policy),
     (next) => reportDue(next, now, policy),
   ]);

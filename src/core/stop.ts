@@ -5,8 +5,8 @@ import { extendBy, extendInterval, killGrace, type Policy, reapGrace } from './p
 import { countRequests, replacedBy } from './record.js';
 import { stopReload } from './reload.js';
 import { chain, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
-import { draining, isUp, killed } from './slots.js';
 import { extendDue, secondsLeft, statusLine, total } from './status.js';
+import { draining, isUp, killed, nameOf } from './worker.js';
 
 interface Ending {
   readonly why: string;
@@ -35,7 +35,7 @@ function drainAll(state: State, { why, exitCode, errno, now, policy }: Ending): 
   const next: State = {
     ...state,
     life,
-    slots: state.slots.map((slot) => ({ ...slot, forkAt: null })),
+    slots: state.slots.map((slot) => ({ ...slot, forkAt: null, forkAfter: null })),
     workers: state.workers.map((worker) =>
       isUp(worker) ? draining(worker, { now, deadline, reload: null }) : worker,
     ),
@@ -87,7 +87,7 @@ export function workerLeft(
   state: State,
   { worker, event, now }: { worker: Worker; event: Extract<Event, { type: 'exited' }>; now: Millis },
 ): Result {
-  const { code, signal } = event;
+  const { code, signal, oomKills = 0 } = event;
   // How the app ends itself once its connections are gone is its own business.
   const drained = worker.phase === 'draining' && worker.drained;
   // Nor is it news that the others fail like the one that ended the start.
@@ -97,9 +97,10 @@ export function workerLeft(
   const clean = code === 0 || worker.phase === 'dying' || drained || alike || told;
   const how = signal === null ? `code ${code}` : signal;
   const entry = clean
-    ? log('debug', `worker ${worker.slot} is gone`, { workerPid: worker.pid, code, signal })
-    : log('warn', `worker ${worker.slot} ended with ${how} while it drained`, {
+    ? log('debug', `${nameOf(worker)} is gone`, { workerPid: worker.pid, code, signal })
+    : log('warn', `${nameOf(worker)} ended with ${how} while it drained`, {
         workerPid: worker.pid,
+        ...(oomKills === 0 ? {} : { oomKills }),
         ...(worker.failure === null ? {} : { reason: worker.failure.message }),
       });
   return chain([state, [entry]], (next) => progress(next, now));
@@ -109,7 +110,7 @@ export function workerLeft(
 export function cut(state: State, { key, requests, connections }: Extract<Event, { type: 'cut' }>): Result {
   const worker = findWorker(state, key);
   if (worker === undefined) return unchanged(state);
-  const message = `worker ${worker.slot} cut what was left at the end of its drain`;
+  const message = `${nameOf(worker)} cut what was left at the end of its drain`;
   const told: Result = [state, [log('warn', message, { requests, connections, workerPid: worker.pid })]];
   const counted = chain(told, (next) => countRequests(next, replacedBy(worker), { lost: requests }));
   return chain(counted, (next) => unchanged(replaceWorker(next, emptied(worker))));
@@ -148,7 +149,7 @@ export function progress(state: State, now: Millis): Result {
 
 /** What is in flight on a worker at its end has been lost: nothing is, once it was answered or cut. */
 function emptied<W extends Worker>(worker: W): W {
-  return worker.beat === null ? worker : { ...worker, beat: { ...worker.beat, inFlight: 0 } };
+  return worker.beat === null ? worker : { ...worker, beat: { ...worker.beat, inFlight: 0, current: [] } };
 }
 
 export function stopDeadlines(state: State, now: Millis): Result {

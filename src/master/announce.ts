@@ -1,21 +1,37 @@
-import type { State, WorkerKey } from '../core/model.js';
+import type { Millis, State, Worker, WorkerKey } from '../core/model.js';
 import type { MasterMessage, ReadyWorker } from '../ipc/messages.js';
 
-/** Tells the workers who is ready, where that has changed. */
-export function announceReady(
-  { before, after }: { before: State; after: State },
-  send: (key: WorkerKey, message: MasterMessage) => void,
-): void {
-  if (before.workers === after.workers) return;
-  const ready = readyOf(after);
-  if (keysOf(readyOf(before)) === keysOf(ready)) return;
-  for (const { key } of ready) send(key, { type: 'workers', own: key, ready });
+export interface AnnounceSeam {
+  readonly send: (key: WorkerKey, message: MasterMessage) => void;
+  /** Whether a worker has given a sign of life lately. */
+  readonly isHeard: (worker: Worker) => boolean;
 }
 
-function readyOf({ workers }: State): ReadyWorker[] {
-  return workers.flatMap(({ key, slot, phase }) => (phase === 'ready' ? [{ key, slot }] : []));
+/**
+ * Tells the workers who is ready, whenever that has changed: called after every change of the state. To one that does
+ * not answer nobody is to send its clients; where that holds for all, they are as good as each other.
+ */
+export function createAnnouncer({ send, isHeard }: AnnounceSeam): (state: State) => void {
+  let told = '';
+  return ({ workers }) => {
+    const all = workers.filter(({ phase }) => phase === 'ready');
+    const heard = all.filter(isHeard);
+    const ready = (heard.length === 0 ? all : heard).map(({ key, slot }): ReadyWorker => ({ key, slot }));
+    // Who has come since has to be told, too.
+    const news = [...ready.map(({ key }) => key), '|', ...all.map(({ key }) => key)].join();
+    if (news === told) return;
+    told = news;
+    for (const { key } of all) send(key, { type: 'workers', own: key, ready });
+  };
 }
 
-function keysOf(workers: readonly ReadyWorker[]): string {
-  return workers.map(({ key }) => key).join();
+/** Beats, after which a silence is more than one that came late. */
+const overdue = 2.5;
+
+/** Whether its last beat is not overdue. */
+export function isHeard(
+  worker: Worker,
+  { now, beatInterval }: { now: Millis; beatInterval: Millis },
+): boolean {
+  return worker.phase === 'ready' && now - worker.beatAt <= overdue * beatInterval;
 }

@@ -5,6 +5,7 @@ import type { Event } from '../core/events.js';
 import type { State, Worker } from '../core/model.js';
 import type { ClusterStats } from '../core/stats.js';
 import { RomAgentError } from '../errors/errors.js';
+import type { Evidence } from './evidence.js';
 import type { History } from './history.js';
 import type { Releases } from './releases.js';
 
@@ -13,6 +14,7 @@ export interface CommandsSeam {
   readonly status: () => ClusterStats;
   readonly releases: Releases;
   readonly history: () => History;
+  readonly evidence: Pick<Evidence, 'stack' | 'profile' | 'heapSnapshot'>;
   readonly generation: () => number;
   /** Wall clock, ms since 1970. */
   readonly clock: () => number;
@@ -32,7 +34,7 @@ export interface CommandCentre {
 
 /** What operators ask for, by the control socket or by signals, as events of the core. */
 export function createCommands(seam: CommandsSeam): CommandCentre {
-  const { post, status, releases, history, generation, clock, onRefused, onNeedRestart } = seam;
+  const { post, status, releases, history, evidence, generation, clock, onRefused, onNeedRestart } = seam;
   const waiting = new Map<number, (answer: Answer) => void>();
   const listeners = new Set<(event: ControlEvent) => void>();
   let lastRequest = 0;
@@ -83,6 +85,9 @@ export function createCommands(seam: CommandsSeam): CommandCentre {
       scale: (change, by) => ask(({ request }) => ({ type: 'scale', request, by, change })),
       restart: (slot, by) => ask(({ request }) => ({ type: 'restart', request, by, slot })),
       stop: (by) => post({ type: 'stop', why: `asked by ${by}`, now: false }),
+      stack: evidence.stack,
+      profile: evidence.profile,
+      heapSnapshot: evidence.heapSnapshot,
       history: () => history().records(),
       config: () => releases.of(generation()).effective,
       subscribe: (listener) => {

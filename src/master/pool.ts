@@ -46,13 +46,15 @@ export interface PoolSeam {
   readonly onMalformed: (key: WorkerKey, reason: string) => void;
   /** A process has started, or is gone: for who has to know the PIDs. */
   readonly onPid: (pid: number, alive: boolean) => void;
+  /** Processes that the kernel has killed for memory since it was asked last; null: it does not say. */
+  readonly oomKills: () => number | null;
 }
 
 /** What a dead worker's last words may take to be read, ms. */
 const lastWords = 500;
 
 export function createPool(seam: PoolSeam): Pool {
-  const { dispatch, post, onPid, onGone } = seam;
+  const { dispatch, post, onPid, onGone, oomKills } = seam;
   const workers = new Map<WorkerKey, Worker>();
   /** What is said to workers that have not said hello yet. */
   const unsaid = new Map<WorkerKey, MasterMessage[]>();
@@ -77,10 +79,12 @@ export function createPool(seam: PoolSeam): Pool {
     onPid(pid, true);
     worker.on('exit', (code: number | null, signal: string | null) => {
       onPid(pid, false);
+      const kills = oomKills();
       afterLastWords(worker, () => {
         workers.delete(key);
         unsaid.delete(key);
-        post({ type: 'exited', key, code, signal: signal || null });
+        const known = kills === null ? {} : { oomKills: kills };
+        post({ type: 'exited', key, code, signal: signal || null, ...known });
         onGone(key);
       });
     });
@@ -121,13 +125,31 @@ export function createPool(seam: PoolSeam): Pool {
   };
 }
 
+/**
+ * SIGUSR1 has a worker open its inspector, which is how a hung one is looked into. With these it does so on a free port
+ * and without a word on standard error. An operator who debugs decides himself.
+ */
+function inspectionFor(argv: readonly string[], nodeOptions = ''): Inspection {
+  const isDebugged = [...argv, nodeOptions].some((text) => text.includes('--inspect'));
+  if (isDebugged) return { flags: [], settings: {} };
+  return { flags: ['--inspect-publish-uid=http'], settings: { inspectPort: 0 } };
+}
+
+interface Inspection {
+  readonly flags: readonly string[];
+  readonly settings: Pick<ClusterSettings, 'inspectPort'>;
+}
+
 function setUp({ config: { maxOldSpaceSize, maxSemiSpaceSize, app }, cwd }: Launch): ClusterSettings {
+  const inspection = inspectionFor(process.execArgv, process.env.NODE_OPTIONS);
   return {
     exec: fileURLToPath(new URL('../worker/main.js', import.meta.url)),
     args: [],
     cwd,
+    ...inspection.settings,
     execArgv: [
       ...process.execArgv,
+      ...inspection.flags,
       `--max-old-space-size=${maxOldSpaceSize}`,
       `--max-semi-space-size=${maxSemiSpaceSize}`,
       // A server soon needs what V8 would grow to step by step, promoting what is only in flight meanwhile: measured,

@@ -1,29 +1,32 @@
-import { readFileSync } from 'node:fs';
 import type { Loaded } from '../config/load.js';
 import { clusterStats } from '../core/cluster-stats.js';
-import type { Effect } from '../core/effects.js';
 import type { Worker } from '../core/model.js';
-import type { WorkerSettings } from '../ipc/settings.js';
 import { sortSockets } from '../supervisor/passed-sockets.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
-import { withoutSupervisor } from '../supervisor/supervisor.js';
 import { banner } from '../telemetry/banner.js';
 import type { LazyLog } from '../telemetry/lazy-log.js';
 import { adviceFor } from './advice.js';
-import { announceReady } from './announce.js';
-import { type CommandCentre, createCommands } from './commands.js';
+import { createAnnouncer, isHeard } from './announce.js';
+import { after, now, oneTimer } from './clock.js';
+import { createCommands } from './commands.js';
 import { controlDoor } from './control-door.js';
+import { createEvidence } from './evidence.js';
+import { systemFiles } from './files.js';
 import { createHandOver } from './hand-over.js';
 import { type History, openHistory } from './history.js';
 import { keepOpen } from './keep-open.js';
 import { clearStaleSocket, listenTarget } from './listen-target.js';
+import { createLooker } from './looker.js';
 import { createMailbox, type Mailbox } from './mailbox.js';
 import { deferred, lazy, once } from './once.js';
-import { beatInterval, policyOf } from './policy.js';
-import { createPool, type Launch, type Pool } from './pool.js';
+import { watchOomKills } from './oom-kills.js';
+import { type Means, perform } from './perform.js';
+import { policyOf } from './policy.js';
+import { createPool } from './pool.js';
 import { noReaper, startReaper } from './reaper.js';
-import { createReleases, type Release, type Releases } from './releases.js';
+import { createReleases } from './releases.js';
 import { onSignals, terminalWatch } from './signals.js';
+import { createWatches } from './watches.js';
 
 export interface ServeOptions {
   readonly loaded: Loaded;
@@ -54,15 +57,16 @@ export async function serve(options: ServeOptions): Promise<number> {
   const releases = createReleases({ loaded, load, cwd: process.cwd(), env: process.env });
   const { promise, resolve } = deferred<number>();
 
+  const policy = () => policyOf(releases.of(newestGeneration(mailbox)).config, supervisor);
   const mailbox: Mailbox = createMailbox({
-    policy: () => policyOf(releases.of(newestGeneration(mailbox)).config, supervisor),
+    policy,
     seed: Math.floor(Math.random() * 2 ** 32),
     now,
     wake: oneTimer(),
     perform: (effect) => perform(effect, means),
     onChange: (before, after) => {
       centre.changed(before, after);
-      if (config.sticky !== 'off') announceReady({ before, after }, pool.send);
+      if (config.sticky !== 'off') announce(after);
       if (before.reload !== null && after.reload === null) releases.keep([after.generation]);
       // After READY, which it would delay; a start that takes its time can be looked at all the same.
       const isTime = after.life.phase === 'serving' || after.tickedAt > after.startedAt;
@@ -75,13 +79,25 @@ export async function serve(options: ServeOptions): Promise<number> {
     post: mailbox.post,
     onPid: (pid, alive) => (alive ? reaper.watch(pid) : reaper.forget(pid)),
     onHandOn: (key, message, connection) => handOver.receive(key, message, connection),
-    onGone: (key) => handOver.gone(key),
-    onEvidence: () => {},
+    onGone: (key) => {
+      handOver.gone(key);
+      evidence.gone(key);
+    },
+    onEvidence: (key, message) => evidence.receive(key, message),
+    oomKills: () => oomKills()(),
     onMalformed: (key, reason) => log.warn('a worker sent a malformed message', { key, reason }),
     onStatsRequest: (key, id) => pool.send(key, { type: 'stats', id, stats: stats() }),
   });
+  const heard = (worker: Worker): boolean =>
+    isHeard(worker, { now: now(), beatInterval: policy().beatInterval });
+  const announce = createAnnouncer({ send: pool.send, isHeard: heard });
+  const oomKills = lazy(() => watchOomKills({ ...systemFiles, now }));
   const handOver = createHandOver({
-    ready: () => leastBusyFirst(mailbox.state().workers.filter(({ phase }) => phase === 'ready')),
+    ready: () =>
+      bestFirst(
+        mailbox.state().workers.filter(({ phase }) => phase === 'ready'),
+        heard,
+      ),
     isAlive: (key) => mailbox.state().workers.some((worker) => worker.key === key),
     hand: pool.hand,
   });
@@ -89,11 +105,24 @@ export async function serve(options: ServeOptions): Promise<number> {
     openHistory({ dir: config.stateDir, onProblem: (message, error) => log.warn(message, { error }) }),
   );
   const stats = () => statsOf(mailbox, options, history());
+  const workers = () => mailbox.state().workers;
+  const looker = createLooker({ workers, post: mailbox.post });
+  const evidence = createEvidence({
+    workers,
+    send: pool.send,
+    post: mailbox.post,
+    capture: looker.look,
+    stateDir: config.stateDir,
+    clock: Date.now,
+    onAsked: (what, fields) => log.info(what, fields),
+    after,
+  });
   const centre = createCommands({
     post: mailbox.post,
     status: stats,
     releases,
     history,
+    evidence,
     generation: () => mailbox.state().generation,
     clock: Date.now,
     onRefused: (reason, by) => log.warn(`refused: ${reason}`, { by }),
@@ -114,116 +143,48 @@ export async function serve(options: ServeOptions): Promise<number> {
     version: options.version,
     log,
   });
-  const means: Means = { options, listen, pool, releases, centre, end: resolve };
+  const watches = createWatches({ config, supervisor, post: mailbox.post, log });
+  const means: Means = {
+    supervisor,
+    log,
+    surroundings: { version: options.version, cpus: options.cpus, listen },
+    pool,
+    releases,
+    centre,
+    captureWorker: looker.capture,
+    onServing: (urls) => {
+      printBanner(options, urls);
+      // After READY.
+      setImmediate(watches.begin);
+    },
+    end: resolve,
+  };
   const forgetSignals = onSignals(process, {
     post: mailbox.post,
     commands: centre.commands,
     terminalGone: terminalWatch(process.stdout),
   });
   mailbox.post({ type: 'start' });
+  // What it counts from, once the workers are forked.
+  setImmediate(oomKills);
   const advices = adviceFor({
     dispatch: config.dispatch,
     passed: listen.kind === 'fds',
-    readFile: (path) => readFileSync(path, 'utf8'),
+    readFile: systemFiles.readFile,
   });
   for (const advice of advices) log.warn(advice);
   const exitCode = await promise;
   forgetSignals();
+  watches.end();
   await Promise.all([door.close(), history.used()?.settled()]);
   reaper.dismiss();
   return exitCode;
-}
-
-interface Means {
-  readonly options: ServeOptions;
-  readonly listen: WorkerSettings['listen'];
-  readonly pool: Pool;
-  readonly releases: Releases;
-  readonly centre: CommandCentre;
-  readonly end: (exitCode: number) => void;
-}
-
-function perform(effect: Effect, means: Means): void {
-  const { options, pool, releases, centre, end } = means;
-  const { supervisor, log } = options;
-  switch (effect.type) {
-    case 'fork': {
-      const release = releases.of(effect.generation);
-      return pool.fork(effect.key, settingsOf(release, effect.slot, means), launchOf(release));
-    }
-    case 'drain':
-      return pool.send(effect.key, { type: 'drain', timeout: effect.timeout, last: effect.last });
-    case 'release':
-      return pool.send(effect.key, { type: 'release' });
-    case 'hand-on':
-      return pool.send(effect.key, { type: 'hand-on', to: effect.to, count: effect.count });
-    case 'ask-beat':
-      return pool.send(effect.key, { type: 'beat' });
-    case 'probe':
-      return pool.send(effect.key, { type: 'probe', path: effect.path, timeout: effect.timeout });
-    case 'promote':
-      return pool.send(effect.key, { type: 'promote', slot: effect.slot });
-    case 'prove':
-      return pool.send(effect.key, { type: 'prove', timeout: effect.timeout });
-    case 'block':
-      return pool.send(effect.key, { type: 'block', requests: effect.requests });
-    case 'capture':
-      return;
-    case 'kill':
-      return pool.kill(effect.key);
-    case 'notify': {
-      const { type, reloading, ...rest } = effect;
-      const notification = reloading ? { ...rest, reloading: monotonicMicros() } : rest;
-      return supervisor.notify(notification);
-    }
-    case 'log':
-      return log[effect.level](effect.message, effect.fields);
-    case 'serving':
-      return printBanner(options, effect.urls);
-    case 'answer':
-    case 'step':
-    case 'record':
-      return centre.perform(effect);
-    case 'exit':
-      return end(effect.code);
-  }
 }
 
 /** The one on trial, while there is one. */
 function newestGeneration(mailbox: Mailbox): number {
   const { reload, generation } = mailbox.state();
   return reload === null || reload.stage.name === 'rollback' ? generation : reload.target;
-}
-
-function settingsOf({ config }: Release, worker: number, { options, listen }: Means): WorkerSettings {
-  const { version, cpus } = options;
-  const { app, mode, dispatch, sticky, stickyCookie, linger, orphanTimeout, websockets, routesPrefix, log } =
-    config;
-  return {
-    app,
-    mode,
-    dispatch,
-    sticky,
-    stickyCookie,
-    linger,
-    orphanTimeout,
-    websockets,
-    routesPrefix,
-    log,
-    worker,
-    beatInterval: beatInterval(config),
-    healthProbe: config.health.probe,
-    version,
-    cpus,
-    listen,
-  };
-}
-
-/** What the app finds in its environment: PORT and HOST as configured, and nothing that was meant for the master. */
-function launchOf({ config, cwd }: Release): Launch {
-  const { dotenv, port, host, nodeEnv } = config;
-  const own = { PORT: String(port), NODE_ENV: nodeEnv, ...(host === null ? {} : { HOST: host }) };
-  return { config, cwd, env: { ...dotenv, ...withoutSupervisor(process.env), ...own } };
 }
 
 function printBanner({ loaded, version, printBanner }: ServeOptions, urls: readonly string[]): void {
@@ -238,23 +199,9 @@ function statsOf(mailbox: Mailbox, { loaded, version }: ServeOptions, { records 
   return clusterStats(mailbox.state(), { now: now(), mode, master, records: records() });
 }
 
-function leastBusyFirst(workers: readonly Worker[]): readonly Worker[] {
-  return [...workers].sort((a, b) => (a.beat?.kept ?? 0) - (b.beat?.kept ?? 0));
-}
-
-function now(): number {
-  return Math.round(performance.now());
-}
-
-/** CLOCK_MONOTONIC, as sd_notify(3) wants it with RELOADING=1. */
-function monotonicMicros(): bigint {
-  return process.hrtime.bigint() / 1000n;
-}
-
-function oneTimer(): (after: number, callback: () => void) => void {
-  let timer: NodeJS.Timeout | undefined;
-  return (after, callback) => {
-    clearTimeout(timer);
-    timer = setTimeout(callback, after);
-  };
+/** Who has least to do, and before all others who answers. */
+function bestFirst(workers: readonly Worker[], answers: (worker: Worker) => boolean): readonly Worker[] {
+  return [...workers].sort(
+    (a, b) => Number(answers(b)) - Number(answers(a)) || (a.beat?.kept ?? 0) - (b.beat?.kept ?? 0),
+  );
 }

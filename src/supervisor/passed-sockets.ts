@@ -1,4 +1,5 @@
-import { closeSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { tcpListeners } from '../config/listeners.js';
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
 import type { PassedSocket } from './supervisor.js';
@@ -64,52 +65,10 @@ function linkOf(socket: PassedSocket, proc: string): string | null {
 }
 
 function tcpListener(inode: string, proc: string): Place | null {
-  for (const table of ['tcp', 'tcp6']) {
-    for (const row of listenerRows(`${proc}/self/net/${table}`)) {
-      const port = /:([0-9A-F]{4})$/.exec(row[1] ?? '')?.[1];
-      if (row[9] === inode && port !== undefined) return { port: Number.parseInt(port, 16), path: null };
-    }
+  for (const listener of tcpListeners(`${proc}/self/net`)) {
+    if (listener.inode === inode) return { port: listener.port, path: null };
   }
   return null;
-}
-
-/** The state LISTEN in /proc/net/tcp. */
-const listen = '0A';
-
-/** The kernel names the listeners first; the connections behind them may be many and slow to read. */
-function* listenerRows(table: string): Generator<readonly string[]> {
-  const isHeading = (row: readonly string[]): boolean => row[0] === 'sl';
-  for (const line of lines(table)) {
-    const row = line.trim().split(/\s+/);
-    if (isHeading(row)) continue;
-    if (row[3] !== listen) return;
-    yield row;
-  }
-}
-
-function* lines(path: string): Generator<string> {
-  const file = open(path);
-  if (file === null) return;
-  try {
-    const chunk = Buffer.alloc(16_384);
-    let rest = '';
-    for (let size = readSync(file, chunk); size > 0; size = readSync(file, chunk)) {
-      const complete = (rest + chunk.toString('latin1', 0, size)).split('\n');
-      rest = complete.pop() ?? '';
-      yield* complete;
-    }
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** null where it is not there: tcp6 without IPv6. */
-function open(path: string): number | null {
-  try {
-    return openSync(path, 'r');
-  } catch {
-    return null;
-  }
 }
 
 interface Sought {

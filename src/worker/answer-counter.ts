@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import { bucketOf, emptyLatency } from '../core/latency.js';
 
 /** Totals since the start of the process; see Beat. */
@@ -9,31 +8,23 @@ export interface AnswerCounts {
 }
 
 export interface AnswerCounter {
-  begin(response: ServerResponse): void;
-  /** At its 'close', which comes for one that was cut off too. */
-  end(response: ServerResponse): void;
+  /** @param took from the first lines of the request to the end of the answer, ms */
+  count(status: number, took: number): void;
   counts(): AnswerCounts;
 }
 
-/** Counts complete answers, failed ones and how long they took from the first line of the request on. */
-export function createAnswerCounter(now: () => number = () => performance.now()): AnswerCounter {
+/** Counts complete answers, failed ones and how long they took. */
+export function createAnswerCounter(): AnswerCounter {
   let answers = 0;
   let errors = 0;
   const latency = emptyLatency();
   return {
-    begin: (response: Timed) => {
-      response[begunAt] = now();
-    },
-    end: (response: Timed) => {
-      if (!response.writableFinished) return;
+    count: (status, took) => {
       answers++;
-      if (response.statusCode >= 500) errors++;
-      const bucket = bucketOf(now() - (response[begunAt] ?? now()));
+      if (status >= 500) errors++;
+      const bucket = bucketOf(took);
       latency[bucket] = (latency[bucket] ?? 0) + 1;
     },
     counts: () => ({ answers, errors, latency: [...latency] }),
   };
 }
-
-type Timed = ServerResponse & { [begunAt]?: number };
-const begunAt = Symbol('begun at');

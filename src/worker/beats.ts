@@ -1,4 +1,5 @@
 import { type EventLoopUtilization, monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { getHeapStatistics } from 'node:v8';
 import type { Beat } from '../core/stats.js';
 import type { Servers } from './servers.js';
 
@@ -9,8 +10,6 @@ export interface Beats {
   now(): void;
 }
 
-/** How often a worker shows that its event loop turns, ms. */
-const interval = 1_000;
 /** Fine enough for a percentile over a second, at fifty wake-ups a second. */
 const delayResolution = 20;
 
@@ -19,9 +18,11 @@ export interface BeatsSeam {
   /** See Beat. */
   readonly kept: () => number;
   readonly send: (beat: Beat) => void;
+  /** How often the worker shows that its event loop turns, ms. */
+  readonly interval: number;
 }
 
-export function createBeats({ servers, kept, send }: BeatsSeam): Beats {
+export function createBeats({ servers, kept, send, interval }: BeatsSeam): Beats {
   const delay = monitorEventLoopDelay({ resolution: delayResolution });
   let utilization: EventLoopUtilization = performance.eventLoopUtilization();
   let timer: NodeJS.Timeout | null = null;
@@ -40,10 +41,10 @@ export function createBeats({ servers, kept, send }: BeatsSeam): Beats {
       bytesWritten: withBytes ? servers.bytesWritten() : 0,
       rss,
       heapUsed,
-      heapLimit: 0,
-      current: [],
+      heapLimit: getHeapStatistics().heap_size_limit,
       eventLoopDelay: Math.round(late * 10) / 10,
       eventLoopUtilization: Math.round(share * 1000) / 1000,
+      current: servers.current(),
     };
   };
 

@@ -24,9 +24,9 @@ export interface DrainCall {
 export interface Drainer {
   /** Resolves once nothing is left. Never rejects; who calls it has the deadline. */
   drain(options: DrainCall): Promise<void>;
-  /** A request came in, or a response is over: see ServerEvents. */
+  /** A request came in, or its answer is out: see ServerEvents. */
   onRequest(response: ServerResponse, socket: Socket): void;
-  onResponseClosed(response: ServerResponse): void;
+  onAnswered(response: ServerResponse): void;
 }
 
 /** How often connections are looked at while they drain, ms. */
@@ -65,7 +65,7 @@ export function createDrainer(servers: Servers, { linger, closeWebSockets }: Dra
     drain: async ({ last, closed }) => {
       draining = true;
       quietSince = performance.now();
-      for (const [response, socket] of servers.underWay()) tellToClose(response, socket);
+      for (const { response, socket } of servers.underWay()) tellToClose(response, socket);
       for (const entry of servers.all) sendAway(entry);
       await closeListeners(servers, { last, closed });
       quietSince = performance.now();
@@ -74,7 +74,7 @@ export function createDrainer(servers: Servers, { linger, closeWebSockets }: Dra
     onRequest: (response, socket) => {
       if (draining) tellToClose(response, socket);
     },
-    onResponseClosed: (response) => {
+    onAnswered: (response) => {
       if (draining && response.shouldKeepAlive) quietSince = performance.now();
     },
   };

@@ -1,5 +1,5 @@
 import type { Server as HttpServer, IncomingMessage } from 'node:http';
-import type { Http2Session } from 'node:http2';
+import type { Http2Session, IncomingHttpHeaders } from 'node:http2';
 import type { Server, Socket } from 'node:net';
 import { SocketList } from './socket-list.js';
 
@@ -23,7 +23,7 @@ export interface Upgrade {
 }
 
 export interface Follower {
-  onStream(stream: NodeJS.EventEmitter): void;
+  onStream(stream: NodeJS.EventEmitter, headers: IncomingHttpHeaders): void;
   /** A connection, as in `accepted`. */
   onAccepted(socket: Socket): void;
   onClosed(socket: Socket): void;

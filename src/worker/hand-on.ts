@@ -15,15 +15,15 @@ import {
   markIdle,
   serverOf,
 } from './connection-handle.js';
-import { handedOver, isAnswering } from './servers.js';
+import { type Connection, connectionOf, isAnswering } from './connections.js';
 import { SocketList } from './socket-list.js';
 
 /** Connections that this worker gives to another, or gets from one. */
 export interface HandOn {
   /** A server listens: it is told by its address from now on. */
   onListening(server: Server): void;
-  onRequest(socket: Socket): void;
-  onResponseClosed(response: ServerResponse): void;
+  onRequest(connection: Connection): void;
+  onAnswered(response: ServerResponse, connection: Connection): void;
   /** See Beat. */
   kept(): number;
   /** A connection that no server knows yet, for another worker. */
@@ -107,9 +107,9 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
   const onClose = function (this: Socket): void {
     if (kept.delete(this)) noteChange();
   };
-  const keep = (socket: Received): void => {
+  const keep = (socket: Socket): void => {
     if (!kept.add(socket)) return;
-    socket[isKept] = true;
+    connectionOf(socket).isKept = true;
     socket.on('close', onClose);
     noteChange();
   };
@@ -147,15 +147,15 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
   const receive = ({ server: name, head }: HandedOn, handle: RawHandle): boolean => {
     const server = servers.get(name);
     if (server === undefined) return false;
-    const prepare = (socket: Received): void => {
+    const prepare = (socket: Socket): void => {
       // Who read its first bytes counted it; who only looked did not.
-      if (head === null) socket[handedOver] = true;
+      if (head === null) connectionOf(socket).wasHandedOver = true;
     };
     const read = head === null ? null : Buffer.from(head, 'base64');
-    const socket: Received = attach({ server, handle, head: read, prepare });
+    const socket = attach({ server, handle, head: read, prepare });
     if (read !== null || socket.destroyed || !isPlainHttp(socket)) return true;
     markIdle(socket);
-    socket[waiting] = true;
+    connectionOf(socket).isWaiting = true;
     reportMove();
     keep(socket);
     return true;
@@ -171,20 +171,18 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
       names.set(server, name);
       servers.set(name, server);
     },
-    onRequest: (socket: Received) => {
-      if (socket[waiting] !== true) return;
-      socket[waiting] = false;
-      markBusy(socket);
+    onRequest: (connection) => {
+      if (!connection.isWaiting) return;
+      connection.isWaiting = false;
+      markBusy(connection.socket);
     },
-    onResponseClosed: (response) => {
-      if (!response.shouldKeepAlive) return;
-      const socket: Received = response.req.socket;
-      if ((orders.length === 0 && socket[isKept] === true) || socket.destroyed) return;
+    onAnswered: (response, { socket, isKept }) => {
+      if (!response.shouldKeepAlive || (isKept && orders.length === 0) || socket.destroyed) return;
       if (!isPlainHttp(socket) || !names.has(serverOf(socket) as Server)) return;
       keep(socket);
       if (orders.length === 0) return;
-      // The app may have listeners of its own for this 'close'.
-      process.nextTick(() => {
+      // Node, and listeners of the app, have yet to come to the end of this answer.
+      setImmediate(() => {
         const order = openOrder();
         if (order !== undefined && mayGo(socket)) void handOn(socket, order);
       });
@@ -231,11 +229,6 @@ interface Order {
   left: number;
   readonly until: number;
 }
-
-type Received = Socket & { [handedOver]?: boolean; [waiting]?: boolean; [isKept]?: boolean };
-const isKept = Symbol('kept');
-/** Handed over, and no request has come on it yet. */
-const waiting = Symbol('waiting');
 
 function nameOf(server: Server): string | null {
   const address = server.address();

@@ -2,6 +2,7 @@ import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
 import type { WorkerSettings } from '../ipc/settings.js';
 import type { Channel } from './channel.js';
+import { deferred } from './deferred.js';
 import { listenFor } from './listen.js';
 import type { Operations } from './operations.js';
 import type { Recognised } from './recognise.js';
@@ -26,10 +27,10 @@ const exportGrace = 500;
 
 /** Runs the app and sees to it that it listens, by itself or by us. */
 export function hostApp(seam: HostSeam): Boot {
-  const { promise, resolve } = signal();
+  const { promise, resolve } = deferred<void>();
   // Not before the composition root has everything in place.
   const done = Promise.resolve().then(() => boot(seam, promise));
-  return { done, wake: resolve };
+  return { done, wake: () => resolve() };
 }
 
 async function boot(
@@ -117,12 +118,4 @@ function keepWhileOpening(servers: Servers): () => void {
 
 function after(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref());
-}
-
-function signal(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = (): void => {};
-  const promise = new Promise<void>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }

@@ -2,19 +2,24 @@ import cluster from 'node:cluster';
 import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { takeSettings, type WorkerSettings } from '../ipc/settings.js';
-import { lazyLog } from '../telemetry/lazy-log.js';
 import { createBeats } from './beats.js';
+import { createBlockedRequests } from './blocked.js';
 import { openChannel } from './channel.js';
+import { deferred } from './deferred.js';
 import { createDrainer } from './drain.js';
+import { runErrand } from './errands.js';
 import { createHandOn } from './hand-on.js';
 import { hostApp } from './host.js';
+import { currentOf, exposeCurrent } from './last-word.js';
 import { redirect } from './listen.js';
 import { addressOf, isPassed, listenOnRest } from './listen-passed.js';
 import { createOperations } from './operations.js';
 import { type Servers, trackServers, urlOf } from './servers.js';
 import { createShutdown, tellClosed } from './shutdown.js';
 import { shelterSignals } from './signals.js';
+import { type HeldListeners, holdListeners } from './spare.js';
 import { createSticky } from './sticky.js';
+import { workerLog } from './worker-log.js';
 
 /** ms */
 const lastWordsLimit = 1_000;
@@ -23,14 +28,15 @@ const lastAnswers = 2_000;
 
 /** The composition root of a worker: everything is in place before the app's first line runs. */
 async function main(settings: WorkerSettings): Promise<void> {
-  const log = lazyLog({ config: settings.log, bindings: { worker: settings.worker } });
+  const log = workerLog(settings.log, settings.worker);
   const channel = openChannel(process);
   const signals = shelterSignals(process);
-  const state: { draining: boolean; ready: boolean } = { draining: false, ready: false };
+  const state = { draining: false, ready: false, worker: settings.worker };
   const servers: Servers = trackServers({
     onListen: (server, options) => {
       redirect({ server, options }, settings);
       operations.mount(server as Server);
+      blocked.mount(server);
     },
     onListening: (server) => {
       handOn.onListening(server);
@@ -38,14 +44,14 @@ async function main(settings: WorkerSettings): Promise<void> {
       if (state.ready) log.debug(`the app also listens on ${urlOf(server)}`);
       boot.wake();
     },
-    onRequest: (response, socket) => {
-      drainer.onRequest(response, socket);
-      handOn.onRequest(socket);
-      sticky.onRequest(response, socket);
+    onRequest: (response, connection) => {
+      drainer.onRequest(response, connection.socket);
+      handOn.onRequest(connection);
+      sticky.onRequest(response, connection.socket);
     },
-    onResponseClosed: (response) => {
-      drainer.onResponseClosed(response);
-      handOn.onResponseClosed(response);
+    onAnswered: (response, connection) => {
+      drainer.onAnswered(response);
+      handOn.onAnswered(response, connection);
     },
     onUpgraded: (socket) => handOn.onUpgraded(socket),
   });
@@ -65,13 +71,18 @@ async function main(settings: WorkerSettings): Promise<void> {
     onError: (message, error) => log.error(message, { error }),
     onWarning: log.warn,
   });
+  const promotion = deferred<number>();
   const beats = createBeats({
     servers,
     kept: handOn.kept,
     send: (beat) => void channel.send({ type: 'beat', beat }),
+    interval: settings.beatInterval,
   });
+  const blocked = createBlockedRequests({ servers, now: () => performance.now() });
+  exposeCurrent(process, servers);
   const operations = createOperations({
     settings,
+    worker: () => state.worker,
     channel,
     ready: () => state.ready && !state.draining,
     log,
@@ -93,13 +104,11 @@ async function main(settings: WorkerSettings): Promise<void> {
     else if (message.type === 'hand-on') handOn.order(message);
     else if (message.type === 'take') handOn.take(message, connection);
     else if (message.type === 'workers') sticky.onWorkers(message);
-    else if (message.type === 'probe') void answerProbe(message);
     else if (message.type === 'stats') operations.onStats(message);
+    else if (message.type === 'promote') promotion.resolve(message.slot);
+    else if (message.type === 'block') blocked.set(message.requests);
+    else void runErrand(message, { servers, settings, channel });
   });
-  const answerProbe = async ({ path, timeout }: { path: string; timeout: number }): Promise<void> => {
-    const { probe } = await import('./probe.js');
-    await channel.send({ type: 'probed', ...(await probe(servers, { path, timeout })) });
-  };
   orphaned(() => {
     log.warn('the master is gone: finishing what is under way, then ending', {
       limit: settings.orphanTimeout,
@@ -114,12 +123,18 @@ async function main(settings: WorkerSettings): Promise<void> {
     await drainer.drain({ last: false, closed: () => tellClosed({ servers, channel }) });
     await channel.send({ type: 'drained' });
   };
+  /** For who asks afterwards what was lost. */
+  const tellCurrent = (): void => {
+    const current = currentOf(servers);
+    if (current.inFlight > 0) void channel.send({ type: 'current', ...current });
+  };
   let failing = false;
   const fail = async (error: unknown): Promise<void> => {
     // What fails on the way out has nothing to add.
     if (failing) return;
     failing = true;
     const { failureOf } = await import('./failures.js');
+    tellCurrent();
     // A master that does not read must not keep a broken worker alive.
     await Promise.race([channel.send({ type: 'failed', failure: failureOf(error) }), sleep(lastWordsLimit)]);
     if (state.ready && !state.draining) await Promise.race([answerWhatIsIn(), sleep(lastAnswers)]);
@@ -129,9 +144,24 @@ async function main(settings: WorkerSettings): Promise<void> {
   process.on('uncaughtException', (error) => {
     if (process.listenerCount('uncaughtException') === 1) void fail(error);
   });
-  process.on('exit', () => log.flush());
+  process.on('exit', () => {
+    tellCurrent();
+    log.flush();
+  });
+  /** As ready as can be, without listening, until a slot is to be filled. */
+  const standBy = async (listeners: HeldListeners): Promise<void> => {
+    await Promise.race([boot.done, listeners.held]);
+    // What the app waits for does not keep the process.
+    channel.ref();
+    await channel.send({ type: 'spare' });
+    beats.start({ withBytes: false });
+    state.worker = await promotion.promise;
+    log.setWorker(state.worker);
+    listeners.open();
+  };
 
   try {
+    if (settings.worker === 0) await standBy(holdListeners());
     await boot.done;
     await listenOnRest(servers.listening(), settings.listen);
   } catch (error) {

@@ -18,6 +18,8 @@ export interface Operations {
 
 export interface OperationsSeam {
   readonly settings: WorkerSettings;
+  /** Number of its slot. */
+  readonly worker: () => number;
   readonly channel: Channel;
   readonly ready: () => boolean;
   readonly log: LazyLog;
@@ -26,7 +28,7 @@ export interface OperationsSeam {
 /** How old the answer of /api/info may be: memory and uptime cost system calls. ms */
 const infoAge = 1_000;
 
-export function createOperations({ settings, channel, ready, log }: OperationsSeam): Operations {
+export function createOperations({ settings, worker, channel, ready, log }: OperationsSeam): Operations {
   const waiting = new Map<number, (stats: ClusterStats) => void>();
   const mounted = new WeakSet<Server>();
   let mountOn: (server: Server) => void = () => {};
@@ -42,7 +44,7 @@ export function createOperations({ settings, channel, ready, log }: OperationsSe
   const load = async (prefix: string | null) => {
     const { createApp } = await import('../http/app.js');
     return createApp({
-      info: cached(() => infoOf(settings), infoAge),
+      info: cached(() => infoOf(settings, worker()), infoAge),
       stats,
       ready,
       prefix,
@@ -76,7 +78,7 @@ export function createOperations({ settings, channel, ready, log }: OperationsSe
   };
 }
 
-function infoOf({ version, worker, mode, cpus }: WorkerSettings): Info {
+function infoOf({ version, mode, cpus }: WorkerSettings, worker: number): Info {
   const { rss, heapUsed } = process.memoryUsage();
   return {
     name: 'rom-agent',

@@ -1,6 +1,9 @@
-import { get as httpGet, type IncomingMessage } from 'node:http';
+import { randomUUID } from 'node:crypto';
+import { type Server as HttpServer, get as httpGet, type IncomingMessage } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { type AddressInfo, Server, type Socket } from 'node:net';
+import { divert } from '../http/divert.js';
+import { connectionOf } from './connections.js';
 import { isHttp, isTls, type TrackedServer } from './follow-server.js';
 import { type Servers, untracked } from './servers.js';
 
@@ -29,18 +32,60 @@ async function ask(
   { server }: TrackedServer,
   { path, timeout }: { path: string; timeout: number },
 ): Promise<string | null> {
-  const door = new Server((socket: Socket) => void server.emit('connection', socket));
-  untracked.add(door);
   try {
-    const port = await open(door);
-    const { statusCode = 0 } = await answerTo({ port, path, timeout, tls: isTls(server) });
+    const { statusCode = 0 } = await askServer(server, { path, timeout, headers: {} });
     return statusCode < 500 ? null : `GET ${path} was answered with ${statusCode}`;
   } catch (error) {
     return `GET ${path}: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+interface Asked {
+  readonly path: string;
+  /** ms */
+  readonly timeout: number;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+async function askServer(server: Server, asked: Asked): Promise<IncomingMessage> {
+  const door = new Server((socket: Socket) => {
+    // What we ask ourselves is none of the service's traffic.
+    connectionOf(socket).isOwn = true;
+    server.emit('connection', socket);
+  });
+  untracked.add(door);
+  try {
+    return await answerTo({ ...asked, port: await open(door), tls: isTls(server) });
   } finally {
     door.close();
   }
 }
+
+/**
+ * Whether this process answers a request through its own server. Without a path the app does not hear of it: it may
+ * have reasons of its own not to answer, such as a database that is away, and a restart would not mend those. Where
+ * nobody here speaks HTTP/1, to be able to say so is the proof.
+ */
+export async function proves(
+  servers: Pick<Servers, 'all'>,
+  { path, timeout }: { path: string | null; timeout: number },
+): Promise<boolean> {
+  const server = servers.all.map((entry) => entry.server).find((each) => each.listening && isHttp(each));
+  if (server === undefined) return true;
+  const token = randomUUID();
+  const takes = ({ headers }: IncomingMessage): boolean => path === null && headers[proofHeader] === token;
+  const undo = divert(server as HttpServer, { takes, handle: (_, response) => response.end() });
+  try {
+    await askServer(server, { path: path ?? '/', timeout, headers: { [proofHeader]: token } });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    undo();
+  }
+}
+
+const proofHeader = 'x-rom-agent-proof';
 
 /** `exclusive`: a port of this process, not one of the cluster. */
 function open(door: Server): Promise<number> {
@@ -56,15 +101,17 @@ function answerTo({
   port,
   path,
   timeout,
+  headers,
   tls,
-}: {
-  port: number;
-  path: string;
-  timeout: number;
-  tls: boolean;
-}): Promise<IncomingMessage> {
+}: Asked & { port: number; tls: boolean }): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, path, agent: false, headers: { 'User-Agent': 'rom-agent' } };
+    const options = {
+      host: '127.0.0.1',
+      port,
+      path,
+      agent: false,
+      headers: { 'User-Agent': 'rom-agent', ...headers },
+    };
     let answered: IncomingMessage | null = null;
     const onAnswer = (answer: IncomingMessage): void => {
       answered = answer;

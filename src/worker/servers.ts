@@ -1,8 +1,16 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { errorMonitor } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { AddressInfo, Server, Socket } from 'node:net';
-import { type AnswerCounts, createAnswerCounter } from './answer-counter.js';
+import type { RequestNote } from '../core/evidence.js';
+import {
+  type Connection,
+  type ConnectionCounts,
+  type Exchange,
+  exchangesOf,
+  trackConnections,
+} from './connections.js';
+import { asNote, newestAndOldest, noteOf, type StreamNote } from './current-requests.js';
 import { followServer, isTls, type TrackedServer } from './follow-server.js';
 
 export type { TrackedServer } from './follow-server.js';
@@ -11,8 +19,10 @@ export type { TrackedServer } from './follow-server.js';
 export interface Servers {
   readonly all: readonly TrackedServer[];
   /** Responses under way with their connections, oldest first for each: one that is pipelined has no socket yet. */
-  underWay(): readonly (readonly [ServerResponse, Socket])[];
-  counts(): Counts;
+  underWay(): readonly UnderWay[];
+  /** Some of the requests in flight: see Beat. */
+  current(): readonly RequestNote[];
+  counts(): ConnectionCounts;
   bytesWritten(): number;
   listening(): readonly Server[];
   /** Listeners that are being opened: the answer of the master is on its way. */
@@ -21,13 +31,8 @@ export interface Servers {
   listenError(): Error | null;
 }
 
-/** Those without a remark are totals since the start of the process. */
-export interface Counts extends AnswerCounts {
-  readonly requests: number;
-  readonly accepted: number;
-  /** Now. */
-  readonly inFlight: number;
-  readonly connections: number;
+export interface UnderWay extends Exchange {
+  readonly socket: Socket;
 }
 
 /** Servers of our own, which are none of the app's. */
@@ -37,8 +42,9 @@ export interface ServerEvents {
   /** Before a server listens: the options may still be changed. */
   onListen(server: Server, options: ListenOptions): void;
   onListening(server: Server): void;
-  onRequest(response: ServerResponse, socket: Socket): void;
-  onResponseClosed(response: ServerResponse): void;
+  onRequest(response: ServerResponse, connection: Connection): void;
+  /** The whole of the answer has gone out. */
+  onAnswered(response: ServerResponse, connection: Connection): void;
   /** A connection left HTTP. */
   onUpgraded(socket: Socket): void;
 }
@@ -53,8 +59,7 @@ export interface ListenOptions {
   reusePort?: boolean;
 }
 
-interface RequestStart {
-  readonly request: IncomingMessage;
+interface Exchanged {
   readonly response: ServerResponse;
   readonly socket: Socket;
   readonly server: Server;
@@ -64,49 +69,23 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
   const known = new WeakSet<Server>();
   const tracked = new Set<TrackedServer>();
   const opening = new Set<Server>();
+  const connections = trackConnections();
+  const streams = new Map<object, StreamNote>();
+  let streamed = 0;
   let listenError: Error | null = null;
   let latest: Server | null = null;
-  let requests = 0;
-  let streams = 0;
-  let answers = 0;
-  const connections = openConnections(() => all());
-  const counter = createAnswerCounter();
 
-  const finish = (socket: Busy, response: ServerResponse): void => {
-    const own = socket[answering];
-    const place = own?.indexOf(response) ?? -1;
-    if (place === -1) return;
-    // All but always there is one.
-    if (own?.length === 1) own.pop();
-    else own?.splice(place, 1);
-    answers--;
-    events.onResponseClosed?.(response);
-  };
-  const onResponseClose = function (this: ServerResponse): void {
-    counter.end(this);
-    finish(this.req.socket, this);
-  };
-  // A pipelined response that waits for its turn never says 'close' when the client goes: its connection does.
-  const onSocketClose = function (this: Busy): void {
-    for (const response of [...(this[answering] ?? [])]) finish(this, response);
-  };
-  const begin = (socket: Busy, response: ServerResponse): void => {
-    answers++;
-    if (socket[answering] !== undefined) return void socket[answering].push(response);
-    socket[answering] = [response];
-    socket.on('close', onSocketClose);
-  };
   const track = (server: Server): void => {
     if (known.has(server)) return;
     known.add(server);
     const entry = followServer(server, {
-      onStream: (stream) => {
-        requests++;
-        streams++;
-        stream.once('close', () => streams--);
+      onStream: (stream, headers) => {
+        streamed++;
+        streams.set(stream, noteOf(headers));
+        stream.once('close', () => streams.delete(stream));
       },
-      onAccepted: connections.add,
-      onClosed: connections.delete,
+      onAccepted: connections.opened,
+      onClosed: connections.closed,
       onUpgraded: (socket) => events.onUpgraded?.(socket),
     });
     tracked.add(entry);
@@ -131,90 +110,50 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
       events.onListening?.(server);
     },
   });
-
   subscribe('http.server.request.start', (message) => {
-    const { response, socket, server } = message as RequestStart;
+    const { response, socket, server } = message as Exchanged;
     // A server that never listens can still be given connections by another.
     if (server !== latest) track(server);
     latest = server;
-    requests++;
-    counter.begin(response);
-    begin(socket, response);
-    response.on('close', onResponseClose);
-    events.onRequest?.(response, socket);
+    events.onRequest?.(response, connections.begun(socket, response));
+  });
+  // Cheaper than to listen for the end of each response; one that is cut off ends with its connection.
+  subscribe('http.server.response.finish', (message) => {
+    const { response, socket } = message as Exchanged;
+    const connection = connections.answered(socket, response);
+    if (connection !== undefined) events.onAnswered?.(response, connection);
   });
 
   const all = () => [...tracked];
+  const underWay = () => [...socketsOf(all())].flatMap(exchanges);
   return {
     get all() {
       return all();
     },
-    underWay: () => all().flatMap(({ sockets }) => [...sockets].flatMap(answersOf)),
-    counts: () => ({
-      requests,
-      inFlight: answers + streams,
-      ...connections.counts(),
-      ...counter.counts(),
-    }),
-    bytesWritten: connections.bytesWritten,
+    underWay,
+    current: () => newestAndOldest([...underWay().map(asNote), ...streams.values()]),
+    counts: () => {
+      const { requests, inFlight, ...counts } = connections.counts();
+      return { ...counts, requests: requests + streamed, inFlight: inFlight + streams.size };
+    },
+    bytesWritten: () => {
+      const open = new Set(all().flatMap(({ accepted }) => [...accepted]));
+      return [...open].reduce((sum, socket) => sum + socket.bytesWritten, connections.bytesWritten());
+    },
     listening: () => all().flatMap(({ server }) => (server.listening ? [server] : [])),
     pending: () => opening.size,
     listenError: () => listenError,
   };
 }
 
-interface OpenConnections {
-  add(socket: Socket): void;
-  delete(socket: Socket): void;
-  counts(): { readonly accepted: number; readonly connections: number };
-  /** Those that are closed count too. */
-  bytesWritten(): number;
+/** Each once, also where one server hands its connections to another. */
+function socketsOf(tracked: readonly TrackedServer[]): Set<Socket> {
+  return new Set(tracked.flatMap(({ sockets }) => [...sockets]));
 }
 
-/** Each connection once, also where one server hands its connections to another. */
-function openConnections(all: () => readonly TrackedServer[]): OpenConnections {
-  let accepted = 0;
-  let connections = 0;
-  let bytesOfClosed = 0;
-  return {
-    add: (socket: Counted) => {
-      if (socket[isOpen] === true) return;
-      socket[isOpen] = true;
-      if (socket[handedOver] !== true) accepted++;
-      connections++;
-    },
-    delete: (socket: Counted) => {
-      if (socket[isOpen] !== true) return;
-      socket[isOpen] = false;
-      connections--;
-      bytesOfClosed += socket.bytesWritten;
-    },
-    counts: () => ({ accepted, connections }),
-    bytesWritten: () => {
-      const open = new Set(all().flatMap((entry) => [...entry.accepted]));
-      return [...open].reduce((sum, socket) => sum + socket.bytesWritten, bytesOfClosed);
-    },
-  };
+function exchanges(socket: Socket): UnderWay[] {
+  return exchangesOf(socket).map(({ response, begun }) => ({ response, begun, socket }));
 }
-
-type Counted = Socket & { [isOpen]?: boolean; [handedOver]?: boolean };
-const isOpen = Symbol('open');
-/** On a connection that another worker has accepted, and counted. */
-export const handedOver: unique symbol = Symbol('handed over');
-
-/** Whether a response is under way on this connection. */
-export function isAnswering(socket: Socket): boolean {
-  return ((socket as Busy)[answering]?.length ?? 0) > 0;
-}
-
-function answersOf(socket: Busy): (readonly [ServerResponse, Socket])[] {
-  return (socket[answering] ?? []).map((response) => [response, socket] as const);
-}
-
-type Busy = Socket & { [answering]?: ServerResponse[] };
-
-/** The responses of a connection that are under way, oldest first: more than one are pipelined. */
-const answering = Symbol('answering');
 
 /** Where a server listens, as a person would type it. `answers`: the server that gets its connections, if another. */
 export function urlOf(server: Server, answers: Server = server): string {

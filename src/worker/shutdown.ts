@@ -1,5 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
 import type { Channel } from './channel.js';
+import { deferred } from './deferred.js';
 import type { Drainer } from './drain.js';
 import type { Servers } from './servers.js';
 import type { ShelteredSignals } from './signals.js';
@@ -35,18 +36,15 @@ export interface ShutdownSeam {
  */
 export function createShutdown(seam: ShutdownSeam): Shutdown {
   let begun = false;
-  let release = (): void => {};
-  const released = new Promise<void>((resolve) => {
-    release = resolve;
-  });
+  const released = deferred<void>();
   return {
     begin: ({ timeout, last }) => {
       if (begun) return;
       begun = true;
       setTimeout(() => void cutOff(seam), timeout).unref();
-      void end(seam, { timeout, last, released });
+      void end(seam, { timeout, last, released: released.promise });
     },
-    release,
+    release: () => released.resolve(),
   };
 }
 

@@ -49,6 +49,10 @@ describe('loadConfig without any source', () => {
       hangTimeout: 10_000,
       orphanTimeout: 5000,
       websockets: 'close',
+      spares: 0,
+      health: { slowDelay: 500, slowLimit: 30_000, probe: null, masterTimeout: 30_000 },
+      memory: { maxRss: null, maxHeap: 90, pressure: 90 },
+      poison: { deaths: 3, window: 600_000, block: 0 },
       restart: {
         intensity: 25,
         window: 60_000,
@@ -289,6 +293,25 @@ describe('modes', () => {
     );
   });
 
+  test("the heap follows the cgroup's memory and the number of workers, spares included, unless it is set", async () => {
+    const limited = (memory: number) => ({
+      ...fourCpus,
+      memory,
+      memoryFrom: 'cgroup memory limit',
+      memoryIsLimited: true,
+    });
+    const heap = async (memory: number, flags = {}) =>
+      (await config({ flags, machine: limited(memory) })).maxOldSpaceSize;
+    assert.equal(await heap(1024), 166);
+    assert.equal(await heap(16_384), 3_622);
+    assert.equal(await heap(1024, { workers: '1' }), 809);
+    assert.equal(await heap(1024, { workers: '1', spares: '1' }), 380);
+    assert.equal(await heap(100), 32, 'what a worker cannot do without');
+    assert.equal(await heap(1024, { maxOldSpaceSize: '700' }), 700);
+    const { origins } = await load({ machine: limited(1024) });
+    assert.equal(origins.max_old_space_size, 'default: a share of the cgroup memory limit');
+  });
+
   test('turbo refuses a budget that is too small for its workers', async () => {
     const machine = { ...fourCpus, memory: 100 };
     assert.deepEqual(await fields({ flags: { mode: 'turbo' }, machine }), ['memory_budget']);
@@ -356,6 +379,30 @@ describe('settings that must fit each other', () => {
         );
     });
   }
+
+  test('spares wait for the listener of the master, which reuseport has not', async () => {
+    const input = { nodeVersion: '24.0.0', platform: 'linux' } as const;
+    assert.deepEqual(await refused({ ...input, flags: { dispatch: 'reuseport', spares: '1' } }), [
+      {
+        field: 'spares',
+        value: '1',
+        source: '--spares',
+        expected: '0 with dispatch reuseport (from --dispatch)',
+      },
+    ]);
+    assert.equal((await config({ flags: { spares: '1' } })).spares, 1);
+  });
+
+  test('a resident set that holds no more than the heap may is refused', async () => {
+    const flags = { memoryMaxRss: '512', maxOldSpaceSize: '512' };
+    const [problem] = await refused({ flags });
+    assert.equal(problem?.field, 'memory.max_rss');
+    assert.equal(
+      problem?.expected,
+      'more than max_old_space_size, which is 512 MiB (from --max-old-space-size)',
+    );
+    assert.equal((await config({ flags: { ...flags, memoryMaxRss: '513' } })).memory.maxRss, 513);
+  });
 
   test("a unix socket's path fits the address", async () => {
     const path = (bytes: number) => `/${'a'.repeat(bytes - 1)}`;

@@ -31,6 +31,7 @@ describe('readMachine without limits', () => {
       cpusFrom: 'CPU affinity',
       memory: 16_384,
       memoryFrom: 'memory of the machine',
+      memoryIsLimited: false,
     });
   });
 
@@ -68,7 +69,16 @@ describe('readMachine with cgroup v2', () => {
       cpusFrom: 'cgroup CPU quota 2',
       memory: 2048,
       memoryFrom: 'cgroup memory limit',
+      memoryIsLimited: true,
     });
+  });
+
+  test('takes memory.high for a limit, too', () => {
+    const found = v2({
+      '/sys/fs/cgroup/system.slice/app.service/memory.high': `${gibibyte}\n`,
+      '/sys/fs/cgroup/system.slice/app.service/memory.max': `${2 * gibibyte}\n`,
+    });
+    assert.deepEqual([found.memory, found.memoryFrom], [1024, 'cgroup memory limit']);
   });
 
   test('falls back to the root of the mount where the path does not exist below it', () => {

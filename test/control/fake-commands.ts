@@ -48,6 +48,10 @@ export function fakeCommands(): FakeCommands {
       abort: async (by) => told('abort', by),
       scale: async (change, by) => told('scale', change, by),
       restart: async (worker, by) => told('restart', worker, by),
+      stack: async (worker, by) => found(examples.answers.Stack, 'stack', worker, by),
+      profile: async (worker, seconds, by) =>
+        found(examples.answers.EvidenceFile, 'profile', worker, seconds, by),
+      heapSnapshot: async (worker, by) => found(examples.answers.EvidenceFile, 'heapSnapshot', worker, by),
       stop: (by) => {
         calls.push(['stop', by]);
       },
@@ -56,6 +60,10 @@ export function fakeCommands(): FakeCommands {
         return () => listeners.delete(listener);
       },
     },
+  };
+  const found = <Answer>(answer: Answer, ...call: unknown[]): Answer & { accepted: true } => {
+    calls.push(call);
+    return { accepted: true, ...answer };
   };
   const told = (...call: unknown[]): Answer => {
     calls.push(call);

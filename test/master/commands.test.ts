@@ -37,6 +37,7 @@ async function paperCommands({ load = () => loadConfig(loadInput()) } = {}) {
       add: (record) => void records.push(record),
       settled: async () => {},
     }),
+    evidence: { stack: refuse, profile: refuse, heapSnapshot: refuse },
     generation: () => cluster.state.generation,
     clock: () => 77,
     onRefused: (reason) => void refused.push(reason),
@@ -55,6 +56,7 @@ async function paperCommands({ load = () => loadConfig(loadInput()) } = {}) {
   return { cluster, commands: centre.commands, records, refused, waiting, runOn };
 }
 
+const refuse = async () => ({ accepted: false, reason: 'not here' }) as const;
 const quick = { by: 'ann', soak: false, rollback: true };
 
 describe('commands', () => {

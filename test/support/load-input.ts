@@ -6,6 +6,7 @@ export const fourCpus: Machine = {
   cpusFrom: 'CPU affinity',
   memory: 16_384,
   memoryFrom: 'memory of the machine',
+  memoryIsLimited: false,
 };
 
 /** What loadConfig takes, on a made-up machine with made-up files. */

@@ -65,10 +65,72 @@ test('the pings go on while a stopped worker is replaced', needsMachine(), async
     timeout: 15_000,
     until: (pids) => pids.length === 2 && !pids.includes(victim),
   });
-  const warning = await own.logged(/worker \d hung: silent for/);
-  assert.equal(warning.priority, 4);
+  const entry = await own.logged(/worker \d hung: silent for [\d.]+ s, stopped by a signal/);
+  assert.equal(entry.priority, 3);
   assert.deepEqual(await own.show('ActiveState', 'NRestarts'), { ActiveState: 'active', NRestarts: '0' });
 });
+
+test(
+  'a worker that spins is in the journal with its stack and its request, and is replaced',
+  needsMachine(),
+  async (t) => {
+    const machine = await sharedMachine();
+    const own = await service(machine, t, {
+      name: 'spins',
+      app: 'misbehaves.cjs',
+      env: { ROM_AGENT_HANG_TIMEOUT: '2s' },
+      settings: ['WatchdogSec=3'],
+    });
+    await own.start();
+    const before = await own.workers();
+    own.get('/spin').catch(() => {});
+    const entry = await own.logged(
+      /worker \d hung: silent for [\d.]+ s in spinForEver \(.*misbehaves\.cjs:\d+:\d+\)/,
+    );
+    assert.equal(entry.priority, 3);
+    assert.match(entry.message, /GET \/spin/);
+    assert.match(entry.message, /at spinForEver .*\n.*at .*misbehaves\.cjs/s);
+    await waitFor('its replacement', () => own.workers(), {
+      timeout: 15_000,
+      until: (pids) => pids.length === 2 && pids.some((pid) => !before.includes(pid)),
+    });
+    const worse = await own.log('warning');
+    assert.deepEqual(
+      worse.map(({ message }) => message),
+      [entry.message],
+      'the debugger said nothing of its own',
+    );
+    assert.deepEqual(await own.show('ActiveState', 'NRestarts'), { ActiveState: 'active', NRestarts: '0' });
+  },
+);
+
+test(
+  'pings are sent while a quorum answers, and what withholds them is in the journal',
+  needsMachine(),
+  async (t) => {
+    const machine = await sharedMachine();
+    const own = await service(machine, t, {
+      name: 'quorum',
+      // Longer than the watchdog waits: nobody replaces them before.
+      env: { ROM_AGENT_HANG_TIMEOUT: '60s', WORKERS: '3' },
+      settings: ['WatchdogSec=3', 'TimeoutAbortSec=2'],
+    });
+    await own.start();
+    const [first, second] = await own.workers();
+    await own.kill(first ?? assert.fail(), 'SIGSTOP');
+    const alive = await own.show('WatchdogTimestampMonotonic');
+    await waitFor('three more pings', () => own.show('WatchdogTimestampMonotonic'), {
+      timeout: 15_000,
+      until: ({ WatchdogTimestampMonotonic: last }) =>
+        Number(last) - Number(alive.WatchdogTimestampMonotonic) > 3_000_000,
+    });
+    assert.deepEqual(await own.show('ActiveState', 'NRestarts'), { ActiveState: 'active', NRestarts: '0' });
+    await own.kill(second ?? assert.fail(), 'SIGSTOP');
+    await own.logged(/watchdog pings are withheld: 1 of 3 workers/);
+    await own.becomes('NRestarts', '1', 40_000);
+    await own.becomes('ActiveState', 'active', 30_000);
+  },
+);
 
 test(
   'when no worker can answer the pings stop, and systemd restarts the whole',
@@ -112,7 +174,7 @@ test(
     });
     assert.equal(after.length, 2);
     assert.equal(await own.master(), master);
-    await own.logged(/worker \d crashed: ended by SIGKILL/);
+    await own.logged(/worker \d crashed: killed by the kernel for memory/);
     assert.deepEqual(await own.show('ActiveState', 'NRestarts'), { ActiveState: 'active', NRestarts: '0' });
 
     async function sameWorkers(): Promise<boolean> {

@@ -7,6 +7,7 @@ import test, { type TestContext } from 'node:test';
 import type { WorkerMessage } from '../../src/ipc/messages.js';
 import type { RawHandle } from '../../src/ipc/raw-handle.js';
 import { attach, detach, isBetweenRequests, markIdle } from '../../src/worker/connection-handle.js';
+import { connectionOf } from '../../src/worker/connections.js';
 import { createHandOn } from '../../src/worker/hand-on.js';
 import { waitFor } from '../support/wait.js';
 import { type ByteClient, openBytes, openTls } from './byte-client.js';
@@ -164,7 +165,9 @@ function desk({ server }: Echo, deliver: boolean): Desk {
     onChange: () => changes++,
   });
   handOn.onListening(server);
-  server.on('request', (_request, response) => response.on('close', () => handOn.onResponseClosed(response)));
+  server.on('request', ({ socket }, response) =>
+    response.on('finish', () => handOn.onAnswered(response, connectionOf(socket))),
+  );
   return { sent, handOn, changes: () => changes };
 }
 

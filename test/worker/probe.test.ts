@@ -3,7 +3,7 @@ import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { Server } from 'node:net';
 import { test } from 'node:test';
-import { probe } from '../../src/worker/probe.js';
+import { probe, proves } from '../../src/worker/probe.js';
 import { certificate } from './certificate.js';
 import { listening, servers } from './tracking.js';
 
@@ -66,4 +66,43 @@ test('TLS is asked by TLS, whatever its certificate says', async (t) => {
 test('who speaks no HTTP is not asked', async (t) => {
   await listening(t, new Server());
   assert.equal((await probe(servers, limit)).failure, null);
+});
+
+test('a worker proves that its server answers, of which the app hears nothing and nothing is counted', async (t) => {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    response.end();
+  });
+  await listening(t, server);
+  const before = servers.counts();
+  assert.equal(await proves(servers, { path: null, timeout: 2_000 }), true);
+  assert.deepEqual(asked, []);
+  const { requests, accepted, answers } = servers.counts();
+  assert.deepEqual([requests, accepted, answers], [before.requests, before.accepted, before.answers]);
+  assert.ok(!Object.hasOwn(server, 'emit'), 'what was put before the app is gone');
+});
+
+test('with a path the app itself has to answer, with whatever it likes', async (t) => {
+  await listening(
+    t,
+    createServer((request, response) => {
+      if (request.url === '/healthz') response.writeHead(503).end();
+    }),
+  );
+  assert.equal(await proves(servers, { path: '/healthz', timeout: 2_000 }), true);
+  assert.equal(await proves(servers, { path: '/never', timeout: 100 }), false);
+});
+
+test('over TLS, and where nobody speaks HTTP/1, a proof is possible too', async (t) => {
+  await listening(
+    t,
+    createTlsServer(await certificate(), () => assert.fail('the app is not to be asked')),
+  );
+  assert.equal(await proves(servers, { path: null, timeout: 2_000 }), true);
+});
+
+test('a server of another protocol proves itself by being asked', async (t) => {
+  await listening(t, new Server());
+  assert.equal(await proves(servers, { path: null, timeout: 2_000 }), true);
 });

@@ -8,8 +8,8 @@ let drainer: Drainer | null = null;
 
 /** What a worker has before its app runs. Once per process: nothing takes a subscription back. */
 export const servers: Servers = trackServers({
-  onRequest: (response, socket) => drainer?.onRequest(response, socket),
-  onResponseClosed: (response) => drainer?.onResponseClosed(response),
+  onRequest: (response, { socket }) => drainer?.onRequest(response, socket),
+  onAnswered: (response) => drainer?.onAnswered(response),
 });
 
 /** Listens on a free port of the loopback until the test ends. */

@@ -53,6 +53,8 @@ function describe(state: State, worker: Worker, now: Millis): string {
   switch (worker.phase) {
     case 'starting':
       return `${start}s${worker.deadline - now}`;
+    case 'spare':
+      return `${start}w${now - worker.beatAt}`;
     case 'ready':
       return `${start}r${now - worker.beatAt}`;
     case 'draining':

@@ -124,7 +124,7 @@ export function workerMoves({ hung, left }: World, worker: Worker): readonly Mov
   if (hung.includes(key)) return crash;
   const silence = left.hangs > 0 ? [hang] : [];
   if (phase === 'starting') return [ready(worker), ...crash];
-  if (phase === 'ready') return [...crash, ...silence];
+  if (phase === 'ready' || phase === 'spare') return [...crash, ...silence];
   return worker.closed ? [exits, ...silence] : [closed(worker), exits, ...silence];
 }
 

@@ -1,0 +1,35 @@
+import { RomAgentError } from '../errors/errors.js';
+import { exitCodes } from '../errors/exit-codes.js';
+import type { CommandExit, Session } from './session.js';
+import { workerNumber } from './worker-number.js';
+
+/** `rom-agent profile <worker>`: the path of its file alone goes to standard output. */
+export async function profileCommand(
+  { client, terminal, by }: Session,
+  worker: string,
+  { seconds }: { readonly seconds: string },
+): Promise<CommandExit> {
+  const { path } = await client.profile(workerNumber('profile', worker), secondsIn(seconds), by);
+  terminal.print(`${path}\n`);
+  return exitCodes.ok;
+}
+
+/** `rom-agent heap-snapshot <worker>` */
+export async function heapSnapshotCommand(
+  { client, terminal, by }: Session,
+  worker: string,
+): Promise<CommandExit> {
+  const { path } = await client.heapSnapshot(workerNumber('heap-snapshot', worker), by);
+  terminal.print(`${path}\n`);
+  return exitCodes.ok;
+}
+
+const mostSeconds = 600;
+
+function secondsIn(value: string): number {
+  if (/^[1-9]\d{0,2}$/.test(value) && Number(value) <= mostSeconds) return Number(value);
+  throw new RomAgentError(
+    `profile: --seconds ${JSON.stringify(value)} is not right: expected a number from 1 to ${mostSeconds}`,
+    { exitCode: exitCodes.usage },
+  );
+}

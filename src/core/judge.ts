@@ -1,0 +1,175 @@
+import type { LogEffect } from './effects.js';
+import type { Health } from './evidence.js';
+import { changeSlot, fillSlot, findSlot } from './fork.js';
+import type { Millis, State, Worker } from './model.js';
+import type { Policy } from './policy.js';
+import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
+import { type Speaking, seconds, silentSince } from './silence.js';
+import type { Beat } from './stats.js';
+import type { Vitals } from './vitals.js';
+import { nameOf } from './worker.js';
+
+/** Beats that a worker may owe before it counts as slow: one may be a little late. */
+const beatsOwed = 2.5;
+/** For so many beats it has to be slow before the log is told. */
+const beatsToTell = 3;
+/** Garbage that is not collected yet fills a heap, too: it counts as full after so many beats in a row. */
+const beatsOfFullHeap = 5;
+const mebibyte = 2 ** 20;
+
+/** What a beat tells about the worker. */
+export function afterBeat(
+  worker: Speaking,
+  { beat, now, policy }: { beat: Beat; now: Millis; policy: Policy },
+): Vitals {
+  const { vitals } = worker;
+  const isLate = beat.eventLoopDelay > policy.health.slowDelay;
+  // Beats that were asked for come in between, and say nothing about time.
+  const isRegular = now - worker.beatAt >= policy.beatInterval / 2;
+  return {
+    ...vitals,
+    slowSince: isLate ? (vitals.slowSince ?? silentSince(worker)) : null,
+    fullBeats: hasFullHeap(beat, policy) ? vitals.fullBeats + (isRegular ? 1 : 0) : 0,
+    firstRss: worker.phase === 'ready' ? (vitals.firstRss ?? beat.rss) : null,
+    provedAt: beat.answers > (worker.beat?.answers ?? 0) ? now : vitals.provedAt,
+  };
+}
+
+/** Judges everybody, and has the log know who changed. */
+export function judge(state: State, now: Millis, policy: Policy): Result {
+  return chainAll(
+    state,
+    state.workers.map(({ key }) => (next) => {
+      const worker = findWorker(next, key);
+      return worker?.phase === 'spare' || worker?.phase === 'ready'
+        ? judged(next, { worker, now, policy })
+        : unchanged(next);
+    }),
+  );
+}
+
+/**
+ * Replaces a sick worker, the new one first: one at a time, and none while another starts, for that costs the CPU and the
+ * memory that are short. A slot whose next worker is sick again gets no third one within the window: it would not help.
+ */
+export function treat(state: State, now: Millis, policy: Policy): Result {
+  const isBusy = state.reload !== null || state.workers.some(({ phase }) => phase === 'starting');
+  if (state.life.phase !== 'serving' || isBusy) return unchanged(state);
+  const sick = state.workers.filter(({ phase, vitals }) => phase === 'ready' && vitals.health === 'sick');
+  const isTreated = ({ slot }: Worker) => wasTreated(state, slot, { now, policy });
+  const told = chainAll(
+    state,
+    sick.filter(isTreated).map((worker) => (next) => tellAgain(next, worker, now)),
+  );
+  const worker = sick.find((worker) => findSlot(state, worker.slot) !== undefined && !isTreated(worker));
+  return worker === undefined ? told : chain(told, (next) => replaceSick(next, { worker, now, policy }));
+}
+
+function replaceSick(
+  state: State,
+  { worker, now, policy }: { worker: Worker; now: Millis; policy: Policy },
+): Result {
+  const { slot, pid } = worker;
+  const treated = changeSlot(state, slot, { treatedAt: now, toldAgain: false });
+  const told: Result = [
+    treated,
+    [log('info', `worker ${slot} is being replaced: it is sick`, { workerPid: pid })],
+  ];
+  return chain(told, (next) => fillSlot(next, { slot, generation: worker.generation }, now, policy));
+}
+
+function wasTreated(state: State, slot: number, { now, policy }: { now: Millis; policy: Policy }): boolean {
+  const treatedAt = findSlot(state, slot)?.treatedAt ?? null;
+  return treatedAt !== null && now - treatedAt < policy.restart.window;
+}
+
+/** Once per replacement. */
+function tellAgain(state: State, { slot, pid }: Worker, now: Millis): Result {
+  const place = findSlot(state, slot);
+  if (place === undefined || place.toldAgain) return unchanged(state);
+  const ago = seconds(now - (place.treatedAt ?? now));
+  const message = `worker ${slot} is sick again, ${ago} after it was replaced for that: it stays for now`;
+  return [changeSlot(state, slot, { toldAgain: true }), [log('warn', message, { workerPid: pid })]];
+}
+
+function judged(
+  state: State,
+  { worker, now, policy }: { worker: Speaking; now: Millis; policy: Policy },
+): Result {
+  const silent = now - silentSince(worker);
+  const overdue = silent > policy.beatInterval * beatsOwed ? silentSince(worker) : null;
+  const slowSince = worker.vitals.slowSince ?? overdue;
+  const seen = { ...worker, vitals: { ...worker.vitals, slowSince } };
+  const why = sickness(state, { worker: seen, now, policy });
+  const health: Health = why !== null ? 'sick' : slowSince !== null ? 'slow' : 'fit';
+  const entry = news(seen, { health, why, now, policy });
+  const told = entry === null ? worker.vitals.told : health;
+  const vitals: Vitals = { ...seen.vitals, health, told };
+  if (isSame(vitals, worker.vitals)) return unchanged(state);
+  return [replaceWorker(state, { ...worker, vitals }), entry === null ? [] : [entry]];
+}
+
+function isSame(one: Vitals, other: Vitals): boolean {
+  return one.health === other.health && one.told === other.told && one.slowSince === other.slowSince;
+}
+
+/** What is wrong with a worker that should be replaced; null where nothing is. */
+function sickness(
+  state: State,
+  { worker, now, policy }: { worker: Speaking; now: Millis; policy: Policy },
+): string | null {
+  const { beat, vitals } = worker;
+  if (worker.phase !== 'ready' || beat === null) return null;
+  const { maxRss } = policy.memory;
+  if (maxRss !== null && beat.rss > maxRss) {
+    return `its resident set is ${mebibytes(beat.rss)} MiB, over the limit of ${mebibytes(maxRss)} MiB`;
+  }
+  if (vitals.fullBeats >= beatsOfFullHeap) {
+    return `its heap is full: ${mebibytes(beat.heapUsed)} of ${mebibytes(beat.heapLimit)} MiB`;
+  }
+  const { slowLimit } = policy.health;
+  const slow = vitals.slowSince === null ? 0 : now - vitals.slowSince;
+  if (slowLimit === 0 || slow < slowLimit || !areOthersWell(state, worker)) return null;
+  return `it has been slow for ${seconds(slow)}, most others are not`;
+}
+
+/** Where all are slow, it is the load or the machine, and a new worker would be slow as well. */
+function areOthersWell({ workers }: State, { slot }: Worker): boolean {
+  const others = workers.filter((other) => other.phase === 'ready' && other.slot !== slot);
+  const well = others.filter(({ vitals }) => vitals.slowSince === null);
+  return well.length * 2 > others.length;
+}
+
+interface Finding {
+  readonly health: Health;
+  readonly why: string | null;
+  readonly now: Millis;
+  readonly policy: Policy;
+}
+
+/** What the log should know; null where that is nothing. */
+function news(worker: Speaking, { health, why, now, policy }: Finding): LogEffect | null {
+  const { told, slowSince } = worker.vitals;
+  const name = nameOf(worker);
+  const { inFlight = 0, eventLoopDelay = 0 } = worker.beat ?? {};
+  const fields = { workerPid: worker.pid, inFlight };
+  if (health === 'sick') return told === 'sick' ? null : log('warn', `${name} is sick: ${why}`, fields);
+  if (health === 'fit') {
+    return told === 'fit' ? null : log('info', `${name} is fit again`, { workerPid: worker.pid });
+  }
+  const lasted = now - (slowSince ?? now);
+  if (told !== 'fit' || lasted < policy.beatInterval * beatsToTell) return null;
+  const isLate = eventLoopDelay > policy.health.slowDelay;
+  const what = isLate
+    ? `its event loop is late by ${Math.round(eventLoopDelay)} ms`
+    : `no beat for ${seconds(now - silentSince(worker))}`;
+  return log('warn', `${name} is slow: ${what}`, fields);
+}
+
+function hasFullHeap({ heapUsed, heapLimit }: Beat, { memory: { maxHeap } }: Policy): boolean {
+  return maxHeap > 0 && heapLimit > 0 && heapUsed / heapLimit > maxHeap;
+}
+
+function mebibytes(bytes: number): number {
+  return Math.round(bytes / mebibyte);
+}

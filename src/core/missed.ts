@@ -1,0 +1,87 @@
+import type { Millis, State, Worker } from './model.js';
+import { type Policy, tickInterval } from './policy.js';
+import { log, type Result, unchanged } from './result.js';
+import { captureTime } from './silence.js';
+import type { Vitals } from './vitals.js';
+
+/** What has come while the master stood still is read first: nobody is judged before. */
+const catchUp: Millis = 100;
+
+interface Missed {
+  readonly missed: Millis;
+  readonly now: Millis;
+  readonly policy: Policy;
+}
+
+/**
+ * Time that the master itself missed (stopped, starved, asleep) must not be held against the workers.
+ *
+ * @param due when this tick was due, at the latest
+ */
+export function forgiveMissedTime(
+  state: State,
+  due: Millis,
+  { now, policy }: { now: Millis; policy: Policy },
+): Result {
+  const late = now - Math.max(due, state.tickedAt);
+  const ticked = { ...state, tickedAt: now };
+  if (late < Math.min(tickInterval, captureTime(policy)) / 2) return unchanged(ticked);
+  const missed = late + catchUp;
+  const { pressure, watchdog } = state;
+  return [
+    {
+      ...ticked,
+      ...soakPostponed(state, missed),
+      workers: state.workers.map((worker) => postponed(worker, { missed, now, policy })),
+      pressure: { ...pressure, quietUntil: pressure.quietUntil + missed },
+      watchdog: { ...watchdog, quorumAt: past(watchdog.quorumAt, { missed, now }) },
+    },
+    [log('warn', 'the master itself stood still', { missed: Math.round(late) })],
+  ];
+}
+
+/** Never past what a worker of this moment would get: its news may have been read before the missed time was seen. */
+function postponed(worker: Worker, time: Missed): Worker {
+  const { missed, now, policy } = time;
+  const seen = { ...worker, vitals: vitalsPostponed(worker.vitals, time) };
+  switch (seen.phase) {
+    case 'starting':
+      return { ...seen, deadline: Math.min(now + policy.bootTimeout, seen.deadline + missed) };
+    case 'draining':
+      return { ...seen, beatAt: past(seen.beatAt, time), deadline: seen.deadline + missed };
+    case 'spare':
+    case 'ready':
+      return { ...seen, beatAt: past(seen.beatAt, time) };
+    case 'dying':
+      return seen;
+  }
+}
+
+function vitalsPostponed(vitals: Vitals, time: Missed): Vitals {
+  const { slowSince, provedAt, silence, excusedUntil } = vitals;
+  return {
+    ...vitals,
+    slowSince: slowSince === null ? null : past(slowSince, time),
+    provedAt: provedAt === null ? null : past(provedAt, time),
+    silence: silence === null ? null : { ...silence, askedAt: past(silence.askedAt, time) },
+    // One that had ended before stays ended.
+    excusedUntil: excusedUntil > time.now - time.missed ? excusedUntil + time.missed : excusedUntil,
+  };
+}
+
+/** What has happened cannot have been later than now. */
+function past(at: Millis, { missed, now }: Pick<Missed, 'missed' | 'now'>): Millis {
+  return Math.min(now, at + missed);
+}
+
+/** A canary is watched over time in which the master looked. */
+function soakPostponed({ reload }: State, missed: Millis): Partial<State> {
+  if (reload?.stage.name !== 'soak') return {};
+  const { until, probeBy } = reload.stage;
+  const stage = {
+    ...reload.stage,
+    until: until + missed,
+    probeBy: probeBy === null ? null : probeBy + missed,
+  };
+  return { reload: { ...reload, stage } };
+}

@@ -1,0 +1,194 @@
+import { type Death, requestsOf } from './deaths.js';
+import { died } from './died.js';
+import type { Event } from './events.js';
+import type { Capture } from './evidence.js';
+import { afterBeat } from './judge.js';
+import type { Millis, State, Worker } from './model.js';
+import type { Policy } from './policy.js';
+import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
+import { trialOf } from './rollback.js';
+import type { Beat } from './stats.js';
+import type { Silence } from './vitals.js';
+import { draining, killed, nameOf } from './worker.js';
+
+/** One of whom beats are expected. */
+export type Speaking = Extract<Worker, { phase: 'spare' | 'ready' }>;
+
+/** A worker that gets no CPU is given so many times the limit: it is not to blame. */
+const patienceWithStarved = 3;
+
+/** How long a silent worker is looked at before it is killed. */
+export function captureTime({ hangTimeout }: Pick<Policy, 'hangTimeout'>): Millis {
+  return Math.min(1_000, Math.round(hangTimeout / 4));
+}
+
+/** While it is excused a worker is not silent, whatever it does. */
+export function silentSince({ beatAt, vitals }: Pick<Speaking, 'beatAt' | 'vitals'>): Millis {
+  return Math.max(beatAt, vitals.excusedUntil);
+}
+
+/** When the silence of a worker has its next consequence: it is looked at, or killed. */
+export function silenceDeadlines(worker: Worker, policy: Policy): readonly Millis[] {
+  switch (worker.phase) {
+    case 'draining':
+      return [silentSince(worker) + policy.hangTimeout];
+    case 'spare':
+    case 'ready':
+      return [isLookedAt(worker) ? killAt(worker, policy) : lookAt(worker, policy)];
+    default:
+      return [];
+  }
+}
+
+/** Has the silent looked at, and in the end killed: never later because somebody still looks. */
+export function watchSilence(state: State, now: Millis, policy: Policy): Result {
+  return chainAll(
+    state,
+    state.workers.map(({ key }) => (next) => {
+      // One that was killed may have taken others along.
+      const worker = findWorker(next, key);
+      return worker?.phase === 'spare' || worker?.phase === 'ready'
+        ? watch(next, { worker, now, policy })
+        : unchanged(next);
+    }),
+  );
+}
+
+/** A beat of a worker that serves, or waits for it. */
+export function heard(
+  state: State,
+  { worker, beat, now, policy }: { worker: Speaking; beat: Beat; now: Millis; policy: Policy },
+): Result {
+  const { silence } = worker.vitals;
+  const vitals = { ...afterBeat(worker, { beat, now, policy }), silence: null };
+  const spoken = { ...worker, beat, beatAt: now, vitals };
+  if (silence === null) return unchanged(replaceWorker(state, spoken));
+  const ended = silence.ended ?? now - silentSince(worker);
+  if (silence.capture !== null) return recovered(state, { worker: spoken, capture: silence.capture, ended });
+  // What it did is on its way.
+  return unchanged(
+    replaceWorker(state, { ...spoken, vitals: { ...vitals, silence: { ...silence, ended } } }),
+  );
+}
+
+/** What a silent worker does. Once it drains or dies, that comes too late to matter. */
+export function captured(state: State, { key, capture }: Extract<Event, { type: 'captured' }>): Result {
+  const worker = findWorker(state, key);
+  if (worker?.phase !== 'spare' && worker?.phase !== 'ready') return unchanged(state);
+  const { silence } = worker.vitals;
+  if (silence === null) return unchanged(state);
+  const { ended } = silence;
+  if (ended !== null) return recovered(state, { worker, capture, ended });
+  return unchanged(replaceWorker(state, withSilence(worker, { ...silence, capture })));
+}
+
+/** It is kept from its beats on demand: what was found out about its silence so far does not count. */
+export function excused(state: State, event: Extract<Event, { type: 'excused' }>, now: Millis): Result {
+  const worker = findWorker(state, event.key);
+  if (worker === undefined || worker.phase === 'dying') return unchanged(state);
+  const vitals = { ...worker.vitals, silence: null, excusedUntil: now + event.for };
+  return unchanged(replaceWorker(state, { ...worker, vitals }));
+}
+
+export function seconds(ms: Millis): string {
+  return `${Math.round(ms / 100) / 10} s`;
+}
+
+function watch(
+  state: State,
+  { worker, now, policy }: { worker: Speaking; now: Millis; policy: Policy },
+): Result {
+  if (isLookedAt(worker)) {
+    return now < killAt(worker, policy) ? unchanged(state) : hang(state, { worker, now, policy });
+  }
+  if (now < lookAt(worker, policy)) return unchanged(state);
+  return [
+    replaceWorker(state, withSilence(worker, { askedAt: now, capture: null, ended: null })),
+    [{ type: 'capture', key: worker.key, timeout: captureTime(policy) }],
+  ];
+}
+
+/** From here on its death is no news, as that of a worker that drains: another takes its place at once. */
+function hang(
+  state: State,
+  { worker, now, policy }: { worker: Speaking; now: Millis; policy: Policy },
+): Result {
+  const death = deathOf(worker, now);
+  const lost: Worker = { ...worker, vitals: { ...worker.vitals, health: 'lost' } };
+  const reload = trialOf(state, worker)?.target ?? null;
+  const leaving = killed(draining(lost, { now, deadline: now, reload }), death.cause);
+  const killing: Result = [replaceWorker(state, leaving), [{ type: 'kill', key: worker.key }]];
+  return chain(killing, (next) => died(next, { death, now, policy }));
+}
+
+function deathOf(worker: Speaking, now: Millis): Death {
+  const capture = worker.vitals.silence?.capture ?? null;
+  const silent = now - worker.beatAt;
+  const aged = requestsOf(worker).map((request) => ({ ...request, age: request.age + silent }));
+  const where = capture === null ? '' : whereabouts(capture);
+  const silence = `silent for ${seconds(now - silentSince(worker))}`;
+  return {
+    worker,
+    kind: 'hang',
+    cause: where === '' ? silence : `${silence}${where.startsWith('in ') ? '' : ','} ${where}`,
+    exit: { code: null, signal: null },
+    oomKills: 0,
+    requests: capture?.requests ?? aged,
+    stack: capture?.stack ?? null,
+    detail: capture?.detail ?? null,
+    isOpen: false,
+  };
+}
+
+function recovered(
+  state: State,
+  { worker, capture, ended }: { worker: Speaking; capture: Capture; ended: Millis },
+): Result {
+  const where = whereabouts(capture);
+  const message = `${nameOf(worker)} did not answer for ${seconds(ended)}${where === '' ? '' : `: it was ${where}`}`;
+  return [
+    replaceWorker(state, withSilence(worker, null)),
+    [
+      log('warn', message, {
+        workerPid: worker.pid,
+        ...(capture.stack === null ? {} : { stack: capture.stack }),
+        ...(capture.detail === null ? {} : { detail: capture.detail }),
+      }),
+    ],
+  ];
+}
+
+const doing: Readonly<Record<Capture['state'], string>> = {
+  running: '',
+  stopped: 'stopped by a signal',
+  blocked: 'blocked in a system call',
+  starved: 'starved of CPU',
+  idle: 'idle in its event loop',
+  unknown: '',
+};
+
+/** What goes on behind "it was"; empty where nothing is known. */
+function whereabouts({ state, at }: Capture): string {
+  return [at === null ? '' : `in ${at}`, doing[state]].filter((part) => part !== '').join(', ');
+}
+
+/** One that has spoken since is not looked at any more, though the answer may still be out. */
+function isLookedAt({ vitals: { silence } }: Speaking): boolean {
+  return silence !== null && silence.ended === null;
+}
+
+function lookAt(worker: Speaking, policy: Policy): Millis {
+  return silentSince(worker) + policy.hangTimeout - captureTime(policy);
+}
+
+/** Where the master was late in looking, it is late in killing: what has come meanwhile is read before. */
+function killAt(worker: Speaking, policy: Policy): Millis {
+  const { silence } = worker.vitals;
+  const isStarved = silence?.capture?.state === 'starved';
+  const limit = policy.hangTimeout * (isStarved ? patienceWithStarved : 1);
+  return Math.max(silentSince(worker) + limit, (silence?.askedAt ?? 0) + captureTime(policy));
+}
+
+function withSilence(worker: Speaking, silence: Silence | null): Worker {
+  return { ...worker, vitals: { ...worker.vitals, silence } };
+}

@@ -1,0 +1,114 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { systemFiles } from '../files.js';
+
+/** A process from outside, at one moment. */
+export interface Look {
+  /** R runs or would, S sleeps, D is in the kernel and cannot be disturbed, T is stopped: proc_pid_stat(5), ps(1). */
+  readonly state: string;
+  /** CPU time of its main thread so far, ms; null: unknown. */
+  readonly ran: number | null;
+  /** ms, of the monotonic clock */
+  readonly at: number;
+}
+
+export interface LookSeam {
+  /** A file as text; throws where it cannot be read. */
+  readonly readFile: (path: string) => string;
+  readonly now: () => number;
+  readonly platform: NodeJS.Platform;
+}
+
+/** null where there is no such process, or where it cannot be seen. */
+export async function lookAt(pid: number, seam: LookSeam): Promise<Look | null> {
+  const at = seam.now();
+  const state = seam.platform === 'linux' ? stateOf(pid, seam) : await stateByPs(pid);
+  return state === null ? null : { state, ran: ranOf(pid, seam), at };
+}
+
+/** The kernel brings the CPU time up to date every 4 to 10 ms, so that a shorter span than this says nothing, ms. */
+const leastSpan = 100;
+/**
+ * Less than this of the time between two looks is not a share that a process can work with. One that spins on a machine
+ * with twice as much to do as it has CPUs for gets some 20 %.
+ */
+const leastShare = 0.05;
+
+/** Wants to run, and is hardly let. */
+export function isStarved(before: Look, after: Look): boolean {
+  if (before.state !== 'R' || after.state !== 'R' || before.ran === null || after.ran === null) return false;
+  return after.at - before.at >= leastSpan && (after.ran - before.ran) / (after.at - before.at) < leastShare;
+}
+
+/**
+ * Whether SIGUSR1 does it no harm. Node catches it, and opens its inspector; one that does not (--disable-sigusr1, a
+ * process that has hardly begun) would be killed by it. The mask is that of proc_pid_status(5).
+ */
+export function catchesSigusr1(pid: number, { readFile, platform }: LookSeam): boolean {
+  if (platform !== 'linux') return true;
+  const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(attempt(readFile, `/proc/${pid}/status`) ?? '')?.[1] ?? '0';
+  return ((BigInt(`0x${mask}`) >> BigInt(sigusr1 - 1)) & 1n) === 1n;
+}
+
+/** What it waits for, as far as the kernel says: its place in it, and the children that it has. */
+export function waitsFor(pid: number, { readFile }: LookSeam): string | null {
+  const place = attempt(readFile, `/proc/${pid}/wchan`);
+  const children = childrenOf(pid, readFile);
+  const parts = [
+    ...(place === undefined || !/^[a-z_]/i.test(place) ? [] : [`it waits in ${place}`]),
+    ...(children.length === 0
+      ? []
+      : [`${children.length === 1 ? 'its child is' : 'its children are'} ${children.join(', ')}`]),
+  ];
+  return parts.length === 0 ? null : parts.join('; ');
+}
+
+/** Of a command line. */
+const longestCommand = 120;
+const mostChildren = 5;
+/** signal(7), on every architecture that Node runs on, Linux. */
+const sigusr1 = 10;
+
+/** The name is in parentheses and may hold spaces and parentheses itself. */
+function stateOf(pid: number, { readFile }: LookSeam): string | null {
+  const stat = attempt(readFile, `/proc/${pid}/stat`);
+  return stat === undefined ? null : stat.slice(stat.lastIndexOf(')') + 2).charAt(0);
+}
+
+async function stateByPs(pid: number): Promise<string | null> {
+  try {
+    const { stdout } = await promisify(execFile)('ps', ['-o', 'state=', '-p', String(pid)], {
+      timeout: psLimit,
+    });
+    return stdout.trim().charAt(0) || null;
+  } catch {
+    return null;
+  }
+}
+
+/** ms */
+const psLimit = 200;
+
+/** The first number of /proc/PID/schedstat, in ns: the kernel's sched-stats document. */
+function ranOf(pid: number, { readFile }: LookSeam): number | null {
+  const nanoseconds = Number.parseInt(attempt(readFile, `/proc/${pid}/schedstat`) ?? '', 10);
+  return Number.isNaN(nanoseconds) ? null : nanoseconds / 1e6;
+}
+
+function childrenOf(pid: number, readFile: LookSeam['readFile']): readonly string[] {
+  const pids = (attempt(readFile, `/proc/${pid}/task/${pid}/children`) ?? '').split(' ').filter(Boolean);
+  return pids.slice(0, mostChildren).map((child) => {
+    const command = (attempt(readFile, `/proc/${child}/cmdline`) ?? '').replaceAll('\0', ' ').trim();
+    return `"${command.slice(0, longestCommand)}" (pid ${child})`;
+  });
+}
+
+function attempt(readFile: LookSeam['readFile'], path: string): string | undefined {
+  try {
+    return readFile(path);
+  } catch {
+    return undefined;
+  }
+}
+
+export const systemLooks: LookSeam = { ...systemFiles, now: () => performance.now() };

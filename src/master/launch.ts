@@ -1,0 +1,47 @@
+import type { WorkerSettings } from '../ipc/settings.js';
+import { withoutSupervisor } from '../supervisor/supervisor.js';
+import { beatInterval } from './policy.js';
+import type { Launch } from './pool.js';
+import type { Release } from './releases.js';
+
+export interface Surroundings {
+  readonly version: string;
+  /** CPUs that the process may use. */
+  readonly cpus: number;
+  readonly listen: WorkerSettings['listen'];
+}
+
+/** What a worker has to know. */
+export function settingsOf(
+  { config }: Release,
+  worker: number,
+  { version, cpus, listen }: Surroundings,
+): WorkerSettings {
+  const { app, mode, dispatch, sticky, stickyCookie, linger, orphanTimeout, websockets, routesPrefix, log } =
+    config;
+  return {
+    app,
+    mode,
+    dispatch,
+    sticky,
+    stickyCookie,
+    linger,
+    orphanTimeout,
+    websockets,
+    routesPrefix,
+    log,
+    worker,
+    beatInterval: beatInterval(config),
+    healthProbe: config.health.probe,
+    version,
+    cpus,
+    listen,
+  };
+}
+
+/** What the app finds in its environment: PORT and HOST as configured, and nothing that was meant for the master. */
+export function launchOf({ config, cwd }: Release): Launch {
+  const { dotenv, port, host, nodeEnv } = config;
+  const own = { PORT: String(port), NODE_ENV: nodeEnv, ...(host === null ? {} : { HOST: host }) };
+  return { config, cwd, env: { ...dotenv, ...withoutSupervisor(process.env), ...own } };
+}

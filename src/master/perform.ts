@@ -1,0 +1,67 @@
+import type { Effect } from '../core/effects.js';
+import type { WorkerKey } from '../core/model.js';
+import type { Supervisor } from '../supervisor/supervisor.js';
+import type { LazyLog } from '../telemetry/lazy-log.js';
+import { monotonicMicros } from './clock.js';
+import type { CommandCentre } from './commands.js';
+import { launchOf, type Surroundings, settingsOf } from './launch.js';
+import type { Pool } from './pool.js';
+import type { Releases } from './releases.js';
+
+/** What effects are performed with. */
+export interface Means {
+  readonly supervisor: Supervisor;
+  readonly log: LazyLog;
+  readonly surroundings: Surroundings;
+  readonly pool: Pool;
+  readonly releases: Releases;
+  readonly centre: CommandCentre;
+  readonly captureWorker: (key: WorkerKey, timeout: number) => void;
+  readonly onServing: (urls: readonly string[]) => void;
+  readonly end: (exitCode: number) => void;
+}
+
+export function perform(effect: Effect, means: Means): void {
+  const { supervisor, log, surroundings, pool, releases, centre, captureWorker, onServing, end } = means;
+  switch (effect.type) {
+    case 'fork': {
+      const release = releases.of(effect.generation);
+      return pool.fork(effect.key, settingsOf(release, effect.slot, surroundings), launchOf(release));
+    }
+    case 'drain':
+      return pool.send(effect.key, { type: 'drain', timeout: effect.timeout, last: effect.last });
+    case 'release':
+      return pool.send(effect.key, { type: 'release' });
+    case 'hand-on':
+      return pool.send(effect.key, { type: 'hand-on', to: effect.to, count: effect.count });
+    case 'ask-beat':
+      return pool.send(effect.key, { type: 'beat' });
+    case 'probe':
+      return pool.send(effect.key, { type: 'probe', path: effect.path, timeout: effect.timeout });
+    case 'promote':
+      return pool.send(effect.key, { type: 'promote', slot: effect.slot });
+    case 'prove':
+      return pool.send(effect.key, { type: 'prove', timeout: effect.timeout });
+    case 'block':
+      return pool.send(effect.key, { type: 'block', requests: effect.requests });
+    case 'capture':
+      return captureWorker(effect.key, effect.timeout);
+    case 'kill':
+      return pool.kill(effect.key);
+    case 'notify': {
+      const { type, reloading, ...rest } = effect;
+      const notification = reloading ? { ...rest, reloading: monotonicMicros() } : rest;
+      return supervisor.notify(notification);
+    }
+    case 'log':
+      return log[effect.level](effect.message, effect.fields);
+    case 'serving':
+      return onServing(effect.urls);
+    case 'answer':
+    case 'step':
+    case 'record':
+      return centre.perform(effect);
+    case 'exit':
+      return end(effect.code);
+  }
+}

@@ -1,0 +1,107 @@
+import type { LogConfig } from '../config/config.js';
+import { type RawLine, rawLine } from '../telemetry/raw-line.js';
+
+export interface WatchdogSeam {
+  /** How long the event loop may stand still, ms; 0: for ever. */
+  readonly timeout: number;
+  readonly config: Pick<LogConfig, 'format'>;
+  /** The thread could not be had, or has failed: from here on nobody watches. */
+  readonly onProblem: (error: Error) => void;
+}
+
+/** ms from its start to the thread: it costs 20 ms of CPU time, which those who start with the service need more. */
+const startDelay = 3_000;
+const slowestTick = 1_000;
+
+/**
+ * A thread that aborts this process when its event loop stands still, so that whoever supervises it starts it again:
+ * for launchd and the like, which do not watch what they have started. The thread counts its own ticks: a machine that
+ * sleeps, a process that is stopped and a clock that jumps cost at most one.
+ *
+ * @returns what ends it
+ */
+export function startWatchdog(seam: WatchdogSeam): () => void {
+  if (seam.timeout === 0) return () => {};
+  let end = (): void => clearTimeout(timer);
+  const timer = setTimeout(() => {
+    end = watch(seam);
+  }, startDelay).unref();
+  return () => end();
+}
+
+function watch({ timeout, config, onProblem }: WatchdogSeam): () => void {
+  const tick = Math.min(slowestTick, Math.round(timeout / 4));
+  const shared = new Int32Array(new SharedArrayBuffer(8));
+  const beat = setInterval(() => Atomics.add(shared, 0, 1), tick).unref();
+  const order: Order = { shared, tick, ticks: Math.ceil(timeout / tick), line: lineFor(timeout, config) };
+  const failed = (error: Error): void => {
+    clearInterval(beat);
+    onProblem(error);
+  };
+  void startThread(order, failed).catch(failed);
+  return () => {
+    clearInterval(beat);
+    Atomics.store(shared, 1, 1);
+    Atomics.notify(shared, 1);
+  };
+}
+
+interface Order {
+  /** What the event loop counts up, and what is not 0 once the thread is to end. */
+  readonly shared: Int32Array;
+  /** ms */
+  readonly tick: number;
+  /** Without a sign of the event loop. */
+  readonly ticks: number;
+  readonly line: RawLine;
+}
+
+/**
+ * Written to be run as it stands. The line goes out by way of the thread pool, since standard output may be what the
+ * process hangs in: the thread waits for it, and not for long.
+ */
+const program = `
+const { workerData: { shared, tick, ticks, line } } = require('node:worker_threads');
+const { write } = require('node:fs');
+const wait = (ms) => Atomics.wait(shared, 1, 0, ms) === 'timed-out';
+const two = (number) => String(number).padStart(2, '0');
+const clock = (at) => [at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(':') + '.' +
+  String(at.getMilliseconds()).padStart(3, '0');
+const moment = (at) => line.time === 'iso' ? at.toISOString() : line.time === 'clock' ? clock(at) : '';
+let seen = Atomics.load(shared, 0);
+let still = 0;
+while (wait(tick)) {
+  const now = Atomics.load(shared, 0);
+  still = now === seen ? still + 1 : 0;
+  seen = now;
+  if (still < ticks) continue;
+  write(1, line.before + moment(new Date()) + line.after, () => {});
+  if (wait(250)) process.kill(process.pid, 'SIGABRT');
+}
+`;
+
+async function startThread(workerData: Order, onError: (error: Error) => void): Promise<void> {
+  const { Worker } = await import('node:worker_threads');
+  const thread = new Worker(program, {
+    eval: true,
+    workerData,
+    env: {},
+    execArgv: [],
+    resourceLimits: limits,
+  });
+  thread.on('error', onError);
+  thread.unref();
+}
+
+/** MiB. With less than 6 it does not start. */
+const limits = { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1, stackSizeMb: 1 };
+
+function lineFor(timeout: number, config: WatchdogSeam['config']): RawLine {
+  const seconds = Math.round(timeout / 100) / 10;
+  return rawLine({
+    config,
+    bindings: { role: 'master' },
+    level: 'fatal',
+    message: `the master hung: its event loop has stood still for ${seconds} s; it is aborted, to be started again`,
+  });
+}

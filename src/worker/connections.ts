@@ -1,0 +1,159 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { createAnswerCounter } from './answer-counter.js';
+
+/** A request that is being answered. */
+export interface Exchange {
+  readonly response: ServerResponse;
+  /** When its first lines were read, ms of performance.now(). */
+  readonly begun: number;
+}
+
+/** Those without a remark are totals since the start of the process; see Beat. */
+export interface ConnectionCounts {
+  readonly requests: number;
+  readonly accepted: number;
+  readonly answers: number;
+  readonly errors: number;
+  readonly latency: readonly number[];
+  /** Now. */
+  readonly inFlight: number;
+  readonly connections: number;
+}
+
+/** The connections of this process with what is being answered on them. */
+export interface Connections {
+  /** A connection as the kernel knows it. Once each, also where one server hands its connections to another. */
+  opened(socket: Socket): void;
+  /** Whoever reports what was opened reports its end too. */
+  closed(socket: Socket): void;
+  begun(socket: Socket, response: ServerResponse): Connection;
+  /** The whole of the answer has gone out. Undefined where it is not known to be under way. */
+  answered(socket: Socket, response: ServerResponse): Connection | undefined;
+  counts(): ConnectionCounts;
+  /** Of those that are closed. */
+  bytesWritten(): number;
+}
+
+/**
+ * What is known of a connection: one object of one shape for each, since properties that are added to a socket or to a
+ * response one by one, and listeners of their own for each answer, cost several percent of a small request.
+ */
+export class Connection {
+  isOpen = false;
+  /** Somebody tells of its end. */
+  isWatched = false;
+  /** We ask ourselves over it: it is not counted. */
+  isOwn = false;
+  /** Another worker has accepted it, and counted. */
+  wasHandedOver = false;
+  /** Handed over, and no request has come on it yet. */
+  isWaiting = false;
+  /** Could be handed on: see hand-on.ts. */
+  isKept = false;
+  /** What is being answered; null: nothing. */
+  response: ServerResponse | null = null;
+  begun = 0;
+  /** Further requests, oldest first: they are pipelined. */
+  behind: Exchange[] | null = null;
+  readonly socket: Socket;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+  }
+}
+
+type Known = Socket & { [key]?: Connection };
+const key = Symbol('connection');
+
+export function trackConnections(now: () => number = () => performance.now()): Connections {
+  const counter = createAnswerCounter();
+  let requests = 0;
+  let inFlight = 0;
+  let accepted = 0;
+  let open = 0;
+  let bytesOfClosed = 0;
+
+  const closed = (socket: Known): void => {
+    const connection = socket[key];
+    if (connection === undefined) return;
+    // What was cut off has no end of its own.
+    inFlight -= exchangesOf(socket).length;
+    connection.response = null;
+    connection.behind = null;
+    if (!connection.isOpen) return;
+    connection.isOpen = false;
+    open--;
+    bytesOfClosed += socket.bytesWritten;
+  };
+  const onClose = function (this: Socket): void {
+    closed(this);
+  };
+  return {
+    opened: (socket) => {
+      const connection = connectionOf(socket);
+      if (connection.isOpen || connection.isOwn) return;
+      connection.isOpen = true;
+      connection.isWatched = true;
+      if (!connection.wasHandedOver) accepted++;
+      open++;
+    },
+    closed,
+    begun: (socket, response) => {
+      const connection = connectionOf(socket);
+      if (connection.isOwn) return connection;
+      requests++;
+      inFlight++;
+      if (!connection.isWatched) {
+        connection.isWatched = true;
+        socket.on('close', onClose);
+      }
+      if (connection.response === null) {
+        connection.response = response;
+        connection.begun = now();
+        return connection;
+      }
+      connection.behind ??= [];
+      connection.behind.push({ response, begun: now() });
+      return connection;
+    },
+    answered: (socket: Known, response) => {
+      const connection = socket[key];
+      // Answers go out in the order of the requests.
+      if (connection?.response !== response) return undefined;
+      counter.count(response.statusCode, now() - connection.begun);
+      inFlight--;
+      const next = connection.behind?.shift();
+      connection.response = next?.response ?? null;
+      connection.begun = next?.begun ?? 0;
+      return connection;
+    },
+    counts: () => ({ requests, inFlight, accepted, connections: open, ...counter.counts() }),
+    bytesWritten: () => bytesOfClosed,
+  };
+}
+
+/** What is being answered on a connection, oldest first. */
+export function exchangesOf(socket: Known): readonly Exchange[] {
+  const { response = null, begun = 0, behind = null } = socket[key] ?? {};
+  return response === null ? [] : [{ response, begun }, ...(behind ?? [])];
+}
+
+export function isAnswering(socket: Known): boolean {
+  return (socket[key]?.response ?? null) !== null;
+}
+
+/** The path of a request without its query; routers of Express cut their own part off `url`. */
+export function pathOf(request: IncomingMessage & { originalUrl?: string }): string {
+  return withoutQuery(request.originalUrl ?? request.url ?? '');
+}
+
+export function withoutQuery(url: string): string {
+  const end = url.search(/[?#]/);
+  return end === -1 ? url : url.slice(0, end);
+}
+
+export function connectionOf(socket: Known): Connection {
+  socket[key] ??= new Connection(socket);
+  return socket[key];
+}

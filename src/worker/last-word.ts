@@ -1,0 +1,19 @@
+import type { RequestNote } from '../core/evidence.js';
+import type { Servers } from './servers.js';
+
+export interface Current {
+  readonly inFlight: number;
+  readonly requests: readonly RequestNote[];
+}
+
+export function currentOf(servers: Pick<Servers, 'counts' | 'current'>): Current {
+  return { inFlight: servers.counts().inFlight, requests: servers.current() };
+}
+
+/**
+ * Where the master's debugger finds what is in flight while this process spins: a hung worker cannot be asked otherwise,
+ * and the request that it hangs in is younger than its last beat. See master/capture.
+ */
+export function exposeCurrent(process: object, servers: Pick<Servers, 'counts' | 'current'>): void {
+  Object.defineProperty(process, Symbol.for('rom-agent.inFlight'), { value: () => currentOf(servers) });
+}

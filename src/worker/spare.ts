@@ -1,0 +1,43 @@
+import cluster from 'node:cluster';
+import { RomAgentError } from '../errors/errors.js';
+import { exitCodes } from '../errors/exit-codes.js';
+import { deferred } from './deferred.js';
+
+/** Listeners that are not opened yet. */
+export interface HeldListeners {
+  /** Resolves when the first one would be. */
+  readonly held: Promise<void>;
+  /** Opens them, and all that follow. */
+  open(): void;
+}
+
+/** How net.Server asks node:cluster for its handle (net.js, listenInCluster, of Node 20 to 26). */
+interface HandleGiver {
+  _getServer?: (...args: unknown[]) => unknown;
+}
+
+/**
+ * Keeps an app's `listen()` from taking effect: for the app it is under way, as it is while the master has not answered
+ * yet. So an unmodified app boots as a whole, and what is left to be done is one question to the master.
+ *
+ * @throws RomAgentError where this Node asks in another way
+ */
+export function holdListeners(giver: HandleGiver = cluster as unknown as HandleGiver): HeldListeners {
+  const give = giver._getServer;
+  if (give === undefined) throw new RomAgentError(noWay, { exitCode: exitCodes.noResources });
+  const waiting: (() => void)[] = [];
+  const held = deferred<void>();
+  giver._getServer = function (...args) {
+    waiting.push(() => give.apply(this, args));
+    held.resolve();
+  };
+  return {
+    held: held.promise,
+    open: () => {
+      giver._getServer = give;
+      for (const ask of waiting.splice(0)) ask();
+    },
+  };
+}
+
+const noWay = `spares: Node ${process.versions.node} has no way to hold back listeners; expected spares = 0`;

@@ -1,0 +1,32 @@
+import type { LogConfig } from '../config/config.js';
+import { type LazyLog, lazyLog } from '../telemetry/lazy-log.js';
+
+/** A worker's log. The number in its lines changes once, when a spare gets its place. */
+export interface WorkerLog extends LazyLog {
+  setWorker(worker: number): void;
+}
+
+export function workerLog(config: LogConfig, worker: number): WorkerLog {
+  let log = open(config, worker);
+  return {
+    trace: (...line) => log.trace(...line),
+    debug: (...line) => log.debug(...line),
+    info: (...line) => log.info(...line),
+    warn: (...line) => log.warn(...line),
+    error: (...line) => log.error(...line),
+    fatal: (...line) => log.fatal(...line),
+    get format() {
+      return log.format;
+    },
+    flush: () => log.flush(),
+    close: () => log.close(),
+    setWorker: (next) => {
+      void log.close();
+      log = open(config, next);
+    },
+  };
+}
+
+function open(config: LogConfig, worker: number): LazyLog {
+  return lazyLog({ config, bindings: { worker: worker === 0 ? 'spare' : worker } });
+}
