@@ -44,7 +44,7 @@ lint: deps
 build/.stamp: $(SOURCES) $(shell find test -name '*.ts') test/tsconfig.json tsconfig.json node_modules/.package-lock.json
 	@rm -rf build && npx tsc -p test/tsconfig.json && ln -s ../node_modules build/node_modules && cp package.json build/ && touch $@
 
-ROOMS := errors core ipc config master worker http supervisor telemetry control cli support bench
+ROOMS := errors core ipc config master worker http supervisor telemetry control doctor cli support bench
 tests_of = $(shell find $(addprefix test/,$(1)) -name '*.test.ts' 2>/dev/null | sed 's|^|build/|; s|\.ts$$|.js|' | sort)
 
 unit: build/.stamp ## Fast tests of every room
