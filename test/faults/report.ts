@@ -1,0 +1,110 @@
+import type { Outcome } from './play.js';
+import type { Figure } from './replacement.js';
+
+/** One line of the table. */
+export interface Played {
+  readonly title: string;
+  readonly who: string;
+  /** One for each round; an Error where it could not be run. */
+  readonly outcomes: readonly (Outcome | Error)[];
+  /** Nobody was to die: there is no strength to get back. */
+  readonly unshaken: boolean;
+  readonly causeExpected: boolean;
+}
+
+const titles = [
+  ...['fault', 'service', 'sent', 'answered', 'refused', 'reset', 'timed out', 'bad', 'lost inside'],
+  ...['lost outside', 'no answer for', 'full strength', 'active again', 'cause in the log'],
+];
+
+/** What of it a service must not do; empty: nothing. */
+export function faultsIn({ outcomes }: Played): string[] {
+  return outcomes.flatMap((outcome) => (outcome instanceof Error ? [outcome.message] : faultsOf(outcome)));
+}
+
+export function report(played: readonly Played[], figures: readonly Figure[]): string {
+  const rows = [titles, ...played.map(row), ...figures.map(figureRow)];
+  const widths = titles.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
+  return rows
+    .map((cells) =>
+      cells
+        .map((cell, nth) => pad(cell, nth, widths))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+function faultsOf({ losses, strongAfter, collateral, state, missing }: Outcome): string[] {
+  return [
+    ...(losses.outside > 0 ? [`${losses.outside} lost outside: ${losses.examples.join('; ')}`] : []),
+    ...(strongAfter === null ? ['full strength not in time'] : []),
+    ...(collateral === null ? [] : [`${collateral} died, too`]),
+    ...(state.active ? [] : ['not active']),
+    ...(missing === null ? [] : [`not in the log: ${missing}`]),
+  ];
+}
+
+function row({ title, who, outcomes, unshaken, causeExpected }: Played): string[] {
+  const good = outcomes.filter((outcome): outcome is Outcome => !(outcome instanceof Error));
+  if (good.length === 0) return [title, who, 'could not be run', ...titles.slice(3).map(() => '')];
+  const sum = (of: (outcome: Outcome) => number) => String(good.reduce((all, one) => all + of(one), 0));
+  const strong = good.map(({ strongAfter }) => strongAfter ?? Number.NaN);
+  return [
+    title,
+    who,
+    sum(sentIn),
+    sum(({ load }) => load.ok),
+    sum(({ losses }) => losses.byKind.refused),
+    sum(({ losses }) => losses.byKind.reset),
+    sum(({ losses }) => losses.byKind.timeout),
+    sum(({ losses }) => losses.byKind.status),
+    sum(({ losses }) => losses.inside),
+    sum(({ losses }) => losses.outside),
+    seconds(median(good.map(({ longestPause }) => longestPause))),
+    unshaken && !strong.some(Number.isNaN) ? 'kept' : seconds(median(strong)),
+    active(good),
+    causeExpected ? yes(good.every(({ missing }) => missing === null)) : '-',
+  ];
+}
+
+/** A refused connection is a request that could not even be sent. */
+function sentIn({ load }: Outcome): number {
+  return load.ok + load.failed + load.refused + load.unanswered;
+}
+
+function active(outcomes: readonly Outcome[]): string {
+  const restarts = outcomes.reduce((sum, { state }) => sum + state.restarts, 0);
+  const is = yes(outcomes.every(({ state }) => state.active));
+  return restarts === 0 ? is : `${is}, restarted ${restarts}x`;
+}
+
+function figureRow({ title, who, times, target }: Figure): string[] {
+  const middle = median(times);
+  const range = `${milliseconds(Math.min(...times))}-${milliseconds(Math.max(...times))}`;
+  const verdict = target === null ? '' : `, target ${target}: ${middle <= target ? 'met' : 'missed'}`;
+  const cell = `${milliseconds(middle)} ms (${range}${verdict})`;
+  return [`${title}, median of ${times.length}: ${cell}`, who, ...titles.slice(2).map(() => '')];
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+function seconds(ms: number): string {
+  return Number.isNaN(ms) ? 'not in time' : `${(ms / 1000).toFixed(2)} s`;
+}
+
+function milliseconds(ms: number): string {
+  return ms < 100 ? ms.toFixed(1) : ms.toFixed(0);
+}
+
+function yes(is: boolean): string {
+  return is ? 'yes' : 'no';
+}
+
+function pad(cell: string, column: number, widths: readonly number[]): string {
+  const width = widths[column] ?? 0;
+  return column < 2 ? cell.padEnd(width) : cell.padStart(width);
+}
