@@ -16,12 +16,12 @@ export const boots: readonly Scenario[] = [
   },
   {
     name: 'boot-service',
-    title: 'restart, the first two boots fail',
+    title: 'restart, the first two starts fail',
     dies: 'nobody',
     replaces: true,
     patience: 40_000,
     harm: async (scene) => {
-      await order(scene, 'fail-boots', '2');
+      await order(scene, 'fail-boots', '4');
       await restart(scene);
     },
   },

@@ -50,7 +50,7 @@ export const causes: Readonly<Record<string, Causes>> = {
     pm2: [/this boot fails/],
   },
   'boot-service': { romAgent: [/cannot start: Error: this boot fails/], pm2: [/this boot fails/] },
-  'term-boot': { romAgent: [/stopping: SIGTERM/], pm2: null },
+  'term-boot': { romAgent: [/stopping: SIGTERM[\s\S]*stopping: SIGTERM/], pm2: null },
   storm: { romAgent: [/reload to generation \d+ .*done/], pm2: null },
   clock: { romAgent: 'quiet', pm2: null },
   sleep: { romAgent: [/the master itself stood still/], pm2: null },

@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ask } from '../support/net.js';
 import { signalPid } from '../support/process.js';
 import { pause, request } from './harm.js';
 import type { Scenario, Scene } from './scenario.js';
 import { place } from './subject.js';
+
+const clockFile = `${place}/clock`;
 
 /** Processes that are there and do nothing, and time that does what it should not. */
 export const hangs: readonly Scenario[] = [
@@ -60,19 +63,17 @@ export const hangs: readonly Scenario[] = [
     dies: 'nobody',
     patience: 15_000,
     harm: async (scene) => {
-      await jump(scene, '+1h');
-      await jump(scene, '-1h');
+      await jump(scene, 1);
+      await jump(scene, -1);
     },
   },
 ];
-
-const clockFile = `${place}/clock`;
 
 /** libfaketime, for the service alone; the clock that only goes forward is left as it is, as in a real jump. */
 function fakedClock(): string[] {
   const variables = {
     LD_PRELOAD: '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1',
-    FAKETIME_TIMESTAMP_FILE: `${place}/clock`,
+    FAKETIME_TIMESTAMP_FILE: clockFile,
     FAKETIME_CACHE_DURATION: '1',
     FAKETIME_DONT_FAKE_MONOTONIC: '1',
     DONT_FAKE_MONOTONIC: '1',
@@ -80,10 +81,13 @@ function fakedClock(): string[] {
   return Object.entries(variables).map(([name, value]) => `Environment=${name}=${value}`);
 }
 
-async function jump({ machine, begins }: Scene, to: string): Promise<void> {
-  await machine.writeFile(clockFile, `${to}\n`, '644');
-  begins();
+/** Longer than a worker may be silent. */
+async function jump({ machine, service: { port } }: Scene, hours: number): Promise<void> {
+  await machine.writeFile(clockFile, `${hours > 0 ? '+' : ''}${hours}h\n`, '644');
   await sleep(12_000);
+  const { json } = await ask({ port, path: '/work?ms=0' });
+  const ahead = ((json as { clock: number }).clock - Date.now()) / 3_600_000;
+  if (Math.abs(ahead - hours) > 0.1) throw new Error(`the clock is ${ahead} h ahead instead of ${hours}`);
 }
 
 async function goOn({ before: { master, workers } }: Scene): Promise<void> {

@@ -22,6 +22,7 @@ export interface Outcome {
   readonly state: { readonly active: boolean; readonly restarts: number };
   /** What is missing of the cause in the log; null: nothing. */
   readonly missing: string | null;
+  readonly log: string;
 }
 
 /** Half of them come on a connection of their own each time. */
@@ -96,6 +97,7 @@ async function underLoad(machine: Machine, { scenario, service, expected }: Part
       collateral: collateral(scenario, { gone, before }),
       state: await service.state(),
       missing: await missingIn(service, expected),
+      log: await service.log(),
     };
   } finally {
     await scenario.heal?.(scene);

@@ -80,11 +80,12 @@ function active(outcomes: readonly Outcome[]): string {
 }
 
 function figureRow({ title, who, times, target }: Figure): string[] {
+  if (times instanceof Error) return [title, who, 'could not be run', ...titles.slice(3).map(() => '')];
   const middle = median(times);
   const range = `${milliseconds(Math.min(...times))}-${milliseconds(Math.max(...times))}`;
   const verdict = target === null ? '' : `, target ${target}: ${middle <= target ? 'met' : 'missed'}`;
-  const cell = `${milliseconds(middle)} ms (${range}${verdict})`;
-  return [`${title}, median of ${times.length}: ${cell}`, who, ...titles.slice(2).map(() => '')];
+  const cell = `${milliseconds(middle)} ms (median of ${times.length}, ${range}${verdict})`;
+  return [`${title}: ${cell}`, who, ...titles.slice(2).map(() => '')];
 }
 
 function median(values: readonly number[]): number {

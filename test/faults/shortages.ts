@@ -35,12 +35,12 @@ export const shortages: readonly Scenario[] = [
     prepare: async (machine) => {
       await machine.must(['mkdir', logs]);
       await machine.must(['mount', '-t', 'tmpfs', '-o', 'size=1m,mode=1777', 'tmpfs', logs]);
+      await machine.run(['dd', 'if=/dev/zero', `of=${logs}/filler`, 'bs=4k']);
     },
     path: '/work?ms=10&log=100',
     dies: 'one worker',
     patience: 15_000,
     harm: async (scene) => {
-      await scene.machine.run(['sh', '-c', `dd if=/dev/zero of=${logs}/filler bs=4k 2>/dev/null`]);
       await kill(scene, scene.before.workers.slice(0, 1));
       await sleep(lasts);
     },

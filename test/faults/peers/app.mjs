@@ -62,7 +62,7 @@ function eat() {
 }
 
 function answer(_req, res) {
-  const body = `${JSON.stringify({ pid: process.pid, filler: 'x'.repeat(200) })}\n`;
+  const body = `${JSON.stringify({ pid: process.pid, clock: Date.now(), filler: 'x'.repeat(180) })}\n`;
   res.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': body.length }).end(body);
 }
 
