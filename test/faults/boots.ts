@@ -18,7 +18,7 @@ export const boots: readonly Scenario[] = [
     name: 'boot-service',
     title: 'restart, the first two starts fail',
     dies: 'nobody',
-    replaces: true,
+    replaces: 'restart',
     patience: 40_000,
     harm: async (scene) => {
       await order(scene, 'fail-boots', '4');
@@ -29,7 +29,7 @@ export const boots: readonly Scenario[] = [
     name: 'term-boot',
     title: 'SIGTERM in mid-boot',
     dies: 'nobody',
-    replaces: true,
+    replaces: 'restart',
     patience: 40_000,
     harm: async (scene) => {
       const { machine, service, before } = scene;

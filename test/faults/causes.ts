@@ -28,13 +28,13 @@ export const causes: Readonly<Record<string, Causes>> = {
   'stop-master': { romAgent: [/Watchdog timeout \(limit \d+s\)/], pm2: [/watchdog/i] },
   spin: {
     romAgent: [
-      /worker \d hung: silent for [\d.]+ s in spinForEver \(\S*app\.mjs:\d+:\d+\)/,
+      /worker \d hung: silent for [\d.]+ s in spinForEver \(\S*app\.cjs:\d+:\d+\)/,
       /GET \/spin [\d.]+ s/,
     ],
     pm2: [/spinForEver/],
   },
   reject: {
-    romAgent: [/worker \d crashed: Error: nobody handles this/, /app\.mjs:\d+:\d+/],
+    romAgent: [/worker \d crashed: Error: nobody handles this/, /app\.cjs:\d+:\d+/],
     pm2: [/nobody handles this/],
   },
   oom: {

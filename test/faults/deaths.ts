@@ -54,12 +54,13 @@ export const deaths: readonly Scenario[] = [
       const { service, victims } = scene;
       await request(scene, '/leak?mib=20');
       const victim = [...victims];
-      const readyNow = async () => {
+      const over = async () => {
         const ready = await service.ready();
-        return victim.some((pid) => ready.includes(pid));
+        if (victim.some((pid) => !ready.includes(pid))) return true;
+        scene.begins();
+        return false;
       };
-      await waitFor('the end of the leak', readyNow, { timeout: 60_000, interval: 200, until: (is) => !is });
-      scene.begins();
+      await waitFor('the end of the leak', over, { timeout: 60_000, interval: 100 });
     },
   },
 ];

@@ -29,7 +29,7 @@ export function request({ service: { port }, victims }: Scene, path: string): Pr
   });
 }
 
-/** Writes a file that tells the app what to do: see peers/app.mjs. */
+/** Writes a file that tells the app what to do: see peers/app.cjs. */
 export async function order({ machine }: Scene, name: string, text: string): Promise<void> {
   await machine.writeFile(`${place}/${name}`, text, '644');
 }

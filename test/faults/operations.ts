@@ -10,7 +10,7 @@ export const operations: readonly Scenario[] = [
     name: 'storm',
     title: `${storm} reloads at once, then ${storm} in a row`,
     dies: 'nobody',
-    replaces: true,
+    replaces: 'reload',
     patience: 15_000,
     harm: async ({ service, before, victims, begins }) => {
       await Promise.all(Array.from({ length: storm }, () => service.reload()));
@@ -25,7 +25,7 @@ export const operations: readonly Scenario[] = [
     clients: [{ kind: 'slow-body', count: drain, path: '/upload', pieces: 8, pauseMs: 1_000 }],
     requestTimeout: 30_000,
     dies: 'nobody',
-    replaces: true,
+    replaces: 'restart',
     patience: 40_000,
     harm: restart,
   },

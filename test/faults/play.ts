@@ -15,6 +15,8 @@ export interface Outcome {
   readonly losses: Losses;
   /** From the harm to the wanted number of workers that answer, ms; null: not in time. */
   readonly strongAfter: number | null;
+  /** Somebody is gone, and is missed for a while. */
+  readonly shaken: boolean;
   /** The longest time without any answer, ms. */
   readonly longestPause: number;
   /** What of the service is gone and was not to go, in words; null: nothing. */
@@ -93,6 +95,7 @@ async function underLoad(machine: Machine, { scenario, service, expected }: Part
       load: report,
       losses: sortOut(witness.lost, await ownersIn(machine), goneIn(scenario, { gone, scene })),
       strongAfter: strong === null ? null : strong - begun,
+      shaken: gone.size > 0 && scenario.replaces !== 'reload',
       longestPause,
       collateral: collateral(scenario, { gone, before }),
       state: await service.state(),
@@ -139,7 +142,7 @@ function collateral(
   { dies, replaces }: Scenario,
   { gone, before }: { gone: ReadonlySet<number>; before: Cast },
 ): string | null {
-  if (dies === 'everybody' || replaces === true) return null;
+  if (dies === 'everybody' || replaces !== undefined) return null;
   if (gone.has(before.master.pid)) return 'the master';
   const most = { nobody: 0, 'one worker': 1, 'the workers': workers }[dies];
   return gone.size > most ? `${gone.size} workers instead of ${most}` : null;

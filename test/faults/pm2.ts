@@ -39,7 +39,7 @@ async function start(machine: Machine, folder: string, { env = {}, settings = []
   const port = await freePort('127.0.0.1');
   const app = {
     name: 'app',
-    script: `${inside.repo}/test/faults/peers/app.mjs`,
+    script: `${inside.repo}/test/faults/peers/app.cjs`,
     exec_mode: 'cluster',
     instances: workers,
     env: { PORT: String(port), PLACE: place, ...env },

@@ -52,7 +52,7 @@ async function killOne(spares: number): Promise<number> {
   const path = join(directory, 'control.sock');
   const port = await freePort('127.0.0.1');
   const daemon = startDaemon({
-    args: ['serve', join(repoRoot, 'test', 'faults', 'peers', 'app.mjs')],
+    args: ['serve', join(repoRoot, 'test', 'faults', 'peers', 'app.cjs')],
     cwd: directory,
     env: {
       PORT: String(port),

@@ -7,8 +7,6 @@ export interface Played {
   readonly who: string;
   /** One for each round; an Error where it could not be run. */
   readonly outcomes: readonly (Outcome | Error)[];
-  /** Nobody was to die: there is no strength to get back. */
-  readonly unshaken: boolean;
   readonly causeExpected: boolean;
 }
 
@@ -23,16 +21,17 @@ export function faultsIn({ outcomes }: Played): string[] {
 }
 
 export function report(played: readonly Played[], figures: readonly Figure[]): string {
-  const rows = [titles, ...played.map(row), ...figures.map(figureRow)];
-  const widths = titles.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
-  return rows
-    .map((cells) =>
-      cells
-        .map((cell, nth) => pad(cell, nth, widths))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  const scenarios = played.length === 0 ? '' : table([titles, ...played.map(row)]);
+  return [scenarios, table(figures.map(figureRow))].filter((part) => part !== '').join('\n\n');
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const columns = rows[0]?.length ?? 0;
+  const widths = Array.from({ length: columns }, (_, nth) =>
+    Math.max(...rows.map((cells) => cells[nth]?.length ?? 0)),
+  );
+  const line = (cells: readonly string[]) => cells.map((cell, nth) => pad(cell, nth, widths)).join('  ');
+  return rows.map((cells) => line(cells).trimEnd()).join('\n');
 }
 
 function faultsOf({ losses, strongAfter, collateral, state, missing }: Outcome): string[] {
@@ -45,11 +44,10 @@ function faultsOf({ losses, strongAfter, collateral, state, missing }: Outcome):
   ];
 }
 
-function row({ title, who, outcomes, unshaken, causeExpected }: Played): string[] {
+function row({ title, who, outcomes, causeExpected }: Played): string[] {
   const good = outcomes.filter((outcome): outcome is Outcome => !(outcome instanceof Error));
   if (good.length === 0) return [title, who, 'could not be run', ...titles.slice(3).map(() => '')];
   const sum = (of: (outcome: Outcome) => number) => String(good.reduce((all, one) => all + of(one), 0));
-  const strong = good.map(({ strongAfter }) => strongAfter ?? Number.NaN);
   return [
     title,
     who,
@@ -62,7 +60,7 @@ function row({ title, who, outcomes, unshaken, causeExpected }: Played): string[
     sum(({ losses }) => losses.inside),
     sum(({ losses }) => losses.outside),
     seconds(median(good.map(({ longestPause }) => longestPause))),
-    unshaken && !strong.some(Number.isNaN) ? 'kept' : seconds(median(strong)),
+    strength(good),
     active(good),
     causeExpected ? yes(good.every(({ missing }) => missing === null)) : '-',
   ];
@@ -73,6 +71,12 @@ function sentIn({ load }: Outcome): number {
   return load.ok + load.failed + load.refused + load.unanswered;
 }
 
+function strength(outcomes: readonly Outcome[]): string {
+  if (outcomes.some(({ strongAfter }) => strongAfter === null)) return 'not in time';
+  if (outcomes.every(({ shaken }) => !shaken)) return 'kept';
+  return seconds(median(outcomes.flatMap(({ strongAfter }) => strongAfter ?? [])));
+}
+
 function active(outcomes: readonly Outcome[]): string {
   const restarts = outcomes.reduce((sum, { state }) => sum + state.restarts, 0);
   const is = yes(outcomes.every(({ state }) => state.active));
@@ -80,12 +84,11 @@ function active(outcomes: readonly Outcome[]): string {
 }
 
 function figureRow({ title, who, times, target }: Figure): string[] {
-  if (times instanceof Error) return [title, who, 'could not be run', ...titles.slice(3).map(() => '')];
+  if (times instanceof Error) return [title, who, 'could not be measured'];
   const middle = median(times);
   const range = `${milliseconds(Math.min(...times))}-${milliseconds(Math.max(...times))}`;
   const verdict = target === null ? '' : `, target ${target}: ${middle <= target ? 'met' : 'missed'}`;
-  const cell = `${milliseconds(middle)} ms (median of ${times.length}, ${range}${verdict})`;
-  return [`${title}: ${cell}`, who, ...titles.slice(2).map(() => '')];
+  return [title, who, `${milliseconds(middle)} ms, median of ${times.length} (${range})${verdict}`];
 }
 
 function median(values: readonly number[]): number {

@@ -19,7 +19,7 @@ async function start(machine: Machine, { env = {}, settings = [] }: Setup): Prom
     {
       name: `faults-${++last}`,
       env: {
-        ROM_AGENT_APP: `${inside.repo}/test/faults/peers/app.mjs`,
+        ROM_AGENT_APP: `${inside.repo}/test/faults/peers/app.cjs`,
         ROM_AGENT_RELOAD_SOAK: '0',
         PLACE: place,
         WORKERS: String(workers),

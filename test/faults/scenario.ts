@@ -18,8 +18,8 @@ export interface Scenario {
   readonly requestTimeout?: number;
   /** Whose death is the fault, or the cure that is expected: their requests may be lost. */
   readonly dies: 'nobody' | 'one worker' | 'the workers' | 'everybody';
-  /** It is a restart or a reload: other processes serve afterwards, and those before may lose nothing for that. */
-  readonly replaces?: true;
+  /** Other processes serve afterwards, and those before may lose nothing for that; a reload keeps the strength, too. */
+  readonly replaces?: 'restart' | 'reload';
   /** How long until the service has its full strength again, ms; then that is a failure. */
   readonly patience: number;
   /** It is no matter of PM2's. */

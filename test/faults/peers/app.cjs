@@ -1,13 +1,13 @@
 // The app of the fault runner: it fails in every way that it is asked to. Everybody who is compared runs it.
-import { appendFileSync, existsSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
-import { createServer } from 'node:http';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+// (CommonJS, by the package.json beside it, too: of a module that fails while it is imported PM2 keeps the process.)
+const { appendFileSync, existsSync, openSync, readFileSync, statSync, writeSync } = require('node:fs');
+const { createServer } = require('node:http');
+const { join } = require('node:path');
+const { setTimeout: sleep } = require('node:timers/promises');
 
 const { PORT, PLACE } = process.env;
 
 failIfArmed();
-await sleep(bootDelay());
 
 /** Which process has which connection: what that process dies of is known to be lost with it. */
 const owners = openSync(join(PLACE, 'owners'), 'a');
@@ -50,7 +50,9 @@ const server = createServer((req, res) => {
 server.on('connection', ({ remotePort }) =>
   writeSync(owners, `${process.pid} ${remotePort} ${Date.now()}\n`),
 );
-server.listen(Number(PORT), '127.0.0.1');
+const listen = () => server.listen(Number(PORT), '127.0.0.1');
+if (bootDelay() === 0) listen();
+else setTimeout(listen, bootDelay());
 
 function spinForEver() {
   for (;;);
