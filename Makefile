@@ -69,7 +69,7 @@ test: check explore integration test-launchd test-systemd ## Everything
 reloads: build build/.stamp bench-deps ## 200 reloads under load, at the daemon, behind nginx, and of PM2
 	@$(NODE) build/test/reloads/main.js
 
-faults: build build/.stamp bench-deps ## What is lost in seventeen ways to fail, under a real systemd, and with PM2 (root)
+faults: build build/.stamp bench-deps ## What is lost when something fails, under a real systemd, and of PM2 beside it (root)
 	@$(NODE) build/test/faults/main.js
 
 bench: build build/.stamp bench-deps ## Figures beside a bare node:cluster
