@@ -232,6 +232,8 @@ describe('the port', () => {
   test('that this user may not have', async () => {
     const report = await examined({ unitName: null, listens: 'EACCES', env: { PORT: '80' } });
     assert.match(report.one('port 80').found, /would end with 77$/);
+    const asked = await examined({ listens: 'EACCES', unit: { Environment: 'PORT=80' } });
+    assert.equal(asked.one('port 80').verdict, 'unknown');
   });
 
   test('among those that outgoing connections get, unless it is reserved', async () => {

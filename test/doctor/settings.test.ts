@@ -50,10 +50,17 @@ describe('the settings', () => {
     assert.match(report.one('TimeoutStopSec').found, /drain_timeout is 30s/);
   });
 
-  test('in a file that may not be read are unknown', async () => {
-    const report = await examined({ files: { '/etc/default/rom-agent': fileError('EACCES', 'x') } });
-    assert.deepEqual(report.those('unknown'), ['settings']);
-    assert.match(report.of('settings').join(), /unknown: \/etc\/default\/rom-agent may not be read/);
+  test('in files that may not be read are unknown', async () => {
+    const paths = ['/etc/default/rom-agent', '/var/lib/rom-agent/.env', '/etc/rom-agent/rom-agent.toml'];
+    const files = Object.fromEntries(paths.map((path) => [path, fileError('EACCES', path)]));
+    const report = await examined({ files });
+    assert.deepEqual(report.those('unknown'), ['settings', 'settings', 'settings']);
+    for (const path of paths)
+      assert.ok(
+        report.of('settings').includes(`unknown: ${path} may not be read: what it sets is not known here`),
+      );
+    assert.match(report.of('settings')[0] ?? '', /^ok: those that could be read are right: /);
+    assert.deepEqual(report.those('problem'), []);
   });
 
   test('name an app that does not exist', async () => {
@@ -114,7 +121,7 @@ describe('a daemon that runs', () => {
   test('that may not be asked is unknown', async () => {
     const daemon: DaemonFacts = { state: 'unknown', why: 'no permission' };
     const report = await examined({ daemon, listens: 'EADDRINUSE' });
-    assert.deepEqual(report.those('unknown'), ['in effect', 'daemon', 'port 3000']);
+    assert.deepEqual(report.those('unknown'), ['daemon', 'port 3000']);
   });
 
   test('is not asked where that would start it', async () => {
