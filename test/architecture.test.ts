@@ -25,7 +25,7 @@ const rooms: Readonly<Record<string, Rule>> = {
   worker: {
     may: ['ipc', 'http', 'telemetry', 'config', 'errors'],
     types: ['core'],
-    files: ['core/latency', 'core/balance'],
+    files: ['core/latency', 'core/balance', 'core/evidence'],
   },
   control: { may: ['errors'], types: ['core'] },
   http: { may: ['config', 'errors'], types: ['core'] },

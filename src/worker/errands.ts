@@ -31,7 +31,12 @@ export async function runErrand(errand: Errand, { servers, settings, channel }: 
     }
     case 'close-inspector': {
       const inspector = await import('node:inspector');
-      return inspector.close();
+      return operatorsOwn() ? undefined : inspector.close();
     }
   }
+}
+
+/** `--inspect` and its like, which are there from the start: not what the master adds, which opens nothing. */
+function operatorsOwn(): boolean {
+  return process.execArgv.some((flag) => /^--inspect(-brk|-wait)?(=|$)/.test(flag));
 }

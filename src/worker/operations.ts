@@ -44,7 +44,7 @@ export function createOperations({ settings, worker, channel, ready, log }: Oper
   const load = async (prefix: string | null) => {
     const { createApp } = await import('../http/app.js');
     return createApp({
-      info: cached(() => infoOf(settings, worker()), infoAge),
+      info: cachedInfo(settings, worker),
       stats,
       ready,
       prefix,
@@ -93,15 +93,16 @@ function infoOf({ version, mode, cpus }: WorkerSettings, worker: number): Info {
   };
 }
 
-function cached<Value extends object>(make: () => Value, maxAge: number): () => Value {
-  let value = make();
+/** A spare that got its place says so at once. */
+function cachedInfo(settings: WorkerSettings, worker: () => number): () => Info {
+  let info = infoOf(settings, worker());
   let madeAt = performance.now();
   return () => {
-    if (performance.now() - madeAt > maxAge) {
-      value = make();
+    if (performance.now() - madeAt > infoAge || info.worker !== worker()) {
+      info = infoOf(settings, worker());
       madeAt = performance.now();
     }
-    return value;
+    return info;
   };
 }
 

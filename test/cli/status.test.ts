@@ -2,10 +2,29 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { overview, statusCommand } from '../../src/cli/status.js';
 import { height, table } from '../../src/cli/table.js';
-import type { ClusterStats } from '../../src/core/stats.js';
+import type { ClusterStats, DeathSummary } from '../../src/core/stats.js';
 import { RomAgentError } from '../../src/errors/errors.js';
 import { exitCodes } from '../../src/errors/exit-codes.js';
 import { inTurn, paperSession, record, stats, worker } from './paper-session.js';
+
+function death(more: Partial<DeathSummary> = {}): DeathSummary {
+  return {
+    ago: 12,
+    worker: 2,
+    pid: 4712,
+    generation: 3,
+    kind: 'crash',
+    cause: 'ended by SIGSEGV',
+    code: null,
+    signal: 'SIGSEGV',
+    uptime: 93,
+    lost: 0,
+    requests: [],
+    oomKills: 0,
+    stack: null,
+    ...more,
+  };
+}
 
 describe('rom-agent status', () => {
   test('shows the service and its workers', async () => {
@@ -21,9 +40,38 @@ requests     40/s, 2 in flight, 1204 in all
 master       pid 4700, up 2 h 5 min, 50 MiB, rom-agent 0.1.0, Node 20.20.2
 last reload  generation 3, 2026-11-23 12:00:03, by alice: rolled back after 1.2 s: worker 1 died
 
-WORKER   PID  PHASE     GEN          UP  REQUESTS  IN-FLIGHT  CONNS     RSS    LAG  UTIL  RESTARTS
-     1  4711  ready       3  1 min 33 s       602          1      3  61 MiB  11 ms   4 %         0
-     2     -  starting    3  1 min 33 s       602          1      3  61 MiB  11 ms   4 %         0
+WORKER   PID  PHASE     HEALTH  GEN          UP  REQUESTS  IN-FLIGHT  CONNS     RSS    LAG  UTIL  RESTARTS
+     1  4711  ready     fit       3  1 min 33 s       602          1      3  61 MiB  11 ms   4 %         0
+     2     -  starting  fit       3  1 min 33 s       602          1      3  61 MiB  11 ms   4 %         0
+`,
+    );
+  });
+
+  test('shows spares, the last three deaths and what is suspected of them', () => {
+    const workers = [worker(0, { phase: 'spare' }), worker(1, { health: 'slow' })];
+    const hang = death({ kind: 'hang', cause: 'silent for 10 s in checkout (/srv/app.js:12:5)', lost: 2 });
+    const deaths = [hang, death({ worker: 0, kind: 'boot', ago: 150 }), death({ ago: 7_500 }), death()];
+    const poison = [
+      { method: 'GET', route: '/orders/:id', deaths: 3, ago: 12, blockedFor: 48 },
+      { method: 'POST', route: '/', deaths: 2, ago: 60, blockedFor: 0 },
+    ];
+    const spares = { wanted: 2, ready: 1 };
+    const text = overview(stats({ workers, spares, deaths, poison }), paperSession({}).terminal);
+    assert.equal(
+      text,
+      `service   serving, mode cluster, generation 3
+workers   2 of 2 ready, 1 of 2 spare, 1 restart
+requests  40/s, 2 in flight, 1204 in all
+master    pid 4700, up 2 h 5 min, 50 MiB, rom-agent 0.1.0, Node 20.20.2
+deaths    worker 2, 12 s ago, hung: silent for 10 s in checkout (/srv/app.js:12:5), 2 requests lost
+          a spare, 2 min 30 s ago, could not start: ended by SIGSEGV
+          worker 2, 2 h 5 min ago, crashed: ended by SIGSEGV
+poison    GET /orders/:id was in flight at 3 deaths, the last 12 s ago; answered with 503 for 48 s more
+          POST / was in flight at 2 deaths, the last 1 min ago
+
+WORKER   PID  PHASE  HEALTH  GEN          UP  REQUESTS  IN-FLIGHT  CONNS     RSS    LAG  UTIL  RESTARTS
+     -  4710  spare  fit       3  1 min 33 s       602          1      3  61 MiB  11 ms   4 %         0
+     1  4711  ready  slow      3  1 min 33 s       602          1      3  61 MiB  11 ms   4 %         0
 `,
     );
   });

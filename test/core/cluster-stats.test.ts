@@ -33,11 +33,15 @@ test('clusterStats shows every worker with its last beat, and the sums', () => {
     master: { ...master, uptime: 1 },
     lastReload: null,
     reloads: [],
+    spares: { wanted: 0, ready: 0 },
+    deaths: [],
+    poison: [],
   });
   assert.deepEqual(workers[0], {
     id: 1,
     pid: 1001,
     phase: 'ready',
+    health: 'fit',
     generation: 1,
     uptime: 1,
     restarts: 0,
@@ -60,6 +64,7 @@ test('clusterStats shows a worker that has not said anything yet with zeros', ()
     id: 1,
     pid: null,
     phase: 'starting',
+    health: 'fit',
     generation: 1,
     uptime: 0,
     restarts: 0,

@@ -120,12 +120,13 @@ describe('a scale', () => {
   });
 
   test('a death in a slot that is given up is followed by nobody', () => {
-    const cluster = serving({ play: ({ slot }) => (slot === 2 ? { hang: 1_000, immortal: true } : {}) }).run(
-      7_000,
-    );
+    const cluster = serving({
+      play: ({ slot, nth }) =>
+        slot === 1 ? {} : nth === 1 ? { crash: { after: 1_500 } } : { boot: null, immortal: true },
+    }).run(11_000);
     assert.equal(cluster.state.workers[1]?.phase, 'dying');
     scale(cluster, { to: 1 });
-    cluster.post({ type: 'exited', key: 2, code: null, signal: 'SIGKILL' });
+    cluster.post({ type: 'exited', key: 3, code: null, signal: 'SIGKILL' });
     assert.deepEqual(
       cluster.state.workers.map(({ slot }) => slot),
       [1],

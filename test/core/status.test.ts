@@ -73,7 +73,8 @@ describe('the status line', () => {
 describe('the rate', () => {
   test('falls to zero again when nothing comes', () => {
     const cluster = new PaperCluster({
-      play: () => ({ hang: 10_000, immortal: true, requestsPerSecond: 10 }),
+      policy: { hangTimeout: 1e6 },
+      play: () => ({ hang: 10_000, requestsPerSecond: 10 }),
     });
     cluster.start().run(9_000);
     assert.equal(cluster.state.traffic.perSecond, 20);

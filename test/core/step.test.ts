@@ -21,9 +21,19 @@ const workers = {
       .start()
       .run(500),
   ready: () => new PaperCluster({ play: () => ({ hang: 1 }) }).start().run(500),
+  silent: () => new PaperCluster({ play: () => ({ hang: 1, captureTakes: 1_000 }) }).start().run(4_500),
   draining: () => lives.stopping(),
+  spare: () => new PaperCluster({ policy: { spares: 1 } }).start().run(500),
   dying: () =>
-    new PaperCluster({ play: ({ slot }) => (slot === 1 ? { hang: 1, immortal: true } : {}) })
+    new PaperCluster({
+      policy: { bootTimeout: 1_000 },
+      play: ({ slot, nth }) =>
+        slot === 1 ? (nth === 1 ? { crash: { after: 100 } } : { boot: null, immortal: true }) : {},
+    })
+      .start()
+      .run(2_000),
+  hung: () =>
+    new PaperCluster({ play: ({ key }) => (key === 1 ? { hang: 1, immortal: true } : {}) })
       .start()
       .run(7_000),
 } satisfies Record<string, () => PaperCluster>;
@@ -89,7 +99,7 @@ function row(make: () => PaperCluster, key: number): Record<string, string> {
 
 /** The same, without the events that are about no worker. */
 function workerRow(make: () => PaperCluster, key: number): Record<string, string> {
-  const { start, stop, tick, reload, abort, scale, restart, ...rest } = row(make, key);
+  const { start, stop, tick, reload, abort, scale, restart, memory, ...rest } = row(make, key);
   return rest;
 }
 
@@ -104,6 +114,11 @@ const nobodyKnown = {
   cut: 'ignored',
   exited: 'ignored',
   probed: 'ignored',
+  spare: 'ignored',
+  current: 'ignored',
+  captured: 'ignored',
+  proved: 'ignored',
+  excused: 'ignored',
 };
 
 /** A reload is under way: a scale waits for it, and a stop leaves its record. */
@@ -112,12 +127,14 @@ const inReload = {
   abort: 'answer warn',
   scale: 'answer',
   restart: 'answer warn',
+  memory: 'ignored',
   start: 'ignored',
   stop: 'step record warn notify(stopping,status,extend) info drain drain drain',
 };
 
-/** An answer, and a line in the log for those whom no answer reaches. */
+/** An answer, and a line in the log for those whom no answer reaches; and the memory is nobody's business yet. */
 const allRefused = {
+  memory: 'ignored',
   reload: 'answer warn',
   abort: 'answer warn',
   scale: 'answer warn',
@@ -185,52 +202,82 @@ describe('step', () => {
   test('answers every event of a worker in every phase of the worker', () => {
     assert.deepEqual(workerRow(workers.unknown, 1), nobodyKnown);
     assert.deepEqual(workerRow(workers.starting, 3), {
+      ...nobodyKnown,
       forked: 'noted',
       'fork-failed': 'error notify(status)',
       ready: 'info notify(status)',
       failed: 'noted',
-      beat: 'ignored',
-      closed: 'ignored',
-      drained: 'ignored',
       cut: 'warn',
-      probed: 'ignored',
+      current: 'noted',
+      excused: 'noted',
+      exited: 'error notify(status)',
+    });
+    assert.deepEqual(workerRow(workers.spare, 3), {
+      ...nobodyKnown,
+      forked: 'noted',
+      'fork-failed': 'error notify(status)',
+      failed: 'noted',
+      beat: 'noted',
+      cut: 'warn',
+      current: 'noted',
+      excused: 'noted',
       exited: 'error notify(status)',
     });
     assert.deepEqual(workerRow(workers.ready, 1), {
+      ...nobodyKnown,
       forked: 'noted',
       'fork-failed': 'error notify(status)',
-      ready: 'ignored',
-      failed: 'error fork notify(status)',
+      failed: 'error notify(status) fork',
       beat: 'noted',
-      closed: 'ignored',
-      drained: 'ignored',
       cut: 'warn',
-      probed: 'ignored',
-      exited: 'error fork notify(status)',
+      current: 'noted',
+      proved: 'noted',
+      excused: 'noted',
+      exited: 'error notify(status) fork',
+    });
+    assert.deepEqual(workerRow(workers.silent, 1), {
+      ...nobodyKnown,
+      forked: 'noted',
+      'fork-failed': 'error notify(status)',
+      failed: 'error notify(status) fork',
+      beat: 'noted',
+      cut: 'warn',
+      current: 'noted',
+      captured: 'noted',
+      proved: 'noted',
+      excused: 'noted',
+      exited: 'error notify(status) fork',
     });
     assert.deepEqual(workerRow(workers.draining, 1), {
+      ...nobodyKnown,
       forked: 'noted',
       'fork-failed': 'noted',
-      ready: 'ignored',
       failed: 'noted',
       beat: 'noted',
       closed: 'noted',
       drained: 'noted',
       cut: 'warn',
-      probed: 'ignored',
+      current: 'noted',
+      excused: 'noted',
       exited: 'warn',
     });
-    assert.deepEqual(workerRow(workers.dying, 1), {
+    assert.deepEqual(workerRow(workers.dying, 3), {
+      ...nobodyKnown,
       forked: 'noted',
       'fork-failed': 'error notify(status)',
-      ready: 'ignored',
       failed: 'noted',
-      beat: 'ignored',
-      closed: 'ignored',
-      drained: 'ignored',
       cut: 'warn',
-      probed: 'ignored',
-      exited: 'error fork notify(status)',
+      current: 'noted',
+      exited: 'error notify(status)',
+    });
+    assert.deepEqual(workerRow(workers.hung, 1), {
+      ...nobodyKnown,
+      forked: 'noted',
+      'fork-failed': 'noted',
+      failed: 'noted',
+      cut: 'warn',
+      current: 'noted',
+      exited: 'debug',
     });
   });
 

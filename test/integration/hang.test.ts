@@ -63,7 +63,8 @@ describe('a hung worker', { timeout: 240_000 }, () => {
       deaths.map(({ kind, pid, lost, requests }) => [kind, pid, lost, requests.map(({ path }) => path)]),
       [['hang', victim, 1, ['/spin']]],
     );
-    assert.deepEqual(problems(service.daemon), [entry.msg], 'one entry says it all');
+    const told = problems(service.daemon).filter((msg) => !/^worker \d is slow: no beat for/.test(msg));
+    assert.deepEqual(told, [entry.msg], 'one entry says it all');
     await stopped(service);
   });
 
@@ -76,7 +77,7 @@ describe('a hung worker', { timeout: 240_000 }, () => {
   it('in a call of the system is told by what it waits for', async (t) => {
     const { service, entry } = await hanging(t, '/block');
     assert.match(entry.msg, /blocked in a system call/);
-    assert.match(JSON.stringify(entry), /sleep 60/);
+    assert.match(JSON.stringify(entry), /sleep 8/);
     await stopped(service);
   });
 

@@ -23,8 +23,8 @@ describe('a worker with too much memory', { timeout: 240_000 }, () => {
       says: /^worker \d .*(resident|RSS)/i,
     },
     'near the limit of its heap': {
-      path: '/heap?mib=60',
-      env: { MAX_OLD_SPACE_SIZE: '64', ROM_AGENT_MEMORY_MAX_HEAP: '60' },
+      path: '/heap?mib=170',
+      env: { MAX_OLD_SPACE_SIZE: '256', ROM_AGENT_MEMORY_MAX_HEAP: '50' },
       says: /^worker \d .*heap/,
     },
   })) {

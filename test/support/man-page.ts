@@ -73,7 +73,10 @@ const statuses: Readonly<Record<keyof typeof exitCodes, string>> = {
 const files = [
   [configFile.path, 'The configuration, where it exists.'],
   ['/run/rom-agent/control.sock', 'The control socket of a daemon that runs as a service.'],
-  ['/var/lib/rom-agent', 'What outlives the daemon: the history of reloads.'],
+  [
+    '/var/lib/rom-agent',
+    'What outlives the daemon: the history of reloads, and below evidence profiles and heap snapshots.',
+  ],
 ] as const;
 
 const environment = [
@@ -85,6 +88,7 @@ const examples = [
   ['Serve an app on port 8080:', 'rom-agent serve ./server.js --port 8080'],
   ['Bring a new release into service and wait for the verdict:', 'rom-agent reload'],
   ['Watch the workers meanwhile:', 'rom-agent status --watch'],
+  ['See what a worker does that does not answer:', 'rom-agent stack 2'],
   ['One worker more:', 'rom-agent scale +1'],
 ] as const;
 

@@ -1,6 +1,8 @@
 import type { Effect } from '../../src/core/effects.js';
 import type { Event } from '../../src/core/events.js';
+import type { Capture, RequestNote } from '../../src/core/evidence.js';
 import type { Failure, Millis, WorkerKey } from '../../src/core/model.js';
+import type { Beat } from '../../src/core/stats.js';
 import type { PolicyPart } from './paper-policy.js';
 
 /** How a worker on paper behaves. Times are in ms; everything that is not said goes well. */
@@ -13,13 +15,24 @@ export interface Play {
   readonly bootFailure?: Death;
   /** Dies so long after it was ready. */
   readonly crash?: Death;
-  /** Falls silent so long after it was ready, and obeys nothing from then on. */
+  /** Falls silent so long after it was ready (a spare: after it had booted), and obeys nothing from then on. */
   readonly hang?: Millis;
+  /** From there until it goes on as if nothing had been. */
+  readonly recovers?: Millis;
+  /** What is found out about it while it is silent, and how long that takes, 75 ms unless told. */
+  readonly capture?: Partial<Capture>;
+  readonly captureTakes?: Millis;
+  /** Whether it answers a request of its own; it does unless told. */
+  readonly proves?: boolean;
   /** From the drain's begin until its connections are gone, 50 unless told; null: it is cut at the deadline. */
   readonly drain?: Millis | null;
   /** Does not even obey SIGKILL. */
   readonly immortal?: boolean;
   readonly inFlight?: number;
+  /** Those in flight by name; `inFlight` is then their number. */
+  readonly requests?: readonly RequestNote[];
+  /** What is else in its beats, so long after it was ready. */
+  readonly beat?: (served: Millis) => Partial<Beat>;
   readonly requestsPerSecond?: number;
   /** Share of the answers that fail, and how long each takes, ms. */
   readonly errors?: number;
@@ -35,6 +48,10 @@ export interface Death {
   readonly code?: number;
   readonly signal?: string;
   readonly failure?: Failure;
+  /** Processes that the kernel killed for memory meanwhile. */
+  readonly oomKills?: number;
+  /** What it says that it has in flight, at its end. */
+  readonly lastWord?: readonly RequestNote[];
 }
 
 export interface Fork {

@@ -1,0 +1,250 @@
+import type { Effect } from '../../src/core/effects.js';
+import type { Event } from '../../src/core/events.js';
+import type { Capture } from '../../src/core/evidence.js';
+import { bucketOf, emptyLatency } from '../../src/core/latency.js';
+import type { Millis, WorkerKey } from '../../src/core/model.js';
+import type { Beat } from '../../src/core/stats.js';
+import type { Death, Fork, Play } from './paper-play.js';
+import { paperBeat } from './paper-policy.js';
+
+interface PaperWorker {
+  readonly key: WorkerKey;
+  readonly play: Play;
+  state: 'booting' | 'spare' | 'ready' | 'draining' | 'silent' | 'gone';
+  /** What it was before it fell silent. */
+  was: 'spare' | 'ready';
+  /** When it was ready, as a spare or as a worker. */
+  readyAt: Millis;
+}
+
+export interface PaperWorkersSeam {
+  readonly play: (fork: Fork) => Play;
+  readonly beatInterval: Millis;
+  readonly now: () => Millis;
+  /** Has the events of that time happen then. */
+  readonly at: (at: Millis, events: () => readonly Event[]) => void;
+}
+
+/** Between `promote` and `ready`: the app has booted already. */
+const listening: Millis = 2;
+const found: Capture = { state: 'running', stack: null, at: null, requests: null, detail: null };
+
+/** Workers that do on paper what they are told to. */
+export class PaperWorkers {
+  readonly #seam: PaperWorkersSeam;
+  readonly #workers = new Map<WorkerKey, PaperWorker>();
+  readonly #forks = new Map<number, number>();
+
+  constructor(seam: PaperWorkersSeam) {
+    this.#seam = seam;
+  }
+
+  /** What an effect leads to. */
+  perform(effect: Effect): void {
+    switch (effect.type) {
+      case 'fork':
+        return this.#fork(effect);
+      case 'promote':
+        return this.#at(this.#now + listening, () => this.#listens(effect.key));
+      case 'drain':
+        return this.#drain(effect.key, effect.timeout);
+      case 'kill':
+        return this.#kill(effect.key);
+      case 'ask-beat':
+        return this.#at(this.#now + 1, () => this.#beat(effect.key));
+      case 'probe':
+        return this.#probe(effect.key, effect.timeout);
+      case 'prove':
+        return this.#prove(effect.key, effect.timeout);
+      case 'capture':
+        return this.#capture(effect.key, effect.timeout);
+      case 'answer':
+      case 'block':
+      case 'step':
+      case 'record':
+      case 'release':
+      case 'hand-on':
+      case 'notify':
+      case 'log':
+      case 'serving':
+      case 'exit':
+    }
+  }
+
+  get #now(): Millis {
+    return this.#seam.now();
+  }
+
+  #at(at: Millis, events: () => readonly Event[]): void {
+    this.#seam.at(at, events);
+  }
+
+  #fork({ key, slot, generation }: Extract<Effect, { type: 'fork' }>): void {
+    const nth = (this.#forks.get(slot) ?? 0) + 1;
+    this.#forks.set(slot, nth);
+    const play = this.#seam.play({ key, slot, generation, nth });
+    const now = this.#now;
+    if (play.forkFails !== undefined) {
+      const failure = play.forkFails;
+      return this.#at(now, () => [{ type: 'fork-failed', key, failure }]);
+    }
+    const worker: PaperWorker = { key, play, state: 'booting', was: 'ready', readyAt: 0 };
+    this.#workers.set(key, worker);
+    this.#at(now, () => [{ type: 'forked', key, pid: 1000 + key }]);
+    if (play.bootFailure !== undefined) return this.#dies(worker, now, play.bootFailure);
+    if (play.boot === null) return;
+    this.#at(now + (play.boot ?? 100), () => (slot === 0 ? this.#waits(worker) : this.#listens(key)));
+  }
+
+  #waits(worker: PaperWorker): readonly Event[] {
+    if (worker.state !== 'booting') return [];
+    worker.state = 'spare';
+    this.#lives(worker);
+    return [{ type: 'spare', key: worker.key }];
+  }
+
+  #listens(key: WorkerKey): readonly Event[] {
+    const worker = this.#workers.get(key);
+    if (worker?.state !== 'booting' && worker?.state !== 'spare') return [];
+    const wasBooting = worker.state === 'booting';
+    worker.state = 'ready';
+    if (wasBooting) this.#lives(worker);
+    else worker.readyAt = this.#now;
+    return [{ type: 'ready', key, urls: ['http://localhost:3000'] }];
+  }
+
+  #lives(worker: PaperWorker): void {
+    const { crash, hang } = worker.play;
+    worker.readyAt = this.#now;
+    if (crash !== undefined) this.#dies(worker, this.#now, crash);
+    if (hang !== undefined) this.#at(this.#now + hang, () => this.#hangs(worker));
+    this.#beats(worker);
+  }
+
+  #dies(
+    worker: PaperWorker,
+    from: Millis,
+    { after, code, signal, failure, oomKills, lastWord }: Death,
+  ): void {
+    const { key } = worker;
+    this.#at(from + after, () => {
+      if (worker.state === 'gone') return [];
+      worker.state = 'gone';
+      const how = { code: signal ? null : (code ?? 1), signal: signal ?? null };
+      const gone: Event = { type: 'exited', key, ...how, ...(oomKills === undefined ? {} : { oomKills }) };
+      const failed: Event[] = failure === undefined ? [] : [{ type: 'failed', key, failure }];
+      const said: Event[] =
+        lastWord === undefined
+          ? []
+          : [{ type: 'current', key, inFlight: lastWord.length, requests: lastWord }];
+      return [...failed, ...said, gone];
+    });
+  }
+
+  #hangs(worker: PaperWorker): readonly Event[] {
+    if (worker.state !== 'spare' && worker.state !== 'ready') {
+      if (worker.state !== 'gone') worker.state = 'silent';
+      return [];
+    }
+    worker.was = worker.state;
+    worker.state = 'silent';
+    const { recovers } = worker.play;
+    if (recovers !== undefined) this.#at(this.#now + recovers, () => this.#recovers(worker));
+    return [];
+  }
+
+  #recovers(worker: PaperWorker): readonly Event[] {
+    if (worker.state !== 'silent') return [];
+    worker.state = worker.was;
+    this.#beats(worker);
+    return this.#beat(worker.key);
+  }
+
+  #beats(worker: PaperWorker): void {
+    this.#at(this.#now + this.#seam.beatInterval, () => {
+      const events = this.#beat(worker.key);
+      if (events.length > 0) this.#beats(worker);
+      return events;
+    });
+  }
+
+  #beat(key: WorkerKey): readonly Event[] {
+    const worker = this.#workers.get(key);
+    if (worker === undefined || !isAwake(worker)) return [];
+    return [{ type: 'beat', key, beat: this.#beatOf(worker) }];
+  }
+
+  #beatOf({ play, readyAt, state }: PaperWorker): Beat {
+    const inFlight = play.requests?.length ?? play.inFlight ?? 0;
+    const served = this.#now - readyAt;
+    const grown = (perSecond = 0) => (state === 'spare' ? 0 : Math.floor((served / 1000) * perSecond));
+    const [requests, bytesWritten] = [grown(play.requestsPerSecond), grown(play.bytesPerSecond)];
+    const latency = emptyLatency();
+    latency[bucketOf(play.latency ?? 3)] = requests;
+    const errors = Math.floor(requests * (play.errors ?? 0));
+    return paperBeat({
+      ...{ requests, answers: requests, errors, latency },
+      ...{ inFlight, connections: inFlight, accepted: inFlight, bytesWritten, current: play.requests ?? [] },
+      ...play.beat?.(served),
+    });
+  }
+
+  #probe(key: WorkerKey, timeout: Millis): void {
+    const worker = this.#workers.get(key);
+    const { probe } = worker?.play ?? {};
+    if (probe === null) return;
+    this.#at(this.#now + Math.min(5, timeout), () =>
+      worker?.state === 'ready' ? [{ type: 'probed', key, failure: probe ?? null, took: 5 }] : [],
+    );
+  }
+
+  #prove(key: WorkerKey, timeout: Millis): void {
+    const worker = this.#workers.get(key);
+    if (worker?.play.proves === false) return;
+    this.#at(this.#now + Math.min(5, timeout), () =>
+      worker?.state === 'ready' ? [{ type: 'proved', key }] : [],
+    );
+  }
+
+  /** What is found out comes in any case, also about who is gone by then. */
+  #capture(key: WorkerKey, timeout: Millis): void {
+    const { capture = {}, captureTakes = 75 } = this.#workers.get(key)?.play ?? {};
+    this.#at(this.#now + Math.min(captureTakes, timeout), () => [
+      { type: 'captured', key, capture: { ...found, ...capture } },
+    ]);
+  }
+
+  #drain(key: WorkerKey, timeout: Millis): void {
+    const worker = this.#workers.get(key);
+    if (worker === undefined || worker.state === 'silent' || worker.state === 'gone') return;
+    if (worker.state === 'booting') this.#beats(worker);
+    worker.state = 'draining';
+    const { drain = 50, inFlight = 0 } = worker.play;
+    this.#at(this.#now + 1, () =>
+      ifDraining(worker, [{ type: 'closed', key, inFlight, accepted: inFlight }]),
+    );
+    const cut: Event = { type: 'cut', key, requests: inFlight, connections: inFlight };
+    const last = drain === null ? cut : ({ type: 'drained', key } as const);
+    const end = this.#now + (drain ?? timeout);
+    this.#at(end, () => ifDraining(worker, [last]));
+    this.#at(end + 5, () => {
+      const events = ifDraining(worker, [{ type: 'exited', key, code: 0, signal: null }]);
+      worker.state = 'gone';
+      return events;
+    });
+  }
+
+  #kill(key: WorkerKey): void {
+    const worker = this.#workers.get(key);
+    if (worker === undefined || worker.play.immortal === true) return;
+    this.#dies(worker, this.#now, { after: 2, signal: 'SIGKILL' });
+  }
+}
+
+function isAwake({ state }: PaperWorker): boolean {
+  return state === 'spare' || state === 'ready' || state === 'draining';
+}
+
+function ifDraining({ state }: PaperWorker, events: readonly Event[]): readonly Event[] {
+  return state === 'draining' ? events : [];
+}
