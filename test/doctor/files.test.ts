@@ -48,6 +48,12 @@ describe('what the service reads and writes', () => {
     assert.deepEqual(nobody.those('unknown'), ['app']);
   });
 
+  test('root may read anything', async () => {
+    const unit = { DynamicUser: 'no', User: '' };
+    const report = await app({ unit, stats: { '/srv/shop/server.js': { uid: 1000, mode: 0o100600 } } });
+    assert.match(report.of('app')[1] ?? '', /^ok: .* by root$/);
+  });
+
   test('directories that systemd makes for the service are fine, whoever they belong to', async () => {
     const report = await examined({ unit: { Environment: 'LOG_DIR=/var/log/rom-agent/app' } });
     for (const check of ['state_dir', 'control_socket', 'log.dir'])
@@ -118,7 +124,8 @@ describe('files with secrets', () => {
   });
 
   test('that others may not read, or without secrets, are fine', async () => {
-    assert.equal((await withFile(0o600, 'TOKEN=1\n')).one(path).verdict, 'ok');
+    for (const mode of [0o600, 0o640])
+      assert.equal((await withFile(mode, 'TOKEN=1\n')).one(path).verdict, 'ok');
     assert.equal((await withFile(0o644, 'COLOUR=red\n')).one(path).verdict, 'ok');
   });
 

@@ -103,8 +103,10 @@ describe('resources', () => {
   });
 
   test('a limit of memory that leaves no heap at all is a problem', async () => {
-    const unit = { MemoryMax: String(2 ** 28) };
-    assert.equal((await examined({ unit })).one('memory').verdict, 'problem');
+    for (const mebibytes of [256, 350]) {
+      const unit = { MemoryMax: String(mebibytes * 2 ** 20) };
+      assert.equal((await examined({ unit })).one('memory').verdict, 'problem');
+    }
   });
 
   test('the memory of the cgroup that the service is in counts, not that of the shell', async () => {

@@ -180,6 +180,13 @@ const cases: Readonly<Record<string, Case>> = {
     found: /^without 77/,
     change: /RestartPreventExitStatus=78 64 77$/,
   },
+  'exit status 64 that is tried again': {
+    unit: { RestartPreventExitStatus: '77 78' },
+    check: 'RestartPreventExitStatus',
+    verdict: 'warning',
+    found: /^without 64/,
+    change: /RestartPreventExitStatus=78 64 77$/,
+  },
   'a limit of starts': {
     unit: { StartLimitIntervalUSec: '10s' },
     check: 'StartLimitIntervalSec',
