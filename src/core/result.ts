@@ -10,8 +10,11 @@ export function unchanged(state: State): Result {
 
 /** Runs one step after another, gathering the effects of both. */
 export function chain([state, effects]: Result, next: (state: State) => Result): Result {
-  const [after, more] = next(state);
-  return [after, [...effects, ...more]];
+  const result = next(state);
+  const [after, more] = result;
+  // Most steps do nothing: copying for them is most of what a step costs.
+  if (effects.length === 0) return result;
+  return more.length === 0 ? [after, effects] : [after, [...effects, ...more]];
 }
 
 export function chainAll(state: State, steps: readonly ((state: State) => Result)[]): Result {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { initialState } from '../../../src/core/model.js';
 import { nextDeadline, step } from '../../../src/core/step.js';
+import type { PolicyPart } from '../../support/paper-policy.js';
 import { explore } from './explorer.js';
 import { type Budget, explorePolicy, idle, nothing, serving } from './world.js';
 
@@ -15,13 +16,14 @@ interface Campaign {
   /** Depth for one, two and three workers. */
   readonly depths: readonly number[];
   readonly beyondStop?: boolean;
+  readonly policy?: PolicyPart;
 }
 
 const campaigns: readonly Campaign[] = [
-  { title: 'a reload and two deaths', budget: { reloads: 1, crashes: 2 }, depths: [9, 8, 6] },
-  { title: 'a reload and a worker that hangs', budget: { reloads: 1, hangs: 1 }, depths: [10, 9, 8] },
-  { title: 'two reloads', budget: { reloads: 2 }, depths: [10, 9, 8] },
-  { title: 'commands', budget: { reloads: 1, scales: 1, restarts: 1 }, depths: [8, 7, 6] },
+  { title: 'a reload and two deaths', budget: { reloads: 1, crashes: 2 }, depths: [9, 7, 6] },
+  { title: 'a reload and a worker that hangs', budget: { reloads: 1, hangs: 1 }, depths: [9, 8, 7] },
+  { title: 'two reloads', budget: { reloads: 2 }, depths: [10, 8, 7] },
+  { title: 'commands', budget: { reloads: 1, scales: 1, restarts: 1 }, depths: [8, 6, 5] },
   {
     title: 'deaths among commands',
     budget: { crashes: 1, reloads: 1, scales: 1, restarts: 1 },
@@ -33,14 +35,37 @@ const campaigns: readonly Campaign[] = [
     depths: [6, 5, 4],
     beyondStop: true,
   },
+  {
+    title: 'a spare, a reload and a death',
+    budget: { reloads: 1, crashes: 1 },
+    policy: { spares: 1 },
+    depths: [8, 7, 6],
+  },
+  {
+    title: 'a spare among commands',
+    budget: { crashes: 1, scales: 1, restarts: 1 },
+    policy: { spares: 1 },
+    depths: [7, 6, 5],
+  },
+  {
+    title: 'hangs between pings, with a spare',
+    budget: { hangs: 2, recoveries: 1 },
+    policy: { spares: 1, pingInterval: 3_000 },
+    depths: [9, 8, 7],
+  },
+  {
+    title: 'too much memory, in a worker and in all',
+    budget: { illnesses: 2, shortages: 1, crashes: 1 },
+    depths: [8, 7, 6],
+  },
 ];
 
 describe('the core, explored', () => {
-  for (const { title, budget, depths, beyondStop = false } of campaigns) {
+  for (const { title, budget, depths, beyondStop = false, policy: more } of campaigns) {
     for (const [index, depth] of depths.entries()) {
       const workers = index + 1;
       test(`keeps its promises to ${workers} workers, ${title}: ${depth + deeper} moves deep`, (context) => {
-        const policy = explorePolicy(workers);
+        const policy = explorePolicy(workers, more);
         const root = serving(core, { left: { ...nothing, ...budget }, policy });
         const begun = performance.now();
         const { states, transitions, complete } = explore({
