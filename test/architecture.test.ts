@@ -25,14 +25,15 @@ const rooms: Readonly<Record<string, Rule>> = {
   worker: {
     may: ['ipc', 'http', 'telemetry', 'config', 'errors'],
     types: ['core'],
-    files: ['core/latency', 'core/balance'],
+    files: ['core/latency', 'core/balance', 'core/evidence'],
   },
   control: { may: ['errors'], types: ['core'] },
   http: { may: ['config', 'errors'], types: ['core'] },
   supervisor: { may: ['config', 'errors'] },
   telemetry: { may: ['config', 'errors'] },
+  doctor: { may: ['config', 'errors', 'supervisor', 'control'], files: ['core/policy'] },
   cli: {
-    may: ['config', 'errors', 'supervisor', 'telemetry', 'control'],
+    may: ['config', 'errors', 'supervisor', 'telemetry', 'control', 'doctor'],
     types: ['core'],
     files: ['master/serve'],
   },

@@ -70,16 +70,16 @@ export function requestsOf({ vitals, beat }: Worker): readonly RequestNote[] {
   return vitals.lastWord ?? beat?.current ?? [];
 }
 
-const what: Readonly<Record<Death['kind'], string>> = {
-  boot: 'died before it listened',
-  crash: 'crashed',
-  hang: 'hung',
+const what: Readonly<Record<Death['kind'], (worker: Worker) => string>> = {
+  boot: ({ slot }) => (slot === 0 ? 'died before it had booted' : 'died before it listened'),
+  crash: () => 'crashed',
+  hang: () => 'hung',
 };
 
 /** The one entry that says it all. */
 export function deathEntry(death: Death, now: Millis, delay: Millis | null): LogEffect {
   const { worker, kind, cause, exit, oomKills, requests, stack, detail } = death;
-  return log('error', `${nameOf(worker)} ${what[kind]}: ${cause}`, {
+  return log('error', `${nameOf(worker)} ${what[kind](worker)}: ${cause}`, {
     workerPid: worker.pid,
     // Of one that is about to end the exit is yet to come.
     ...(exit.code === null && exit.signal === null ? {} : exit),

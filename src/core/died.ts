@@ -1,6 +1,6 @@
 import { backoff, intensity } from './backoff.js';
 import { type Death, deathEntry, recorded } from './deaths.js';
-import { changeSlot, findSlot, forkDue, waitingSpare } from './fork.js';
+import { changeSlot, findSlot, waitingSpare } from './fork.js';
 import type { Millis, Slot, State } from './model.js';
 import { mark } from './poison.js';
 import type { Policy } from './policy.js';
@@ -76,8 +76,7 @@ function refill(state: State, slot: Slot, { death, now, policy }: Dying): Result
     forkAt: now + delay,
     ...(kind === 'crash' ? { crashes: failures } : { bootFailures: failures }),
   });
-  const told = chain([next, [deathEntry(death, now, delay)]], (state) => forkDue(state, now, policy));
-  return chain(told, (state) => tellStatus(state, now, {}));
+  return chain([next, [deathEntry(death, now, delay)]], (state) => tellStatus(state, now, {}));
 }
 
 /** The next one waits as after a death before listening: nobody misses it that much. */

@@ -5,6 +5,7 @@ import type { Policy } from './policy.js';
 import { chain, log, type Result, unchanged } from './result.js';
 import { isAwaited, retire, workersIn } from './slots.js';
 import type { Beat } from './stats.js';
+import { tellStatus } from './status.js';
 
 /** Readings in a row that have to be too high: a burst is over sooner. */
 const readingsToAct = 3;
@@ -59,7 +60,8 @@ function drainFirst(
   { worker, now, policy }: { worker: Worker; now: Millis; policy: Policy },
 ): Result {
   const awaited = changeSlot(state, worker.slot, { forkAfter: worker.key });
-  return retire(awaited, worker, { now, policy, why: 'the memory is short' });
+  const drained = retire(awaited, worker, { now, policy, why: 'the memory is short' });
+  return chain(drained, (next) => tellStatus(next, now, {}));
 }
 
 /** Workers whose replacement would set memory free, the fattest first. */

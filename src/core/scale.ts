@@ -4,7 +4,7 @@ import { fillSlot } from './fork.js';
 import type { Millis, Slot, State } from './model.js';
 import { mostWorkers, type Policy } from './policy.js';
 import { chain, chainAll, log, type Result, unchanged } from './result.js';
-import { retire, workersIn } from './slots.js';
+import { capDraining, retire, workersIn } from './slots.js';
 import { count, tellStatus } from './status.js';
 import { isUp } from './worker.js';
 
@@ -35,7 +35,7 @@ export function applyScale(state: State, to: number, now: Millis, policy: Policy
   if (to === from) return unchanged(state);
   const entry = log('info', `scaled from ${from} to ${count(to, 'worker')}`);
   const scaled = chain([state, [entry]], (next) =>
-    to > from ? unchanged(grow(next, to)) : shrink(next, to, now, policy),
+    to > from ? grow(next, to) : shrink(next, to, now, policy),
   );
   return chain(scaled, (next) => tellStatus(next, now, {}));
 }
@@ -61,11 +61,15 @@ export function restart(state: State, event: Restart, now: Millis, policy: Polic
 }
 
 /** The lowest numbers that are free; settleSlots fills them. */
-function grow(state: State, to: number): State {
+function grow(state: State, to: number): Result {
   const taken = new Set(state.slots.map(({ id }) => id));
   const free = Array.from({ length: to }, (_, index) => index + 1).filter((id) => !taken.has(id));
   const ids = free.slice(0, to - state.slots.length);
-  return { ...state, slots: [...state.slots, ...ids.map(emptySlot)].sort((a, b) => a.id - b.id) };
+  const slots = [...state.slots, ...ids.map(emptySlot)].sort((a, b) => a.id - b.id);
+  return chainAll(
+    { ...state, slots },
+    ids.map((id) => (next) => capDraining(next, id)),
+  );
 }
 
 /** The slots with the highest numbers go. */

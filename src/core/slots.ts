@@ -3,7 +3,7 @@ import type { Millis, Slot, State, Worker } from './model.js';
 import { drainingPerSlot, killGrace, type Policy } from './policy.js';
 import { note } from './record.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
-import { draining, isUp, killed, nameOf } from './worker.js';
+import { draining, holdsPlace, isUp, killed, nameOf } from './worker.js';
 
 /**
  * The generation that a slot's worker should have. While a reload rolls, a slot changes over as soon as a worker of the
@@ -13,7 +13,7 @@ export function wantedGeneration(state: State, slot: number): number {
   const { reload, generation } = state;
   if (reload?.stage.name !== 'rolling') return generation;
   const present = workersIn(state, slot)
-    .filter(holdsSlot)
+    .filter(holdsPlace)
     .map((worker) => worker.generation);
   return [reload.target, reload.record.from].find((candidate) => present.includes(candidate)) ?? generation;
 }
@@ -34,7 +34,7 @@ export function settleSlots(state: State, now: Millis, policy: Policy): Result {
 /** Whether somebody serves the slot, starts in it, or is about to leave it and be followed. */
 export function isFilled(state: State, slot: number): boolean {
   const wanted = wantedGeneration(state, slot);
-  return workersIn(state, slot).some((worker) => worker.generation === wanted && holdsSlot(worker));
+  return workersIn(state, slot).some((worker) => worker.generation === wanted && holdsPlace(worker));
 }
 
 export function workersIn({ workers }: State, id: number): readonly Worker[] {
@@ -72,6 +72,26 @@ export function retire(
   return chain(noted, (next) => capDraining(next, worker.slot));
 }
 
+/**
+ * Long downloads and WebSockets must not pile up processes from release to release: the oldest is ended. Where a slot is
+ * given up nothing can pile up, until it is taken up again.
+ */
+export function capDraining(state: State, slot: number): Result {
+  const draining = workersIn(state, slot).filter(({ phase }) => phase === 'draining');
+  const [oldest] = draining;
+  const isKept = findSlot(state, slot) !== undefined;
+  if (oldest === undefined || !isKept || draining.length <= drainingPerSlot) return unchanged(state);
+  const why = `${draining.length} workers ${slot} drain at once: the oldest is ended`;
+  const ended: Result = [
+    replaceWorker(state, killed(oldest, why)),
+    [
+      log('warn', why, { workerPid: oldest.pid, inFlight: oldest.beat?.inFlight ?? 0 }),
+      { type: 'kill', key: oldest.key },
+    ],
+  ];
+  return chain(ended, (next) => capDraining(next, slot));
+}
+
 function settle(state: State, slot: number, { now, policy }: { now: Millis; policy: Policy }): Result {
   const place = state.slots.find(({ id }) => id === slot) as Slot;
   if (place.forkAt === null && !isAwaited(state, place) && !isFilled(state, slot)) {
@@ -99,28 +119,4 @@ function betterThan(state: State, worker: Worker): Worker | undefined {
     if (phase !== 'ready') return false;
     return generation === worker.generation ? place > own : generation === wanted;
   });
-}
-
-/** One that is being killed still has its slot: its death decides what comes next. */
-function holdsSlot(worker: Worker): boolean {
-  return isUp(worker) || (worker.phase === 'dying' && worker.was !== 'draining');
-}
-
-/**
- * Long downloads and WebSockets must not pile up processes from release to release: the oldest is ended. Where a slot is
- * given up nothing can pile up.
- */
-function capDraining(state: State, slot: number): Result {
-  const draining = workersIn(state, slot).filter(({ phase }) => phase === 'draining');
-  const [oldest] = draining;
-  const isKept = findSlot(state, slot) !== undefined;
-  if (oldest === undefined || !isKept || draining.length <= drainingPerSlot) return unchanged(state);
-  const why = `${draining.length} workers ${slot} drain at once: the oldest is ended`;
-  return [
-    replaceWorker(state, killed(oldest, why)),
-    [
-      log('warn', why, { workerPid: oldest.pid, inFlight: oldest.beat?.inFlight ?? 0 }),
-      { type: 'kill', key: oldest.key },
-    ],
-  ];
 }

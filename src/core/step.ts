@@ -33,11 +33,14 @@ export function step(state: State, event: Event, now: Millis, policy: Policy): R
   return chain(released, (next) => endIfEmpty(next, now));
 }
 
-/** What follows from how things are by now, whichever event brought it about: until nothing more does. */
+/** What follows from how things are by now, whichever event brought it about: until nothing more does. Spares come last. */
 function reconcile(state: State, now: Millis, policy: Policy): Result {
   const judged = chain(judgeCanary(state, now, policy), (next) => settleSlots(next, now, policy));
   const advanced = chain(judged, (next) => advanceReload(next, now, policy));
-  const [next, effects] = chain(advanced, (next) => settleSpares(next, now, policy));
+  // After all that might make it needless.
+  const forked = chain(advanced, (next) => forkDue(next, now, policy));
+  const [next, effects] =
+    forked[0] === state ? chain(forked, (next) => settleSpares(next, now, policy)) : forked;
   return next === state ? [next, effects] : chain([next, effects], (after) => reconcile(after, now, policy));
 }
 
@@ -125,7 +128,6 @@ function tick(state: State, now: Millis, policy: Policy): Result {
     (next) => judge(next, now, policy),
     (next) => treat(next, now, policy),
     (next) => stopDeadlines(next, now),
-    (next) => forkDue(next, now, policy),
     (next) => askWhileSoaking(next, now),
     (next) => extendStart(next, now),
     (next) => forgetSuspects(next, now, policy),

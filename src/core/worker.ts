@@ -64,6 +64,11 @@ export function isUp({ phase }: Worker): boolean {
   return phase === 'starting' || phase === 'spare' || phase === 'ready';
 }
 
+/** One that is being killed still has its place: its death decides what comes next. */
+export function holdsPlace(worker: Worker): boolean {
+  return isUp(worker) || (worker.phase === 'dying' && worker.was !== 'draining');
+}
+
 /** How the log calls it. */
 export function nameOf({ slot }: Pick<Worker, 'slot'>): string {
   return slot === 0 ? 'a spare' : `worker ${slot}`;

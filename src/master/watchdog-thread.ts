@@ -11,8 +11,11 @@ export interface WatchdogSeam {
   readonly onProblem: (error: Error) => void;
 }
 
-/** ms from its start to the thread: it costs 20 ms of CPU time, which those who start with the service need more. */
-const startDelay = 3_000;
+/**
+ * ms to the thread, unless the limit is shorter: it costs 20 ms of CPU time, which those who start with the service need
+ * more, and 8 MB, of which there is more room once V8 has given back the garbage of the start.
+ */
+const startDelay = 10_000;
 const slowestTick = 1_000;
 
 /**
@@ -25,9 +28,12 @@ const slowestTick = 1_000;
 export function startWatchdog(seam: WatchdogSeam): () => void {
   if (seam.timeout === 0) return () => {};
   let end = (): void => clearTimeout(timer);
-  const timer = setTimeout(() => {
-    end = watch(seam);
-  }, startDelay).unref();
+  const timer = setTimeout(
+    () => {
+      end = watch(seam);
+    },
+    Math.min(startDelay, seam.timeout),
+  ).unref();
   return () => end();
 }
 

@@ -72,3 +72,100 @@ describe('pings', () => {
     assert.equal(pings(cluster).length, 30);
   });
 });
+
+describe('a proof', () => {
+  const every = 3_000;
+
+  test('is asked for a third of the interval before the ping, of those who answered nothing since the last', () => {
+    const cluster = new PaperCluster({
+      policy: { pingInterval: every },
+      play: ({ slot }) => (slot === 1 ? { requestsPerSecond: 5 } : {}),
+    });
+    cluster.start().run(9_500);
+    assert.deepEqual(
+      cluster.effects('prove').map(({ key, timeout, at }) => [key, timeout, at]),
+      [
+        [2, 1_000, 5_000],
+        [2, 1_000, 8_000],
+      ],
+    );
+  });
+
+  test('is given by real answers alone where there is traffic', () => {
+    const cluster = new PaperCluster({
+      policy: { pingInterval: every },
+      play: () => ({ requestsPerSecond: 5, proves: false }),
+    });
+    cluster.start().run(60_000);
+    assert.deepEqual(cluster.effects('prove'), []);
+    assert.equal(pings(cluster).length, 20);
+  });
+
+  test('is not given by a beat without an answer: the pings are withheld, and the log knows once', () => {
+    const cluster = new PaperCluster({ policy: { pingInterval: every }, play: () => ({ proves: false }) });
+    cluster.start().run(60_000);
+    // To listen is a proof, and one holds for two intervals.
+    assert.deepEqual(pings(cluster), [3_000, 6_000]);
+    assert.deepEqual(cluster.logged('warn'), ['watchdog pings are withheld: 0 of 2 workers answer']);
+  });
+
+  test('that comes has the pings go on', () => {
+    const cluster = new PaperCluster({ policy: { pingInterval: every }, play: () => ({ proves: false }) });
+    cluster.start().run(20_000);
+    cluster.post({ type: 'proved', key: 2 });
+    cluster.run(1_500);
+    assert.equal(pings(cluster).at(-1), 21_000);
+    assert.equal(cluster.logged('info').at(-1), 'watchdog pings go on: 1 of 2 workers answers');
+  });
+
+  for (const [workers, quorum] of [
+    [1, 1],
+    [2, 1],
+    [3, 2],
+    [4, 2],
+    [5, 3],
+  ] as const) {
+    test(`of ${quorum} is enough for ${workers} workers, and no fewer`, () => {
+      const proving = (enough: number) =>
+        new PaperCluster({
+          policy: { workers, pingInterval: every },
+          play: ({ slot }) => ({ proves: slot <= enough }),
+        })
+          .start()
+          .run(60_000);
+      assert.equal(pings(proving(quorum)).length, 20);
+      assert.equal(pings(proving(quorum - 1)).length, 2);
+    });
+  }
+
+  test('is not asked of a worker that is excused, nor missed', () => {
+    const cluster = new PaperCluster({
+      policy: { workers: 1, pingInterval: every },
+      play: () => ({ hang: 2_000 }),
+    });
+    cluster.start().run(2_500);
+    cluster.post({ type: 'excused', key: 1, for: 30_000 });
+    cluster.run(30_000);
+    assert.equal(pings(cluster).length, 10);
+    assert.deepEqual(cluster.effects('prove'), []);
+  });
+
+  test('is asked of nobody during the start and the stop, when the pings go on', () => {
+    const cluster = new PaperCluster({
+      policy: { pingInterval: every },
+      play: () => ({ boot: 8_000, drain: 15_000, proves: false }),
+    });
+    cluster.start().run(8_500).stop().run(14_000);
+    assert.deepEqual(cluster.effects('prove'), []);
+    assert.equal(pings(cluster).length, 7);
+  });
+
+  test('of a replacement is that it listens', () => {
+    const cluster = new PaperCluster({
+      policy: { workers: 1, pingInterval: every },
+      play: ({ nth }) => (nth === 1 ? { crash: { after: 8_000 } } : { boot: 3_500 }),
+    });
+    cluster.start().run(30_000);
+    assert.equal(pings(cluster).length, 10);
+  });
+});

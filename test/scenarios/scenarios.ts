@@ -12,6 +12,12 @@ export interface Scenario {
 const failure = { message: 'the app threw: cannot reach the database', exitCode: 70 };
 /** Long enough to be seen, short enough to be read. */
 const soaked = { reload: { soak: 500 } };
+const slow = { method: 'GET', path: '/checkout/17', age: 40 };
+const busy = {
+  at: 'checkout (/srv/app/server.js:12:5)',
+  stack: '    at checkout (/srv/app/server.js:12:5)\n    at handle (/srv/app/server.js:4:3)',
+  requests: [{ ...slow, age: 4_140 }],
+};
 const portInUse = { message: 'port 3000 is in use', exitCode: 69, errno: 98 };
 
 export const scenarios: readonly Scenario[] = [
@@ -117,6 +123,47 @@ export const scenarios: readonly Scenario[] = [
       cluster.start().run(2_000).reload();
       cluster.ask({ type: 'scale', by: 'SIGTTIN', change: { add: 1 } });
       cluster.run(650).stop().runToEnd();
+    },
+  },
+  {
+    name: 'hang-with-a-stack',
+    title: 'A busy loop: its stack is taken a second before the kill, and all that is known is one entry.',
+    options: {
+      play: ({ slot, nth }) =>
+        slot === 2 && nth === 1 ? { hang: 1_500, requests: [slow], capture: busy } : {},
+    },
+    script: (cluster) => cluster.start().run(8_000).stop().runToEnd(),
+  },
+  {
+    name: 'spare-takes-over',
+    title: 'A worker is killed by the kernel for memory; a spare takes over, and another spare is made.',
+    options: {
+      policy: { spares: 1 },
+      play: ({ slot, nth }) =>
+        slot === 1 && nth === 1
+          ? { requests: [slow], crash: { after: 2_500, signal: 'SIGKILL', oomKills: 1 } }
+          : {},
+    },
+    script: (cluster) => cluster.start().run(5_000).stop().runToEnd(),
+  },
+  {
+    name: 'memory-is-short',
+    title:
+      'The cgroup runs out of memory: the fattest worker drains first, the next one comes when it is gone.',
+    options: {
+      policy: { memory: { maxRss: null, maxHeap: 0, pressure: 0.9 } },
+      play: ({ slot, nth }) => ({
+        drain: 700,
+        beat: (served) => ({ rss: (slot === 2 && nth === 1 ? 50 + served / 20 : 50) * 2 ** 20 }),
+      }),
+    },
+    script: (cluster) => {
+      cluster.start().run(3_500);
+      for (const used of [800, 920, 950, 960, 700]) {
+        cluster.post({ type: 'memory', used: used * 2 ** 20, limit: 1_000 * 2 ** 20, stalled: 0 });
+        cluster.run(1_000);
+      }
+      cluster.stop().runToEnd();
     },
   },
 ];

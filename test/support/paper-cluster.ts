@@ -10,7 +10,7 @@ import { deepFreeze, pureStep } from './paper-step.js';
 import { describeEffect, describeEvent } from './paper-text.js';
 import { PaperWorkers } from './paper-workers.js';
 
-export type { Death, PaperOptions, Play } from './paper-play.js';
+export type { Death, Fork, PaperOptions, Play } from './paper-play.js';
 
 interface Appointment {
   readonly at: Millis;

@@ -1,3 +1,4 @@
+import type { Effect } from '../../src/core/effects.js';
 import { drainingPerSlot } from '../../src/core/policy.js';
 import { forksInto, here, holds, type Invariant, isExtra, isRunning, serves } from './paper-transition.js';
 
@@ -13,10 +14,13 @@ export const slotInvariants: readonly Invariant[] = [
     },
   },
   {
-    words: 'no slot is empty for ever: somebody holds it, or a fork is due',
+    words: 'no slot is empty for ever: somebody holds it, a fork is due, or it waits for memory',
     broken: ({ after }) => {
       if (!isRunning(after)) return undefined;
-      const lost = after.slots.find(({ id, forkAt }) => forkAt === null && !here(after, id).some(holds));
+      const lost = after.slots.find(
+        ({ id, forkAt, forkAfter }) =>
+          forkAt === null && !here(after, id).some((worker) => holds(worker) || worker.key === forkAfter),
+      );
       return lost === undefined ? undefined : `slot ${lost.id}`;
     },
   },
@@ -38,18 +42,20 @@ export const slotInvariants: readonly Invariant[] = [
     words: 'no worker is forked, and none is due, while the service stops',
     broken: ({ after, effects }) => {
       if (isRunning(after) || after.life.phase === 'idle') return undefined;
-      if (effects.some(({ type }) => type === 'fork')) return 'a fork';
-      return after.slots.some(({ forkAt }) => forkAt !== null) ? 'a fork is due' : undefined;
+      if (effects.some(({ type }) => type === 'fork' || type === 'promote')) return 'a fork';
+      const due = after.slots.some(({ forkAt, forkAfter }) => forkAt !== null || forkAfter !== null);
+      return due ? 'a fork is due' : undefined;
     },
   },
   {
     words:
-      'a slot that is served stays served, unless its worker dies or says that it will, falls silent, or is not wanted any more',
+      'a slot that is served stays served, unless its worker dies or says that it will, falls silent, is in the way of memory, or is not wanted any more',
     broken: ({ before, event, after, effects }) => {
       if (!isRunning(after)) return undefined;
       const killed = effects.flatMap((effect) => (effect.type === 'kill' ? [effect.key] : []));
       const isEnd = event.type === 'exited' || event.type === 'fork-failed' || event.type === 'failed';
-      const gone = isEnd ? [event.key, ...killed] : killed;
+      const fat = after.slots.flatMap(({ forkAfter }) => (event.type === 'memory' ? [forkAfter] : []));
+      const gone = [...(isEnd ? [event.key] : []), ...killed, ...fat];
       const lost = after.slots.find(
         ({ id }) =>
           serves(before, id) &&
@@ -66,7 +72,7 @@ export const slotInvariants: readonly Invariant[] = [
       const killed = before.workers.find(
         (worker) =>
           worker.phase === 'ready' &&
-          now - worker.beatAt < policy.hangTimeout &&
+          now - Math.max(worker.beatAt, worker.vitals.excusedUntil) < policy.hangTimeout &&
           effects.some(({ type, ...rest }) => type === 'kill' && 'key' in rest && rest.key === worker.key),
       );
       return killed === undefined ? undefined : `worker ${killed.key} was killed`;
@@ -107,17 +113,24 @@ export const slotInvariants: readonly Invariant[] = [
     words: 'a slot that waits for its backoff is not filled before, unless somebody asks for it',
     broken: ({ before, event, after, effects, now }) => {
       if (event.type === 'restart') return undefined;
-      const delay = effects.flatMap(({ type, ...rest }) =>
-        type === 'log' && 'fields' in rest && typeof rest.fields?.restartIn === 'number'
-          ? [rest.fields.restartIn]
-          : [],
-      )[0];
-      const dead = 'key' in event ? before.workers.find(({ key }) => key === event.key)?.slot : undefined;
       const early = before.slots.find(({ id, forkAt }) => {
-        const waits = id === dead && delay !== undefined ? delay > 0 : (forkAt ?? now) > now;
+        const delay = delayAfterDeath(effects, id);
+        const waits = delay === undefined ? (forkAt ?? now) > now : delay > 0;
         return waits && forksInto(effects, id).includes(after.generation);
       });
       return early === undefined ? undefined : `slot ${early.id}`;
     },
   },
 ];
+
+/** What the log is told of when a slot whose worker has died is filled again. */
+function delayAfterDeath(effects: readonly Effect[], id: number): number | undefined {
+  const delays = effects.flatMap((effect) =>
+    effect.type === 'log' &&
+    effect.message.startsWith(`worker ${id} `) &&
+    typeof effect.fields?.restartIn === 'number'
+      ? [effect.fields.restartIn]
+      : [],
+  );
+  return delays[0];
+}

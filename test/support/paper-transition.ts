@@ -36,7 +36,7 @@ export function serves(state: State, id: number): boolean {
 }
 
 export function isUp({ phase }: Worker): boolean {
-  return phase === 'starting' || phase === 'ready';
+  return phase === 'starting' || phase === 'spare' || phase === 'ready';
 }
 
 export function holds(worker: Worker): boolean {

@@ -5,22 +5,44 @@ import type { World } from './world.js';
  * What decides how a world goes on, as a string. Two worlds with the same one are taken for the same: keys and
  * generations are named by their part, times are seen from now, and what is only told or counted is left out.
  */
-export function canonical({ state, now, hung, left }: World): string {
+export function canonical({ state, now, hung, ill, left }: World): string {
   const { slots, workers } = state;
   const dues = slots.map(
-    ({ id, forkAt, crashes }) => `${id}:${forkAt === null ? '' : forkAt - now}${crashes > 0 ? 'c' : ''}`,
+    ({ id, forkAt, forkAfter, crashes, treatedAt }) =>
+      `${id}:${forkAt === null ? '' : forkAt - now}${crashes > 0 ? 'c' : ''}${treatedAt === null ? '' : 't'}` +
+      (forkAfter === null ? '' : `a${workers.findIndex(({ key }) => key === forkAfter)}`),
   );
   const people = workers.map(
-    (worker) => describe(state, worker, now) + (hung.includes(worker.key) ? '!' : ''),
+    (worker) =>
+      describe(state, worker, now) +
+      (hung.includes(worker.key) ? '!' : '') +
+      (ill.includes(worker.key) ? 'i' : '') +
+      (left.shortages > 0 ? size(worker) : ''),
   );
   return [
     life(state, now),
     reload(state, now),
     state.deaths.length,
+    apart(state, now),
     dues.join(),
     people.join(),
     Object.values(left).join(),
   ].join('|');
+}
+
+/** Of spares, memory and pings. */
+function apart({ spares, pressure, timers, watchdog, startedAt }: State, now: Millis): string {
+  const spare = spares.forkAt === null ? '' : Math.max(0, spares.forkAt - now);
+  const short = `${pressure.slot ?? ''},${Math.max(0, pressure.quietUntil - now)},${pressure.readings}`;
+  // Without an interval the first ping is due at the start, and for ever.
+  if (timers.pingAt === startedAt) return `${spare};${short}`;
+  const asked = timers.proveAt === null ? '' : timers.proveAt - now;
+  return `${spare};${short};${timers.pingAt - now},${asked},${now - watchdog.quorumAt},${watchdog.withheld}`;
+}
+
+/** How it has grown since it was ready. */
+function size({ vitals: { firstRss }, beat }: Worker): string {
+  return firstRss === null ? '' : beat?.rss === firstRss ? '1' : '2';
 }
 
 function life({ life }: State, now: Millis): string {
@@ -49,7 +71,7 @@ function reload(state: State, now: Millis): string {
 }
 
 function describe(state: State, worker: Worker, now: Millis): string {
-  const start = `${worker.slot}${generation(state, worker)}`;
+  const start = `${worker.slot}${generation(state, worker)}${health(state, worker, now)}`;
   switch (worker.phase) {
     case 'starting':
       return `${start}s${worker.deadline - now}`;
@@ -62,6 +84,16 @@ function describe(state: State, worker: Worker, now: Millis): string {
     case 'dying':
       return `${start}x${worker.was[0]}`;
   }
+}
+
+function health({ timers, startedAt }: State, { vitals }: Worker, now: Millis): string {
+  const { health, silence, provedAt } = vitals;
+  const proof = timers.pingAt === startedAt || provedAt === null ? '' : now - provedAt;
+  const looked =
+    silence === null
+      ? ''
+      : `l${now - silence.askedAt}${silence.capture?.state[0] ?? ''}${silence.ended === null ? '' : 'e'}`;
+  return `${health === 'fit' ? '' : health[1]}${looked}${proof}`;
 }
 
 function generation({ generation, reload }: State, worker: Worker): string {

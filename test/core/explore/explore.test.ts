@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { initialState } from '../../../src/core/model.js';
 import { nextDeadline, step } from '../../../src/core/step.js';
 import { explore } from './explorer.js';
-import { type Budget, explorePolicy, idle, serving } from './world.js';
+import { type Budget, explorePolicy, idle, nothing, serving } from './world.js';
 
 const core = { step, initialState, nextDeadline };
 /** Moves beyond the default depth; each takes two to three times as long as the one before. */
@@ -17,7 +17,6 @@ interface Campaign {
   readonly beyondStop?: boolean;
 }
 
-const nothing: Budget = { crashes: 0, hangs: 0, reloads: 0, scales: 0, restarts: 0 };
 const campaigns: readonly Campaign[] = [
   { title: 'a reload and two deaths', budget: { reloads: 1, crashes: 2 }, depths: [9, 8, 6] },
   { title: 'a reload and a worker that hangs', budget: { reloads: 1, hangs: 1 }, depths: [10, 9, 8] },

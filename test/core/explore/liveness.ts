@@ -1,6 +1,7 @@
 import { killGrace, type Policy, reapGrace, tickInterval } from '../../../src/core/policy.js';
 import { canonical } from './canonical.js';
 import {
+  booted,
   type Core,
   exit,
   type Move,
@@ -27,7 +28,7 @@ export interface Liveness {
 export const livenesses: readonly Liveness[] = [
   {
     words:
-      'when all workers do well, every reload ends and every slot is served by one worker, or the stop ends',
+      'when all workers do well, every reload ends, every slot is served by one worker and every spare is there, or the stop ends',
     concerns: () => true,
     next: (core, world, policy) => wellBehaved(world, 'well') ?? passing(core, world, policy),
     reached: ({ state }) => state.life.phase === 'ended' || isSettled(state),
@@ -88,9 +89,12 @@ function onTheWay(names: readonly string[], attempt: () => World): World {
   }
 }
 
-function isSettled({ life, reload, pendingScale, slots, workers, generation }: World['state']): boolean {
+function isSettled(state: World['state']): boolean {
+  const { life, reload, pendingScale, slots, workers, generation, spares } = state;
   if (life.phase !== 'serving' || reload !== null || pendingScale !== null) return false;
-  if (workers.length !== slots.length || slots.some(({ forkAt }) => forkAt !== null)) return false;
+  const waiting = workers.filter((worker) => worker.phase === 'spare' && worker.generation === generation);
+  if (waiting.length !== spares.wanted || workers.length !== slots.length + waiting.length) return false;
+  if (slots.some(({ forkAt }) => forkAt !== null)) return false;
   return slots.every(({ id }) =>
     workers.some(
       (worker) => worker.slot === id && worker.phase === 'ready' && worker.generation === generation,
@@ -107,7 +111,7 @@ function wellBehaved(world: World, how: 'well' | 'trial fails'): Move | undefine
   for (const worker of state.workers) {
     const isTrial = how === 'trial fails' && worker.generation === reload?.target;
     if (worker.phase === 'starting' && !hung.includes(worker.key))
-      return isTrial ? exit(worker, 1) : ready(worker);
+      return isTrial ? exit(worker, 1) : worker.slot === 0 ? booted(worker) : ready(worker);
     if (worker.phase === 'draining' && !hung.includes(worker.key)) return workerMoves(world, worker)[0];
     if (worker.phase === 'dying') return exit(worker, 1);
   }

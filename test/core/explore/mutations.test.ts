@@ -6,10 +6,9 @@ import { after, describe, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { explore } from './explorer.js';
 import { type Mutation, mutations } from './mutations.js';
-import { type Budget, type Core, explorePolicy, serving, Violation } from './world.js';
+import { type Budget, type Core, explorePolicy, nothing, serving, Violation } from './world.js';
 
 const compiled = fileURLToPath(new URL('../../../src/core/', import.meta.url));
-const nothing: Budget = { crashes: 0, hangs: 0, reloads: 0, scales: 0, restarts: 0 };
 /** Ever more of the world, until the fault is met. */
 const campaigns: readonly { readonly budget: Partial<Budget>; readonly depth: number }[] = [
   { budget: { reloads: 1, crashes: 1 }, depth: 5 },

@@ -7,7 +7,16 @@ import { livenesses, Proof } from './liveness.js';
 import { type Budget, explorePolicy, moves, play, serving, Violation } from './world.js';
 
 const core = { step, initialState, nextDeadline };
-const left: Budget = { crashes: 6, hangs: 4, reloads: 6, scales: 6, restarts: 6 };
+const left: Budget = {
+  crashes: 6,
+  hangs: 4,
+  recoveries: 2,
+  illnesses: 3,
+  shortages: 3,
+  reloads: 6,
+  scales: 6,
+  restarts: 6,
+};
 /** RANDOM_RUNS=100000 looks for longer, RANDOM_SEED goes the same ways again. */
 const numRuns = Number(process.env.RANDOM_RUNS ?? 1_500);
 const seed = process.env.RANDOM_SEED === undefined ? {} : { seed: Number(process.env.RANDOM_SEED) };
@@ -21,32 +30,37 @@ const choices = fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: t
 test('long random ways with up to eight workers keep the invariants, and end well from where they lead', () => {
   const steps = { made: 0, stopped: 0, reloads: 0 };
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 8 }), choices, (workers, shares) => {
-      const policy = {
-        ...explorePolicy(workers),
-        restart: { ...explorePolicy(workers).restart, intensity: 8 },
-      };
-      let world = serving(core, { left, policy });
-      const way: string[] = [];
-      try {
-        for (const [index, share] of shares.entries()) {
-          const possible = moves(core, world, policy).filter(
-            ({ words }) => index > 60 || !words.startsWith('stop'),
-          );
-          const move = possible[Math.floor(share * possible.length)];
-          if (move === undefined) break;
-          way.push(move.words);
-          world = play(core, world, move, policy);
-          steps.made += 1;
+    fc.property(
+      fc.integer({ min: 1, max: 8 }),
+      fc.integer({ min: 0, max: 3 }),
+      choices,
+      (workers, spares, shares) => {
+        const policy = {
+          ...explorePolicy(workers, { spares, pingInterval: 3_000 }),
+          restart: { ...explorePolicy(workers).restart, intensity: 8 },
+        };
+        let world = serving(core, { left, policy });
+        const way: string[] = [];
+        try {
+          for (const [index, share] of shares.entries()) {
+            const possible = moves(core, world, policy).filter(
+              ({ words }) => index > 60 || !words.startsWith('stop'),
+            );
+            const move = possible[Math.floor(share * possible.length)];
+            if (move === undefined) break;
+            way.push(move.words);
+            world = play(core, world, move, policy);
+            steps.made += 1;
+          }
+          for (const liveness of livenesses) new Proof(liveness).check(core, world, policy);
+        } catch (error) {
+          const reason = error instanceof Error ? error.message : String(error);
+          throw new Violation(`${reason}\n  after: ${way.join('\n         ')}`, { cause: error });
         }
-        for (const liveness of livenesses) new Proof(liveness).check(core, world, policy);
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        throw new Violation(`${reason}\n  after: ${way.join('\n         ')}`, { cause: error });
-      }
-      steps.stopped += world.state.life.phase === 'serving' ? 0 : 1;
-      steps.reloads += world.next - 2;
-    }),
+        steps.stopped += world.state.life.phase === 'serving' ? 0 : 1;
+        steps.reloads += world.next - 2;
+      },
+    ),
     { numRuns, ...seed },
   );
   assert.ok(

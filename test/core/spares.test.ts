@@ -1,0 +1,369 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { step } from '../../src/core/step.js';
+import { type Fork, PaperCluster, type PaperOptions, type Play } from '../support/paper-cluster.js';
+
+const failure = { message: 'cannot reach the database', exitCode: 70 };
+
+/** Two workers and a spare; spares have slot 0. */
+function serving({ policy, ...rest }: PaperOptions = {}): PaperCluster {
+  return new PaperCluster({ policy: { spares: 1, ...policy }, ...rest }).start().run(1_000);
+}
+
+/** The first worker of slot 1 does this, the others do well. */
+function first(play: Play): (fork: Fork) => Play {
+  return ({ slot, nth }) => (slot === 1 && nth === 1 ? play : {});
+}
+
+function forks(cluster: PaperCluster) {
+  return cluster.effects('fork').map(({ key, slot, generation, at }) => [key, slot, generation, at]);
+}
+
+function promotions(cluster: PaperCluster) {
+  return cluster.effects('promote').map(({ key, slot, at }) => [key, slot, at]);
+}
+
+function workers(cluster: PaperCluster) {
+  return cluster.state.workers.map(({ key, slot, generation, phase }) => [key, slot, generation, phase]);
+}
+
+describe('spares', () => {
+  test('are forked once the service serves, one at a time', () => {
+    const cluster = serving({ policy: { spares: 3 } });
+    assert.deepEqual(forks(cluster).slice(2), [
+      [3, 0, 1, 100],
+      [4, 0, 1, 200],
+      [5, 0, 1, 300],
+    ]);
+    assert.deepEqual(
+      workers(cluster).map(([, slot, , phase]) => [slot, phase]),
+      [
+        [1, 'ready'],
+        [2, 'ready'],
+        [0, 'spare'],
+        [0, 'spare'],
+        [0, 'spare'],
+      ],
+    );
+  });
+
+  test('are none where none are wanted', () => {
+    assert.equal(new PaperCluster().start().run(10_000).effects('fork').length, 2);
+  });
+
+  test('do not count among those who serve', () => {
+    const cluster = serving();
+    assert.match(cluster.state.status, /^2 of 2 workers ready, 1 of 1 spare, generation 1/);
+    assert.equal(cluster.effects('notify').filter(({ ready }) => ready === true).length, 1);
+  });
+
+  test('that say that they listen are not believed, nor are workers that say they are spares', () => {
+    const cluster = serving({ play: ({ slot }) => (slot === 0 ? { boot: null } : {}) });
+    cluster.post({ type: 'ready', key: 3, urls: [] });
+    cluster.post({ type: 'spare', key: 1 });
+    assert.deepEqual(
+      workers(cluster).map(([, slot, , phase]) => [slot, phase]),
+      [
+        [1, 'ready'],
+        [2, 'ready'],
+        [0, 'starting'],
+      ],
+    );
+  });
+
+  test('drain at a stop like all others', () => {
+    const cluster = serving().stop().runToEnd();
+    assert.equal(cluster.exitCode, 0);
+    assert.deepEqual(
+      cluster.effects('drain').map(({ key, last }) => [key, last]),
+      [1, 2, 3].map((key) => [key, true]),
+    );
+  });
+});
+
+describe('a spare takes over', () => {
+  test('at once where a worker crashes, and the next one is made once it serves', () => {
+    const cluster = serving({ play: first({ crash: { after: 4_900, signal: 'SIGSEGV' } }) }).run(9_000);
+    assert.deepEqual(promotions(cluster), [[3, 1, 5_000]]);
+    assert.deepEqual(forks(cluster).slice(3), [[4, 0, 1, 5_002]]);
+    const ready = cluster.effects('log').find(({ message }) => message === 'worker 1 is ready' && true);
+    const again = cluster.effects('log').filter(({ message }) => message === 'worker 1 is ready')[1];
+    assert.equal(ready?.at, 100);
+    assert.deepEqual([again?.at, again?.fields?.took], [5_002, 2]);
+    assert.equal(cluster.state.restarts, 1);
+  });
+
+  test('at once where a worker hangs', () => {
+    const cluster = serving({ play: first({ hang: 1_050 }) }).run(9_000);
+    assert.deepEqual(promotions(cluster), [[3, 1, 6_100]]);
+  });
+
+  test('whatever the backoff, as long as there is one', () => {
+    const cluster = serving({
+      policy: { spares: 2, restart: { crashDelay: 30_000, crashDelayMax: 30_000 } },
+      play: ({ slot, nth }) =>
+        slot === 1 ? { crash: { after: 4_900 } } : slot === 0 && nth === 1 ? { crash: { after: 5_000 } } : {},
+    });
+    // Spare 3 is promoted at 5 s, and dies of its own crash soon after, which is the slot's second.
+    cluster.run(5_000);
+    const delays = cluster
+      .effects('log')
+      .flatMap(({ level, fields }) => (level === 'error' ? [fields?.restartIn] : []));
+    assert.deepEqual(delays, [0, 0]);
+    assert.equal(promotions(cluster).length, 2);
+  });
+
+  test('not from one who could not boot: that slot waits for its backoff', () => {
+    const cluster = serving({
+      policy: { spares: 2 },
+      play: ({ slot, key }) => (slot === 1 ? { crash: { after: 4_900 } } : key === 3 ? { boot: 100 } : {}),
+    });
+    cluster.run(4_000);
+    cluster.post({ type: 'exited', key: 3, code: 1, signal: null });
+    const deaths = cluster.effects('log').filter(({ level }) => level === 'error');
+    assert.equal(deaths.length, 2);
+    assert.ok(Number(deaths[1]?.fields?.restartIn) >= 250);
+    assert.deepEqual(promotions(cluster), [[3, 1, 5_000]]);
+  });
+
+  test('where a restart is asked for: the old one drains when it listens', () => {
+    const cluster = serving();
+    cluster.ask({ type: 'restart', by: 'alice', slot: 2 });
+    assert.deepEqual(promotions(cluster), [[3, 2, 1_000]]);
+    cluster.run(500);
+    assert.deepEqual(
+      cluster.effects('drain').map(({ key, at }) => [key, at]),
+      [[2, 1_002]],
+    );
+    assert.deepEqual(
+      workers(cluster).filter(([, slot]) => slot === 2),
+      [[3, 2, 1, 'ready']],
+    );
+  });
+
+  test('of a worker that is younger than itself', () => {
+    // Spare 3 boots for longer than it takes to replace worker 1 by worker 4.
+    const cluster = new PaperCluster({
+      policy: { spares: 1 },
+      play: ({ slot, nth }) =>
+        slot === 0 && nth === 1 ? { boot: 2_000 } : slot === 1 && nth === 1 ? { crash: { after: 500 } } : {},
+    });
+    cluster.start().run(3_000);
+    cluster.ask({ type: 'restart', by: 'alice', slot: 1 });
+    cluster.run(1_000);
+    assert.deepEqual(promotions(cluster), [[3, 1, 3_000]]);
+    assert.deepEqual(
+      cluster.effects('drain').map(({ key }) => key),
+      [4],
+    );
+  });
+
+  test('where the service is scaled up, as far as they go', () => {
+    const cluster = serving();
+    cluster.ask({ type: 'scale', by: 'alice', change: { add: 2 } });
+    assert.deepEqual(promotions(cluster), [[3, 3, 1_000]]);
+    assert.deepEqual(forks(cluster).slice(3), [[4, 4, 1, 1_000]]);
+    cluster.run(2_000);
+    assert.deepEqual(forks(cluster).slice(4), [[5, 0, 1, 1_100]]);
+  });
+
+  test('where a worker is sick', () => {
+    const cluster = serving({
+      policy: { memory: { maxRss: 100, maxHeap: 0, pressure: 0 } },
+      play: ({ slot, nth }) => ({ beat: () => ({ rss: slot === 1 && nth === 1 ? 200 : 10 }) }),
+    }).run(5_000);
+    assert.equal(promotions(cluster).length, 1);
+    assert.deepEqual(
+      cluster.effects('drain').map(({ key }) => key),
+      [1],
+    );
+  });
+
+  test('of a worker that was drained for memory, once that is gone; no spare is made while it is short', () => {
+    const cluster = new PaperCluster({
+      policy: { spares: 1, memory: { maxRss: null, maxHeap: 0, pressure: 0.9 } },
+      play: ({ slot, nth }) => ({
+        drain: 3_000,
+        beat: (served) => ({ rss: (slot === 1 && nth === 1 ? 50 + served / 50 : 50) * 2 ** 20 }),
+      }),
+    });
+    cluster.start().run(10_000);
+    for (let second = 0; second < 8; second++) {
+      cluster.post({ type: 'memory', used: 95, limit: 100, stalled: null });
+      cluster.run(1_000);
+    }
+    const [drain] = cluster.effects('drain');
+    assert.deepEqual(promotions(cluster), [[3, 1, (drain?.at ?? 0) + 3_005]]);
+    assert.equal(cluster.effects('fork').length, 3);
+    cluster.post({ type: 'memory', used: 50, limit: 100, stalled: null });
+    assert.equal(cluster.effects('fork').length, 4);
+  });
+
+  test('only if it is known to be well', () => {
+    const cluster = serving({
+      play: ({ slot, nth }) =>
+        slot === 0 && nth === 1
+          ? { hang: 1_000 }
+          : slot === 1 && nth === 1
+            ? { crash: { after: 5_500 } }
+            : {},
+    }).run(6_000);
+    assert.deepEqual(promotions(cluster), []);
+    assert.deepEqual(forks(cluster).filter(([, slot]) => slot === 1).length, 2);
+  });
+
+  test('with the time of a boot to listen, and what it did before does not count as stable', () => {
+    const cluster = serving({
+      play: ({ slot, nth }) =>
+        slot === 1 && nth === 1
+          ? { crash: { after: 99_900 } }
+          : slot === 0 && nth === 1
+            ? { crash: { after: 100_000 } }
+            : {},
+    });
+    cluster.run(100_500);
+    assert.equal(cluster.state.slots[0]?.crashes, 2, 'in a row');
+  });
+});
+
+describe('the death of a spare', () => {
+  test('has the next one wait for a backoff of its own, and counts for the intensity', () => {
+    const cluster = new PaperCluster({
+      policy: { spares: 1, restart: { intensity: 100 } },
+      play: ({ slot }) => (slot === 0 ? { bootFailure: { after: 50, failure } } : {}),
+    });
+    cluster.start().run(40_000);
+    const delays = cluster
+      .effects('log')
+      .flatMap(({ level, fields }) => (level === 'error' ? [Number(fields?.restartIn)] : []));
+    assert.ok(delays.length >= 5);
+    for (const [index, delay] of delays.entries()) {
+      const longest = Math.min(8_000, 500 * 2 ** index);
+      assert.ok(delay >= longest / 2 && delay <= longest, `${index}: ${delay} of ${longest}`);
+    }
+    assert.equal(cluster.logged('error')[0], 'a spare died before it had booted: cannot reach the database');
+    assert.equal(cluster.state.restarts, 0);
+    assert.deepEqual(
+      cluster.state.slots.map(({ restarts, forkAt }) => [restarts, forkAt]),
+      [
+        [0, null],
+        [0, null],
+      ],
+    );
+  });
+
+  test('too often ends the master', () => {
+    const cluster = new PaperCluster({
+      policy: { spares: 1, restart: { intensity: 2 } },
+      play: ({ slot }) => (slot === 0 ? { crash: { after: 100 } } : {}),
+    });
+    cluster.start().runToEnd();
+    assert.equal(cluster.exitCode, 76);
+  });
+
+  test('that hangs is that of a worker: it is looked at, killed and followed', () => {
+    const cluster = serving({
+      play: ({ slot, nth }) =>
+        slot === 0 && nth === 1 ? { hang: 1_000, capture: { state: 'stopped' } } : {},
+    }).run(20_000);
+    assert.deepEqual(cluster.logged('error'), ['a spare hung: silent for 5 s, stopped by a signal']);
+    assert.deepEqual(
+      workers(cluster).map(([, slot, , phase]) => [slot, phase]),
+      [
+        [1, 'ready'],
+        [2, 'ready'],
+        [0, 'spare'],
+      ],
+    );
+  });
+
+  test('that does not boot in time is followed, and so is a fork that fails', () => {
+    const cluster = serving({
+      policy: { bootTimeout: 1_000 },
+      play: ({ slot, nth }) =>
+        slot === 0 ? (nth === 1 ? { boot: null } : nth === 2 ? { forkFails: failure } : {}) : {},
+    }).run(10_000);
+    assert.deepEqual(cluster.logged('error'), [
+      'a spare died before it had booted: did not boot within 1 s',
+      'a spare died before it had booted: cannot reach the database',
+    ]);
+    assert.equal(workers(cluster).at(-1)?.[3], 'spare');
+  });
+});
+
+describe('spares in a reload', () => {
+  const soaked = { reload: { soak: 1_000 } };
+
+  test('stay until its end, then they are ended and the next generation makes its own', () => {
+    const cluster = serving({ policy: soaked });
+    cluster.reload();
+    cluster.run(1_050);
+    assert.deepEqual(
+      workers(cluster).filter(([, slot]) => slot === 0),
+      [[3, 0, 1, 'spare']],
+    );
+    cluster.run(5_000);
+    assert.equal(cluster.state.lastReload?.verdict, 'done');
+    assert.deepEqual(
+      workers(cluster).filter(([, slot]) => slot === 0),
+      [[6, 0, 2, 'spare']],
+    );
+  });
+
+  test('take the place of an old worker that crashes meanwhile', () => {
+    const cluster = serving({ policy: soaked, play: first({ crash: { after: 1_400 } }) });
+    cluster.reload();
+    cluster.run(800);
+    assert.deepEqual(promotions(cluster), [[3, 1, 1_500]]);
+    assert.equal(forks(cluster).length, 4, 'no spare is made in a reload');
+    cluster.run(10_000);
+    assert.equal(cluster.state.lastReload?.verdict, 'done');
+    assert.deepEqual(
+      workers(cluster)
+        .map(([, slot, generation]) => [slot, generation])
+        .sort(),
+      [
+        [0, 2],
+        [1, 2],
+        [2, 2],
+      ],
+    );
+  });
+
+  test('stay where it is rolled back', () => {
+    const cluster = serving({
+      play: ({ generation }) => (generation === 2 ? { bootFailure: { after: 50, failure } } : {}),
+    });
+    cluster.reload();
+    cluster.run(2_000);
+    assert.equal(cluster.state.lastReload?.verdict, 'rolled-back');
+    assert.deepEqual(
+      workers(cluster).filter(([, slot]) => slot === 0),
+      [[3, 0, 1, 'spare']],
+    );
+  });
+
+  test('fill the slots that a rollback has to give back', () => {
+    const cluster = new PaperCluster({
+      policy: { workers: 3, spares: 1, ...soaked },
+      play: ({ generation, slot }) =>
+        generation === 2 && slot === 2 ? { bootFailure: { after: 150, failure } } : {},
+    });
+    cluster.start().run(1_000).reload();
+    cluster.run(5_000);
+    assert.equal(cluster.state.lastReload?.verdict, 'rolled-back');
+    assert.equal(promotions(cluster).length, 1);
+  });
+
+  test('are as many afterwards as the new policy wants', () => {
+    const cluster = serving({ policy: { ...soaked, spares: 2 } });
+    assert.equal(workers(cluster).filter(([, slot]) => slot === 0).length, 2);
+    const fewer = { ...cluster.policy, spares: 1 };
+    const [after, effects] = step(cluster.state, { type: 'tick' }, cluster.now, fewer);
+    assert.deepEqual(
+      effects.flatMap((effect) => (effect.type === 'drain' ? [effect.key] : [])),
+      [4],
+    );
+    assert.equal(after.spares.wanted, 1);
+  });
+});
