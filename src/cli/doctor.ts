@@ -45,7 +45,7 @@ export async function runDoctor({ seam, input, unitName, json, terminal }: Docto
   return counts.problem === 0 ? exitCodes.ok : exitCodes.config;
 }
 
-export const usualUnit = 'rom-agent.service';
+const usualUnit = 'rom-agent.service';
 
 /** `none` is no unit, and `shop` is shop.service. */
 function unitNameOf(given: string): string | null {

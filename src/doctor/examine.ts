@@ -1,6 +1,6 @@
+import { accessChecks } from './checks/access.js';
 import { configurationChecks } from './checks/configuration.js';
 import { descriptorChecks } from './checks/descriptors.js';
-import { fileChecks } from './checks/files.js';
 import { kernelChecks } from './checks/kernel.js';
 import { launchdChecks } from './checks/launchd.js';
 import { nodeChecks } from './checks/node.js';
@@ -8,8 +8,10 @@ import { portChecks } from './checks/port.js';
 import { resourceChecks } from './checks/resources.js';
 import { restartChecks } from './checks/restart.js';
 import { sandboxChecks } from './checks/sandbox.js';
+import { secretChecks } from './checks/secrets.js';
 import { serviceChecks } from './checks/service.js';
 import { socketChecks } from './checks/socket.js';
+import { spaceChecks } from './checks/space.js';
 import { startChecks } from './checks/start.js';
 import { stopChecks } from './checks/stop.js';
 import { watchdogChecks } from './checks/watchdog.js';
@@ -33,7 +35,7 @@ const subjects: Readonly<Record<string, readonly Check[]>> = {
   port: portChecks,
   kernel: kernelChecks,
   resources: [...resourceChecks, ...descriptorChecks],
-  files: fileChecks,
+  files: [...accessChecks, ...spaceChecks, ...secretChecks],
 };
 
 export function examine(facts: Facts): readonly Finding[] {

@@ -1,4 +1,4 @@
-import { parseSpan } from './spans.js';
+import { parseSpan, parseWritten } from './spans.js';
 
 /** A service as systemd has loaded it: systemd.service(5), systemd.exec(5), systemd.resource-control(5). Times in ms. */
 export interface ServiceUnit {
@@ -23,8 +23,8 @@ export interface ServiceUnit {
   readonly timeoutStart: number;
   readonly timeoutStop: number;
   readonly timeoutAbort: number;
-  /** 0: none */
-  readonly watchdog: number;
+  /** 0: none; null: unknown */
+  readonly watchdog: number | null;
   /** One argument vector for each ExecStart=. */
   readonly execStart: readonly (readonly string[])[];
   readonly execReload: readonly (readonly string[])[];
@@ -155,6 +155,17 @@ function limitOf(text: string, parse: (value: string) => number = Number): numbe
 
 function watchdogOf(text: string): number {
   const ms = parseSpan(text);
+  return Number.isFinite(ms) ? ms : 0;
+}
+
+/**
+ * The limit of the watchdog as the files of a unit have it, from `systemctl cat`: systemd (252) says of a service that
+ * does not run that it has none.
+ */
+export function watchdogInFiles(text: string): number | null {
+  const last = [...text.matchAll(/^WatchdogSec=(.*)$/gm)].at(-1)?.[1] ?? '';
+  const ms = parseWritten(last.trim());
+  if (Number.isNaN(ms)) return null;
   return Number.isFinite(ms) ? ms : 0;
 }
 

@@ -4,16 +4,17 @@ import { describeProblem } from '../../errors/errors.js';
 import type { Facts } from '../facts.js';
 import { type Check, type Outcome, ok, problem, unknown, warning } from '../finding.js';
 
-export const configurationChecks: readonly Check[] = [settings, environmentFiles, app, inEffect, rss];
+export const configurationChecks: readonly Check[] = [settings, environmentFiles, app, inEffect];
 
 /** As `rom-agent check` reports them; what else is looked at has the defaults instead. */
-function settings({ settings: { problems, file, asUnit } }: Facts): readonly Outcome[] {
+function settings({ settings: { problems, file, asUnit, unreadable } }: Facts): readonly Outcome[] {
   const wrong = problems.map((found) =>
     problem('settings', describeProblem(found), `correct ${found.field}`),
   );
   if (wrong.length > 0) return wrong;
   const from = asUnit === null ? "this shell's flags, environment and .env" : `the environment of ${asUnit}`;
-  return [ok('settings', `all are right: ${file ?? 'no file'}, ${from}`)];
+  const all = unreadable.length === 0 ? 'all' : 'those that could be read';
+  return [ok('settings', `${all} are right: ${file ?? 'no file'}, ${from}`)];
 }
 
 function environmentFiles({ settings: { unreadable } }: Facts): readonly Outcome[] {
@@ -35,8 +36,7 @@ function app({ settings: { config, effective }, places }: Facts): readonly Outco
 
 /** What the daemon goes by, beside what it would after a restart. */
 function inEffect({ daemon, settings: { effective, problems } }: Facts): readonly Outcome[] {
-  if (daemon.state === 'unknown') return [unknown('in effect', daemon.why)];
-  if (daemon.state === 'none' || problems.length > 0) return [];
+  if (daemon.state !== 'runs' || problems.length > 0) return [];
   const differing = keys.filter(
     (key) => key in daemon.settings && !isDeepStrictEqual(daemon.settings[key]?.value, effective[key].value),
   );
@@ -47,14 +47,4 @@ function inEffect({ daemon, settings: { effective, problems } }: Facts): readonl
   });
   const change = 'rom-agent reload, or a restart; where it has flags of its own, give them to doctor, too';
   return [warning('in effect', `pid ${daemon.pid} goes by other settings: ${each.join(', ')}`, change)];
-}
-
-/** Below this a worker would be replaced before it has done anything: see docs/doctor.md for what one takes. */
-const smallestRss = 96;
-
-function rss({ settings: { config } }: Facts): readonly Outcome[] {
-  const { maxRss } = config.memory;
-  if (maxRss === null || maxRss >= smallestRss) return [];
-  const found = `${maxRss} MiB: a worker has some 60 MiB before it has served anything, and is replaced beyond`;
-  return [warning('memory.max_rss', found, `memory.max_rss of at least ${smallestRss}`)];
 }

@@ -6,6 +6,8 @@ import { isInUse } from '../socket-unit.js';
 /** Whether the daemon can listen where it is to. */
 export const portChecks: readonly Check[] = [daemon, listen, privileged, ephemeral];
 
+const sudo = 'sudo rom-agent doctor';
+
 function daemon({ daemon }: Facts): readonly Outcome[] {
   switch (daemon.state) {
     case 'none':
@@ -19,7 +21,7 @@ function daemon({ daemon }: Facts): readonly Outcome[] {
   }
 }
 
-function listen({ port: found, daemon, settings: { config } }: Facts): readonly Outcome[] {
+function listen({ port: found, daemon, settings: { config }, systemd }: Facts): readonly Outcome[] {
   const name = `port ${config.port}`;
   switch (found.state) {
     case 'free':
@@ -27,7 +29,7 @@ function listen({ port: found, daemon, settings: { config } }: Facts): readonly 
     case 'not looked at':
       return [ok('port', found.why)];
     case 'refused':
-      return [refused(name, found.code, config.host)];
+      return [refused(name, found.code, { host: config.host, isOurs: systemd?.unit == null })];
     case 'taken': {
       const { holder } = found;
       const who = holder === null ? 'a process that cannot be found' : `pid ${holder.pid} (${holder.name})`;
@@ -39,17 +41,23 @@ function listen({ port: found, daemon, settings: { config } }: Facts): readonly 
           ),
         ];
       if (daemon.state === 'unknown' && holder === null)
-        return [unknown(name, 'in use, and who holds it cannot be found', 'sudo rom-agent doctor')];
+        return [unknown(name, 'in use, and who holds it cannot be found', sudo)];
       const change = `stop that one (sudo ss -ltnp 'sport = :${config.port}'), or choose another port`;
       return [problem(name, `held by ${who}: a start would end with 69`, change)];
     }
   }
 }
 
-function refused(name: string, code: string, host: string | null): Outcome {
+function refused(
+  name: string,
+  code: string,
+  { host, isOurs }: { host: string | null; isOurs: boolean },
+): Outcome {
   switch (code) {
     case 'EACCES':
     case 'EPERM':
+      if (!isOurs)
+        return unknown(name, 'this user may not listen there, so whether it is free is not known', sudo);
       return problem(
         name,
         `no permission to listen (${code}): a start would end with 77`,

@@ -35,15 +35,15 @@ function systemd({ systemd, platform }: Facts): readonly Outcome[] {
 }
 
 function versionOf(version: number | null): Outcome {
-  if (version === null) return unknown('version', 'systemctl does not say');
+  if (version === null) return unknown('systemd', 'systemctl does not say');
   if (version < oldest)
     return warning(
-      'version',
+      'systemd',
       `${version}: the unit is tested from ${oldest} on`,
       `systemd ${oldest} or later`,
     );
   const more = version < 254 ? '; 254 has RestartSteps=, growing delays between restarts' : '';
-  return ok('version', `${version}${more}`);
+  return ok('systemd', `${version}${more}`);
 }
 
 function state(unit: ServiceUnit): Outcome {

@@ -2,7 +2,7 @@ import { showDuration } from '../../config/kinds.js';
 import { tickInterval } from '../../core/policy.js';
 import { inUnit } from '../changes.js';
 import type { Facts } from '../facts.js';
-import { type Check, type Outcome, ok, problem, warning } from '../finding.js';
+import { type Check, type Outcome, ok, problem, unknown, warning } from '../finding.js';
 import type { ServiceUnit } from '../service-unit.js';
 import { roundSeconds } from '../spans.js';
 import { ofUnit } from './of-unit.js';
@@ -14,6 +14,7 @@ export const watchdogChecks: readonly Check[] = [ofUnit(watchdog), ofUnit(hangs)
 const proofShare = 1 / 9;
 
 function watchdog({ name, watchdog }: ServiceUnit): Outcome {
+  if (watchdog === null) return unknown('WatchdogSec', 'systemd says it for a service that runs only');
   if (watchdog > 0) {
     const ping = showDuration(Math.round(watchdog / 3));
     return ok('WatchdogSec', `${showDuration(watchdog)}: a ping every ${ping} as long as workers answer`);
@@ -28,7 +29,7 @@ function watchdog({ name, watchdog }: ServiceUnit): Outcome {
  * earliest; from the kill on they go on while the replacements boot. So the kill has to come first.
  */
 function hangs({ name, watchdog }: ServiceUnit, { settings: { config } }: Facts): Outcome | null {
-  if (watchdog === 0) return null;
+  if (watchdog === null || watchdog === 0) return null;
   const { hangTimeout } = config;
   const hang = `hang_timeout is ${showDuration(hangTimeout)}`;
   if (hangTimeout + tickInterval < watchdog)
@@ -43,9 +44,10 @@ function hangs({ name, watchdog }: ServiceUnit, { settings: { config } }: Facts)
 }
 
 function proofs({ name, watchdog }: ServiceUnit, { settings: { config } }: Facts): Outcome | null {
+  if (watchdog === null || watchdog === 0) return null;
   const time = watchdog * proofShare;
   const { slowDelay } = config.health;
-  if (watchdog === 0 || time >= slowDelay) return null;
+  if (time >= slowDelay) return null;
   const found =
     `${showDuration(watchdog)} leaves an idle worker ${showDuration(Math.round(time))} to show that it answers, less ` +
     `than one may be slow (health.slow_delay ${showDuration(slowDelay)}): pings may be missed`;

@@ -6,6 +6,7 @@ import {
   parseService,
   type ServiceUnit,
   serviceProperties,
+  watchdogInFiles,
 } from '../service-unit.js';
 import { parseSocket, socketProperties } from '../socket-unit.js';
 
@@ -18,7 +19,7 @@ export async function systemdFacts(seam: DoctorSeam, name: string): Promise<Syst
     show(seam, name, serviceProperties),
     show(seam, socketName, socketProperties),
   ]);
-  const unit = isLoaded(service) ? parseService(name, service) : null;
+  const unit = isLoaded(service) ? await withWatchdog(seam, parseService(name, service)) : null;
   return {
     version: Number(/^systemd (\d+)/.exec(version ?? '')?.[1]) || null,
     name,
@@ -26,6 +27,12 @@ export async function systemdFacts(seam: DoctorSeam, name: string): Promise<Syst
     socket: isLoaded(socket) ? parseSocket(socketName, socket) : null,
     missing: unit === null ? [] : filesOf(unit).filter((path) => seam.stat(path) === null),
   };
+}
+
+async function withWatchdog(seam: DoctorSeam, unit: ServiceUnit): Promise<ServiceUnit> {
+  if (unit.mainPid !== 0) return unit;
+  const files = await seam.run('systemctl', ['cat', unit.name]);
+  return { ...unit, watchdog: files === null ? null : watchdogInFiles(files) };
 }
 
 async function show(seam: DoctorSeam, unit: string, properties: readonly string[]) {

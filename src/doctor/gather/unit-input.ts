@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
+import { attempt } from '../../config/cgroup.js';
 import { findDirectories } from '../../config/directories.js';
 import type { LoadInput } from '../../config/load.js';
+import type { ReadFile } from '../../config/sources.js';
 import type { ServiceUnit } from '../service-unit.js';
 
 export interface UnitInput {
@@ -15,19 +17,36 @@ export interface UnitInput {
  * those of who asks. Flags that were given win.
  */
 export function inputOf(unit: ServiceUnit, own: LoadInput): UnitInput {
-  const { files, unreadable } = readEnvironmentFiles(unit, own);
+  const unreadable: string[] = [];
+  const readFile = sparing(own.readFile, unreadable);
+  const files = environmentIn(unit, readFile);
   const env = { ...unit.environment, ...files, ...directoryVariables(unit) };
   const uid = isRoot(unit) ? 0 : 1;
   const { platform } = own;
   const home = '/nonexistent';
   const input = {
     ...own,
+    readFile,
     env,
     cwd: unit.workingDirectory || '/',
     flags: { ...serveFlags(unit.execStart[0] ?? []), ...absolute(own) },
     directories: findDirectories({ env, uid, platform, home, tmpdir: '/tmp' }),
   };
   return { input, unreadable };
+}
+
+/** What is kept from us is not kept from the service: it is no error, but unknown. */
+function sparing(readFile: ReadFile, unreadable: string[]): ReadFile {
+  return (path) => {
+    try {
+      return readFile(path);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EACCES' && code !== 'EPERM') throw error;
+      unreadable.push(path);
+      return '';
+    }
+  };
 }
 
 export function isRoot({ user, dynamicUser }: ServiceUnit): boolean {
@@ -68,16 +87,8 @@ function directoryVariables({ stateDirectories, runtimeDirectories }: ServiceUni
   };
 }
 
-function readEnvironmentFiles({ environmentFiles }: ServiceUnit, { readFile }: LoadInput) {
-  const files: Record<string, string> = {};
-  const unreadable: string[] = [];
-  for (const { path } of environmentFiles) {
-    try {
-      Object.assign(files, parseEnv(readFile(path)));
-    } catch (error) {
-      // One that is missing is no matter here: without its `-` systemd says so itself.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') unreadable.push(path);
-    }
-  }
-  return { files, unreadable };
+function environmentIn({ environmentFiles }: ServiceUnit, readFile: ReadFile): Record<string, string> {
+  // One that is missing is no matter here: without its `-` systemd says so itself.
+  const files = environmentFiles.map(({ path }) => parseEnv(attempt(readFile, path) ?? ''));
+  return Object.assign({}, ...files) as Record<string, string>;
 }
