@@ -7,7 +7,7 @@ import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged
 import { type Speaking, seconds, silentSince } from './silence.js';
 import type { Beat } from './stats.js';
 import type { Vitals } from './vitals.js';
-import { holdsPlace, nameOf } from './worker.js';
+import { isComing, nameOf } from './worker.js';
 
 /** Beats that a worker may owe before it counts as slow: one may be a little late. */
 const beatsOwed = 2.5;
@@ -63,11 +63,6 @@ export function treat(state: State, now: Millis, policy: Policy): Result {
   );
   const worker = sick.find((worker) => findSlot(state, worker.slot) !== undefined && !isTreated(worker));
   return worker === undefined ? told : chain(told, (next) => replaceSick(next, { worker, now, policy }));
-}
-
-/** It starts, or is killed for not having started: then its death decides what comes next. */
-function isComing(worker: Worker): boolean {
-  return holdsPlace(worker) && worker.phase !== 'ready' && worker.phase !== 'spare';
 }
 
 function replaceSick(

@@ -60,7 +60,7 @@ export function heard(
   { worker, beat, now, policy }: { worker: Speaking; beat: Beat; now: Millis; policy: Policy },
 ): Result {
   const { silence } = worker.vitals;
-  const vitals = { ...afterBeat(worker, { beat, now, policy }), silence: null };
+  const vitals = afterBeat(worker, { beat, now, policy });
   const spoken = { ...worker, beat, beatAt: now, vitals };
   if (silence === null) return unchanged(replaceWorker(state, spoken));
   const ended = silence.ended ?? now - silentSince(worker);

@@ -61,8 +61,10 @@ export function retire(
   if (!isUp(worker)) return unchanged(state);
   const reload = state.reload?.target ?? null;
   const deadline = now + policy.drainTimeout + killGrace;
+  // Those that drain are in the order in which they began to.
+  const others = state.workers.filter(({ key }) => key !== worker.key);
   const drained: Result = [
-    replaceWorker(state, draining(worker, { now, deadline, reload })),
+    { ...state, workers: [...others, draining(worker, { now, deadline, reload })] },
     [
       log('debug', `${nameOf(worker)} drains: ${why}`, { workerPid: worker.pid }),
       { type: 'drain', key: worker.key, timeout: policy.drainTimeout, last: false },

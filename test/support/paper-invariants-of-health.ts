@@ -1,17 +1,24 @@
 import type { Effect } from '../../src/core/effects.js';
 import type { Millis, State, Worker } from '../../src/core/model.js';
-import type { Policy } from '../../src/core/policy.js';
-import { here, type Invariant, isRunning, isUp } from './paper-transition.js';
+import { type Policy, tickInterval } from '../../src/core/policy.js';
+import { here, holds, type Invariant, isRunning } from './paper-transition.js';
 
 /** What holds of silence, sickness, spares and pings in every step. */
 export const healthInvariants: readonly Invariant[] = [
   {
     words:
       'a silent worker is killed no later than its limit allows, whether or not somebody still looks at it',
-    broken: ({ event, after, now, policy }) => {
+    broken: ({ before, event, after, effects, now, policy }) => {
       if (event.type !== 'tick' || !isRunning(after)) return undefined;
-      const late = after.workers.find((worker) => isExpected(worker) && now >= limitOf(worker, policy));
-      return late === undefined ? undefined : `worker ${late.key} lives`;
+      const alive = after.workers.find((worker) => isExpected(worker) && now >= limitOf(worker, policy));
+      if (alive !== undefined) return `worker ${alive.key} lives`;
+      // A master that has looked away for longer than a tick could not do it sooner.
+      if (now - before.tickedAt > tickInterval) return undefined;
+      const killed = keysOf(effects, 'kill');
+      const late = before.workers.find(
+        (worker) => isExpected(worker) && killed.includes(worker.key) && now > limitOf(worker, policy),
+      );
+      return late === undefined ? undefined : `worker ${late.key} was killed late`;
     },
   },
   {
@@ -27,15 +34,18 @@ export const healthInvariants: readonly Invariant[] = [
       if (!isRunning(after)) return undefined;
       const killed = keysOf(effects, 'kill');
       const unseen = before.workers.find(
-        (worker) => isExpected(worker) && killed.includes(worker.key) && worker.vitals.silence === null,
+        (worker) =>
+          isExpected(worker) &&
+          killed.includes(worker.key) &&
+          (worker.vitals.silence?.askedAt ?? Number.NEGATIVE_INFINITY) < worker.beatAt,
       );
       return unseen === undefined ? undefined : `worker ${unseen.key} unseen`;
     },
   },
   {
     words:
-      'a worker is replaced for its health alone: one slot at a time, while nobody starts and no reload is under way',
-    broken: ({ before, after, now }) => {
+      'a worker is replaced for its health alone: one slot at a time, while nobody starts and no reload is under way, and once within the window',
+    broken: ({ before, after, now, policy }) => {
       const treated = after.slots.filter(({ id, treatedAt }) => {
         const slot = before.slots.find((other) => other.id === id);
         return treatedAt === now && slot !== undefined && slot.treatedAt !== now;
@@ -43,6 +53,8 @@ export const healthInvariants: readonly Invariant[] = [
       if (treated.length > 1) return `${treated.length} slots`;
       if (treated.length === 0) return undefined;
       if (before.reload !== null) return 'in a reload';
+      const again = before.slots.find(({ id, treatedAt }) => id === treated[0]?.id && treatedAt !== null);
+      if (now - (again?.treatedAt ?? Number.NEGATIVE_INFINITY) < policy.restart.window) return 'again';
       return before.workers.some(({ phase }) => phase === 'starting') ? 'while another starts' : undefined;
     },
   },
@@ -53,7 +65,7 @@ export const healthInvariants: readonly Invariant[] = [
         ({ slot, phase }) => (phase === 'spare') !== (slot === 0) && isNamed(phase),
       );
       if (strays.length > 0) return `worker ${strays[0]?.key}`;
-      const spares = after.workers.filter((worker) => worker.slot === 0 && isUp(worker));
+      const spares = after.workers.filter((worker) => worker.slot === 0 && holds(worker));
       return spares.length > policy.spares ? `${spares.length} spares` : undefined;
     },
   },
@@ -119,6 +131,20 @@ export const healthInvariants: readonly Invariant[] = [
   },
   {
     words:
+      'a slot that waits for memory is filled once its worker is gone, unless somebody asks for a worker',
+    broken: ({ before, event, after, effects }) => {
+      if (event.type === 'restart' || before.reload !== null || after.reload !== null) return undefined;
+      const drained = event.type === 'memory' ? keysOf(effects, 'drain') : [];
+      const awaited = [...drained, ...before.slots.map(({ forkAfter }) => forkAfter)];
+      const there = after.workers.filter(({ key }) => awaited.includes(key));
+      const early = there.find(({ slot }) =>
+        effects.some((effect) => isFilling(effect) && 'slot' in effect && effect.slot === slot),
+      );
+      return early === undefined ? undefined : `slot ${early.slot}`;
+    },
+  },
+  {
+    words:
       'a serving master pings only with a quorum of workers that answer, or with a replacement on its way in time',
     broken: ({ before, after, effects, now, policy }) => {
       const pings = effects.some((effect) => effect.type === 'notify' && effect.watchdog === true);
@@ -139,6 +165,10 @@ function isExpected(worker: Worker): worker is Expected {
 
 function isNamed(phase: Worker['phase']): boolean {
   return phase === 'spare' || phase === 'ready';
+}
+
+function isFilling({ type }: Effect): boolean {
+  return type === 'fork' || type === 'promote';
 }
 
 function isLeaving(worker: Worker): boolean {
@@ -174,6 +204,6 @@ function isComingBack(state: State): boolean {
   );
 }
 
-function keysOf(effects: readonly Effect[], type: 'capture' | 'kill'): readonly number[] {
+function keysOf(effects: readonly Effect[], type: 'capture' | 'kill' | 'drain'): readonly number[] {
   return effects.flatMap((effect) => (effect.type === type ? [effect.key] : []));
 }

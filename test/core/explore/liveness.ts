@@ -1,3 +1,4 @@
+import type { Worker } from '../../../src/core/model.js';
 import { killGrace, type Policy, reapGrace, tickInterval } from '../../../src/core/policy.js';
 import { canonical } from './canonical.js';
 import {
@@ -40,6 +41,13 @@ export const livenesses: readonly Liveness[] = [
     next: (core, world, policy) => wellBehaved(world, 'trial fails') ?? passing(core, world, policy),
     reached: ({ state }) => state.life.phase === 'ended' || isSettled(state),
     within: () => 60_000,
+  },
+  {
+    words: 'who has fallen silent is not there any more after three times its limit',
+    concerns: (world) => silent(world).length > 0,
+    next: (core, world, policy) => passing(core, world, policy),
+    reached: (world) => silent(world).length === 0,
+    within: ({ hangTimeout }) => 3 * hangTimeout + tickInterval,
   },
   {
     words: 'a stop ends by time alone, though no worker says or does anything any more',
@@ -87,6 +95,13 @@ function onTheWay(names: readonly string[], attempt: () => World): World {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Violation(`${reason}; then: ${names.join(', ')}`, { cause: error });
   }
+}
+
+/** Those of whom beats are expected in vain. */
+function silent({ state, hung }: World): readonly Worker[] {
+  return state.workers.filter(
+    ({ key, phase }) => hung.includes(key) && (phase === 'ready' || phase === 'spare'),
+  );
 }
 
 function isSettled(state: World['state']): boolean {

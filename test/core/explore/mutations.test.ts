@@ -4,30 +4,49 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { PolicyPart } from '../../support/paper-policy.js';
 import { explore } from './explorer.js';
 import { type Mutation, mutations } from './mutations.js';
+import { mutationsOfHealth } from './mutations-of-health.js';
 import { type Budget, type Core, explorePolicy, nothing, serving, Violation } from './world.js';
 
 const compiled = fileURLToPath(new URL('../../../src/core/', import.meta.url));
+interface Campaign {
+  readonly budget: Partial<Budget>;
+  readonly depth: number;
+  readonly workers?: number;
+  readonly policy?: PolicyPart;
+}
+
 /** Ever more of the world, until the fault is met. */
-const campaigns: readonly { readonly budget: Partial<Budget>; readonly depth: number }[] = [
+const campaigns: readonly Campaign[] = [
   { budget: { reloads: 1, crashes: 1 }, depth: 5 },
-  { budget: { reloads: 1, scales: 1 }, depth: 6 },
-  { budget: { reloads: 1, crashes: 1, hangs: 1, restarts: 1 }, depth: 6 },
+  { budget: { reloads: 1, scales: 1 }, depth: 5 },
+  { budget: { reloads: 1, crashes: 1, hangs: 1, restarts: 1 }, depth: 5 },
+];
+const spares = 1;
+const campaignsOfHealth: readonly Campaign[] = [
+  { budget: { crashes: 1, restarts: 1 }, depth: 4, policy: { spares } },
+  { budget: { hangs: 2, recoveries: 1 }, depth: 7, workers: 1 },
+  { budget: { illnesses: 2, reloads: 1 }, depth: 5 },
+  { budget: { shortages: 2 }, depth: 6, workers: 3 },
+  { budget: { reloads: 1, crashes: 1 }, depth: 6, policy: { spares } },
+  { budget: { hangs: 2 }, depth: 9, workers: 3, policy: { pingInterval: 1_000, hangTimeout: 4_000 } },
 ];
 
 describe('the exploration finds a core in which', () => {
   const folder = mkdtempSync(join(tmpdir(), 'broken-core-'));
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  for (const [index, mutation] of mutations.entries()) {
+  const finds = (mutation: Mutation, ways: readonly Campaign[]) =>
     test(mutation.fault, async (context) => {
-      const core = await broken(mutation, join(folder, String(index)));
-      const found = violation(core);
+      const core = await broken(mutation, mkdtempSync(join(folder, 'core-')));
+      const found = violation(core, ways);
       assert.ok(found !== undefined, 'nobody noticed');
       context.diagnostic(found);
     });
-  }
+  for (const mutation of mutations) finds(mutation, campaigns);
+  for (const mutation of mutationsOfHealth) finds(mutation, campaignsOfHealth);
 
   test('nothing is wrong, not', async () => {
     const same = {
@@ -36,7 +55,8 @@ describe('the exploration finds a core in which', () => {
       text: 'return served && !left;',
       instead: 'return served && !left;',
     };
-    assert.equal(violation(await broken(same, join(folder, 'same'))), undefined);
+    const core = await broken(same, join(folder, 'same'));
+    assert.equal(violation(core, [...campaigns, ...campaignsOfHealth]), undefined);
   });
 });
 
@@ -56,9 +76,9 @@ async function broken({ file, text, instead }: Mutation, folder: string): Promis
 }
 
 /** The shortest way to something that does not hold; undefined where nothing was found. */
-function violation(core: Core): string | undefined {
-  const policy = explorePolicy(2);
-  for (const { budget, depth } of campaigns) {
+function violation(core: Core, ways: readonly Campaign[]): string | undefined {
+  for (const { budget, depth, workers = 2, policy: more } of ways) {
+    const policy = explorePolicy(workers, more);
     try {
       const root = serving(core, { left: { ...nothing, ...budget }, policy });
       explore({ core, policy, root, depth, beyondStop: false });

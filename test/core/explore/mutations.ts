@@ -71,7 +71,7 @@ export const mutations: readonly Mutation[] = [
   {
     fault: 'forks stay due while the service stops',
     file: 'stop.js',
-    text: 'slots: state.slots.map((slot) => ({ ...slot, forkAt: null })),',
+    text: 'slots: state.slots.map((slot) => ({ ...slot, forkAt: null, forkAfter: null })),',
     instead: '',
   },
   {
@@ -82,9 +82,9 @@ export const mutations: readonly Mutation[] = [
   },
   {
     fault: 'a death of the generation on trial is a crash like any other',
-    file: 'death.js',
-    text: 'if (reload === null)',
-    instead: 'if (true)',
+    file: 'died.js',
+    text: 'const told = reload === null ? ',
+    instead: 'const told = true ? ',
   },
   {
     fault: 'a worker on trial that was killed counts as a crash when it is gone',
@@ -130,7 +130,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     fault: 'a slot does not wait for its backoff',
-    file: 'death.js',
+    file: 'died.js',
     text: 'forkAt: now + delay,',
     instead: 'forkAt: null,',
   },

@@ -1,0 +1,144 @@
+import type { Mutation } from './mutations.js';
+
+/** Faults in how the core judges, looks at, replaces and keeps in reserve. */
+export const mutationsOfHealth: readonly Mutation[] = [
+  {
+    fault: 'a silent worker lives for as long as nobody knows what it does',
+    file: 'silence.js',
+    text: 'return now < killAt(worker, policy) ?',
+    instead: 'return now < killAt(worker, policy) || worker.vitals.silence.capture === null ?',
+  },
+  {
+    fault: 'a silent worker is killed without being looked at',
+    file: 'silence.js',
+    text: 'if (isLookedAt(worker))',
+    instead: 'if (true)',
+  },
+  {
+    fault: 'a silent worker is looked at over and over',
+    file: 'silence.js',
+    text: 'return silence !== null && silence.ended === null;',
+    instead: 'return false;',
+  },
+  {
+    fault: 'a worker that has spoken again is killed at its next silence for what was known of the last',
+    file: 'silence.js',
+    text: 'replaceWorker(state, withSilence(worker, null)),',
+    instead: 'replaceWorker(state, worker),',
+  },
+  {
+    fault: 'a worker that gets no CPU is never killed',
+    file: 'silence.js',
+    text: 'const patienceWithStarved = 3;',
+    instead: 'const patienceWithStarved = 300;',
+  },
+  {
+    fault: 'a worker is silent for longer than its limit where no tick happens to be due',
+    file: 'step.js',
+    text: '...silences, ',
+    instead: '',
+  },
+  {
+    fault: 'who hangs is killed, and nobody follows',
+    file: 'silence.js',
+    text: 'return chain(killing, (next) => died(next, { death, now, policy }));',
+    instead:
+      'return [{ ...killing[0], slots: killing[0].slots.map((slot) => ({ ...slot, forkAt: 1e9 })) }, killing[1]];',
+  },
+  {
+    fault: 'sick workers are replaced all at once',
+    file: 'judge.js',
+    text: 'const isBusy = state.reload !== null || state.workers.some(isComing);',
+    instead: 'const isBusy = state.reload !== null;',
+  },
+  {
+    fault: 'sick workers are replaced in a reload',
+    file: 'judge.js',
+    text: 'const isBusy = state.reload !== null || state.workers.some(isComing);',
+    instead: 'const isBusy = state.workers.some(isComing);',
+  },
+  {
+    fault: 'a worker that is sick again is replaced again and again',
+    file: 'judge.js',
+    text: 'return treatedAt !== null && now - treatedAt < policy.restart.window;',
+    instead: 'return false;',
+  },
+  {
+    fault: 'spares are made in a reload',
+    file: 'spares.js',
+    text: "if (counted.life.phase !== 'serving' || counted.reload !== null)",
+    instead: "if (counted.life.phase !== 'serving')",
+  },
+  {
+    fault: 'a spare that takes over is followed by no other',
+    file: 'spares.js',
+    text: 'return there.length < state.spares.wanted;',
+    instead: 'return state.restarts === 0 && there.length < state.spares.wanted;',
+  },
+  {
+    fault: 'a spare is made while another worker starts',
+    file: 'spares.js',
+    text: 'isMissing(state) && !starts &&',
+    instead: 'isMissing(state) &&',
+  },
+  {
+    fault: 'a spare that does not boot is followed before it is gone',
+    file: 'spares.js',
+    text: 'worker.slot === 0 && holdsPlace(worker)',
+    instead: 'worker.slot === 0 && isUp(worker)',
+  },
+  {
+    fault: 'spares of the old generation stay after the reload',
+    file: 'spares.js',
+    text: 'all.filter(({ generation }) => generation === state.generation)',
+    instead: 'all',
+  },
+  {
+    fault: 'a spare of any generation takes over',
+    file: 'fork.js',
+    text: 'worker.generation === generation && ',
+    instead: '',
+  },
+  {
+    fault: 'a spare is left waiting while another worker is forked',
+    file: 'fork.js',
+    text: 'return spare === undefined',
+    instead: 'return true',
+  },
+  {
+    fault: 'a spare that takes over stays a spare besides',
+    file: 'fork.js',
+    text: 'workers: [...others, worker]',
+    instead: 'workers: [...state.workers, worker]',
+  },
+  {
+    fault: 'a stop forgets the spares',
+    file: 'worker.js',
+    text: "phase === 'starting' || phase === 'spare' || phase === 'ready'",
+    instead: "phase === 'starting' || phase === 'ready'",
+  },
+  {
+    fault: 'systemd is told that all is well whoever answers',
+    file: 'watchdog.js',
+    text: "const isAlive = state.life.phase !== 'serving' || hasQuorum || isComingBack(state, now, policy);",
+    instead: 'const isAlive = true;',
+  },
+  {
+    fault: 'one worker that answers is a quorum of any number',
+    file: 'watchdog.js',
+    text: 'const hasQuorum = answering >= Math.ceil(state.slots.length / 2);',
+    instead: 'const hasQuorum = answering >= 1;',
+  },
+  {
+    fault: 'a worker that is drained for memory is followed before it is gone',
+    file: 'slots.js',
+    text: 'return forkAfter !== null && findWorker(state, forkAfter) !== undefined;',
+    instead: 'return false;',
+  },
+  {
+    fault: 'all workers that have grown are drained for memory at once',
+    file: 'pressure.js',
+    text: 'const isBusy = state.reload !== null || slot !== null || comes || now < quietUntil;',
+    instead: 'const isBusy = state.reload !== null;',
+  },
+];
