@@ -38,5 +38,6 @@ export async function runErrand(errand: Errand, { servers, settings, channel }: 
 
 /** `--inspect` and its like, which are there from the start: not what the master adds, which opens nothing. */
 function operatorsOwn(): boolean {
-  return process.execArgv.some((flag) => /^--inspect(-brk|-wait)?(=|$)/.test(flag));
+  const flags = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)];
+  return flags.some((flag) => /^--inspect(-brk|-wait)?(=|$)/.test(flag));
 }

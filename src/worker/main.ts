@@ -28,6 +28,7 @@ const lastAnswers = 2_000;
 
 /** The composition root of a worker: everything is in place before the app's first line runs. */
 async function main(settings: WorkerSettings): Promise<void> {
+  hideInspectorFlags();
   const log = workerLog(settings.log, settings.worker);
   const channel = openChannel(process);
   const signals = shelterSignals(process);
@@ -173,6 +174,12 @@ async function main(settings: WorkerSettings): Promise<void> {
   await channel.send({ type: 'ready', urls: servers.listening().map(addressOf) });
   // A drain may have begun its own meanwhile.
   if (!state.draining) beats.start({ withBytes: false });
+}
+
+/** What the master adds for its own looks, so that neither the app nor its children take it for a debugger that is wanted. */
+function hideInspectorFlags(): void {
+  const own = new Set(['--inspect-publish-uid=http', '--inspect-port=0']);
+  process.execArgv = process.execArgv.filter((flag) => !own.has(flag));
 }
 
 /** Without this mark node:cluster ends a worker at once when its master is gone, with its requests. */
