@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { initialState } from '../../../src/core/model.js';
 import { nextDeadline, step } from '../../../src/core/step.js';
 import { livenesses, Proof } from './liveness.js';
-import { type Budget, explorePolicy, moves, play, serving, Violation } from './world.js';
+import { moves } from './moves.js';
+import { type Budget, explorePolicy, play, serving, Violation } from './world.js';
 
 const core = { step, initialState, nextDeadline };
 const left: Budget = {
