@@ -7,7 +7,7 @@ SOURCES := $(shell find src -name '*.ts' 2>/dev/null)
 UNAME ?= $(shell uname -s)
 
 .PHONY: help run build deps system-deps test-deps bench-deps check types lint unit explore integration test-systemd \
-        test-launchd test bench reloads clean
+        test-launchd test bench reloads faults clean
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -44,7 +44,7 @@ lint: deps
 build/.stamp: $(SOURCES) $(shell find test -name '*.ts') test/tsconfig.json tsconfig.json node_modules/.package-lock.json
 	@rm -rf build && npx tsc -p test/tsconfig.json && ln -s ../node_modules build/node_modules && cp package.json build/ && touch $@
 
-ROOMS := errors core ipc config master worker http supervisor telemetry control cli support bench
+ROOMS := errors core ipc config master worker http supervisor telemetry control doctor cli support bench faults
 tests_of = $(shell find $(addprefix test/,$(1)) -name '*.test.ts' 2>/dev/null | sed 's|^|build/|; s|\.ts$$|.js|' | sort)
 
 unit: build/.stamp ## Fast tests of every room
@@ -68,6 +68,9 @@ test: check explore integration test-launchd test-systemd ## Everything
 
 reloads: build build/.stamp bench-deps ## 200 reloads under load, at the daemon, behind nginx, and of PM2
 	@$(NODE) build/test/reloads/main.js
+
+faults: build build/.stamp bench-deps ## What is lost when something fails, under a real systemd, and of PM2 beside it (root)
+	@$(NODE) build/test/faults/main.js
 
 bench: build build/.stamp bench-deps ## Figures beside a bare node:cluster
 	@$(NODE) build/test/bench/main.js

@@ -6,7 +6,9 @@ set -eu
 case ${1:-run} in
 run) packages='libsystemd-dev g++ make python3' ;;
 test) packages='libsystemd-dev g++ make python3 systemd-container dbus procps iproute2' ;;
-bench) packages='libsystemd-dev g++ make python3 apache2-utils wrk nginx-light' ;;
+bench)
+  packages='libsystemd-dev g++ make python3 apache2-utils wrk nginx-light systemd-container dbus procps iproute2 libfaketime'
+  ;;
 *)
   echo "system-deps.sh: unknown purpose: $1; expected run, test or bench" >&2
   exit 64

@@ -31,8 +31,9 @@ const rooms: Readonly<Record<string, Rule>> = {
   http: { may: ['config', 'errors'], types: ['core'] },
   supervisor: { may: ['config', 'errors'] },
   telemetry: { may: ['config', 'errors'] },
+  doctor: { may: ['config', 'errors', 'supervisor', 'control'], files: ['core/policy'] },
   cli: {
-    may: ['config', 'errors', 'supervisor', 'telemetry', 'control'],
+    may: ['config', 'errors', 'supervisor', 'telemetry', 'control', 'doctor'],
     types: ['core'],
     files: ['master/serve'],
   },

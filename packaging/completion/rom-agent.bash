@@ -6,7 +6,7 @@ _rom_agent() {
   if [[ $cur == '=' ]]; then cur=''; elif [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      serve | check | status | reload | abort | scale | restart | stack | profile | heap-snapshot | stop | history | events | config | completion)
+      serve | check | doctor | status | reload | abort | scale | restart | stack | profile | heap-snapshot | stop | history | events | config | completion)
         command=${COMP_WORDS[i]}
         break
         ;;
@@ -14,7 +14,7 @@ _rom_agent() {
   done
   case $command in
     '')
-      words='serve check status reload abort scale restart stack profile heap-snapshot stop history events config completion help --version --help'
+      words='serve check doctor status reload abort scale restart stack profile heap-snapshot stop history events config completion help --version --help'
       ;;
     serve)
       case $prev in
@@ -126,6 +126,64 @@ _rom_agent() {
         --log-stats-interval) words='' ;;
         *)
           words='--config --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --json --help'
+          if [[ $cur != -* ]]; then file=1; fi
+          ;;
+      esac
+      ;;
+    doctor)
+      case $prev in
+        --config) file=1 ;;
+        --mode) words='single cluster turbo' ;;
+        --workers) words='' ;;
+        --port) words='' ;;
+        --host) words='' ;;
+        --socket-mode) words='' ;;
+        --node-env) words='' ;;
+        --dispatch) words='shared round-robin reuseport' ;;
+        --balance) words='on off' ;;
+        --sticky) words='off address cookie' ;;
+        --sticky-cookie) words='' ;;
+        --max-old-space-size) words='' ;;
+        --max-semi-space-size) words='' ;;
+        --memory-budget) words='' ;;
+        --boot-timeout) words='' ;;
+        --drain-timeout) words='' ;;
+        --linger) words='' ;;
+        --hang-timeout) words='' ;;
+        --orphan-timeout) words='' ;;
+        --websockets) words='close leave' ;;
+        --control-socket) file=1 ;;
+        --state-dir) file=1 ;;
+        --routes-prefix) words='' ;;
+        --spares) words='' ;;
+        --health-slow-delay) words='' ;;
+        --health-slow-limit) words='' ;;
+        --health-probe) words='' ;;
+        --health-master-timeout) words='' ;;
+        --memory-max-rss) words='' ;;
+        --memory-max-heap) words='' ;;
+        --memory-pressure) words='' ;;
+        --poison-deaths) words='' ;;
+        --poison-window) words='' ;;
+        --poison-block) words='' ;;
+        --restart-intensity) words='' ;;
+        --restart-window) words='' ;;
+        --restart-crash-delay) words='' ;;
+        --restart-crash-delay-max) words='' ;;
+        --restart-boot-delay) words='' ;;
+        --restart-boot-delay-max) words='' ;;
+        --reload-soak) words='' ;;
+        --reload-probe) words='' ;;
+        --reload-probe-timeout) words='' ;;
+        --reload-max-errors) words='' ;;
+        --reload-max-latency) words='' ;;
+        --log-level) words='trace debug info warn error fatal silent' ;;
+        --log-format) words='auto pretty journal json' ;;
+        --log-dir) file=1 ;;
+        --log-stats-interval) words='' ;;
+        --unit) words='' ;;
+        *)
+          words='--config --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --unit --json --help'
           if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac

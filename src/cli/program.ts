@@ -44,6 +44,21 @@ export function createProgram({ exit, called }: ProgramSeam): Command {
       process.exitCode = exitCode;
     });
 
+  withSettings(program.command('doctor').argument('[app]', "the app's module"))
+    .description(
+      'look at the machine, the unit and the configuration, and say what to change: 78 for a problem',
+    )
+    .option(
+      '--unit <name>',
+      'the service to look at; "none": what this shell would start',
+      'rom-agent.service',
+    )
+    .option('--json', 'print JSON')
+    .action(async (app: string | undefined, flags: Record<string, unknown>) => {
+      const { doctorCommand } = await import('./doctor.js');
+      process.exitCode = await doctorCommand(withApp(app, flags));
+    });
+
   addControlCommands(program, {
     open: async (flags) => (await import('./session.js')).openSession(flags),
     // A connection that is still open must not keep the process; the callback comes once the text is out.

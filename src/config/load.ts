@@ -40,17 +40,28 @@ export interface Loaded {
   readonly file: string | null;
 }
 
+export interface Inspected {
+  readonly loaded: Loaded;
+  readonly problems: readonly Problem[];
+}
+
 /**
  * Flags over environment over .env over the TOML file over defaults, deeply frozen.
  * @throws {ConfigError} with everything that is wrong, at once.
  */
 export async function loadConfig(input: LoadInput): Promise<Loaded> {
+  const { loaded, problems } = await inspectConfig(input);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return loaded;
+}
+
+/** The same with the default in the place of each value that is wrong, for who looks further all the same. */
+export async function inspectConfig(input: LoadInput): Promise<Inspected> {
   const problems: Problem[] = [];
   const { dotenv, file, values, effective } = await gather(input, problems);
   problems.push(...crossCheck({ ...input, values, effective }));
-  if (problems.length > 0) throw new ConfigError(problems);
   const config = toConfig(effective, handedOn(dotenv, input.env));
-  return freeze({ config, origins: originsOf(effective), effective, file: file.path });
+  return { loaded: freeze({ config, origins: originsOf(effective), effective, file: file.path }), problems };
 }
 
 /** Every source read and every value computed; what is wrong is added to `problems`. */

@@ -35,8 +35,8 @@ const turboSemiSpace = 64;
 /** A tenth is for page cache, sockets and what the app itself starts. */
 const usableShare = 0.9;
 /** Resident sets: of the master, and of a worker without its heap. */
-const masterSize = 64;
-const besidesHeap = 48;
+export const masterSize = 64;
+export const besidesHeap = 48;
 /** V8's own without a heap limit. */
 const usualSemiSpace = 16;
 

@@ -1,10 +1,10 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EvidenceAnswer, StackAnswer } from '../control/api.js';
 import type { Event } from '../core/events.js';
 import type { Capture } from '../core/evidence.js';
 import type { Millis, Worker, WorkerKey } from '../core/model.js';
 import type { EvidenceKind, EvidenceMessage, MasterMessage } from '../ipc/messages.js';
+import { makeDirectory } from './make-directory.js';
 
 export interface EvidenceSeam {
   readonly workers: () => readonly Worker[];
@@ -67,7 +67,9 @@ export function createEvidence(seam: EvidenceSeam): Evidence {
     const busy = writing.get(key);
     if (busy !== undefined) return refused(`worker ${worker} is writing ${names[busy.kind]} already`);
     try {
-      await makeDirectory(stateDir, directory);
+      await makeDirectory(stateDir, 0o750);
+      // What is in there may hold anything that a request had in it.
+      await makeDirectory(directory, 0o700);
     } catch (error) {
       return refused(`no place for it: ${error instanceof Error ? error.message : String(error)}`);
     }
@@ -155,12 +157,6 @@ function chosen(
 
 function refused(reason: string): { readonly accepted: false; readonly reason: string } {
   return { accepted: false, reason };
-}
-
-/** What is in there may hold anything that a request had in it. */
-async function makeDirectory(stateDir: string, directory: string): Promise<void> {
-  await mkdir(stateDir, { recursive: true, mode: 0o750 });
-  await mkdir(directory, { recursive: true, mode: 0o700 });
 }
 
 /** UTC, as it may stand in the name of a file: `2026-11-24T09-15-30.123Z`. */

@@ -1,6 +1,7 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ReloadRecord } from '../core/reload-record.js';
+import { makeDirectory } from './make-directory.js';
 
 /** The records of the last reloads, kept over restarts of the daemon. */
 export interface History {
@@ -33,7 +34,7 @@ export function openHistory({ dir, onProblem }: HistorySeam): History {
   };
   const save = async (): Promise<void> => {
     try {
-      await mkdir(dir, { recursive: true, mode: 0o750 });
+      await makeDirectory(dir, 0o750);
       // A reader, or a crash in between, sees the old file or the new one.
       await writeFile(`${path}.new`, `${JSON.stringify(records, null, 1)}\n`, { mode: 0o640 });
       await rename(`${path}.new`, path);

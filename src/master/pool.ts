@@ -128,14 +128,23 @@ export function createPool(seam: PoolSeam): Pool {
 /**
  * SIGUSR1 has a worker open its inspector, which is how a hung one is looked into. With these it does so on a free port
  * and without a word on standard error. An operator who debugs decides himself.
+ *
+ * @param port where this process itself would be debugged
  */
-function inspectionFor(argv: readonly string[], nodeOptions = ''): Inspection {
+export function inspectionFor(
+  argv: readonly string[],
+  nodeOptions = '',
+  port = process.debugPort,
+): Inspection {
   const isDebugged = [...argv, nodeOptions].some((text) => text.includes('--inspect'));
-  if (isDebugged) return { flags: [], settings: {} };
-  return { flags: ['--inspect-publish-uid=http'], settings: { inspectPort: 0 } };
+  return {
+    flags: isDebugged ? [] : ['--inspect-publish-uid=http'],
+    // node:cluster counts up from the master's port, from 0 too, which means a free one.
+    settings: isDebugged && port !== 0 ? {} : { inspectPort: 0 },
+  };
 }
 
-interface Inspection {
+export interface Inspection {
   readonly flags: readonly string[];
   readonly settings: Pick<ClusterSettings, 'inspectPort'>;
 }

@@ -106,7 +106,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   );
   const stats = () => statsOf(mailbox, options, history());
   const workers = () => mailbox.state().workers;
-  const looker = createLooker({ workers, send: pool.send, post: mailbox.post });
+  const looker = createLooker({ after, workers, send: pool.send, post: mailbox.post });
   const evidence = createEvidence({
     workers,
     send: pool.send,

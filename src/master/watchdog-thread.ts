@@ -5,6 +5,8 @@ export interface WatchdogSeam {
   /** How long the event loop may stand still, ms; 0: for ever. */
   readonly timeout: number;
   readonly config: Pick<LogConfig, 'format'>;
+  /** The thread has begun. */
+  readonly onBegun: () => void;
   /** The thread could not be had, or has failed: from here on nobody watches. */
   readonly onProblem: (error: Error) => void;
 }
@@ -26,13 +28,16 @@ const slowestTick = 1_000;
 export function startWatchdog(seam: WatchdogSeam): () => void {
   if (seam.timeout === 0) return () => {};
   let end = (): void => clearTimeout(timer);
-  const timer = setTimeout(() => {
-    end = watch(seam);
-  }, Math.min(startDelay, seam.timeout)).unref();
+  const timer = setTimeout(
+    () => {
+      end = watch(seam);
+    },
+    Math.min(startDelay, seam.timeout),
+  ).unref();
   return () => end();
 }
 
-function watch({ timeout, config, onProblem }: WatchdogSeam): () => void {
+function watch({ timeout, config, onBegun, onProblem }: WatchdogSeam): () => void {
   const tick = Math.min(slowestTick, Math.round(timeout / 4));
   const shared = new Int32Array(new SharedArrayBuffer(8));
   const beat = setInterval(() => Atomics.add(shared, 0, 1), tick).unref();
@@ -41,7 +46,7 @@ function watch({ timeout, config, onProblem }: WatchdogSeam): () => void {
     clearInterval(beat);
     onProblem(error);
   };
-  void startThread(order, failed).catch(failed);
+  void startThread(order, { onBegun, onError: failed }).catch(failed);
   return () => {
     clearInterval(beat);
     Atomics.store(shared, 1, 1);
@@ -83,7 +88,10 @@ while (wait(tick)) {
 }
 `;
 
-async function startThread(workerData: Order, onError: (error: Error) => void): Promise<void> {
+async function startThread(
+  workerData: Order,
+  { onBegun, onError }: { onBegun: () => void; onError: (error: Error) => void },
+): Promise<void> {
   const { Worker } = await import('node:worker_threads');
   const thread = new Worker(program, {
     eval: true,
@@ -92,6 +100,7 @@ async function startThread(workerData: Order, onError: (error: Error) => void): 
     execArgv: [],
     resourceLimits: limits,
   });
+  thread.on('online', onBegun);
   thread.on('error', onError);
   thread.unref();
 }

@@ -11,7 +11,7 @@ export interface WatchesSeam {
   readonly config: Config;
   readonly supervisor: Pick<Supervisor, 'pingInterval'>;
   readonly post: (event: Event) => void;
-  readonly log: Pick<LazyLog, 'warn'>;
+  readonly log: Pick<LazyLog, 'debug' | 'warn'>;
 }
 
 /** What is watched besides the workers, once the service serves: the memory, and the master itself. */
@@ -30,6 +30,7 @@ export function createWatches({ config, supervisor, post, log }: WatchesSeam): W
           // Who pings a supervisor is watched by it.
           timeout: supervisor.pingInterval === null ? config.health.masterTimeout : 0,
           config: config.log,
+          onBegun: () => log.debug('a thread watches the event loop of the master'),
           onProblem: (error) =>
             log.warn('the watchdog thread has ended: nobody watches the master', { error }),
         }),

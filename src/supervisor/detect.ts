@@ -42,6 +42,6 @@ function silent(env: NodeJS.ProcessEnv, pid: number): Supervisor {
   };
 }
 
-function requireAddon(): { sendState(state: string): void } {
+export function requireAddon(): { sendState(state: string): void } {
   return createRequire(import.meta.url)('sd-notify');
 }

@@ -153,7 +153,24 @@ export function withoutQuery(url: string): string {
   return end === -1 ? url : url.slice(0, end);
 }
 
+/**
+ * What is special about a connection, said just before its server hears of it. Its socket is left as it is until then:
+ * sockets that get their properties in another order than most make Node's own look-ups slower for all of them.
+ */
+export function announce(socket: Socket, what: 'wasHandedOver' | 'isOwn'): void {
+  announced = { socket, what };
+}
+
+let announced: { readonly socket: Socket; readonly what: 'wasHandedOver' | 'isOwn' } | null = null;
+
 export function connectionOf(socket: Known): Connection {
-  socket[key] ??= new Connection(socket);
-  return socket[key];
+  return socket[key] ?? meet(socket);
+}
+
+function meet(socket: Known): Connection {
+  const connection = new Connection(socket);
+  socket[key] = connection;
+  if (announced?.socket === socket) connection[announced.what] = true;
+  announced = null;
+  return connection;
 }

@@ -1,9 +1,9 @@
 import { inspect } from 'node:util';
 import { isNativeError } from 'node:util/types';
+import { portHolder } from '../config/port-holder.js';
 import type { Failure } from '../core/model.js';
 import { RomAgentError } from '../errors/errors.js';
 import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
-import { portHolder } from './port-holder.js';
 import { syntaxErrorAt } from './syntax-error.js';
 
 interface SystemError extends Error {

@@ -15,8 +15,7 @@ import {
   markIdle,
   serverOf,
 } from './connection-handle.js';
-import { type Connection, connectionOf, isAnswering } from './connections.js';
-import { SocketList } from './socket-list.js';
+import { announce, type Connection, connectionOf, isAnswering } from './connections.js';
 
 /** Connections that this worker gives to another, or gets from one. */
 export interface HandOn {
@@ -68,7 +67,8 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
   const servers = new Map<string, Server>();
   /** Servers that another worker does not have, and until when that is taken for granted. */
   const refused = new Map<string, number>();
-  const kept = new SocketList();
+  // Not a SocketList: properties that only some sockets have make all of them slower to look things up in.
+  const kept = new Set<Socket>();
   let orders: Order[] = [];
   let underWay = 0;
   let reported = 0;
@@ -108,7 +108,8 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
     if (kept.delete(this)) noteChange();
   };
   const keep = (socket: Socket): void => {
-    if (!kept.add(socket)) return;
+    if (kept.has(socket)) return;
+    kept.add(socket);
     connectionOf(socket).isKept = true;
     socket.on('close', onClose);
     noteChange();
@@ -138,7 +139,7 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
   };
   const makeUp = async (order: Order): Promise<void> => {
     await sleep(idleAfter, undefined, { ref: false });
-    for (const socket of kept) {
+    for (const socket of [...kept]) {
       if (openOrder() === undefined || order.left <= 0 || performance.now() >= order.until) return;
       if (mayGo(socket)) await handOn(socket, order);
     }
@@ -149,7 +150,7 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
     if (server === undefined) return false;
     const prepare = (socket: Socket): void => {
       // Who read its first bytes counted it; who only looked did not.
-      if (head === null) connectionOf(socket).wasHandedOver = true;
+      if (head === null) announce(socket, 'wasHandedOver');
     };
     const read = head === null ? null : Buffer.from(head, 'base64');
     const socket = attach({ server, handle, head: read, prepare });

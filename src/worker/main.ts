@@ -145,7 +145,8 @@ async function main(settings: WorkerSettings): Promise<void> {
     if (process.listenerCount('uncaughtException') === 1) void fail(error);
   });
   process.on('exit', () => {
-    tellCurrent();
+    // What a drain leaves behind is told as cut.
+    if (!state.draining) tellCurrent();
     log.flush();
   });
   /** As ready as can be, without listening, until a slot is to be filled. */

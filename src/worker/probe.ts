@@ -3,7 +3,7 @@ import { type Server as HttpServer, get as httpGet, type IncomingMessage } from 
 import { get as httpsGet } from 'node:https';
 import { type AddressInfo, Server, type Socket } from 'node:net';
 import { divert } from '../http/divert.js';
-import { connectionOf } from './connections.js';
+import { announce } from './connections.js';
 import { isHttp, isTls, type TrackedServer } from './follow-server.js';
 import { type Servers, untracked } from './servers.js';
 
@@ -50,7 +50,7 @@ interface Asked {
 async function askServer(server: Server, asked: Asked): Promise<IncomingMessage> {
   const door = new Server((socket: Socket) => {
     // What we ask ourselves is none of the service's traffic.
-    connectionOf(socket).isOwn = true;
+    announce(socket, 'isOwn');
     server.emit('connection', socket);
   });
   untracked.add(door);

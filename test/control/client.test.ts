@@ -4,10 +4,12 @@ import { chmodSync, chownSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ControlEvent } from '../../src/control/api.js';
 import { connectControl, type ReloadLine } from '../../src/control/client.js';
 import { createLineReader } from '../../src/control/line-reader.js';
+import { answers } from '../../src/control/openapi-examples.js';
 import { waitFor } from '../support/wait.js';
 import { acceptedReload, record, recordEvent, stepEvent } from './fake-commands.js';
 import { folder, opened, staleSocket, strangerAt } from './place.js';
@@ -38,13 +40,30 @@ describe('the client', () => {
     assert.equal(await client.abort('alice'), 'so be it');
     assert.equal(await client.scale({ add: 2 }, 'alice'), 'so be it');
     assert.equal(await client.restart(2, 'alice'), 'so be it');
+    assert.deepEqual(await client.stack(1, 'alice'), answers.Stack);
+    assert.deepEqual(await client.profile(1, 5, 'alice'), answers.EvidenceFile);
+    assert.deepEqual(await client.heapSnapshot(1, 'alice'), answers.EvidenceFile);
     await client.stop('alice');
     assert.deepEqual(fake.calls, [
       ['abort', 'alice'],
       ['scale', { add: 2 }, 'alice'],
       ['restart', 2, 'alice'],
+      ['stack', 1, 'alice'],
+      ['profile', 1, 5, 'alice'],
+      ['heapSnapshot', 1, 'alice'],
       ['stop', 'alice'],
     ]);
+  });
+
+  test('waits for evidence as long as it may take', async (t) => {
+    const fake = await opened(t);
+    const { profile } = fake.commands;
+    fake.commands.profile = async (...call) => {
+      await sleep(300);
+      return profile(...call);
+    };
+    const client = connectControl({ path: fake.path, timeout: 50 });
+    assert.deepEqual(await client.profile(1, 1, 'alice'), answers.EvidenceFile);
   });
 
   test('follows a reload to its record', async (t) => {

@@ -8,7 +8,8 @@ export const recordEvent = examples.lines.Event.record;
 export const [record] = examples.answers.History as [ReloadRecord];
 
 export interface FakeCommands {
-  readonly commands: Commands;
+  /** To be changed by a test. */
+  readonly commands: { -readonly [Name in keyof Commands]: Commands[Name] };
   /** Every call with its arguments, in order. */
   readonly calls: unknown[];
   readonly listeners: ReadonlySet<(event: ControlEvent) => void>;

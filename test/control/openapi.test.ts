@@ -91,6 +91,14 @@ describe('the OpenAPI document', () => {
     for (const route of ['/v1/abort', '/v1/workers/1/restart', '/v1/stop']) {
       assert.deepEqual(mismatches((await post(path, route)).json, resolve('Message')), [], route);
     }
+    for (const [route, name] of [
+      ['stack', 'Stack'],
+      ['profile', 'EvidenceFile'],
+      ['heap-snapshot', 'EvidenceFile'],
+    ] as const) {
+      const { json } = await post(path, `/v1/workers/1/${route}`);
+      assert.deepEqual(mismatches(json, resolve(name)), [], route);
+    }
     const refused = await post(path, '/v1/scale', { to: 'many' });
     assert.deepEqual(mismatches(refused.json, resolve('Error')), []);
     assert.deepEqual(mismatches((await get(path, '/nowhere')).json, resolve('Error')), []);

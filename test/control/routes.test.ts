@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { answers } from '../../src/control/openapi-examples.js';
 import { routes } from '../../src/control/routes.js';
 import { ask } from '../support/net.js';
 import { acceptedReload, recordEvent } from './fake-commands.js';
@@ -35,6 +36,27 @@ describe('the routes', () => {
       ['restart', 2, 'Zoë (deploy)'],
       ['stop', 'bob'],
     ]);
+  });
+
+  test('answer with evidence about a worker', async (t) => {
+    const { path, calls } = await opened(t);
+    assert.deepEqual((await post(path, '/v1/workers/1/stack', { by: 'ann' })).json, answers.Stack);
+    assert.deepEqual((await post(path, '/v1/workers/1/profile', { seconds: 30 })).json, answers.EvidenceFile);
+    await post(path, '/v1/workers/1/profile');
+    assert.deepEqual((await post(path, '/v1/workers/2/heap-snapshot')).json, answers.EvidenceFile);
+    assert.deepEqual(calls, [
+      ['stack', 1, 'ann'],
+      ['profile', 1, 30, 'control'],
+      ['profile', 1, 10, 'control'],
+      ['heapSnapshot', 2, 'control'],
+    ]);
+  });
+
+  test('answer 409 with the reason where there is no evidence', async (t) => {
+    const fake = await opened(t);
+    fake.commands.profile = async () => ({ accepted: false, reason: 'worker 1 ended' });
+    const answer = await post(fake.path, '/v1/workers/1/profile');
+    assert.deepEqual([answer.status, messageOf(answer)], [409, 'worker 1 ended']);
   });
 
   test('answer 409 with the reason where the master refuses', async (t) => {
@@ -97,6 +119,22 @@ describe('the routes', () => {
       { to: 1, add: 1 },
       [{ field: 'to', value: { to: 1, add: 1 }, expected: 'either "to" or "add"' }],
     ],
+    [
+      '/v1/workers/1/profile',
+      { seconds: 601 },
+      [{ field: 'seconds', value: 601, expected: 'an integer from 1 to 600' }],
+    ],
+    [
+      '/v1/workers/1/profile',
+      { seconds: '5' },
+      [{ field: 'seconds', value: '5', expected: 'an integer from 1 to 600' }],
+    ],
+    [
+      '/v1/workers/1/heap-snapshot',
+      { seconds: 5 },
+      [{ field: 'seconds', value: 5, expected: 'only the fields by' }],
+    ],
+    ['/v1/workers/x/stack', {}, [{ field: 'id', value: 'x', expected: 'an integer from 1 to 1024' }]],
     ['/v1/workers/0/restart', {}, [{ field: 'id', value: 0, expected: 'an integer from 1 to 1024' }]],
     ['/v1/workers/one/restart', {}, [{ field: 'id', value: 'one', expected: 'an integer from 1 to 1024' }]],
     ['/v1/workers/%31/restart', {}, [{ field: 'id', value: '%31', expected: 'an integer from 1 to 1024' }]],

@@ -69,7 +69,7 @@ describe('a worker that is killed', { timeout: 60_000 }, () => {
     assert.ok(first !== undefined);
     process.kill(first, 'SIGSTOP');
     const load = startLoad({ port: service.port, clients: [{ kind: 'per-connection', count: 8 }] });
-    const [entry] = await entriesOf(service.daemon, /^worker 1 crashed: hung: silent for [\d.]+ s$/, 1);
+    const [entry] = await entriesOf(service.daemon, /^worker 1 hung: silent for [\d.]+ s, stopped by a signal$/, 1);
     assert.equal(entry?.workerPid, first);
     const told = await untilStats(service, 'two ready workers', ({ ready }) => ready === 2);
     assert.deepEqual(

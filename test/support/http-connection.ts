@@ -62,6 +62,10 @@ export function openConnection(target: Target, timeout: number): Promise<Connect
 
 /** One established connection that knows what was sent on it and what came back. */
 export class Connection {
+  /** This side's port; null on a unix socket. */
+  readonly port: number | null;
+  /** Wall clock, ms since 1970. */
+  readonly opened: number = Date.now();
   readonly #socket: Socket;
   readonly #reader = new ResponseReader();
   readonly #pending: Pending[] = [];
@@ -72,6 +76,7 @@ export class Connection {
 
   constructor(socket: Socket) {
     this.#socket = socket;
+    this.port = socket.localPort ?? null;
     socket.on('data', (chunk) => this.#read(chunk));
     socket.on('end', () => this.#ended());
     socket.on('error', (error: NodeJS.ErrnoException) => this.#broken(error));

@@ -27,6 +27,11 @@ export interface ClientRun {
   readonly moved: () => void;
 }
 
+interface Sent {
+  readonly connection: Connection;
+  readonly answer: Promise<RawResponse>;
+}
+
 /** How long a refused client waits before it knocks again. */
 const refusedPause = 20;
 
@@ -50,14 +55,16 @@ export async function runClient(run: ClientRun): Promise<void> {
 }
 
 const exchanges: Record<ClientKind, (run: ClientRun, connection: Connection) => Promise<void>> = {
-  'keep-alive': (run, connection) => once(run, connection.request(head(run), run.requestTimeout)),
+  'keep-alive': (run, connection) =>
+    once(run, { connection, answer: connection.request(head(run), run.requestTimeout) }),
   'per-connection': oneRequest,
   'slow-body': slowBody,
   pipelining: pipelined,
 };
 
 async function oneRequest(run: ClientRun, connection: Connection): Promise<void> {
-  await once(run, connection.request(head(run, 'Connection: close'), run.requestTimeout));
+  const answer = connection.request(head(run, 'Connection: close'), run.requestTimeout);
+  await once(run, { connection, answer });
   connection.close();
 }
 
@@ -66,7 +73,7 @@ async function slowBody(run: ClientRun, connection: Connection): Promise<void> {
   const length = run.pieces * piece.length;
   const fields = `Content-Type: text/plain\r\nContent-Length: ${length}`;
   const whole = run.requestTimeout + run.pieces * run.pauseMs;
-  const answer = once(run, connection.request(head(run, fields), whole));
+  const answer = once(run, { connection, answer: connection.request(head(run, fields), whole) });
   for (let sent = 0; sent < run.pieces && connection.usable; sent += 1) {
     // The body is always sent to its end, past the stop of the load too: it is a request that was begun.
     await sleep(run.pauseMs);
@@ -78,13 +85,13 @@ async function slowBody(run: ClientRun, connection: Connection): Promise<void> {
 async function pipelined(run: ClientRun, connection: Connection): Promise<void> {
   const answers = Array.from({ length: run.depth }, (_, nth) => {
     const rest = nth === 0 ? head(run).repeat(run.depth) : '';
-    return once(run, connection.request(rest, run.requestTimeout));
+    return once(run, { connection, answer: connection.request(rest, run.requestTimeout) });
   });
   await Promise.all(answers);
 }
 
 /** Books one request. Never rejects. */
-async function once(run: ClientRun, answer: Promise<RawResponse>): Promise<void> {
+async function once(run: ClientRun, { connection, answer }: Sent): Promise<void> {
   const { tally, kind: client } = run;
   tally.sent += 1;
   const before = performance.now();
@@ -92,11 +99,11 @@ async function once(run: ClientRun, answer: Promise<RawResponse>): Promise<void>
     const { status, body, closing } = await answer;
     if (closing) tally.announcedCloses += 1;
     if (status === run.expectStatus) tally.ok({ client, body, ms: performance.now() - before });
-    else tally.fail({ client, kind: 'status', message: `${status} ${body.slice(0, 120)}` });
+    else tally.fail({ client, connection, kind: 'status', message: `${status} ${body.slice(0, 120)}` });
   } catch (error) {
     if (!(error instanceof RequestLost)) throw error;
     if (error.kind === 'unanswered') tally.unanswered += 1;
-    else tally.fail({ client, kind: error.kind, message: error.message });
+    else tally.fail({ client, connection, kind: error.kind, message: error.message });
   }
 }
 
@@ -107,7 +114,7 @@ async function open(run: ClientRun): Promise<Connection | null> {
     return connection;
   } catch (error) {
     if (!(error instanceof ConnectFailed)) throw error;
-    if (error.refused) run.tally.refused += 1;
+    if (error.refused) run.tally.refuse(run.kind);
     else run.tally.fail({ client: run.kind, kind: 'connect', message: error.message });
     return null;
   }
@@ -115,7 +122,8 @@ async function open(run: ClientRun): Promise<Connection | null> {
 
 function stillUsable({ tally, kind }: ClientRun, connection: Connection): boolean {
   if (connection.usable) return true;
-  if (connection.fault !== null) tally.fail({ client: kind, kind: 'malformed', message: connection.fault });
+  if (connection.fault !== null)
+    tally.fail({ client: kind, connection, kind: 'malformed', message: connection.fault });
   else if (connection.idle === 'fin') tally.idleCloses += 1;
   else if (connection.idle === 'reset') tally.idleResets += 1;
   connection.close();

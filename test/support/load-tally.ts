@@ -3,6 +3,21 @@ import type { ClientKind } from './load.js';
 /** What went wrong with a request that was sent, or with a connection that was not merely refused. */
 export type FailureKind = 'connect' | 'reset' | 'eof' | 'timeout' | 'malformed' | 'status';
 
+/** Hears of each request as it ends. */
+export interface LoadWatch {
+  /** One with the wanted status: its body. */
+  answered?(body: string): void;
+  /** One that has none: counted in `failed` or in `refused`. */
+  lost?(loss: Loss): void;
+}
+
+export interface Loss {
+  readonly client: ClientKind;
+  readonly kind: FailureKind | 'refused';
+  /** What it was sent on; null where there was no connection. */
+  readonly connection: { readonly port: number | null; readonly opened: number } | null;
+}
+
 export interface LoadCounts {
   /** Requests written to an established connection. Once stopped: sent = ok + failed + unanswered. */
   readonly sent: number;
@@ -38,6 +53,13 @@ export interface LoadReport extends LoadCounts {
   readonly cutShort: 'time' | 'count' | null;
 }
 
+interface Failed {
+  readonly client: ClientKind;
+  readonly kind: FailureKind;
+  readonly message: string;
+  readonly connection?: Loss['connection'];
+}
+
 /** The books of one load. Every request that is sent ends in exactly one of ok, failed and unanswered. */
 export class Tally {
   readonly #started = performance.now();
@@ -55,21 +77,33 @@ export class Tally {
   announcedCloses = 0;
   idleCloses = 0;
   idleResets = 0;
+  readonly #watch: LoadWatch;
+
+  constructor(watch: LoadWatch = {}) {
+    this.#watch = watch;
+  }
 
   ok({ client, body, ms }: { client: ClientKind; body: string; ms: number }): void {
     this.#client(client).ok += 1;
     this.#latencies.push(ms);
     const pid = /"pid"\s*:\s*(\d+)/.exec(body)?.[1];
     if (pid !== undefined) this.#byPid.set(Number(pid), (this.#byPid.get(Number(pid)) ?? 0) + 1);
+    this.#watch.answered?.(body);
   }
 
-  fail({ client, kind, message }: { client: ClientKind; kind: FailureKind; message: string }): void {
+  refuse(client: ClientKind): void {
+    this.refused += 1;
+    this.#watch.lost?.({ client, kind: 'refused', connection: null });
+  }
+
+  fail({ client, kind, message, connection = null }: Failed): void {
     const before = this.#failures.get(kind) ?? 0;
     this.#failures.set(kind, before + 1);
     this.#failed += 1;
     this.#client(client).failed += 1;
     const at = Math.round(performance.now() - this.#started);
     if (before < 3) this.#examples.push(`${kind} (${client}, at ${at} ms): ${message}`);
+    this.#watch.lost?.({ client, kind, connection });
   }
 
   counts(): LoadCounts {

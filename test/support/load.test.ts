@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { describeLoad, type LoadReport, startLoad } from './load.js';
+import { describeLoad, type LoadReport, type Loss, startLoad } from './load.js';
 import { freePort } from './net.js';
 
 const okHead = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n';
@@ -40,6 +40,35 @@ test('a request that is answered with a reset has failed', async (t) => {
   const report = await some({ t, port, failed: 5 });
   assert.equal(report.ok, 0);
   assert.equal(report.failures.reset, report.failed, describeLoad(report));
+});
+
+test('a watcher hears of each loss with the connection that it was on, and of each answer', async (t) => {
+  const ports = new Set<number>();
+  const port = await rawServer(t, (socket) => {
+    ports.add(socket.remotePort ?? 0);
+    let asked = 0;
+    socket.on('data', () => {
+      asked += 1;
+      if (asked === 1) socket.write(`${okHead}\r\nok`);
+      else socket.resetAndDestroy();
+    });
+  });
+  const losses: Loss[] = [];
+  const answers: string[] = [];
+  const watch = {
+    lost: (loss: Loss) => void losses.push(loss),
+    answered: (body: string) => void answers.push(body),
+  };
+  const load = startLoad({ t, port, watch, clients: [{ kind: 'keep-alive', count: 2 }] });
+  await load.until(({ ok, failed }) => ok >= 5 && failed >= 5);
+  const report = await load.stop();
+  assert.deepEqual([losses.length, answers.length], [report.failed, report.ok], describeLoad(report));
+  assert.deepEqual(new Set(answers), new Set(['ok']));
+  for (const { kind, client, connection } of losses) {
+    assert.deepEqual([kind, client], ['reset', 'keep-alive']);
+    assert.ok(connection?.port && ports.has(connection.port));
+    assert.ok(connection.opened <= Date.now());
+  }
 });
 
 test('an answer that is cut off has failed', async (t) => {

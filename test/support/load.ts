@@ -1,8 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import { type ClientRun, runClient } from './load-clients.js';
-import { type LoadCounts, type LoadReport, Tally } from './load-tally.js';
+import { type LoadCounts, type LoadReport, type LoadWatch, Tally } from './load-tally.js';
 
-export type { FailureKind, LoadCounts, LoadReport } from './load-tally.js';
+export type { FailureKind, LoadCounts, LoadReport, LoadWatch, Loss } from './load-tally.js';
 
 /**
  * - `keep-alive`: closed loop, the next request follows the answer at once (or after `pauseMs`).
@@ -45,6 +45,7 @@ export interface LoadOptions {
   /** The load ends by itself after this many ms (60 s) or requests (500,000). */
   readonly maxMs?: number;
   readonly maxRequests?: number;
+  readonly watch?: LoadWatch;
 }
 
 export interface Load {
@@ -84,7 +85,7 @@ interface Waiter {
 }
 
 class RunningLoad implements Load {
-  readonly #tally = new Tally();
+  readonly #tally: Tally;
   readonly #stop = new AbortController();
   readonly #waiters = new Set<Waiter>();
   readonly #maxRequests: number;
@@ -95,6 +96,7 @@ class RunningLoad implements Load {
   constructor(options: LoadOptions) {
     const { maxMs = 60_000, maxRequests = 500_000 } = options;
     this.#maxRequests = maxRequests;
+    this.#tally = new Tally(options.watch);
     // One listener for each client that pauses.
     setMaxListeners(0, this.#stop.signal);
     const runs = clientRuns(options, {

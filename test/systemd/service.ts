@@ -1,6 +1,8 @@
 import { ask, freePort, type HttpAnswer } from '../support/net.js';
 import { waitFor } from '../support/wait.js';
-import { inside, type JournalEntry, type Machine, type UnitProcess } from './machine.js';
+import { inside } from './boot.js';
+import type { Machine, UnitProcess } from './booted-machine.js';
+import type { JournalEntry } from './journal.js';
 import { socketText, unitText } from './shipped-unit.js';
 
 export interface ServiceOptions {

@@ -20,6 +20,8 @@ export interface CaptureOptions {
   readonly timeout: number;
   /** Where this program's own files are, as a URL that ends in a slash. */
   readonly own: string;
+  /** Called once, when no connection to its inspector is left: perhaps later than the capture is there. */
+  readonly onDisconnected: () => void;
 }
 
 /**
@@ -27,14 +29,24 @@ export interface CaptureOptions {
  * free port of the loopback; there it is paused, asked for its stack, and goes on. Never rejects.
  */
 export async function capture(options: CaptureOptions, seam: LookSeam = systemLooks): Promise<Capture> {
+  const connection = { made: false };
   try {
-    return await look(options, seam);
+    return await look(options, { seam, connection });
   } catch (error) {
     return unknown(sentence(error));
+  } finally {
+    if (!connection.made) options.onDisconnected();
   }
 }
 
-async function look(options: CaptureOptions, seam: LookSeam): Promise<Capture> {
+interface Means {
+  readonly seam: LookSeam;
+  /** Who has made one has it end the capture. */
+  readonly connection: { made: boolean };
+}
+
+async function look(options: CaptureOptions, means: Means): Promise<Capture> {
+  const { seam } = means;
   const { pid, timeout } = options;
   const first = await lookAt(pid, seam);
   if (first === null) return unknown('the process is gone, or cannot be seen');
@@ -43,24 +55,28 @@ async function look(options: CaptureOptions, seam: LookSeam): Promise<Capture> {
     return fromOutside(pid, { first, seam, why: 'it has no inspector', asked: false });
   try {
     const signal = AbortSignal.timeout(Math.ceil(timeout * share));
-    return await fromWithin(options, { first, seam, signal });
+    return await fromWithin(options, { ...means, first, signal });
   } catch (error) {
     return fromOutside(pid, { first, seam, why: sentence(error), asked: isSilence(error) });
   }
 }
 
 async function fromWithin(
-  { pid, own }: CaptureOptions,
-  { first, seam, signal }: { first: Look; seam: LookSeam; signal: AbortSignal },
+  { pid, own, onDisconnected }: CaptureOptions,
+  { first, seam, connection, signal }: Means & { first: Look; signal: AbortSignal },
 ): Promise<Capture> {
   loadWebSocket().catch(() => {});
   process.kill(pid, 'SIGUSR1');
   const url = await inspectorOf(pid, { signal, platform: seam.platform });
-  const inspector = await connectInspector(url, signal);
-  const last = await lookAt(pid, seam);
-  const testimony = await interrogate(inspector, { own, sleeps: () => sleeps(pid, seam), signal });
-  inspector.close();
-  return believed(testimony, isStarved(first, last ?? first));
+  connection.made = true;
+  const inspector = await connectInspector({ url, signal, onDisconnected });
+  try {
+    const last = await lookAt(pid, seam);
+    const testimony = await interrogate(inspector, { own, sleeps: () => sleeps(pid, seam), signal });
+    return believed(testimony, isStarved(first, last ?? first));
+  } finally {
+    inspector.close();
+  }
 }
 
 /** The rest is for what has to be said afterwards. */

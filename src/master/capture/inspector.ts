@@ -18,14 +18,25 @@ interface Waiting {
 /** ws, which takes 9 ms to load: where nothing ever hangs it is never loaded. Called early, it is there when needed. */
 export const loadWebSocket = (): Promise<typeof import('ws')> => import('ws');
 
+export interface ConnectOptions {
+  readonly url: string;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+  /** Called once, when the process knows that the connection has ended. */
+  readonly onDisconnected: () => void;
+}
+
 /**
- * Rejects where it cannot be had before `signal` is aborted, which ends the connection at any time. It is always closed
- * with a word: of processes whose inspector's connection was merely cut, and made anew, one in ten crashed (Node 20,
- * SIGSEGV).
+ * Rejects where it cannot be had before `signal` is aborted, which ends it at any time. It is always closed with a word:
+ * of processes whose inspector's connection was merely cut, and made anew, one in ten crashed (Node 20, SIGSEGV).
  */
-export async function connectInspector(url: string, signal: AbortSignal): Promise<Inspector> {
-  const { WebSocket } = await loadWebSocket();
+export async function connectInspector({ url, signal, onDisconnected }: ConnectOptions): Promise<Inspector> {
+  const { WebSocket } = await loadWebSocket().catch((error: unknown) => {
+    onDisconnected();
+    throw error;
+  });
   const socket = new WebSocket(url, { perMessageDeflate: false });
+  socket.once('close', onDisconnected);
   await opened(socket, signal);
   return overSocket(socket, signal);
 }
@@ -34,11 +45,14 @@ function opened(socket: WebSocket, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const end = (): void => {
       reject(late());
-      socket.close();
+      if (socket.readyState === socket.OPEN) socket.close();
     };
     if (signal.aborted) end();
     signal.addEventListener('abort', end, { once: true });
-    socket.once('open', resolve);
+    socket.once('open', () => {
+      resolve();
+      if (signal.aborted) socket.close();
+    });
     // Later ones are followed by 'close', which says enough.
     socket.on('error', reject);
   });

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { openSockets, tcpListeners } from '../config/listeners.js';
+import { openSockets, tcpListeners } from './listeners.js';
 
 export interface Holder {
   readonly pid: number;

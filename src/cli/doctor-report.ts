@@ -1,0 +1,91 @@
+import type { Finding, Verdict } from '../doctor/finding.js';
+import { count } from './human.js';
+import type { Colour, Terminal } from './terminal.js';
+
+const colours: Readonly<Record<Verdict, Colour>> = {
+  ok: 'green',
+  warning: 'yellow',
+  problem: 'red',
+  unknown: 'dim',
+};
+
+/** Worst last in a line, as in a summary of tests. */
+const verdicts = ['ok', 'unknown', 'warning', 'problem'] as const;
+
+/** By subject, each with what to change below it; the counts at the end, where a terminal shows them. */
+export function reportOf(
+  findings: readonly Finding[],
+  { paint, columns, interactive }: Pick<Terminal, 'paint' | 'columns' | 'interactive'>,
+): string {
+  const subjects = [...new Set(findings.map(({ subject }) => subject))];
+  const width = Math.max(...findings.map(({ check }) => check.length));
+  // What is searched or kept has a line for each.
+  const columnsOfText = interactive
+    ? Math.max(leastRoom, columns() - indentOf(width))
+    : Number.POSITIVE_INFINITY;
+  const layout = { width, room: columnsOfText, paint };
+  const blocks = subjects.map((subject) => {
+    const own = findings.filter((finding) => finding.subject === subject);
+    return `${paint('bold', subject)}\n${own.map((finding) => rowOf(finding, layout)).join('')}`;
+  });
+  return `${blocks.join('\n')}\n${summary(findings, paint)}\n`;
+}
+
+export function countsOf(findings: readonly Finding[]): Readonly<Record<Verdict, number>> {
+  const of = (verdict: Verdict) => findings.filter((finding) => finding.verdict === verdict).length;
+  return { ok: of('ok'), unknown: of('unknown'), warning: of('warning'), problem: of('problem') };
+}
+
+interface Layout {
+  /** Of the column of checks. */
+  readonly width: number;
+  /** For what was found, and for what to change. */
+  readonly room: number;
+  readonly paint: Terminal['paint'];
+}
+
+const verdictWidth = 7;
+const leastRoom = 40;
+
+/** Where what was found begins. */
+function indentOf(width: number): number {
+  return 2 + verdictWidth + 2 + width + 2;
+}
+
+function rowOf({ verdict, check, found, change }: Finding, { width, room, paint }: Layout): string {
+  const indent = indentOf(width);
+  const head = `  ${paint(colours[verdict], verdict.padEnd(verdictWidth))}  ${check.padEnd(width)}  `;
+  const [first = '', ...more] = wrap(found, room);
+  const lines = [`${head}${first}`, ...more.map((line) => ' '.repeat(indent) + line)];
+  if (change !== null) {
+    const [arrow = '', ...rest] = wrap(change, room - 3);
+    lines.push(`${' '.repeat(indent)}${paint('bold', '->')} ${arrow}`);
+    lines.push(...rest.map((line) => ' '.repeat(indent + 3) + line));
+  }
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+/** At spaces. A longer word, such as a path, stays whole: it is to be copied. */
+function wrap(text: string, room: number): readonly string[] {
+  const lines: string[] = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1) ?? '';
+    if (line === '') lines[lines.length - 1] = word;
+    else if (line.length + 1 + word.length <= room) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+function summary(findings: readonly Finding[], paint: Terminal['paint']): string {
+  const counts = countsOf(findings);
+  return verdicts
+    .filter((verdict) => counts[verdict] > 0 || verdict === 'problem')
+    .map((verdict) => {
+      const number = counts[verdict];
+      const isNoun = verdict === 'warning' || verdict === 'problem';
+      const text = isNoun ? count(number, verdict) : `${number} ${verdict}`;
+      return number === 0 ? text : paint(colours[verdict], text);
+    })
+    .join(', ');
+}

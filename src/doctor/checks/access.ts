@@ -1,0 +1,113 @@
+import { dirname } from 'node:path';
+import { inUnit } from '../changes.js';
+import type { Account, Facts, Place, Stats } from '../facts.js';
+import { type Check, type Outcome, ok, problem, unknown, warning } from '../finding.js';
+import type { ServiceUnit } from '../service-unit.js';
+import { isHidden } from './service.js';
+
+/** Whether the service's user can read and write what it has to. */
+export const accessChecks: readonly Check[] = [access];
+
+/** What the service serves without: it says so in its log, and goes on. */
+const dispensable: ReadonlySet<string> = new Set(['state_dir', 'control_socket']);
+
+function access({ places, systemd, account }: Facts): readonly Outcome[] {
+  const unit = systemd?.unit ?? null;
+  return places.flatMap((place) => {
+    // One that does not exist is told of with the configuration.
+    if (place.what === 'app' && !exists(place)) return [];
+    if (place.access !== null) return [ofSelf(place, place.access)];
+    return unit === null ? [] : [ofService(place, { unit, account })];
+  });
+}
+
+function exists({ steps }: Place): boolean {
+  return steps[0]?.stats != null;
+}
+
+/** A place that does not let the service in. */
+function shut({ what }: Place, found: string, change: string): Outcome {
+  return (dispensable.has(what) ? warning : problem)(what, found, change);
+}
+
+function deedOf(place: Place): string {
+  if (place.need === 'read') return 'read';
+  return exists(place) ? 'written' : 'made';
+}
+
+function ofSelf(place: Place, may: boolean): Outcome {
+  const { what, path, need } = place;
+  if (may) return ok(what, `${path} can be ${deedOf(place)}`);
+  const change =
+    need === 'read' ? 'let this user read it' : `another ${what}, or sudo install -d -o "$USER" ${path}`;
+  return shut(place, `${path} cannot be ${deedOf(place)} by this user`, change);
+}
+
+function ofService(place: Place, { unit, account }: { unit: ServiceUnit; account: Account }): Outcome {
+  const { what, path, need } = place;
+  const own = [...unit.stateDirectories, ...unit.runtimeDirectories, ...unit.otherDirectories];
+  if (own.some((directory) => isWithin(path, directory)))
+    return ok(what, `${path}, which systemd makes for it`);
+  if (isHidden(path, unit)) {
+    const found = `${path} is out of the service's sight (ProtectHome=, PrivateTmp=)`;
+    const bind = need === 'read' ? `; or ${inUnit(unit.name, `BindReadOnlyPaths=${dirname(path)}`)}` : '';
+    return shut(place, found, `a path in /srv or /opt${bind}`);
+  }
+  const isOpen = unit.readWritePaths.some((directory) => isWithin(path, directory));
+  if (need === 'write' && unit.protectSystem === 'strict' && !isOpen) {
+    const found = `${path} is read-only for the service (ProtectSystem=strict)`;
+    return shut(
+      place,
+      found,
+      `a path in ${own[0] ?? '/var/lib'}; or ${inUnit(unit.name, `ReadWritePaths=${path}`)}`,
+    );
+  }
+  return ofAccount(place, account);
+}
+
+function ofAccount(place: Place, account: Account): Outcome {
+  const { what, path } = place;
+  if (account.kind === 'unknown')
+    return unknown(what, `there is no user ${account.name} here`, 'correct User=');
+  const blocked = obstacle(place, account);
+  const who = account.kind === 'dynamic' ? 'the user of the service' : account.name;
+  if (blocked === null) return ok(what, `${path} can be ${deedOf(place)} by ${who}`);
+  const found = `${path} cannot be ${deedOf(place)} by ${who}`;
+  return shut(
+    place,
+    blocked === path ? found : `${found}: it may not enter or write ${blocked}`,
+    remedy(place, account, blocked),
+  );
+}
+
+function remedy(place: Place, account: Account, blocked: string): string {
+  const { path, need } = place;
+  if (need === 'read' && blocked === place.steps[0]?.path) return `sudo chmod o+r ${path}`;
+  if (need === 'read') return `a path in /srv or /opt; or sudo chmod o+x ${blocked}`;
+  if (account.kind !== 'known') return 'a path in /var/lib/rom-agent or /var/log/rom-agent';
+  return `sudo install -d -o ${account.name} ${path}`;
+}
+
+/** The path that does not let the account through; null where all do. Access lists are not looked at. */
+function obstacle({ steps, need }: Place, account: Account): string | null {
+  const [target, ...ancestors] = steps;
+  const there = steps.find(({ stats }) => stats !== null);
+  if (target === undefined || there === undefined) return '/';
+  const closed = ancestors.findLast(({ stats }) => stats !== null && !permits(stats, 0o1, account));
+  if (closed !== undefined) return closed.path;
+  const bits = need === 'read' && there === target ? 0o4 : 0o3;
+  return there.stats === null || permits(there.stats, bits, account) ? null : there.path;
+}
+
+/** path_resolution(7): of owner, group and others the first that applies counts alone. */
+function permits({ uid, gid, mode }: Stats, bits: number, account: Account): boolean {
+  const has = (shift: number) => ((mode >> shift) & bits) === bits;
+  if (account.kind !== 'known') return has(0);
+  if (account.uid === 0) return true;
+  if (account.uid === uid) return has(6);
+  return has(account.gids.includes(gid) ? 3 : 0);
+}
+
+function isWithin(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(`${directory}/`);
+}

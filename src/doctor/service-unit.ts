@@ -1,0 +1,201 @@
+import { parseSpan, parseWritten } from './spans.js';
+
+/** A service as systemd has loaded it: systemd.service(5), systemd.exec(5), systemd.resource-control(5). Times in ms. */
+export interface ServiceUnit {
+  readonly name: string;
+  readonly activeState: string;
+  readonly subState: string;
+  readonly result: string;
+  readonly exitStatus: number;
+  readonly statusText: string;
+  readonly restarts: number;
+  readonly unitFileState: string;
+  /** Whether the files have been changed since they were loaded. */
+  readonly outdated: boolean;
+  readonly dropIns: readonly string[];
+  readonly type: string;
+  readonly notifyAccess: string;
+  readonly killMode: string;
+  readonly restart: string;
+  readonly neverRestarted: readonly string[];
+  readonly oomPolicy: string;
+  readonly startLimit: number;
+  readonly timeoutStart: number;
+  readonly timeoutStop: number;
+  readonly timeoutAbort: number;
+  /** 0: none; null: unknown */
+  readonly watchdog: number | null;
+  /** One argument vector for each ExecStart=. */
+  readonly execStart: readonly (readonly string[])[];
+  readonly execReload: readonly (readonly string[])[];
+  /** 0 while it does not run. */
+  readonly mainPid: number;
+  /** Of its cgroup, or the one that it will have. */
+  readonly controlGroup: string;
+  /** Bytes; Infinity: no limit. */
+  readonly memoryMax: number;
+  readonly memoryHigh: number;
+  /** CPUs; Infinity: no limit. */
+  readonly cpuQuota: number;
+  readonly tasksMax: number;
+  readonly descriptors: number;
+  /** Empty: root. */
+  readonly user: string;
+  readonly dynamicUser: boolean;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly environmentFiles: readonly { readonly path: string; readonly optional: boolean }[];
+  /** Empty: `/`. */
+  readonly workingDirectory: string;
+  /** Absolute; systemd makes them for the service, which may write into them. */
+  readonly stateDirectories: readonly string[];
+  readonly runtimeDirectories: readonly string[];
+  readonly otherDirectories: readonly string[];
+  readonly readWritePaths: readonly string[];
+  readonly protectSystem: string;
+  readonly protectHome: string;
+  readonly privateTmp: boolean;
+  readonly privateUsers: boolean;
+  readonly ambientCapabilities: readonly string[];
+  readonly memoryDenyWriteExecute: boolean;
+  readonly procSubset: string;
+}
+
+/** What is asked for: `systemctl show -p`. */
+export const serviceProperties = [
+  ...['LoadState', 'ActiveState', 'SubState', 'Result', 'ExecMainStatus', 'StatusText', 'NRestarts'],
+  ...['UnitFileState', 'NeedDaemonReload', 'DropInPaths', 'Type', 'NotifyAccess', 'KillMode', 'Restart'],
+  ...['RestartPreventExitStatus', 'OOMPolicy', 'StartLimitIntervalUSec', 'TimeoutStartUSec'],
+  ...['TimeoutStopUSec', 'TimeoutAbortUSec', 'WatchdogUSec', 'ExecStart', 'ExecReload', 'MainPID', 'Slice'],
+  ...['ControlGroup', 'MemoryMax', 'MemoryHigh', 'CPUQuotaPerSecUSec', 'TasksMax', 'LimitNOFILE', 'User'],
+  ...['DynamicUser', 'Environment', 'EnvironmentFiles', 'WorkingDirectory', 'StateDirectory'],
+  ...['RuntimeDirectory', 'LogsDirectory', 'CacheDirectory', 'ReadWritePaths', 'ProtectSystem'],
+  ...['ProtectHome', 'PrivateTmp', 'PrivateUsers', 'AmbientCapabilities', 'MemoryDenyWriteExecute'],
+  ...['ProcSubset'],
+] as const;
+
+export type Properties = ReadonlyMap<string, readonly string[]>;
+
+/** The output of `systemctl show`: a line a value, several of one name where there are several. */
+export function parseProperties(text: string): Properties {
+  const found = new Map<string, string[]>();
+  for (const line of text.split('\n')) {
+    const equals = line.indexOf('=');
+    if (equals === -1) continue;
+    const name = line.slice(0, equals);
+    found.set(name, [...(found.get(name) ?? []), line.slice(equals + 1)]);
+  }
+  return found;
+}
+
+export function isLoaded(properties: Properties): boolean {
+  return properties.get('LoadState')?.[0] === 'loaded';
+}
+
+export function parseService(name: string, properties: Properties): ServiceUnit {
+  const all = (key: string) => properties.get(key) ?? [];
+  const text = (key: string) => all(key)[0] ?? '';
+  const words = (key: string) => text(key).split(' ').filter(Boolean);
+  const yes = (key: string) => text(key) === 'yes';
+  const below = (root: string, key: string) => words(key).map((directory) => `${root}/${directory}`);
+  return {
+    name,
+    activeState: text('ActiveState'),
+    subState: text('SubState'),
+    result: text('Result'),
+    exitStatus: Number(text('ExecMainStatus')),
+    statusText: text('StatusText'),
+    restarts: Number(text('NRestarts')),
+    unitFileState: text('UnitFileState'),
+    outdated: yes('NeedDaemonReload'),
+    dropIns: words('DropInPaths'),
+    type: text('Type'),
+    notifyAccess: text('NotifyAccess'),
+    killMode: text('KillMode'),
+    restart: text('Restart'),
+    neverRestarted: words('RestartPreventExitStatus'),
+    oomPolicy: text('OOMPolicy'),
+    startLimit: parseSpan(text('StartLimitIntervalUSec')),
+    timeoutStart: parseSpan(text('TimeoutStartUSec')),
+    timeoutStop: parseSpan(text('TimeoutStopUSec')),
+    timeoutAbort: parseSpan(text('TimeoutAbortUSec')),
+    watchdog: watchdogOf(text('WatchdogUSec')),
+    execStart: all('ExecStart').map(argumentsIn),
+    execReload: all('ExecReload').map(argumentsIn),
+    mainPid: Number(text('MainPID')),
+    controlGroup: text('ControlGroup') || `${slicePath(text('Slice') || 'system.slice')}/${name}`,
+    memoryMax: limitOf(text('MemoryMax')),
+    memoryHigh: limitOf(text('MemoryHigh')),
+    cpuQuota: limitOf(text('CPUQuotaPerSecUSec'), (value) => parseSpan(value) / 1_000),
+    tasksMax: limitOf(text('TasksMax')),
+    descriptors: limitOf(text('LimitNOFILE')),
+    user: text('User'),
+    dynamicUser: yes('DynamicUser'),
+    environment: parseEnvironment(text('Environment')),
+    environmentFiles: all('EnvironmentFiles').flatMap(environmentFile),
+    workingDirectory: text('WorkingDirectory').replace(/^!/, ''),
+    stateDirectories: below('/var/lib', 'StateDirectory'),
+    runtimeDirectories: below('/run', 'RuntimeDirectory'),
+    otherDirectories: [...below('/var/log', 'LogsDirectory'), ...below('/var/cache', 'CacheDirectory')],
+    readWritePaths: words('ReadWritePaths').map((path) => path.replace(/^[-+]+/, '')),
+    protectSystem: text('ProtectSystem'),
+    protectHome: text('ProtectHome'),
+    privateTmp: yes('PrivateTmp'),
+    privateUsers: yes('PrivateUsers'),
+    ambientCapabilities: words('AmbientCapabilities'),
+    memoryDenyWriteExecute: yes('MemoryDenyWriteExecute'),
+    procSubset: text('ProcSubset'),
+  };
+}
+
+/** `infinity`, `[not set]` and what is not there are no limit. */
+function limitOf(text: string, parse: (value: string) => number = Number): number {
+  const value = text === '' ? Number.NaN : parse(text);
+  return Number.isNaN(value) ? Number.POSITIVE_INFINITY : value;
+}
+
+function watchdogOf(text: string): number {
+  const ms = parseSpan(text);
+  return Number.isFinite(ms) ? ms : 0;
+}
+
+/**
+ * The limit of the watchdog as the files of a unit have it, from `systemctl cat`: systemd (252) says of a service that
+ * does not run that it has none.
+ */
+export function watchdogInFiles(text: string): number | null {
+  const last = [...text.matchAll(/^WatchdogSec=(.*)$/gm)].at(-1)?.[1] ?? '';
+  const ms = parseWritten(last.trim());
+  if (Number.isNaN(ms)) return null;
+  return Number.isFinite(ms) ? ms : 0;
+}
+
+/** `{ path=/usr/bin/node ; argv[]=/usr/bin/node main.js serve ; ignore_errors=no ; ... }` */
+function argumentsIn(text: string): readonly string[] {
+  const [, line = ''] = /argv\[\]=(.*?) ; ignore_errors=/.exec(text) ?? [];
+  return splitWords(line);
+}
+
+function environmentFile(text: string): { path: string; optional: boolean }[] {
+  const [, path = '', optional] = /^(.*) \(ignore_errors=(yes|no)\)$/.exec(text) ?? [];
+  return path === '' ? [] : [{ path, optional: optional === 'yes' }];
+}
+
+function parseEnvironment(text: string): Record<string, string> {
+  const pairs = splitWords(text).map((word) => [
+    word.slice(0, word.indexOf('=')),
+    word.slice(word.indexOf('=') + 1),
+  ]);
+  return Object.fromEntries(pairs);
+}
+
+/** Words as systemd prints a list: one with spaces or quotes in it stands in double quotes, with backslashes. */
+function splitWords(text: string): readonly string[] {
+  const words = text.match(/"(?:[^"\\]|\\.)*"|\S+/g) ?? [];
+  return words.map((word) => (word.startsWith('"') ? word.slice(1, -1).replaceAll(/\\(.)/g, '$1') : word));
+}
+
+/** `a-b.slice` is within `a.slice`: systemd.slice(5). */
+function slicePath(slice: string): string {
+  const parts = slice.replace(/\.slice$/, '').split('-');
+  return parts.map((_, index) => `/${parts.slice(0, index + 1).join('-')}.slice`).join('');
+}

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { describe, type TestContext, test } from 'node:test';
+import type { readMemory } from '../../src/master/memory-watch.js';
+import { freePort } from '../support/net.js';
+import { memoryCgroups } from './memory-cgroup.js';
+import { startUnder } from './run.js';
+import {
+  connectTo,
+  connectToEach,
+  entries,
+  entriesOf,
+  fixture,
+  patience,
+  request,
+  type Service,
+  say,
+  serving,
+  stats,
+  stopped,
+  untilStats,
+} from './service.js';
+
+const mebibyte = 2 ** 20;
+const make = memoryCgroups();
+const skip = typeof make === 'string' && make;
+
+/** A service in a cgroup of so much memory, with an app that eats. */
+async function limited(
+  t: TestContext,
+  mebibytes: number,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Service> {
+  assert.ok(typeof make !== 'string');
+  const { enter, remove } = make(mebibytes * mebibyte);
+  const port = await freePort('127.0.0.1');
+  const daemon = startUnder(t, {
+    args: ['serve', fixture('integration/eats-memory.mjs')],
+    under: enter,
+    env: {
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      WORKERS: '2',
+      ROM_AGENT_ROUTES_PREFIX: '/_ops',
+      ...env,
+    },
+  });
+  t.after(remove);
+  await serving(daemon);
+  return { daemon, port, routes: '/_ops' };
+}
+
+describe('a worker that the kernel kills for memory', { skip }, () => {
+  test('is named as such in one entry and in the stats, and replaced', async (t) => {
+    const service = await limited(t, 300, { ROM_AGENT_MEMORY_PRESSURE: '0' });
+    const connection = await connectTo(service);
+    t.after(() => connection.close());
+    connection.request(request('/eat?mib=400'), patience).catch(() => {});
+    const [entry] = await entriesOf(service.daemon, /^worker \d crashed/, 1);
+    assert.equal(entry?.signal, 'SIGKILL');
+    assert.equal(entry?.oomKills, 1);
+    assert.match(entry?.msg ?? '', /killed by the kernel for memory/);
+    await untilStats(service, 'another worker', ({ ready, restarts }) => ready === 2 && restarts === 1);
+    const [death] = (await stats(service)).deaths;
+    assert.deepEqual([death?.kind, death?.signal, death?.oomKills], ['crash', 'SIGKILL', 1]);
+    await stopped(service);
+  });
+
+  test('is not confused with one that somebody else kills', async (t) => {
+    const service = await limited(t, 300);
+    const { workers } = await stats(service);
+    process.kill(workers[0]?.pid ?? 0, 'SIGKILL');
+    const [entry] = await entriesOf(service.daemon, /^worker \d crashed/, 1);
+    assert.equal(entry?.msg, 'worker 1 crashed: ended by SIGKILL');
+    await stopped(service);
+  });
+});
+
+describe('a cgroup that runs out of memory', { skip }, () => {
+  test('has the worker with the most memory drained before the kernel chooses', async (t) => {
+    const service = await limited(t, 300, { ROM_AGENT_MEMORY_PRESSURE: '70' });
+    const connections = await connectToEach(t, { port: service.port });
+    const [[fattest, connection] = []] = connections;
+    assert.ok(fattest !== undefined && connection !== undefined);
+    await say(connection, '/eat?mib=150');
+    await untilStats(
+      service,
+      'a worker in its place',
+      ({ ready, workers }) => ready === 2 && workers.every(({ pid }) => pid !== fattest),
+    );
+    const warnings = entries(service.daemon).filter(({ level }) => level === 'warn');
+    assert.match(warnings.map(({ msg }) => msg).join('\n'), /memory/);
+    assert.deepEqual(
+      entries(service.daemon).filter(({ level }) => level === 'error'),
+      [],
+    );
+    await stopped(service);
+  });
+});
+
+describe('the memory of this process', { skip }, () => {
+  test('is read by its cgroup', async () => {
+    assert.ok(typeof make !== 'string');
+    const { directory, enter, remove } = make(100 * mebibyte);
+    const [shell = '', ...rest] = enter;
+    const program = new URL('./read-memory.js', import.meta.url).pathname;
+    const { stdout } = spawnSync(shell, [...rest, process.execPath, program], { encoding: 'utf8' });
+    await remove();
+    const reading = JSON.parse(stdout) as ReturnType<typeof readMemory>;
+    assert.equal(reading?.limit, 100 * mebibyte, directory);
+    assert.ok(reading.used > mebibyte && reading.used < 100 * mebibyte, stdout);
+  });
+});
