@@ -95,6 +95,30 @@ test('clusterStats keeps the requests of workers that are gone and counts restar
   );
 });
 
+test('clusterStats has how each worker does, and the spares with the number 0', () => {
+  const cluster = new PaperCluster({
+    policy: { spares: 1 },
+    play: ({ slot, nth }) => (slot === 2 && nth === 1 ? { hang: 1, immortal: true } : {}),
+  });
+  cluster.start().run(4_900);
+  const shown = () =>
+    statsOf(cluster).workers.map(({ id, phase, health, restarts }) => [id, phase, health, restarts]);
+  assert.deepEqual(shown(), [
+    [0, 'spare', 'fit', 0],
+    [1, 'ready', 'fit', 0],
+    [2, 'ready', 'slow', 0],
+  ]);
+  assert.deepEqual(statsOf(cluster).spares, { wanted: 1, ready: 1 });
+  cluster.run(300);
+  assert.deepEqual(shown(), [
+    [0, 'starting', 'fit', 0],
+    [1, 'ready', 'fit', 0],
+    [2, 'dying', 'lost', 1],
+    [2, 'ready', 'fit', 1],
+  ]);
+  assert.deepEqual(statsOf(cluster).spares, { wanted: 1, ready: 0 });
+});
+
 test('clusterStats names the phase of the service', () => {
   const cluster = new PaperCluster({ play: () => ({ drain: 5_000 }) });
   assert.equal(statsOf(cluster).status, 'starting');

@@ -40,6 +40,49 @@ describe('nextDeadline', () => {
     assert.equal(nextDeadline(cluster.state, policy), 2_600);
   });
 
+  test('is when a silent worker is looked at, and then when it is killed', () => {
+    const cluster = new PaperCluster({
+      policy: { hangTimeout: 1_600, beatInterval: 400 },
+      play: () => ({ hang: 1 }),
+    });
+    cluster.start().run(500);
+    // Silent since it was ready at 100 ms, and looked at for a quarter of the limit.
+    assert.equal(nextDeadline(cluster.state, cluster.policy), 1_000);
+    cluster.run(500);
+    assert.equal(nextDeadline(cluster.state, cluster.policy), 1_300);
+    cluster.run(300);
+    assert.equal(nextDeadline(cluster.state, cluster.policy), 1_700);
+  });
+
+  test('is when proofs are asked for, and then the ping', () => {
+    const cluster = new PaperCluster({ policy: { pingInterval: 1_200 } }).start().run(500);
+    assert.equal(nextDeadline(cluster.state, cluster.policy), 800);
+    cluster.run(300);
+    assert.equal(nextDeadline(cluster.state, cluster.policy), 1_200);
+  });
+
+  test('is the next try of a spare, until that is past and waits for something else', () => {
+    const { state } = new PaperCluster({
+      policy: { spares: 1 },
+      play: ({ slot }) => ({ boot: slot === 0 ? null : 100 }),
+    })
+      .start()
+      .run(500);
+    const missing = {
+      ...state,
+      workers: state.workers.slice(0, 2),
+      spares: { ...state.spares, forkAt: 700 },
+    };
+    assert.equal(nextDeadline(missing, policy), 700);
+    assert.equal(nextDeadline({ ...missing, tickedAt: 700 }, policy), 1_700);
+  });
+
+  test('is when a request is let in again', () => {
+    const { state } = lives.serving();
+    const suspect = { method: 'GET', route: '/', deaths: [1], told: 1, blockedUntil: 650 };
+    assert.equal(nextDeadline({ ...state, suspects: [suspect] }, policy), 650);
+  });
+
   test('is the limit of a worker that drains while the service goes on', () => {
     const cluster = new PaperCluster({ policy: { drainTimeout: 600 }, play: () => ({ hang: 1 }) })
       .start()

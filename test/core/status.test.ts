@@ -37,6 +37,26 @@ describe('the status line', () => {
     assert.match(statusLine(cluster.state, cluster.now), /, 1 restart$/);
   });
 
+  test('of a service says who is not well, and which spares are there', () => {
+    const cluster = new PaperCluster({
+      policy: {
+        workers: 3,
+        spares: 2,
+        memory: { maxRss: 2 ** 30, maxHeap: 0, pressure: 0 },
+        restart: { window: 600_000 },
+      },
+      // The spare that follows the second one is no better.
+      play: ({ key }) => ({
+        beat: () => (key === 1 ? { eventLoopDelay: 900 } : key === 2 || key === 4 ? { rss: 2 ** 31 } : {}),
+      }),
+    });
+    cluster.start().run(30_000);
+    assert.equal(
+      statusLine(cluster.state, cluster.now),
+      '3 of 3 workers ready (1 slow, 1 sick), 2 of 2 spares, generation 1, 0 req/s, 0 restarts',
+    );
+  });
+
   test('of a stop says why, who is left, what is in flight and for how long at most', () => {
     const cluster = new PaperCluster({ play: ({ slot }) => ({ inFlight: 2, drain: slot * 1_000 }) });
     cluster.start().run(5_000).stop('SIGHUP').run(1_500);

@@ -20,14 +20,14 @@ interface Campaign {
 }
 
 const campaigns: readonly Campaign[] = [
-  { title: 'a reload and two deaths', budget: { reloads: 1, crashes: 2 }, depths: [8, 7, 5] },
-  { title: 'a reload and a worker that hangs', budget: { reloads: 1, hangs: 1 }, depths: [9, 7, 6] },
+  { title: 'a reload and two deaths', budget: { reloads: 1, crashes: 2 }, depths: [8, 6, 5] },
+  { title: 'a reload and a worker that hangs', budget: { reloads: 1, hangs: 1 }, depths: [9, 7, 5] },
   { title: 'two reloads', budget: { reloads: 2 }, depths: [9, 8, 6] },
-  { title: 'commands', budget: { reloads: 1, scales: 1, restarts: 1 }, depths: [7, 6, 5] },
+  { title: 'commands', budget: { reloads: 1, scales: 1, restarts: 1 }, depths: [7, 5, 4] },
   {
     title: 'deaths among commands',
     budget: { crashes: 1, reloads: 1, scales: 1, restarts: 1 },
-    depths: [5, 4, 4],
+    depths: [5, 4, 3],
   },
   {
     title: 'a stop in the middle of it all',
@@ -39,7 +39,7 @@ const campaigns: readonly Campaign[] = [
     title: 'a spare, a reload and a death',
     budget: { reloads: 1, crashes: 1 },
     policy: { spares: 1 },
-    depths: [8, 7, 5],
+    depths: [8, 6, 5],
   },
   {
     title: 'a spare among commands',

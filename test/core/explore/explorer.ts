@@ -1,7 +1,8 @@
 import type { Policy } from '../../../src/core/policy.js';
 import { canonical } from './canonical.js';
 import { livenesses, Proof } from './liveness.js';
-import { type Core, moves, play, Violation, type World } from './world.js';
+import { moves } from './moves.js';
+import { type Core, play, Violation, type World } from './world.js';
 
 export interface Exploration {
   readonly core: Core;

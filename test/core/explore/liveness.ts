@@ -1,19 +1,8 @@
 import type { Worker } from '../../../src/core/model.js';
 import { killGrace, type Policy, reapGrace, tickInterval } from '../../../src/core/policy.js';
 import { canonical } from './canonical.js';
-import {
-  booted,
-  type Core,
-  exit,
-  type Move,
-  passing,
-  play,
-  probeMoves,
-  ready,
-  Violation,
-  type World,
-  workerMoves,
-} from './world.js';
+import { booted, exit, passing, probeMoves, ready, workerMoves } from './moves.js';
+import { type Core, type Move, play, Violation, type World } from './world.js';
 
 /** What must come about in the end if nothing more goes wrong than said. */
 export interface Liveness {

@@ -20,18 +20,20 @@ interface Campaign {
 
 /** Ever more of the world, until the fault is met. */
 const campaigns: readonly Campaign[] = [
+  { budget: { reloads: 1, crashes: 1, scales: 1 }, depth: 3 },
+  { budget: { reloads: 2 }, depth: 5 },
   { budget: { reloads: 1, crashes: 1 }, depth: 5 },
-  { budget: { reloads: 1, scales: 1 }, depth: 5 },
   { budget: { reloads: 1, crashes: 1, hangs: 1, restarts: 1 }, depth: 5 },
 ];
 const spares = 1;
 const campaignsOfHealth: readonly Campaign[] = [
   { budget: { crashes: 1, restarts: 1 }, depth: 4, policy: { spares } },
   { budget: { hangs: 2, recoveries: 1 }, depth: 7, workers: 1 },
-  { budget: { illnesses: 2, reloads: 1 }, depth: 5 },
-  { budget: { shortages: 2 }, depth: 6, workers: 3 },
-  { budget: { reloads: 1, crashes: 1 }, depth: 6, policy: { spares } },
-  { budget: { hangs: 2 }, depth: 9, workers: 3, policy: { pingInterval: 1_000, hangTimeout: 4_000 } },
+  { budget: { hangs: 2 }, depth: 3, workers: 3, policy: { pingInterval: 1_000, hangTimeout: 4_000 } },
+  { budget: { illnesses: 2 }, depth: 5 },
+  { budget: { illnesses: 1, reloads: 1 }, depth: 4 },
+  { budget: { shortages: 2 }, depth: 5, workers: 3 },
+  { budget: { reloads: 1, crashes: 1 }, depth: 4, policy: { spares } },
 ];
 
 describe('the exploration finds a core in which', () => {
