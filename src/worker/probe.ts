@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { type Server as HttpServer, get as httpGet, type IncomingMessage } from 'node:http';
 import { get as httpsGet } from 'node:https';
-import { type AddressInfo, Server, type Socket } from 'node:net';
+import { type AddressInfo, type ListenOptions, Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { divert } from '../http/divert.js';
 import { announce } from './connections.js';
 import { isHttp, isTls, type TrackedServer } from './follow-server.js';
@@ -33,7 +35,7 @@ async function ask(
   { path, timeout }: { path: string; timeout: number },
 ): Promise<string | null> {
   try {
-    const { statusCode = 0 } = await askServer(server, { path, timeout, headers: {} });
+    const { statusCode = 0 } = await askServer(server, { path, timeout, headers: {}, isSeen: true });
     return statusCode < 500 ? null : `GET ${path} was answered with ${statusCode}`;
   } catch (error) {
     return `GET ${path}: ${error instanceof Error ? error.message : String(error)}`;
@@ -45,6 +47,8 @@ interface Asked {
   /** ms */
   readonly timeout: number;
   readonly headers: Readonly<Record<string, string>>;
+  /** Whether the app answers it. */
+  readonly isSeen: boolean;
 }
 
 async function askServer(server: Server, asked: Asked): Promise<IncomingMessage> {
@@ -55,7 +59,8 @@ async function askServer(server: Server, asked: Asked): Promise<IncomingMessage>
   });
   untracked.add(door);
   try {
-    return await answerTo({ ...asked, port: await open(door), tls: isTls(server) });
+    const where = await openDoor(door, asked.isSeen);
+    return await answerTo({ ...asked, where, tls: isTls(server) });
   } finally {
     door.close();
   }
@@ -76,7 +81,8 @@ export async function proves(
   const takes = ({ headers }: IncomingMessage): boolean => path === null && headers[proofHeader] === token;
   const undo = divert(server as HttpServer, { takes, handle: (_, response) => response.end() });
   try {
-    await askServer(server, { path: path ?? '/', timeout, headers: { [proofHeader]: token } });
+    const headers = { [proofHeader]: token };
+    await askServer(server, { path: path ?? '/', timeout, headers, isSeen: path !== null });
     return true;
   } catch {
     return false;
@@ -87,27 +93,52 @@ export async function proves(
 
 const proofHeader = 'x-rom-agent-proof';
 
-/** `exclusive`: a port of this process, not one of the cluster. */
-function open(door: Server): Promise<number> {
+/** Where the door is, as http.request() wants it. */
+type Where = { readonly host: string; readonly port: number } | { readonly socketPath: string };
+
+/**
+ * What the app sees comes by the loopback, as apps expect of a client. What it does not see, and where the service may use
+ * no network at all, comes by a unix socket.
+ */
+async function openDoor(door: Server, isSeen: boolean): Promise<Where> {
+  if (isSeen) {
+    try {
+      await open(door, { port: 0, host: '127.0.0.1' });
+      return { host: '127.0.0.1', port: (door.address() as AddressInfo).port };
+    } catch {}
+  }
+  const path = unixPath();
+  await open(door, { path });
+  return { socketPath: path };
+}
+
+/** `exclusive`: a listener of this process, not one of the cluster. */
+function open(door: Server, options: ListenOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     door.once('error', reject);
-    door.listen({ port: 0, host: '127.0.0.1', exclusive: true }, () =>
-      resolve((door.address() as AddressInfo).port),
-    );
+    door.listen({ ...options, exclusive: true }, () => {
+      door.off('error', reject);
+      resolve();
+    });
   });
 }
 
+/** On Linux a name that is no file (unix(7)). */
+function unixPath(): string {
+  const name = `rom-agent-${randomUUID()}`;
+  return process.platform === 'linux' ? `\0${name}` : join(tmpdir(), name.slice(0, 20));
+}
+
 function answerTo({
-  port,
+  where,
   path,
   timeout,
   headers,
   tls,
-}: Asked & { port: number; tls: boolean }): Promise<IncomingMessage> {
+}: Asked & { where: Where; tls: boolean }): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const options = {
-      host: '127.0.0.1',
-      port,
+      ...where,
       path,
       agent: false,
       headers: { 'User-Agent': 'rom-agent', ...headers },
