@@ -41,7 +41,7 @@ export const causes: Readonly<Record<string, Causes>> = {
     romAgent: [/worker \d crashed: killed by the kernel for memory/, /GET \/eat [\d.]+ s/],
     pm2: [pm2Killed],
   },
-  leak: { romAgent: [/worker \d .*memory/i], pm2: [/memory/i] },
+  leak: { romAgent: [/memory is short, \d+ of \d+ MiB are used: draining worker \d/], pm2: [/memory/i] },
   descriptors: { romAgent: [/EMFILE|descriptors/i], pm2: [/EMFILE|descriptors/i] },
   'log-disk': { romAgent: [/ENOSPC/, /worker \d crashed: ended by SIGKILL/], pm2: [/ENOSPC/] },
   'log-reader': { romAgent: [/worker \d crashed: ended by SIGKILL/], pm2: null },

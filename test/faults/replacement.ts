@@ -23,6 +23,8 @@ export interface Figure {
 
 const rounds = 11;
 const patience = 20_000;
+/** Answers before the kill: of processes that have just booted everything is slow. */
+const warm = 500;
 const title = 'kill -9 to the replacement serving';
 
 /** The daemon as a plain process, without and with a spare, and PM2 in its unit. Every round of the daemon's is a first crash. */
@@ -103,10 +105,10 @@ async function timed({ port, old, kill, ready }: Timed): Promise<number> {
       if (!old.has(pid)) answered(performance.now());
     },
   };
-  const clients = [{ kind: 'per-connection', count: 3, pauseMs: 1 }] as const;
+  const clients = [{ kind: 'per-connection', count: 3, pauseMs: 3 }] as const;
   const load = startLoad({ port, path: '/work?ms=1', clients, watch, maxMs: patience });
   try {
-    await load.reached(50, patience);
+    await load.reached(warm, patience);
     const killed = performance.now();
     kill();
     const late = sleep(patience, undefined, { ref: false }).then(() => Number.NaN);

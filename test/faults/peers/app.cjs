@@ -47,6 +47,8 @@ const server = createServer((req, res) => {
   if (route === undefined) res.writeHead(404).end('no such route\n');
   else return void route(req, res, searchParams);
 });
+// By default 5 s: a service that was stopped for longer would close connections as requests come in on them.
+server.keepAliveTimeout = 120_000;
 server.on('connection', ({ remotePort }) =>
   writeSync(owners, `${process.pid} ${remotePort} ${Date.now()}\n`),
 );
