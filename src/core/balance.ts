@@ -31,7 +31,7 @@ const together: Millis = 200;
  */
 export function balance(state: State, now: Millis, policy: Policy): Result {
   if (!policy.balance || state.life.phase !== 'serving' || state.reload !== null) return unchanged(state);
-  const ready = newestOfEachSlot(state.workers).filter((worker) => isAwake(worker, now));
+  const ready = newestOfEachSlot(state.workers).filter((worker) => isAwake(worker, now) && isWell(worker));
   // One that is in the middle of a move would be counted with what it no longer has.
   if (!ready.every((worker) => isSettled(worker, state.moved))) return unchanged(state);
   const moves = movesBetween(ready.map(({ key, beat }) => ({ key, kept: beat?.kept ?? 0 })));
@@ -83,6 +83,11 @@ function match(surplus: readonly { readonly key: WorkerKey; readonly count: numb
 
 function isAwake(worker: Ready, now: Millis): boolean {
   return worker.beat !== null && now - worker.beatAt <= silence;
+}
+
+/** One that is late has enough to do, and may be replaced soon. */
+function isWell({ vitals }: Ready): boolean {
+  return vitals.slowSince === null && vitals.health !== 'sick';
 }
 
 /** Has reported since it was last part of a move. */

@@ -89,6 +89,13 @@ describe('balance', () => {
     assert.deepEqual(handOns(report(cluster, 2, 0)), ['5 from 1 to 2']);
   });
 
+  test('leaves out who is slow or sick, from the beat on that tells it', () => {
+    const cluster = serving(3);
+    report(cluster, 1, 10);
+    cluster.post({ type: 'beat', key: 3, beat: paperBeat({ kept: 0, eventLoopDelay: 900 }) });
+    assert.deepEqual(handOns(report(cluster, 2, 0)), ['5 from 1 to 2']);
+  });
+
   test('hands nothing on during a reload, nor while stopping, nor where it is switched off', () => {
     const reloading = serving();
     reloading.reload();
