@@ -30,6 +30,8 @@ export function keyValues(
   const add = (key: string, value: unknown): void => {
     if (value === undefined) return;
     if (isError(value)) addError(key, value);
+    // Where the error itself is in another process.
+    else if (style === 'apart' && key === 'stack' && typeof value === 'string') stacks.push(value);
     else if (isNested(value)) addAll(key, value);
     else pairs.push({ key, value: plain(value) });
   };

@@ -115,6 +115,17 @@ describe('a pretty line', () => {
       ].join('\n'),
     ));
 
+  it('does so with the stack of another process, which is a text', () =>
+    assert.equal(
+      pretty({ inFlight: 1, stack: 'at a (b.js:1:2)\nat c (d.js:3:4)' }),
+      [
+        '03:04:05.006 INFO  worker 2 42 said inFlight=1',
+        '    at a (b.js:1:2)',
+        '    at c (d.js:3:4)',
+        '',
+      ].join('\n'),
+    ));
+
   it('indents the further lines of a message', () =>
     assert.equal(pretty({ msg: 'one\ntwo' }), '03:04:05.006 INFO  worker 2 42 one\n    two\n'));
 
