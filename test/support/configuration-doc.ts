@@ -110,8 +110,8 @@ const values = `## How values are written
 
 Some settings must fit each other: \`linger\` is less than \`drain_timeout\`; the two delays under \`[restart]\` are at most
 their \`_max\`; mode \`single\` has one worker; \`max_old_space_size\` times \`workers\` is at most \`memory_budget\` where both
-are set; \`dispatch = "reuseport"\` needs Linux and Node 22.12 (of Node 23: 23.1) or later; the path of a unix socket has
-at most 107 bytes (103 on macOS).
+are set; \`memory.max_rss\` is more than \`max_old_space_size\` where both are set; \`dispatch = "reuseport"\` needs Linux and
+Node 22.12 (of Node 23: 23.1) or later, and has no spares; the path of a unix socket has at most 107 bytes (103 on macOS).
 
 The number of CPUs is what the CPU affinity of the process and the CPU quotas of its cgroups (version 1 and 2) allow; a
 quota is rounded up, so 1.5 CPUs make two workers. Memory is that of the machine or the limit of the cgroups.`;
