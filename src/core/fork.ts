@@ -1,6 +1,6 @@
 import type { Millis, Slot, State, Worker } from './model.js';
 import { blockFor } from './poison.js';
-import type { Policy } from './policy.js';
+import { type Policy, spareDelay } from './policy.js';
 import { note } from './record.js';
 import { chain, chainAll, log, type Result } from './result.js';
 import { newWorker, promoted } from './worker.js';
@@ -74,7 +74,8 @@ function promote(
 ): Result {
   const worker = promoted(spare, { slot, now, bootTimeout });
   const others = state.workers.filter(({ key }) => key !== spare.key);
-  const spares = { ...state.spares, failures: 0 };
+  // A fork holds the master up for some milliseconds, which the take-over needs more than the next spare.
+  const spares = { ...state.spares, failures: 0, forkAt: now + spareDelay };
   const taken: Result = [
     { ...state, spares, workers: [...others, worker] },
     [

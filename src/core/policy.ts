@@ -92,6 +92,8 @@ export const statusInterval: Millis = 5_000;
 export const startingAtOnce = 2;
 /** How often a canary and those it is compared with are asked for a beat. */
 export const soakInterval: Millis = 250;
+/** From a spare's take-over to the fork of the next one. */
+export const spareDelay: Millis = 100;
 /** Workers of one slot that drain while the service goes on: one more ends the oldest. */
 export const drainingPerSlot = 2;
 /** More workers than this are taken for a mistake. */

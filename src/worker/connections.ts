@@ -25,6 +25,8 @@ export interface ConnectionCounts {
 export interface Connections {
   /** A connection as the kernel knows it. Once each, also where one server hands its connections to another. */
   opened(socket: Socket): void;
+  /** How many there are now. */
+  open(): number;
   /** Whoever reports what was opened reports its end too. */
   closed(socket: Socket): void;
   begun(socket: Socket, response: ServerResponse): Connection;
@@ -41,6 +43,8 @@ export interface Connections {
  */
 export class Connection {
   isOpen = false;
+  /** In the order in which they were opened. */
+  number = 0;
   /** Somebody tells of its end. */
   isWatched = false;
   /** We ask ourselves over it: it is not counted. */
@@ -72,6 +76,7 @@ export function trackConnections(now: () => number = () => performance.now()): C
   let inFlight = 0;
   let accepted = 0;
   let open = 0;
+  let opened = 0;
   let bytesOfClosed = 0;
 
   const closed = (socket: Known): void => {
@@ -95,10 +100,12 @@ export function trackConnections(now: () => number = () => performance.now()): C
       if (connection.isOpen || connection.isOwn) return;
       connection.isOpen = true;
       connection.isWatched = true;
+      connection.number = ++opened;
       if (!connection.wasHandedOver) accepted++;
       open++;
     },
     closed,
+    open: () => open,
     begun: (socket, response) => {
       const connection = connectionOf(socket);
       if (connection.isOwn) return connection;

@@ -6,6 +6,7 @@ import { createBeats } from './beats.js';
 import { createBlockedRequests } from './blocked.js';
 import { openChannel } from './channel.js';
 import { deferred } from './deferred.js';
+import { descriptorLimit, guardDescriptors, openDescriptors } from './descriptors.js';
 import { createDrainer } from './drain.js';
 import { runErrand } from './errands.js';
 import { createHandOn } from './hand-on.js';
@@ -45,6 +46,7 @@ async function main(settings: WorkerSettings): Promise<void> {
       if (state.ready) log.debug(`the app also listens on ${urlOf(server)}`);
       boot.wake();
     },
+    onAccepted: (open) => descriptors.accepted(open),
     onRequest: (response, connection) => {
       drainer.onRequest(response, connection.socket);
       handOn.onRequest(connection);
@@ -72,11 +74,21 @@ async function main(settings: WorkerSettings): Promise<void> {
     onError: (message, error) => log.error(message, { error }),
     onWarning: log.warn,
   });
+  const descriptors = guardDescriptors({
+    servers,
+    limit: descriptorLimit,
+    open: openDescriptors,
+    now: () => performance.now(),
+    warn: log.warn,
+  });
   const promotion = deferred<number>();
   const beats = createBeats({
     servers,
     kept: handOn.kept,
-    send: (beat) => void channel.send({ type: 'beat', beat }),
+    send: (beat) => {
+      descriptors.measure();
+      void channel.send({ type: 'beat', beat });
+    },
     interval: settings.beatInterval,
   });
   const blocked = createBlockedRequests({ servers, now: () => performance.now() });

@@ -42,6 +42,8 @@ export interface ServerEvents {
   /** Before a server listens: the options may still be changed. */
   onListen(server: Server, options: ListenOptions): void;
   onListening(server: Server): void;
+  /** There is one more connection; so many are open. */
+  onAccepted(open: number): void;
   onRequest(response: ServerResponse, connection: Connection): void;
   /** The whole of the answer has gone out. */
   onAnswered(response: ServerResponse, connection: Connection): void;
@@ -84,7 +86,10 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
         streams.set(stream, noteOf(headers));
         stream.once('close', () => streams.delete(stream));
       },
-      onAccepted: connections.opened,
+      onAccepted: (socket) => {
+        connections.opened(socket);
+        events.onAccepted?.(connections.open());
+      },
       onClosed: connections.closed,
       onUpgraded: (socket) => events.onUpgraded?.(socket),
     });

@@ -25,7 +25,7 @@ function workers(cluster: PaperCluster) {
 }
 
 describe('a spare takes over', () => {
-  test('at once where a worker crashes, and the next one is made once it serves', () => {
+  test('at once where a worker crashes, and the next one is made a moment after it serves', () => {
     const cluster = serving({ play: first({ crash: { after: 4_900, signal: 'SIGSEGV' } }) }).run(9_000);
     assert.deepEqual(promotions(cluster), [[3, 1, 5_000]]);
     assert.deepEqual(forks(cluster).slice(3), [[4, 0, 1, 5_002]]);
