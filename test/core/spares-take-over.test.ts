@@ -1,36 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Fork, PaperCluster, type PaperOptions, type Play } from '../support/paper-cluster.js';
-
-/** Two workers and a spare; spares have slot 0. */
-function serving({ policy, ...rest }: PaperOptions = {}): PaperCluster {
-  return new PaperCluster({ policy: { spares: 1, ...policy }, ...rest }).start().run(1_000);
-}
-
-/** The first worker of slot 1 does this, the others do well. */
-function first(play: Play): (fork: Fork) => Play {
-  return ({ slot, nth }) => (slot === 1 && nth === 1 ? play : {});
-}
-
-function forks(cluster: PaperCluster) {
-  return cluster.effects('fork').map(({ key, slot, generation, at }) => [key, slot, generation, at]);
-}
-
-function promotions(cluster: PaperCluster) {
-  return cluster.effects('promote').map(({ key, slot, at }) => [key, slot, at]);
-}
-
-function workers(cluster: PaperCluster) {
-  return cluster.state.workers.map(({ key, slot, generation, phase }) => [key, slot, generation, phase]);
-}
+import { PaperCluster } from '../support/paper-cluster.js';
+import { first, forks, promotions, servingWithSpare as serving, workers } from '../support/paper-spares.js';
 
 describe('a spare takes over', () => {
   test('at once where a worker crashes, and the next one is made a moment after it serves', () => {
     const cluster = serving({ play: first({ crash: { after: 4_900, signal: 'SIGSEGV' } }) }).run(9_000);
     assert.deepEqual(promotions(cluster), [[3, 1, 5_000]]);
-    assert.deepEqual(forks(cluster).slice(3), [[4, 0, 1, 5_002]]);
-    const ready = cluster.effects('log').find(({ message }) => message === 'worker 1 is ready' && true);
-    const again = cluster.effects('log').filter(({ message }) => message === 'worker 1 is ready')[1];
+    assert.deepEqual(forks(cluster).slice(3), [[4, 0, 1, 5_100]]);
+    const [ready, again] = cluster.effects('log').filter(({ message }) => message === 'worker 1 is ready');
     assert.equal(ready?.at, 100);
     assert.deepEqual([again?.at, again?.fields?.took], [5_002, 2]);
     assert.equal(cluster.state.restarts, 1);

@@ -1,31 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { step } from '../../src/core/step.js';
-import { type Fork, PaperCluster, type PaperOptions, type Play } from '../support/paper-cluster.js';
+import { PaperCluster } from '../support/paper-cluster.js';
+import { first, forks, promotions, servingWithSpare as serving, workers } from '../support/paper-spares.js';
 
 const failure = { message: 'cannot reach the database', exitCode: 70 };
-
-/** Two workers and a spare; spares have slot 0. */
-function serving({ policy, ...rest }: PaperOptions = {}): PaperCluster {
-  return new PaperCluster({ policy: { spares: 1, ...policy }, ...rest }).start().run(1_000);
-}
-
-/** The first worker of slot 1 does this, the others do well. */
-function first(play: Play): (fork: Fork) => Play {
-  return ({ slot, nth }) => (slot === 1 && nth === 1 ? play : {});
-}
-
-function forks(cluster: PaperCluster) {
-  return cluster.effects('fork').map(({ key, slot, generation, at }) => [key, slot, generation, at]);
-}
-
-function promotions(cluster: PaperCluster) {
-  return cluster.effects('promote').map(({ key, slot, at }) => [key, slot, at]);
-}
-
-function workers(cluster: PaperCluster) {
-  return cluster.state.workers.map(({ key, slot, generation, phase }) => [key, slot, generation, phase]);
-}
 
 describe('spares', () => {
   test('are forked once the service serves, one at a time', () => {
