@@ -31,11 +31,14 @@ const profileSize = 16 * mebibyte;
  * Writes a CPU profile or a heap snapshot of this very process, in the forms that Chrome's developer tools open. Only
  * this user can read the file: both may hold secrets. Never rejects.
  */
-export async function writeEvidence({ kind, path, seconds }: EvidenceOrder): Promise<EvidenceResult> {
+export async function writeEvidence(
+  { kind, path, seconds }: EvidenceOrder,
+  free: (directory: string) => number = freeSpace,
+): Promise<EvidenceResult> {
   const session = new Session();
   session.connect();
   try {
-    checkSpace(path, kind);
+    checkSpace(free(dirname(path)), { path, kind });
     const bytes = await (kind === 'profile' ? profile(session, path, seconds) : snapshot(session, path));
     return { bytes, failure: null };
   } catch (error) {
@@ -78,11 +81,16 @@ async function snapshot(session: Session, path: string): Promise<number> {
   return bytes;
 }
 
-function checkSpace(path: string, kind: EvidenceKind): void {
-  const { bavail, bsize } = statfsSync(dirname(path));
+function checkSpace(bytes: number, { path, kind }: Pick<EvidenceOrder, 'path' | 'kind'>): void {
   const size = kind === 'profile' ? profileSize : process.memoryUsage().heapUsed * snapshotFactor;
-  const [free, needed] = [bavail * bsize, size + reserve].map((bytes) => Math.ceil(bytes / mebibyte));
-  if (free !== undefined && needed !== undefined && free < needed) {
-    throw new Error(`${dirname(path)} has ${free} MiB free; expected ${needed} MiB for a ${kind}`);
-  }
+  const free = Math.floor(bytes / mebibyte);
+  const needed = Math.ceil((size + reserve) / mebibyte);
+  if (free >= needed) return;
+  throw new Error(`${dirname(path)} has ${free} MiB free; expected ${needed} MiB for a ${kind}`);
+}
+
+/** Bytes that this user may still write; as root too, what is reserved for root does not count. */
+function freeSpace(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
 }

@@ -45,6 +45,15 @@ test('a file that exists is neither overwritten nor removed, and a directory mus
   }
 });
 
+test('without room on the disk nothing is written, and the failure says how much would be needed', async () => {
+  const path = join(dir, 'full');
+  for (const kind of ['profile', 'heap-snapshot'] as const) {
+    const { failure } = await writeEvidence({ kind, path, seconds: 0.01 }, () => 60 * 2 ** 20);
+    assert.match(failure ?? '', new RegExp(`^${dir} has 60 MiB free; expected \\d+ MiB for a ${kind}$`));
+    assert.ok(!existsSync(path));
+  }
+});
+
 function spinForAMoment(): void {
   const end = performance.now() + 4;
   while (performance.now() < end);
