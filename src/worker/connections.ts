@@ -83,7 +83,7 @@ export function trackConnections(now: () => number = () => performance.now()): C
     const connection = socket[key];
     if (connection === undefined) return;
     // What was cut off has no end of its own.
-    inFlight -= exchangesOf(socket).length;
+    inFlight -= (connection.response === null ? 0 : 1) + (connection.behind?.length ?? 0);
     connection.response = null;
     connection.behind = null;
     if (!connection.isOpen) return;
