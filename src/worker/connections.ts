@@ -23,8 +23,8 @@ export interface ConnectionCounts {
 
 /** The connections of this process with what is being answered on them. */
 export interface Connections {
-  /** A connection as the kernel knows it. Once each, also where one server hands its connections to another. */
-  opened(socket: Socket): void;
+  /** A connection as the kernel knows it, once each, also where one server hands its connections to another: its number. */
+  opened(socket: Socket): number;
   /** How many there are now. */
   open(): number;
   /** Whoever reports what was opened reports its end too. */
@@ -43,7 +43,7 @@ export interface Connections {
  */
 export class Connection {
   isOpen = false;
-  /** In the order in which they were opened. */
+  /** In the order in which they were opened, from 1; 0: it does not count. */
   number = 0;
   /** Somebody tells of its end. */
   isWatched = false;
@@ -97,12 +97,13 @@ export function trackConnections(now: () => number = () => performance.now()): C
   return {
     opened: (socket) => {
       const connection = connectionOf(socket);
-      if (connection.isOpen || connection.isOwn) return;
+      if (connection.isOpen || connection.isOwn) return connection.number;
       connection.isOpen = true;
       connection.isWatched = true;
       connection.number = ++opened;
       if (!connection.wasHandedOver) accepted++;
       open++;
+      return connection.number;
     },
     closed,
     open: () => open,

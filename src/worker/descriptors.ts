@@ -3,48 +3,67 @@ import type { Socket } from 'node:net';
 import { isBetweenRequests } from './connection-handle.js';
 import { connectionOf } from './connections.js';
 import { isHttp, type TrackedServer } from './follow-server.js';
+import type { Accepting } from './pause-accepting.js';
 import type { Servers } from './servers.js';
 
 /** Keeps a process that has many connections from running out of file descriptors. */
 export interface DescriptorGuard {
-  /** A connection was accepted; so many are open. */
-  accepted(connections: number): void;
+  /** The `newest`th connection was accepted; so many are open. */
+  accepted(connections: number, newest: number): void;
   /** Counts what else is open; at times. */
   measure(): void;
 }
 
 export interface DescriptorSeam {
-  readonly servers: Pick<Servers, 'all' | 'counts'>;
+  readonly servers: Pick<Servers, 'all' | 'counts' | 'listening'>;
+  readonly accepting: Accepting;
   /** Descriptors that this process may have; null: not known, and nothing is done. */
   readonly limit: () => number | null;
   /** Those that it has. */
   readonly open: () => number;
   readonly now: () => number;
+  /** Once, after so many ms. */
+  readonly after: (delay: number, act: () => void) => void;
   readonly warn: (message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
 /** Of all descriptors, what is kept free for the app: for files, and for connections of its own. */
 const reserveShare = 1 / 16;
 const leastReserve = 16;
-/** Of the connections that do nothing so many are closed at a time: to look for them takes time. */
-const closedShare = 1 / 16;
+/** Of the connections that do nothing so many are closed at a time, the oldest. */
+const closedShare = 1 / 8;
+/** A request comes with its connection, or a busy client's moment later, ms. */
+const grace = 250;
+/** How often it is looked for room while nobody is accepted, ms. */
+const pauseInterval = 25;
 /** ms between two warnings */
 const warnInterval = 60_000;
 
+/** At this time connections had been accepted up to this number. */
+interface Mark {
+  readonly at: number;
+  readonly number: number;
+}
+
 /**
  * Without a free descriptor the kernel's queue is emptied by closing whoever waits in it, answered or not (libuv does so,
- * lest it spin). So, before it comes to that, connections make room on which nothing has ever come, the oldest first, and
- * after these the ones that wait for a next request.
+ * lest it spin). So, before it comes to that, connections make room on which nothing has come for a while, the oldest
+ * first, and after these the ones that wait for a next request. Where there are none, as in a burst, who comes waits in
+ * the kernel's queue until there is room.
  */
-export function guardDescriptors({ servers, limit, open, now, warn }: DescriptorSeam): DescriptorGuard {
+export function guardDescriptors(seam: DescriptorSeam): DescriptorGuard {
+  const { servers, accepting, limit, open, now, after } = seam;
   let most: number | null | undefined;
   let room = Number.POSITIVE_INFINITY;
-  let warnedAt = Number.NEGATIVE_INFINITY;
+  let newest = 0;
+  let marks: Mark[] = [];
+  let isPaused = false;
   /** Their descriptors are free at once, but they count until their sockets say so. */
   let closing = 0;
   const onClose = (): void => {
     closing--;
   };
+  const warn = createWarning(seam, () => ({ connections: servers.counts().connections, limit: most }));
 
   const measure = (): void => {
     most ??= limit();
@@ -52,39 +71,79 @@ export function guardDescriptors({ servers, limit, open, now, warn }: Descriptor
     const { connections } = servers.counts();
     // Few connections cannot be the reason, and to count is not free.
     if (room !== Number.POSITIVE_INFINITY && connections < room / 2) return;
+    mark();
     room = most - (open() - connections) - Math.max(leastReserve, Math.round(most * reserveShare));
   };
+  const mark = (): void => {
+    const time = now();
+    // The latest one that is old enough, and all that are not yet.
+    const old = marks.findLastIndex(({ at }) => at <= time - grace);
+    marks = [...marks.slice(Math.max(0, old)), { at: time, number: newest }];
+  };
+  /** Numbers up to this one have had time to ask for something. */
+  const grown = (): number => marks.findLast(({ at }) => at <= now() - grace)?.number ?? 0;
+  const makeRoom = (upTo: number): number => {
+    const closed = idleUpTo(servers.all, upTo);
+    for (const socket of closed) socket.once('close', onClose).destroy();
+    closing += closed.length;
+    return closed.length;
+  };
+  const hasRoom = (): boolean => servers.counts().connections - closing < room;
+
+  const lookForRoom = (): void => {
+    mark();
+    makeRoom(grown());
+    if (!hasRoom()) return after(pauseInterval, lookForRoom);
+    isPaused = false;
+    accepting.resume();
+  };
+
   return {
     measure,
-    accepted: (connections) => {
-      if (connections - closing <= room) return;
-      const closed = makeRoom(servers.all, onClose);
-      closing += closed;
-      if (now() - warnedAt < warnInterval) return;
-      warnedAt = now();
-      warn('file descriptors run short: the oldest connections without a request are closed', {
-        closed,
-        connections,
-        limit: most,
-      });
+    accepted: (connections, number) => {
+      newest = number;
+      if (connections - closing <= room || isPaused) return;
+      if (makeRoom(grown()) > 0) return warn('the oldest connections without a request are closed');
+      isPaused = accepting.pause(servers.listening());
+      if (isPaused) {
+        mark();
+        after(pauseInterval, lookForRoom);
+        warn('who comes waits until there is room');
+      } else if (makeRoom(number) > 0) warn('the oldest connections without a request are closed');
     },
   };
 }
 
-function makeRoom(tracked: readonly TrackedServer[], onClose: () => void): number {
+function createWarning(
+  { now, warn }: DescriptorSeam,
+  fields: () => Readonly<Record<string, unknown>>,
+): (what: string) => void {
+  let warnedAt = Number.NEGATIVE_INFINITY;
+  return (what) => {
+    if (now() - warnedAt < warnInterval) return;
+    warnedAt = now();
+    warn(`file descriptors run short: ${what}`, fields());
+  };
+}
+
+/** Some of those that do nothing and have a number up to this one, the oldest: who has asked before comes last. */
+function idleUpTo(tracked: readonly TrackedServer[], upTo: number): readonly Socket[] {
   const idle = tracked.filter(({ server }) => isHttp(server)).flatMap(idleOf);
   const silent = idle.filter(isSilent);
-  const candidates = silent.length > 0 ? silent : idle;
-  const oldest = candidates.sort((a, b) => connectionOf(a).number - connectionOf(b).number);
-  const closed = oldest.slice(0, Math.ceil(candidates.length * closedShare));
-  for (const socket of closed) socket.once('close', onClose).destroy();
-  return closed.length;
+  const candidates = (silent.length > 0 ? silent : idle).filter((socket) => numberOf(socket) <= upTo);
+  const oldest = candidates.sort((a, b) => numberOf(a) - numberOf(b));
+  return oldest.slice(0, Math.ceil(candidates.length * closedShare));
 }
 
 function idleOf({ accepted, upgraded }: TrackedServer): Socket[] {
   return [...accepted].filter(
-    (socket) => !upgraded.has(socket) && (isSilent(socket) || isBetweenRequests(socket)),
+    (socket) =>
+      connectionOf(socket).isOpen && !upgraded.has(socket) && (isSilent(socket) || isBetweenRequests(socket)),
   );
+}
+
+function numberOf(socket: Socket): number {
+  return connectionOf(socket).number;
 }
 
 function isSilent({ bytesRead, bytesWritten, destroyed }: Socket): boolean {

@@ -15,6 +15,7 @@ import { currentOf, exposeCurrent } from './last-word.js';
 import { redirect } from './listen.js';
 import { addressOf, isPassed, listenOnRest } from './listen-passed.js';
 import { createOperations } from './operations.js';
+import { createAccepting } from './pause-accepting.js';
 import { type Servers, trackServers, urlOf } from './servers.js';
 import { createShutdown, tellClosed } from './shutdown.js';
 import { shelterSignals } from './signals.js';
@@ -46,7 +47,7 @@ async function main(settings: WorkerSettings): Promise<void> {
       if (state.ready) log.debug(`the app also listens on ${urlOf(server)}`);
       boot.wake();
     },
-    onAccepted: (open) => descriptors.accepted(open),
+    onAccepted: (open, newest) => descriptors.accepted(open, newest),
     onRequest: (response, connection) => {
       drainer.onRequest(response, connection.socket);
       handOn.onRequest(connection);
@@ -74,11 +75,18 @@ async function main(settings: WorkerSettings): Promise<void> {
     onError: (message, error) => log.error(message, { error }),
     onWarning: log.warn,
   });
+  const accepting = createAccepting(
+    ({ listening }) =>
+      // Of a server that nobody can reach a replacement makes a good one.
+      void (listening && fail(new Error('the listening socket was not to be had again'))),
+  );
   const descriptors = guardDescriptors({
     servers,
+    accepting,
     limit: descriptorLimit,
     open: openDescriptors,
     now: () => performance.now(),
+    after: (delay, act) => void setTimeout(act, delay),
     warn: log.warn,
   });
   const promotion = deferred<number>();

@@ -42,8 +42,8 @@ export interface ServerEvents {
   /** Before a server listens: the options may still be changed. */
   onListen(server: Server, options: ListenOptions): void;
   onListening(server: Server): void;
-  /** There is one more connection; so many are open. */
-  onAccepted(open: number): void;
+  /** There is one more connection, the `newest`th; so many are open. */
+  onAccepted(open: number, newest: number): void;
   onRequest(response: ServerResponse, connection: Connection): void;
   /** The whole of the answer has gone out. */
   onAnswered(response: ServerResponse, connection: Connection): void;
@@ -87,8 +87,8 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
         stream.once('close', () => streams.delete(stream));
       },
       onAccepted: (socket) => {
-        connections.opened(socket);
-        events.onAccepted?.(connections.open());
+        const newest = connections.opened(socket);
+        events.onAccepted?.(connections.open(), newest);
       },
       onClosed: connections.closed,
       onUpgraded: (socket) => events.onUpgraded?.(socket),

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { describe, it, type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { startLoad } from '../support/load.js';
+import { begin, entries, lostNothing, readyPids, type Service, serving, stopped } from './service.js';
+
+const crowd = fileURLToPath(new URL('silent-clients.js', import.meta.url));
+const limit = 256;
+
+/** Two workers that may have so many descriptors each. */
+async function limited(t: TestContext): Promise<Service> {
+  const service = await begin(t, {});
+  // Before the workers are forked.
+  execFileSync('prlimit', ['--pid', String(service.daemon.pid), `--nofile=${limit}`]);
+  await serving(service.daemon);
+  for (const pid of await readyPids(service)) {
+    assert.match(readFileSync(`/proc/${pid}/limits`, 'utf8'), /^Max open files +256 +256 /m);
+  }
+  return service;
+}
+
+const skip = process.platform === 'linux' ? false : 'limits are read from /proc';
+
+describe('file descriptors that run short', { timeout: 60_000, skip }, () => {
+  it('cost no request: the crowd that says nothing makes room, in a burst after a moment', async (t) => {
+    const service = await limited(t);
+    const pids = await readyPids(service);
+    const load = startLoad({
+      t,
+      port: service.port,
+      path: '/api/info',
+      clients: [
+        { kind: 'keep-alive', count: 6, pauseMs: 5 },
+        { kind: 'per-connection', count: 6, pauseMs: 5 },
+      ],
+    });
+    await load.reached(200);
+    const silent = spawn(process.execPath, [crowd, String(service.port), String(4 * limit)], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
+    t.after(() => silent.kill('SIGKILL'));
+    const waited = await service.daemon.waitForLine(/file descriptors run short: who comes waits/);
+    assert.match(waited, /"limit":256/);
+    await load.reached(1_000, 20_000);
+    await lostNothing(load);
+    assert.deepEqual(await readyPids(service), pids, 'nobody was replaced');
+    const failed = entries(service.daemon).filter(({ level }) => level === 'error');
+    assert.deepEqual(failed, []);
+    await stopped(service);
+  });
+});
