@@ -14,6 +14,7 @@ import { hostApp } from './host.js';
 import { currentOf, exposeCurrent } from './last-word.js';
 import { redirect } from './listen.js';
 import { addressOf, isPassed, listenOnRest } from './listen-passed.js';
+import { keepTickShape } from './next-tick.js';
 import { createOperations } from './operations.js';
 import { createAccepting } from './pause-accepting.js';
 import { type Servers, trackServers, urlOf } from './servers.js';
@@ -31,6 +32,7 @@ const lastAnswers = 2_000;
 /** The composition root of a worker: everything is in place before the app's first line runs. */
 async function main(settings: WorkerSettings): Promise<void> {
   hideInspectorFlags();
+  keepTickShape();
   const log = workerLog(settings.log, settings.worker);
   const channel = openChannel(process);
   const signals = shelterSignals(process);
