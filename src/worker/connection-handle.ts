@@ -104,8 +104,11 @@ export function attach({ server, handle, head, prepare }: Arrival): Socket {
  * one request, which nobody sees.
  */
 export function markIdle(socket: Socket): void {
-  const { parser } = socket as InnerSocket;
-  const { server } = socket as InnerSocket;
+  const inner = socket as InnerSocket;
+  const { parser, server } = inner;
+  // Where a first answer leaves it, and before the timeout: sockets that got their properties in another order than most
+  // make Node's own look-ups slower for all of them.
+  inner._httpMessage = null;
   if (parser === null || server === undefined || !('keepAliveTimeout' in server)) return;
   const { onIncoming } = parser;
   parser.onIncoming = () => 0;

@@ -254,3 +254,20 @@ test('bytes that were read already come before those that follow', async (t) => 
   const answer = await once(client, 'data');
   assert.match(String(answer), /\[\/headabcdef\]/);
 });
+
+test('a connection that was handed on has its properties in the order of one that was accepted', async (t) => {
+  const { server, port, sockets } = await echo(t);
+  const [accepted, moved] = [await openBytes(t, port), await openBytes(t, port)];
+  const ask = async (client: ByteClient, path: string) => {
+    client.socket.write(get(path));
+    await client.until(`[${path}]`);
+  };
+  await ask(accepted, '/a');
+  await ask(moved, '/b');
+  const old = sockets[1] ?? assert.fail();
+  await waitFor('the end of the answer', () => isBetweenRequests(old));
+  markIdle(attach({ server, handle: detach(old) ?? assert.fail(), head: null, prepare: () => {} }));
+  await ask(moved, '/c');
+  const [stayed, , arrived] = sockets.map((socket) => Reflect.ownKeys(socket));
+  assert.deepEqual(arrived, stayed);
+});
