@@ -34,44 +34,39 @@ const unknownSocket = -99;
 export function keepOpen(fds: readonly number[], maker: HandleMaker = net as unknown as HandleMaker): void {
   const create = maker._createServerHandle;
   if (create === undefined) return;
-  const kept = new Map<number, ListenHandle>();
   const shared = new Map<string, Shared>();
   maker._createServerHandle = (address, port, addressType, fd, flags = 0) => {
-    const known = fd === undefined ? undefined : kept.get(fd);
-    if (known !== undefined) return known;
     const again = portToListenAgain(flags);
-    if (again !== null) return shared.get(nameOf(address, again, fd))?.again() ?? unknownSocket;
+    const isKept = fd !== undefined && fds.includes(fd);
+    const known = isKept || again !== null ? shared.get(nameOf(address, again ?? port, fd)) : undefined;
+    if (known !== undefined) {
+      known.users++;
+      return known.handle;
+    }
+    if (again !== null) return unknownSocket;
     const handle = create(address, port, addressType, fd, flags);
     if (typeof handle === 'number') return handle;
-    if (fd !== undefined && fds.includes(fd)) {
-      handle.close = () => {};
-      kept.set(fd, handle);
-    } else {
-      const bound: { port?: number } = {};
-      handle.getsockname?.(bound);
-      share(handle, nameOf(address, bound.port ?? port, fd), shared);
-    }
+    const bound: { port?: number } = {};
+    handle.getsockname?.(bound);
+    share(shared, nameOf(address, bound.port ?? port, fd), {
+      handle,
+      users: isKept ? Number.POSITIVE_INFINITY : 1,
+    });
     return handle;
   };
 }
 
 interface Shared {
-  /** The handle, for one more user. */
-  again(): ListenHandle;
+  readonly handle: ListenHandle;
+  /** node:cluster closes a handle once for each key that it keeps it under; the last one closes it. */
+  users: number;
 }
 
-/** node:cluster closes a handle once for each key that it keeps it under. */
-function share(handle: ListenHandle, name: string, shared: Map<string, Shared>): void {
-  const close = handle.close;
-  let users = 1;
-  const entry: Shared = {
-    again: () => {
-      users++;
-      return handle;
-    },
-  };
+function share(shared: Map<string, Shared>, name: string, entry: Shared): void {
+  const { handle } = entry;
+  const { close } = handle;
   handle.close = () => {
-    if (--users > 0) return;
+    if (--entry.users > 0) return;
     if (shared.get(name) === entry) shared.delete(name);
     close.call(handle);
   };

@@ -14,13 +14,14 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { longestSocketPath } from '../../src/control/protocol.js';
 import { type ControlServer, openControl } from '../../src/control/server.js';
 import { lockOf, takeName } from '../../src/control/socket-file.js';
+import { descriptorOf } from '../support/net.js';
 import { waitFor } from '../support/wait.js';
 import { fakeCommands } from './fake-commands.js';
 import { folder, get, opened, raw, staleSocket, strangerAt } from './place.js';
@@ -38,10 +39,6 @@ async function open(t: TestContext, place: { path: string } | { fd: number }): P
 
 function modeOf(path: string): string {
   return (lstatSync(path).mode & 0o7777).toString(8);
-}
-
-function fdOf(server: Server): number {
-  return (server as unknown as { _handle: { fd: number } })._handle.fd;
 }
 
 describe('the control socket', () => {
@@ -239,7 +236,7 @@ describe('the control socket', () => {
     const holder = await strangerAt(t, `${path}.before`);
     chmodSync(`${path}.before`, 0o600);
     const child = spawn(process.execPath, [passedSocketChild], {
-      stdio: ['pipe', 'pipe', 'inherit', fdOf(holder)],
+      stdio: ['pipe', 'pipe', 'inherit', descriptorOf(holder)],
     });
     t.after(() => child.kill('SIGKILL'));
     await waitFor('the child to listen', () => child.stdout?.read() != null);
@@ -257,7 +254,7 @@ describe('the control socket', () => {
     t.after(() => tcp.close());
     await once(tcp, 'listening');
     for (const [passed, what] of [
-      [fdOf(tcp), 'is not a unix socket'],
+      [descriptorOf(tcp), 'is not a unix socket'],
       ['ignore', 'cannot be used'],
     ] as const) {
       const { status, stderr } = spawnSync(process.execPath, [passedSocketChild], {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { keepOpen } from '../../src/master/keep-open.js';
+import { descriptorOf } from '../support/net.js';
 
 describe('keepOpen', () => {
   test('makes the handle of such a descriptor once, and its close() closes nothing', () => {
@@ -40,7 +41,7 @@ describe('keepOpen', () => {
     t.after(() => holder.close());
     await once(holder, 'listening');
     const { port } = holder.address() as AddressInfo;
-    const { fd } = (holder as unknown as { _handle: { fd: number } })._handle;
+    const fd = descriptorOf(holder);
     const script = join(tmpdir(), `rom-agent-keep-open-${process.pid}.mjs`);
     t.after(() => rmSync(script));
     writeFileSync(script, parent(new URL('../../src/master/keep-open.js', import.meta.url).href));

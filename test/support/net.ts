@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type IncomingHttpHeaders, request } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 
 /** A TCP port that nobody listens on at this moment. */
 export async function freePort(host?: string): Promise<number> {
@@ -10,6 +10,11 @@ export async function freePort(host?: string): Promise<number> {
   server.close();
   await once(server, 'close');
   return port;
+}
+
+/** The file descriptor of a server that listens. */
+export function descriptorOf(server: Server): number {
+  return (server as unknown as { _handle: { fd: number } })._handle.fd;
 }
 
 export interface HttpAnswer {

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { request } from 'node:http';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createAccepting } from '../../src/worker/pause-accepting.js';
+import { ask, descriptorOf } from '../support/net.js';
 
 const program = fileURLToPath(new URL('pausing-cluster.js', import.meta.url));
 
@@ -36,13 +36,10 @@ async function start(t: TestContext, where: object, fd: number | 'ignore' = 'ign
 
 /** Resolves to who answered, or to the error's code. */
 function get(target: { port?: number; socketPath?: string }): Promise<string> {
-  return new Promise((resolve) => {
-    request({ host: '127.0.0.1', ...target, agent: false }, (response) =>
-      response.setEncoding('utf8').once('data', resolve),
-    )
-      .on('error', ({ code }: NodeJS.ErrnoException) => resolve(code ?? 'error'))
-      .end();
-  });
+  return ask({ ...target, path: '/' }).then(
+    ({ text }) => text,
+    ({ code }: NodeJS.ErrnoException) => code ?? 'error',
+  );
 }
 
 /** Again and again, since each time it is another copy of the socket that is closed. */
@@ -94,8 +91,7 @@ describe('createAccepting', { timeout: 60_000 }, () => {
     const holder = createServer().listen(0, '127.0.0.1');
     await once(holder, 'listening');
     const { port } = holder.address() as AddressInfo;
-    const { fd } = (holder as unknown as { _handle: { fd: number } })._handle;
-    const cluster = await start(t, { fd: 3 }, fd);
+    const cluster = await start(t, { fd: 3 }, descriptorOf(holder));
     // Its own handle would accept as well.
     holder.close();
     await pauseAndResume(cluster, { port });
