@@ -4,6 +4,7 @@ import type { Config } from '../config/config.js';
 import type { Event } from '../core/events.js';
 import type { Failure, WorkerKey } from '../core/model.js';
 import { exitCodes } from '../errors/exit-codes.js';
+import { quietInspector } from '../ipc/inspection.js';
 import {
   type EvidenceMessage,
   type HandOnMessage,
@@ -138,7 +139,7 @@ export function inspectionFor(
 ): Inspection {
   const isDebugged = [...argv, nodeOptions].some((text) => text.includes('--inspect'));
   return {
-    flags: isDebugged ? [] : ['--inspect-publish-uid=http'],
+    flags: isDebugged ? [] : [quietInspector],
     // node:cluster counts up from the master's port, from 0 too, which means a free one.
     settings: isDebugged && port !== 0 ? {} : { inspectPort: 0 },
   };

@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freeInspectorPort, quietInspector } from '../ipc/inspection.js';
 import { takeSettings, type WorkerSettings } from '../ipc/settings.js';
 import { createBeats } from './beats.js';
 import { createBlockedRequests } from './blocked.js';
@@ -200,7 +201,7 @@ async function main(settings: WorkerSettings): Promise<void> {
 
 /** What the master adds for its own looks, so that neither the app nor its children take it for a debugger that is wanted. */
 function hideInspectorFlags(): void {
-  const own = new Set(['--inspect-publish-uid=http', '--inspect-port=0']);
+  const own = new Set([quietInspector, freeInspectorPort]);
   process.execArgv = process.execArgv.filter((flag) => !own.has(flag));
 }
 
