@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import type { Server } from 'node:net';
 import { listenAgainFlags } from '../ipc/listen-again.js';
+import type { HandleGiver, ListenHandle, ListeningServer, ListenQuery } from './listen-handle.js';
 
 /** Keeps connections waiting in the kernel's queue, where Node itself has no way to. */
 export interface Accepting {
@@ -9,40 +10,12 @@ export interface Accepting {
   resume(): void;
 }
 
-/** How net.Server asks node:cluster for its handle (net.js, listenInCluster, of Node 20 to 26). */
-interface HandleGiver {
-  _getServer?: GetServer;
-}
-
-type GetServer = (
-  asking: Pick<Server, 'once'> | { once(): void },
-  query: Query,
-  reply: (error: number | null, handle: ListenHandle | undefined) => void,
-) => unknown;
-
-interface Query {
-  readonly port?: number;
-  readonly flags?: number;
-  readonly backlog?: number;
-}
-
-/** What a server listens with (tcp_wrap.cc, pipe_wrap.cc). */
-interface ListenHandle {
-  onconnection: unknown;
-  close(): void;
-  listen(backlog: number): number;
-  getsockname?(out: Record<string, unknown>): number;
-}
-
-type Inner = Server & { _handle: ListenHandle | null };
-
 interface Paused {
-  readonly server: Inner;
+  readonly server: ListeningServer;
   /** How the socket is asked for again. */
-  readonly query: Query;
+  readonly query: ListenQuery;
   /** Closed; `server` still has it, so that whoever asks finds it listening. */
   readonly handle: ListenHandle;
-  readonly first: ListenHandle;
 }
 
 interface Origin {
@@ -65,7 +38,7 @@ export function createAccepting(
   onLost: (server: Server) => void,
   giver: HandleGiver = cluster as unknown as HandleGiver,
 ): Accepting {
-  const queries = new WeakMap<object, Query>();
+  const queries = new WeakMap<object, ListenQuery>();
   /** Of copies that were asked for again. */
   const origins = new WeakMap<ListenHandle, Origin>();
   const paused: Paused[] = [];
@@ -78,7 +51,7 @@ export function createAccepting(
     };
   }
 
-  const letGo = (server: Inner): Paused[] => {
+  const letGo = (server: ListeningServer): Paused[] => {
     const { _handle: handle } = server;
     const query = queries.get(server);
     if (handle === null || query === undefined || !copies.has(handle.constructor.name)) return [];
@@ -93,15 +66,16 @@ export function createAccepting(
       Object.assign(out, bound);
       return 0;
     };
-    return [{ server, handle, first: origin?.first ?? handle, query: again(query, bound) }];
+    return [{ server, handle, query: again(query, bound) }];
   };
 
-  const takeBack = ({ server, query, handle: old, first }: Paused): void => {
+  const takeBack = ({ server, query, handle: old }: Paused): void => {
     give?.call(giver, { once: () => {} }, query, (error, handle) => {
       if (error || handle === undefined) return onLost(server);
       const giveBack = handle.close.bind(handle);
       // Meanwhile it was closed.
       if (server._handle !== old) return giveBack();
+      const first = origins.get(old)?.first ?? old;
       origins.set(handle, { first, giveBack });
       adopt(handle, old);
       handle.close = () => {
@@ -116,7 +90,7 @@ export function createAccepting(
 
   return {
     pause: (servers) => {
-      paused.push(...servers.flatMap((server) => letGo(server as Inner)));
+      paused.push(...servers.flatMap((server) => letGo(server as ListeningServer)));
       return paused.length > 0;
     },
     resume: () => {
@@ -126,7 +100,7 @@ export function createAccepting(
 }
 
 /** @param bound what the socket is bound to: a path is in the query itself */
-function again(query: Query, { port }: Record<string, unknown>): Query {
+function again(query: ListenQuery, { port }: Record<string, unknown>): ListenQuery {
   return { ...query, port: 0, flags: listenAgainFlags(typeof port === 'number' ? port : 0) };
 }
 

@@ -2,6 +2,7 @@ import cluster from 'node:cluster';
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
 import { deferred } from './deferred.js';
+import type { HandleGiver } from './listen-handle.js';
 
 /** Listeners that are not opened yet. */
 export interface HeldListeners {
@@ -9,11 +10,6 @@ export interface HeldListeners {
   readonly held: Promise<void>;
   /** Opens them, and all that follow. */
   open(): void;
-}
-
-/** How net.Server asks node:cluster for its handle (net.js, listenInCluster, of Node 20 to 26). */
-interface HandleGiver {
-  _getServer?: (...args: unknown[]) => unknown;
 }
 
 /**

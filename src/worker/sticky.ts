@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http';
 import { type Server, Socket, type SocketConstructorOpts } from 'node:net';
 import type { MasterMessage, ReadyWorker } from '../ipc/messages.js';
-import type { RawHandle } from '../ipc/raw-handle.js';
 import type { WorkerSettings } from '../ipc/settings.js';
 import { detach } from './connection-handle.js';
 import { isHttp, isTls } from './follow-server.js';
 import type { HandOn } from './hand-on.js';
+import type { ClientHandle, ListeningServer } from './listen-handle.js';
 import { rendezvous } from './rendezvous.js';
 import { cookieField, cookieValue, newestOf, workerOf } from './sticky-cookie.js';
 
@@ -24,13 +24,6 @@ export interface StickySeam {
   readonly settings: Pick<WorkerSettings, 'sticky' | 'stickyCookie'>;
   readonly handOn: Pick<HandOn, 'give' | 'keep'>;
 }
-
-/** What a listening handle calls for each connection (net.js of Node 20 to 26). */
-interface ListenHandle {
-  onconnection?: (this: ListenHandle, error: number | undefined, client: ClientHandle | undefined) => void;
-}
-
-type ClientHandle = RawHandle & { getpeername?: (out: { address?: string }) => number };
 
 /** The longest head of a request in which the cookie is looked for, bytes; Node reads no longer one by default. */
 const longestHead = 16_384;
@@ -104,7 +97,7 @@ export function createSticky({ settings, handOn }: StickySeam): Sticky {
 
   return {
     onListening: (server) => {
-      const handle = (server as unknown as { _handle: ListenHandle | null })._handle;
+      const { _handle: handle } = server as ListeningServer;
       if (sticky === 'off' || typeof handle?.onconnection !== 'function') return;
       const { onconnection } = handle;
       handle.onconnection = function (error, client) {
