@@ -16,12 +16,16 @@ function exitCodeOf(error: unknown): ExitCode {
   return exitCodes.bug;
 }
 
-try {
-  const [, , called] = process.argv;
-  await createProgram({ exit: (code) => process.exit(code), called }).parseAsync();
-} catch (error) {
-  process.exitCode = exitStatusFor(
-    findSupervisor(() => {}),
-    exitCodeOf(error),
-  );
+async function main(): Promise<void> {
+  try {
+    const [, , called] = process.argv;
+    await createProgram({ exit: (code) => process.exit(code), called }).parseAsync();
+  } catch (error) {
+    process.exitCode = exitStatusFor(
+      findSupervisor(() => {}),
+      exitCodeOf(error),
+    );
+  }
 }
+
+void main();
