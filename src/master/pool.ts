@@ -4,6 +4,7 @@ import type { Config } from '../config/config.js';
 import type { Event } from '../core/events.js';
 import type { Failure, WorkerKey } from '../core/model.js';
 import { exitCodes } from '../errors/exit-codes.js';
+import { heapFlags } from '../ipc/heap-sizes.js';
 import { quietInspector } from '../ipc/inspection.js';
 import {
   type EvidenceMessage,
@@ -150,7 +151,7 @@ export interface Inspection {
   readonly settings: Pick<ClusterSettings, 'inspectPort'>;
 }
 
-function setUp({ config: { maxOldSpaceSize, maxSemiSpaceSize, app }, cwd }: Launch): ClusterSettings {
+function setUp({ config, cwd }: Launch): ClusterSettings {
   const inspection = inspectionFor(process.execArgv, process.env.NODE_OPTIONS);
   return {
     exec: fileURLToPath(new URL('../worker/main.js', import.meta.url)),
@@ -160,12 +161,8 @@ function setUp({ config: { maxOldSpaceSize, maxSemiSpaceSize, app }, cwd }: Laun
     execArgv: [
       ...process.execArgv,
       ...inspection.flags,
-      `--max-old-space-size=${maxOldSpaceSize}`,
-      `--max-semi-space-size=${maxSemiSpaceSize}`,
-      // A server soon needs what V8 would grow to step by step, promoting what is only in flight meanwhile: measured,
-      // 5 to 9 % of the CPU of a connection per request, for no memory while idle.
-      `--min-semi-space-size=${Math.ceil(maxSemiSpaceSize / 2)}`,
-      ...(needsStripFlag(app) ? ['--experimental-strip-types'] : []),
+      ...heapFlags(config),
+      ...(needsStripFlag(config.app) ? ['--experimental-strip-types'] : []),
     ],
   };
 }

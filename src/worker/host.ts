@@ -20,6 +20,8 @@ export interface HostSeam {
   readonly servers: Servers;
   readonly channel: Channel;
   readonly operations: Operations;
+  /** All that is ours is loaded: the next is the app. */
+  readonly onLoaded: () => void;
 }
 
 /** How long an app that exports something may still call `listen()` itself, while it has work under way, ms. */
@@ -34,10 +36,14 @@ export function hostApp(seam: HostSeam): Boot {
 }
 
 async function boot(
-  { settings, servers, channel, operations }: HostSeam,
+  { settings, servers, channel, operations, onLoaded }: HostSeam,
   firstListening: Promise<void>,
 ): Promise<void> {
-  if (settings.app === null) return listenFor(await operations.builtin(), settings.listen);
+  if (settings.app === null) {
+    const app = await operations.builtin();
+    onLoaded();
+    return listenFor(app, settings.listen);
+  }
   channel.unref();
   const stop = keepWhileOpening(servers);
   const [{ loadApp }, { recognise }] = await Promise.all([
@@ -45,6 +51,7 @@ async function boot(
     import('./recognise.js'),
     operations.prepare(),
   ]);
+  onLoaded();
   const exported = await loadApp(settings.app);
   const app = listens(servers) ? nothing : await recognise(exported);
   const limit = app.kind === 'nothing' ? null : exportGrace;

@@ -2,7 +2,7 @@ import cluster from 'node:cluster';
 import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freeInspectorPort, quietInspector } from '../ipc/inspection.js';
-import { takeSettings, type WorkerSettings } from '../ipc/settings.js';
+import type { WorkerSettings } from '../ipc/settings.js';
 import { createBeats } from './beats.js';
 import { createBlockedRequests } from './blocked.js';
 import { openChannel } from './channel.js';
@@ -30,8 +30,13 @@ const lastWordsLimit = 1_000;
 /** As long as the master lets a worker that has failed, ms: see core/policy.ts. */
 const lastAnswers = 2_000;
 
+export interface Means {
+  /** See heap-flags.ts. */
+  readonly showHeapFlags: () => void;
+}
+
 /** The composition root of a worker: everything is in place before the app's first line runs. */
-async function main(settings: WorkerSettings): Promise<void> {
+export async function serve(settings: WorkerSettings, { showHeapFlags }: Means): Promise<void> {
   hideInspectorFlags();
   keepTickShape();
   const log = workerLog(settings.log, settings.worker);
@@ -111,7 +116,7 @@ async function main(settings: WorkerSettings): Promise<void> {
     ready: () => state.ready && !state.draining,
     log,
   });
-  const boot = hostApp({ settings, servers, channel, operations });
+  const boot = hostApp({ settings, servers, channel, operations, onLoaded: showHeapFlags });
 
   const drain = (timeout: number, last: boolean): void => {
     state.draining = true;
@@ -212,6 +217,3 @@ function orphaned(handle: () => void): void {
   worker.exitedAfterDisconnect = true;
   process.once('disconnect', handle);
 }
-
-// Not awaited: an app that leaves nothing to do must reach beforeExit, not an unsettled top-level await.
-void main(takeSettings(process.env));

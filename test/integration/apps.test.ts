@@ -45,6 +45,16 @@ describe('an app', { timeout: 120_000 }, () => {
   }
 });
 
+describe('the heap limit', { timeout: 60_000 }, () => {
+  it('holds for the threads that the app starts while it loads, too', async (t) => {
+    const app = fixture('apps/thread-at-import.mjs');
+    const service = await serve(t, { app, env: { MAX_OLD_SPACE_SIZE: '128' } });
+    const limit = Number((await ask({ port: service.port, path: '/' })).text) / 2 ** 20;
+    assert.ok(limit >= 128 && limit <= 192, `${limit} MiB`);
+    await stopped(service);
+  });
+});
+
 describe('the drain', { timeout: 60_000 }, () => {
   it("calls the app's own SIGTERM handler when its requests are done, and waits for it", async (t) => {
     const service = await serve(t, endsItself({ HANDLES_SIGTERM: '1' }));

@@ -1,0 +1,7 @@
+import { takeSettings } from '../ipc/settings.js';
+import { hideHeapFlags } from './heap-flags.js';
+
+const showHeapFlags = hideHeapFlags(process.execArgv);
+// Not before: what is imported brings Node's own modules with it. Not awaited: an app that leaves nothing to do must
+// reach beforeExit, not an unsettled top-level await.
+void import('./serve.js').then(({ serve }) => serve(takeSettings(process.env), { showHeapFlags }));
