@@ -19,7 +19,7 @@ export async function measureLoad(samples: Samples, rounds: number): Promise<voi
     await withServices(orderOf(round), async (services) => {
       for (const service of services.values()) await warmUp(service);
       await takeTurns(services, { samples, figures: perConnection, load: ({ url }) => ab(url, 10_000) });
-      await takeTurns(services, { samples, figures: keepAlive, load: ({ url }) => wrk(url, 2) });
+      await takeTurns(services, { samples, figures: keepAlive, load: ({ url }) => wrk(url, 5) });
     });
     process.stderr.write(`load: round ${round + 1} of ${rounds}\n`);
   }

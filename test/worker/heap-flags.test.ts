@@ -16,6 +16,7 @@ describe('the flags that size the heap', () => {
       '--max-old-space-size=0',
       '--max-semi-space-size=0',
       '--min-semi-space-size=0',
+      '--heap-growing-percent=0',
     ]);
     show();
     assert.deepEqual(set, [
@@ -23,6 +24,7 @@ describe('the flags that size the heap', () => {
       '--max-old-space-size=128',
       '--max-semi-space-size=16',
       '--min-semi-space-size=8',
+      '--heap-growing-percent=300',
     ]);
   });
 
