@@ -21,10 +21,26 @@ export const daemon: Contender = {
   notifies: true,
 };
 
+/**
+ * How node:cluster hands out connections, as its own variable names it: by the shared queue, as the daemon does, or `rr`,
+ * round-robin, which is its default.
+ *
+ * @throws Error where BENCH_POLICY is something else
+ */
+export function policyOf({ BENCH_POLICY: policy = '' }: NodeJS.ProcessEnv): 'none' | 'rr' {
+  if (policy === '' || policy === 'none') return 'none';
+  if (policy === 'rr') return policy;
+  throw new Error(`BENCH_POLICY: ${policy}; expected none or rr`);
+}
+
 export const bare: Contender = {
   name: 'bare node:cluster',
   args: () => [join(repoRoot, 'test', 'bench', 'peers', 'bare-cluster.mjs')],
-  env: (port) => ({ PORT: `${port}`, NODE_ENV: 'production' }),
+  env: (port) => ({
+    PORT: `${port}`,
+    NODE_ENV: 'production',
+    NODE_CLUSTER_SCHED_POLICY: policyOf(process.env),
+  }),
   notifies: false,
 };
 

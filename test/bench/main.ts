@@ -1,4 +1,5 @@
 import { cpus } from 'node:os';
+import { policyOf } from './contenders.js';
 import { measureBalance } from './measure-balance.js';
 import { measureLoad } from './measure-load.js';
 import { measureMemory } from './measure-memory.js';
@@ -22,10 +23,13 @@ async function main(): Promise<void> {
     process.stderr.write('bench: needs /proc of Linux for CPU time and memory; nothing was measured\n');
     return;
   }
+  const policy = policyOf(process.env);
   const samples = new Samples();
   for (const part of wantedParts()) await parts[part](samples);
   const [cpu] = cpus();
-  process.stdout.write(`\nNode ${process.version}, ${cpus().length} CPUs (${cpu?.model ?? 'unknown'})\n`);
+  process.stdout.write(
+    `\nNode ${process.version}, ${cpus().length} CPUs (${cpu?.model ?? 'unknown'}), bare node:cluster: ${policy}\n`,
+  );
   if (samples.figures().length === 0) return;
   process.stdout.write('Medians (least-most); the ratio is the median of the ratios of the rounds\n\n');
   process.stdout.write(`${report(samples)}\n`);

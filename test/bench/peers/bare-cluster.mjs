@@ -1,4 +1,4 @@
-// What rom-agent is measured against: two workers on node:cluster's shared queue, and nothing else. The answer to
+// What rom-agent is measured against: two workers of node:cluster, and nothing else. The answer to
 // /api/info, its headers and the way it is made are those of src/http/app.ts and info.ts.
 import cluster from 'node:cluster';
 
@@ -9,7 +9,6 @@ if (cluster.isPrimary) startPrimary();
 else await startWorker();
 
 function startPrimary() {
-  cluster.schedulingPolicy = cluster.SCHED_NONE;
   let listening = 0;
   cluster.on('listening', () => {
     listening += 1;
