@@ -1,8 +1,7 @@
-/** How large the heap of a worker may become, MiB. */
-export interface HeapSizes {
-  readonly maxOldSpaceSize: number;
-  readonly maxSemiSpaceSize: number;
-}
+import type { Config } from '../config/config.js';
+
+/** How large the heap of a worker may become. */
+export type HeapSizes = Pick<Config, 'maxOldSpaceSize' | 'maxSemiSpaceSize'>;
 
 /** The flags of V8 that say so, and how it gets there. */
 export function heapFlags({ maxOldSpaceSize, maxSemiSpaceSize }: HeapSizes): readonly string[] {
@@ -19,9 +18,11 @@ export function heapFlags({ maxOldSpaceSize, maxSemiSpaceSize }: HeapSizes): rea
   ];
 }
 
+const beginnings = heapFlags({ maxOldSpaceSize: 0, maxSemiSpaceSize: 0 }).map((flag) =>
+  flag.slice(0, flag.indexOf('=') + 1),
+);
+
 /** Among the arguments of a process, in their order: of two the last is in force. */
 export function heapFlagsAmong(argv: readonly string[]): readonly string[] {
-  return argv.filter((flag) =>
-    /^--(max-old-space-size|(max|min)-semi-space-size|heap-growing-percent)=/.test(flag),
-  );
+  return argv.filter((flag) => beginnings.some((beginning) => flag.startsWith(beginning)));
 }
