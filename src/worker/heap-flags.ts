@@ -4,7 +4,8 @@ import { heapFlagsAmong } from '../ipc/heap-sizes.js';
 /**
  * Takes back the flags that gave this process the size of its heap, until what it returns is called. V8 reads the sizes
  * once, when it makes the heap. That of Node 20 takes Node's own modules in their compiled form only while its flags are
- * those that they were compiled under: with these three each is parsed and compiled anew, a twentieth of a start.
+ * those that they were compiled under: with any of these set each is parsed and compiled anew, a twentieth of a
+ * start.
  *
  * Threads that the app starts get their heaps by the flags too, so that they are shown before its first line.
  *

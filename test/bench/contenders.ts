@@ -27,9 +27,9 @@ export const daemon: Contender = {
  *
  * @throws Error where BENCH_POLICY is something else
  */
-export function policyOf({ BENCH_POLICY: policy = '' }: NodeJS.ProcessEnv): 'none' | 'rr' {
-  if (policy === '' || policy === 'none') return 'none';
-  if (policy === 'rr') return policy;
+export function policyOf({ BENCH_POLICY }: NodeJS.ProcessEnv): 'none' | 'rr' {
+  const policy = BENCH_POLICY || 'none';
+  if (policy === 'none' || policy === 'rr') return policy;
   throw new Error(`BENCH_POLICY: ${policy}; expected none or rr`);
 }
 
