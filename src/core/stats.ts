@@ -82,7 +82,7 @@ export interface Beat {
   /** Answers that are complete, and how many of them had a status of 500 or more. */
   readonly answers: number;
   readonly errors: number;
-  /** Answers by how long they took: see latencyBuckets. */
+  /** Answers by how long they took: see latencyBuckets. Of many only some are timed, and counted for the others. */
   readonly latency: readonly number[];
   /** Bytes written to clients; while it grows, a drain makes progress. */
   readonly bytesWritten: number;

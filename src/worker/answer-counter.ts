@@ -8,22 +8,25 @@ export interface AnswerCounts {
 }
 
 export interface AnswerCounter {
-  /** @param took from the first lines of the request to the end of the answer, ms */
-  count(status: number, took: number): void;
+  count(status: number): void;
+  /** @param took from the first lines of a request to the end of its answer, ms; it is taken for that of `weight` answers */
+  time(took: number, weight: number): void;
   counts(): AnswerCounts;
 }
 
-/** Counts complete answers, failed ones and how long they took. */
+/** Counts complete answers, failed ones, and how long those took that are timed. */
 export function createAnswerCounter(): AnswerCounter {
   let answers = 0;
   let errors = 0;
   const latency = emptyLatency();
   return {
-    count: (status, took) => {
+    count: (status) => {
       answers++;
       if (status >= 500) errors++;
+    },
+    time: (took, weight) => {
       const bucket = bucketOf(took);
-      latency[bucket] = (latency[bucket] ?? 0) + 1;
+      latency[bucket] = (latency[bucket] ?? 0) + weight;
     },
     counts: () => ({ answers, errors, latency: [...latency] }),
   };

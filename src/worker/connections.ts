@@ -1,12 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createAnswerCounter } from './answer-counter.js';
+import { RequestClock } from './request-clock.js';
 
 /** A request that is being answered. */
 export interface Exchange {
   readonly response: ServerResponse;
-  /** When its first lines were read, ms of performance.now(). */
+  /** When its first lines were read, ms of performance.now(), and whether it is timed: see RequestClock. */
   readonly begun: number;
+  readonly weight: number;
 }
 
 /** Those without a remark are totals since the start of the process; see Beat. */
@@ -32,6 +34,7 @@ export interface Connections {
   begun(socket: Socket, response: ServerResponse): Connection;
   /** The whole of the answer has gone out. Undefined where it is not known to be under way. */
   answered(socket: Socket, response: ServerResponse): Connection | undefined;
+  /** To be asked for with every beat: see RequestClock. */
   counts(): ConnectionCounts;
   /** Of those that are closed. */
   bytesWritten(): number;
@@ -58,6 +61,7 @@ export class Connection {
   /** What is being answered; null: nothing. */
   response: ServerResponse | null = null;
   begun = 0;
+  weight = 0;
   /** Further requests, oldest first: they are pipelined. */
   behind: Exchange[] | null = null;
   readonly socket: Socket;
@@ -72,6 +76,7 @@ const key = Symbol('connection');
 
 export function trackConnections(now: () => number = () => performance.now()): Connections {
   const counter = createAnswerCounter();
+  const clock = new RequestClock(now);
   let requests = 0;
   let inFlight = 0;
   let accepted = 0;
@@ -116,35 +121,45 @@ export function trackConnections(now: () => number = () => performance.now()): C
         connection.isWatched = true;
         socket.on('close', onClose);
       }
+      clock.begin();
+      const { begun, weight } = clock;
       if (connection.response === null) {
         connection.response = response;
-        connection.begun = now();
+        connection.begun = begun;
+        connection.weight = weight;
         return connection;
       }
       connection.behind ??= [];
-      connection.behind.push({ response, begun: now() });
+      connection.behind.push({ response, begun, weight });
       return connection;
     },
     answered: (socket: Known, response) => {
       const connection = socket[key];
       // Answers go out in the order of the requests.
       if (connection?.response !== response) return undefined;
-      counter.count(response.statusCode, now() - connection.begun);
+      counter.count(response.statusCode);
+      if (connection.weight > 0) counter.time(clock.since(connection.begun), connection.weight);
       inFlight--;
       const next = connection.behind?.shift();
       connection.response = next?.response ?? null;
-      connection.begun = next?.begun ?? 0;
+      if (next !== undefined) {
+        connection.begun = next.begun;
+        connection.weight = next.weight;
+      }
       return connection;
     },
-    counts: () => ({ requests, inFlight, accepted, connections: open, ...counter.counts() }),
+    counts: () => {
+      clock.renew();
+      return { requests, inFlight, accepted, connections: open, ...counter.counts() };
+    },
     bytesWritten: () => bytesOfClosed,
   };
 }
 
 /** What is being answered on a connection, oldest first. */
 export function exchangesOf(socket: Known): readonly Exchange[] {
-  const { response = null, begun = 0, behind = null } = socket[key] ?? {};
-  return response === null ? [] : [{ response, begun }, ...(behind ?? [])];
+  const { response = null, begun = 0, weight = 0, behind = null } = socket[key] ?? {};
+  return response === null ? [] : [{ response, begun, weight }, ...(behind ?? [])];
 }
 
 export function isAnswering(socket: Known): boolean {

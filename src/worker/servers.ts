@@ -157,7 +157,7 @@ function socketsOf(tracked: readonly TrackedServer[]): Set<Socket> {
 }
 
 function exchanges(socket: Socket): UnderWay[] {
-  return exchangesOf(socket).map(({ response, begun }) => ({ response, begun, socket }));
+  return exchangesOf(socket).map((exchange) => ({ ...exchange, socket }));
 }
 
 /** Where a server listens, as a person would type it. `answers`: the server that gets its connections, if another. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseAb, parseWrk } from './load-tools.js';
+import { parseAb, parseWrk, pinning } from './load-tools.js';
 import { pssOf, ticks } from './proc-figures.js';
 import { summarise } from './samples.js';
 
@@ -32,6 +32,13 @@ test('wrk says nothing of errors where there were none', () => {
 
 test('output without the figures is an error that shows it', () => {
   assert.throws(() => parseAb('apr_socket_recv: Connection refused'), /Complete requests[\s\S]*refused/);
+});
+
+test('a load generator runs where it likes, or on the CPU that is named', () => {
+  assert.deepEqual(pinning({}), []);
+  assert.deepEqual(pinning({ BENCH_CPU: '0' }), ['taskset', '-c', '0']);
+  assert.throws(() => pinning({ BENCH_CPU: 'first' }), /BENCH_CPU: "first"; expected a CPU from 0/);
+  assert.throws(() => pinning({ BENCH_CPU: '99999' }), /99999/);
 });
 
 test('the name of a process may hold spaces and parentheses', () => {

@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
+import { cpus } from 'node:os';
 import { promisify } from 'node:util';
 
 export interface LoadResult {
@@ -8,14 +9,32 @@ export interface LoadResult {
   readonly requestsPerSecond: number;
 }
 
+/** A load generator that runs. */
+export interface Load<Result = LoadResult> {
+  readonly process: Pick<ChildProcess, 'kill'>;
+  /** Rejects where it failed, with what it said. */
+  readonly result: Promise<Result>;
+}
+
 /** A connection per request: 100 at a time. */
-export async function ab(url: string, requests: number): Promise<LoadResult> {
-  return parseAb(await run('ab', ['-q', '-c', '100', '-n', `${requests}`, url]));
+export function ab(url: string, requests: number): Load {
+  return start('ab', ['-q', '-c', '100', '-n', `${requests}`, url], parseAb);
 }
 
 /** 64 connections that are kept, one thread, for so many seconds. */
-export async function wrk(url: string, seconds: number): Promise<LoadResult> {
-  return parseWrk(await run('wrk', ['-t1', '-c64', `-d${seconds}s`, url]));
+export function wrk(url: string, seconds: number): Load {
+  return start('wrk', ['-t1', '-c64', `-d${seconds}s`, url], parseWrk);
+}
+
+/**
+ * What keeps the load generator on the CPU of BENCH_CPU: taskset(1) of util-linux, which every Debian has.
+ *
+ * @throws Error where that is no number of a CPU
+ */
+export function pinning({ BENCH_CPU }: NodeJS.ProcessEnv): readonly string[] {
+  if (BENCH_CPU === undefined || BENCH_CPU === '') return [];
+  if (/^\d+$/.test(BENCH_CPU) && Number(BENCH_CPU) < cpus().length) return ['taskset', '-c', BENCH_CPU];
+  throw new Error(`BENCH_CPU: ${JSON.stringify(BENCH_CPU)}; expected a CPU from 0 to ${cpus().length - 1}`);
 }
 
 export function parseAb(output: string): LoadResult {
@@ -39,12 +58,17 @@ export function parseWrk(output: string): LoadResult {
   };
 }
 
-async function run(tool: string, args: readonly string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(tool, args, { timeout: 60_000 }).catch((cause) => {
-    const hint = cause.code === 'ENOENT' ? 'it is not installed (make bench-deps)' : cause.message;
-    throw new Error(`${tool}: ${hint}`, { cause });
-  });
-  return stdout;
+function start(tool: string, args: readonly string[], parse: (output: string) => LoadResult): Load {
+  const [command = tool, ...all] = [...pinning(process.env), tool, ...args];
+  const done = promisify(execFile)(command, all, { timeout: 120_000 });
+  const result = done.then(
+    ({ stdout }) => parse(stdout),
+    (cause) => {
+      const hint = cause.code === 'ENOENT' ? 'it is not installed (make bench-deps)' : cause.message;
+      throw new Error(`${tool}: ${hint}`, { cause });
+    },
+  );
+  return { process: done.child, result };
 }
 
 function required(output: string, pattern: RegExp): number {

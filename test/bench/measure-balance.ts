@@ -82,8 +82,8 @@ async function measureRates(service: Service, add: Add): Promise<void> {
     add(rate, requestsPerSecond);
     add(cpu, ((cpuTime(pids) - before) * 1000) / requests);
   };
-  await measure(figures[3], figures[4], () => ab(service.url, 10_000));
-  await measure(figures[5], figures[6], () => wrk(service.url, 2));
+  await measure(figures[3], figures[4], () => ab(service.url, 10_000).result);
+  await measure(figures[5], figures[6], () => wrk(service.url, 2).result);
 }
 
 interface Clients {

@@ -1,5 +1,6 @@
+import { byTurns } from './by-turns.js';
 import { type Contender, orderOf } from './contenders.js';
-import { ab, type LoadResult, wrk } from './load-tools.js';
+import { ab, type Load, type LoadResult, wrk } from './load-tools.js';
 import { cpuTime } from './proc-figures.js';
 import type { Figure, Samples, Target } from './samples.js';
 import { type Service, startService } from './service.js';
@@ -10,16 +11,20 @@ const noneFailed: Target = { text: '0', met: ({ max }) => max === 0 };
 const keepAlive = figuresOf('keep-alive');
 const perConnection = figuresOf('connection per request');
 
-/** How often the two take turns within a round, a few seconds each time: a busy spell of the machine hits both. */
-const turns = 3;
+/** So many runs of the load generator make one sample. */
+const runs = 3;
 
 /** A round starts both services anew, so that how a process happened to warm up is no part of the result. */
 export async function measureLoad(samples: Samples, rounds: number): Promise<void> {
   for (let round = 0; round < rounds; round += 1) {
     await withServices(orderOf(round), async (services) => {
       for (const service of services.values()) await warmUp(service);
-      await takeTurns(services, { samples, figures: perConnection, load: ({ url }) => ab(url, 10_000) });
-      await takeTurns(services, { samples, figures: keepAlive, load: ({ url }) => wrk(url, 5) });
+      await loadAll(services, { samples, figures: perConnection, load: ({ url }) => ab(url, 10_000) });
+      await loadAll(services, {
+        samples,
+        figures: keepAlive,
+        load: ({ url }) => wrk(url, 5 * services.size),
+      });
     });
     process.stderr.write(`load: round ${round + 1} of ${rounds}\n`);
   }
@@ -27,27 +32,37 @@ export async function measureLoad(samples: Samples, rounds: number): Promise<voi
 
 /** Until the hot code is compiled, and the heap has the size that it keeps. */
 async function warmUp({ url }: Service): Promise<void> {
-  await wrk(url, 2);
-  await ab(url, 5_000);
+  await wrk(url, 2).result;
+  await ab(url, 5_000).result;
 }
 
-type Services = ReadonlyMap<Contender, Service>;
+/** A service with its processes, which stay the same while it is loaded. */
+interface Loaded extends Service {
+  readonly all: readonly number[];
+}
 
-interface Turns {
+type Services = ReadonlyMap<Contender, Loaded>;
+
+interface Measurement {
   readonly samples: Samples;
   readonly figures: LoadFigures;
-  readonly load: (service: Service) => Promise<LoadResult>;
+  readonly load: (service: Service) => Load;
 }
 
-/** Adds one sample for each: the sum of its turns. */
-async function takeTurns(services: Services, { samples, figures, load }: Turns): Promise<void> {
-  const costs = new Map<Contender, Cost[]>();
-  for (let turn = 0; turn < turns; turn += 1) {
-    for (const [contender, service] of services) {
-      costs.set(contender, [...(costs.get(contender) ?? []), await cost(service, () => load(service))]);
-    }
+/** Adds one sample for each: the sum of its runs. */
+async function loadAll(services: Services, { samples, figures, load }: Measurement): Promise<void> {
+  const costs: ReadonlyMap<Contender, Cost>[] = [];
+  for (let run = 0; run < runs; run += 1) {
+    costs.push(await byTurns(mapValues(services, (service) => withCpu(service, () => load(service)))));
   }
-  for (const [contender, all] of costs) record(samples, figures, contender, all);
+  for (const contender of services.keys()) {
+    record(
+      samples,
+      figures,
+      contender,
+      costs.flatMap((run) => run.get(contender) ?? []),
+    );
+  }
 }
 
 interface Cost extends LoadResult {
@@ -55,11 +70,14 @@ interface Cost extends LoadResult {
   readonly cpu: number;
 }
 
-async function cost(service: Service, load: () => Promise<LoadResult>): Promise<Cost> {
-  const pids = await service.pids();
-  const before = cpuTime(pids);
-  const result = await load();
-  return { ...result, cpu: cpuTime(pids) - before };
+function withCpu({ all }: Loaded, start: () => Load): Load<Cost> {
+  const before = cpuTime(all);
+  const { process, result } = start();
+  return { process, result: result.then((report) => ({ ...report, cpu: cpuTime(all) - before })) };
+}
+
+function mapValues<Key, From, To>(map: ReadonlyMap<Key, From>, change: (value: From) => To): Map<Key, To> {
+  return new Map([...map].map(([key, value]) => [key, change(value)]));
 }
 
 interface LoadFigures {
@@ -96,9 +114,13 @@ async function withServices(
   contenders: readonly Contender[],
   use: (services: Services) => Promise<void>,
 ): Promise<void> {
-  const services = new Map<Contender, Service>();
+  const services = new Map<Contender, Loaded>();
   try {
-    for (const contender of contenders) services.set(contender, await startService(contender));
+    for (const contender of contenders) {
+      const service = await startService(contender);
+      // Not before each load: a look at all of /proc has a bearing on where the kernel then runs whom.
+      services.set(contender, { ...service, all: await service.pids() });
+    }
     await use(services);
   } finally {
     for (const service of services.values()) await service.stop();

@@ -39,8 +39,8 @@ async function measureOne(samples: Samples, contender: Contender, node: string):
     samples.add(started, contender, await memory(service));
     await sleep(10_000);
     samples.add(settled, contender, await memory(service));
-    await wrk(service.url, 2);
-    await ab(service.url, 3_000);
+    await wrk(service.url, 2).result;
+    await ab(service.url, 3_000).result;
     await sleep(15_000);
     samples.add(afterLoad, contender, await memory(service));
   } finally {

@@ -3,12 +3,18 @@ import { test } from 'node:test';
 import { bucketOf } from '../../src/core/latency.js';
 import { createAnswerCounter } from '../../src/worker/answer-counter.js';
 
-test('answers count with how long they took; those from 500 on are failures', () => {
+test('answers count; those from 500 on are failures', () => {
   const counter = createAnswerCounter();
-  counter.count(200, 3);
-  counter.count(404, 3);
-  counter.count(500, 700);
-  const { answers, errors, latency } = counter.counts();
+  for (const status of [200, 404, 500]) counter.count(status);
+  const { answers, errors } = counter.counts();
   assert.deepEqual([answers, errors], [3, 1]);
-  assert.deepEqual([latency[bucketOf(3)], latency[bucketOf(700)], latency[bucketOf(50)]], [2, 1, 0]);
+});
+
+test('how long one took counts for as many as it stands for', () => {
+  const counter = createAnswerCounter();
+  counter.time(3, 1);
+  counter.time(3, 8);
+  counter.time(700, 1);
+  const { latency } = counter.counts();
+  assert.deepEqual([latency[bucketOf(3)], latency[bucketOf(700)], latency[bucketOf(50)]], [9, 1, 0]);
 });
