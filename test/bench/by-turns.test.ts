@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { byTurns } from './by-turns.js';
-import type { Load } from './load-tools.js';
+import { byTurns, type Metered } from './by-turns.js';
 
 /** Ends at its `turns`th turn, after ten requests. */
-function fakeLoad({ name, turns, log }: { name: string; turns: number; log: string[] }): Load {
+function fakeLoad({ name, turns, log }: { name: string; turns: number; log: string[] }): Metered {
   let done = () => {};
   const ended = new Promise<void>((resolve) => {
     done = resolve;
@@ -17,7 +16,10 @@ function fakeLoad({ name, turns, log }: { name: string; turns: number; log: stri
     return true;
   };
   const result = ended.then(() => ({ requests: 10, failed: 0, requestsPerSecond: 1 }));
-  return { process: { kill }, result };
+  return {
+    load: { process: { kill }, result },
+    meter: () => log.filter((entry) => entry === `${name} runs`).length,
+  };
 }
 
 test('of two loads one runs at a time, and the longer one alone in the end', async () => {
@@ -32,10 +34,10 @@ test('of two loads one runs at a time, and the longer one alone in the end', asy
   assert.deepEqual(turns, ['a runs', 'b runs', 'a runs', 'b runs', 'b runs']);
   assert.deepEqual(log.slice(2, 6), ['a runs', 'a stops', 'b runs', 'b stops']);
   assert.deepEqual(
-    [...results].map(([name, { requests }]) => [name, requests]),
+    [...results].map(([name, { requests, spent }]) => [name, requests, spent]),
     [
-      ['a', 10],
-      ['b', 10],
+      ['a', 10, 2],
+      ['b', 10, 3],
     ],
   );
 });
@@ -48,7 +50,8 @@ test('a rate is by the time in which a load ran, not by what it says itself', as
 
 test('a load that fails does not leave the other one stopped', async () => {
   const log: string[] = [];
-  const failing: Load = { process: { kill: () => true }, result: Promise.reject(new Error('ab: refused')) };
+  const result = Promise.reject(new Error('ab: refused'));
+  const failing: Metered = { load: { process: { kill: () => true }, result }, meter: () => 0 };
   const loads = new Map([
     ['a', failing],
     ['b', fakeLoad({ name: 'b', turns: 2, log })],

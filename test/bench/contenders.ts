@@ -22,13 +22,13 @@ export const daemon: Contender = {
 };
 
 /**
- * How node:cluster hands out connections, as its own variable names it: by the shared queue, as the daemon does, or `rr`,
- * round-robin, which is its default.
+ * How node:cluster hands out connections, as its own variable names it: round-robin, which is its default and as even as
+ * the daemon, or `none`, by the shared queue, as the daemon does.
  *
  * @throws Error where BENCH_POLICY is something else
  */
 export function policyOf({ BENCH_POLICY }: NodeJS.ProcessEnv): 'none' | 'rr' {
-  const policy = BENCH_POLICY || 'none';
+  const policy = BENCH_POLICY || 'rr';
   if (policy === 'none' || policy === 'rr') return policy;
   throw new Error(`BENCH_POLICY: ${policy}; expected none or rr`);
 }

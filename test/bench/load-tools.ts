@@ -10,10 +10,10 @@ export interface LoadResult {
 }
 
 /** A load generator that runs. */
-export interface Load<Result = LoadResult> {
+export interface Load {
   readonly process: Pick<ChildProcess, 'kill'>;
   /** Rejects where it failed, with what it said. */
-  readonly result: Promise<Result>;
+  readonly result: Promise<LoadResult>;
 }
 
 /** A connection per request: 100 at a time. */

@@ -1,8 +1,15 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
-/** User and system time of the processes so far, ms; clock ticks of 10 ms each (proc_pid_stat(5), USER_HZ). */
+/**
+ * What the threads of the processes have run so far, ms: exact at any moment, where the times of proc_pid_stat(5) go in
+ * steps of 10 ms (schedstat, Documentation/scheduler/sched-stats of Linux). What a thread ran that has ended is missing.
+ */
 export function cpuTime(pids: readonly number[]): number {
-  return sum(pids.map((pid) => ticks(readFileSync(`/proc/${pid}/stat`, 'utf8')) * 10));
+  return sum(pids.map((pid) => sum(readdirSync(`/proc/${pid}/task`).map((thread) => ranFor(pid, thread)))));
+}
+
+function ranFor(pid: number, thread: string): number {
+  return nanoseconds(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8')) / 1e6;
 }
 
 /** Proportional set size of the processes, kB: a page that n processes share counts 1/n for each (proc_pid_smaps(5)). */
@@ -10,13 +17,9 @@ export function pss(pids: readonly number[]): number {
   return sum(pids.map((pid) => pssOf(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))));
 }
 
-/** utime and stime are fields 14 and 15; the name in field 2 may hold spaces. */
-export function ticks(stat: string): number {
-  const [utime, stime] = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(11, 13);
-  return Number(utime) + Number(stime);
+/** On a CPU, waiting for one, and how often, in one line. */
+export function nanoseconds(schedstat: string): number {
+  return Number(/^\d+/.exec(schedstat)?.[0]);
 }
 
 export function pssOf(rollup: string): number {
