@@ -35,6 +35,7 @@ export function createBeats({ servers, kept, send, interval }: BeatsSeam): Beats
     const { rss, heapUsed } = process.memoryUsage();
     const late = Math.max(0, delay.percentile(99) / 1e6 - delayResolution);
     delay.reset();
+    servers.renewClock();
     return {
       ...servers.counts(),
       kept: kept(),

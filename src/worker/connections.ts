@@ -34,8 +34,9 @@ export interface Connections {
   begun(socket: Socket, response: ServerResponse): Connection;
   /** The whole of the answer has gone out. Undefined where it is not known to be under way. */
   answered(socket: Socket, response: ServerResponse): Connection | undefined;
-  /** To be asked for with every beat: see RequestClock. */
   counts(): ConnectionCounts;
+  /** With every beat: see RequestClock. */
+  renewClock(): void;
   /** Of those that are closed. */
   bytesWritten(): number;
 }
@@ -148,10 +149,8 @@ export function trackConnections(now: () => number = () => performance.now()): C
       }
       return connection;
     },
-    counts: () => {
-      clock.renew();
-      return { requests, inFlight, accepted, connections: open, ...counter.counts() };
-    },
+    counts: () => ({ requests, inFlight, accepted, connections: open, ...counter.counts() }),
+    renewClock: () => clock.renew(),
     bytesWritten: () => bytesOfClosed,
   };
 }

@@ -23,6 +23,8 @@ export interface Servers {
   /** Some of the requests in flight: see Beat. */
   current(): readonly RequestNote[];
   counts(): ConnectionCounts;
+  /** With every beat: see RequestClock. */
+  renewClock(): void;
   bytesWritten(): number;
   listening(): readonly Server[];
   /** Listeners that are being opened: the answer of the master is on its way. */
@@ -141,6 +143,7 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
       const { requests, inFlight, ...counts } = connections.counts();
       return { ...counts, requests: requests + streamed, inFlight: inFlight + streams.size };
     },
+    renewClock: connections.renewClock,
     bytesWritten: () => {
       const open = new Set(all().flatMap(({ accepted }) => [...accepted]));
       return [...open].reduce((sum, socket) => sum + socket.bytesWritten, connections.bytesWritten());

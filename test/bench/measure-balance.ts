@@ -76,11 +76,10 @@ async function measureShares({ url }: Service, add: Add): Promise<void> {
 
 async function measureRates(service: Service, add: Add): Promise<void> {
   const measure = async (rate: Figure, cpu: Figure, load: () => Promise<LoadResult>): Promise<void> => {
-    const pids = await service.pids();
-    const before = cpuTime(pids);
+    const before = cpuTime(service.pids);
     const { requests, requestsPerSecond } = await load();
     add(rate, requestsPerSecond);
-    add(cpu, ((cpuTime(pids) - before) * 1000) / requests);
+    add(cpu, ((cpuTime(service.pids) - before) * 1000) / requests);
   };
   await measure(figures[3], figures[4], () => ab(service.url, 10_000).result);
   await measure(figures[5], figures[6], () => wrk(service.url, 2).result);

@@ -39,12 +39,7 @@ async function warmUp({ url }: Service): Promise<void> {
   await ab(url, 30_000).result;
 }
 
-/** A service with its processes, which stay the same while it is loaded. */
-interface Loaded extends Service {
-  readonly all: readonly number[];
-}
-
-type Services = ReadonlyMap<Contender, Loaded>;
+type Services = ReadonlyMap<Contender, Service>;
 
 interface Measurement {
   readonly samples: Samples;
@@ -57,7 +52,7 @@ async function loadAll(services: Services, { samples, figures, load }: Measureme
   const all: ReadonlyMap<Contender, TurnsResult>[] = [];
   for (let run = 0; run < runs; run += 1) {
     const loads = [...services].map(([contender, service]) => {
-      return [contender, { load: load(service), meter: () => cpuTime(service.all) }] as const;
+      return [contender, { load: load(service), meter: () => cpuTime(service.pids) }] as const;
     });
     all.push(await byTurns(new Map(loads)));
   }
@@ -106,13 +101,9 @@ async function withServices(
   contenders: readonly Contender[],
   use: (services: Services) => Promise<void>,
 ): Promise<void> {
-  const services = new Map<Contender, Loaded>();
+  const services = new Map<Contender, Service>();
   try {
-    for (const contender of contenders) {
-      const service = await startService(contender);
-      // Not before each load: a look at all of /proc has a bearing on where the kernel then runs whom.
-      services.set(contender, { ...service, all: await service.pids() });
-    }
+    for (const contender of contenders) services.set(contender, await startService(contender));
     await use(services);
   } finally {
     for (const service of services.values()) await service.stop();

@@ -36,13 +36,13 @@ async function measureOne(samples: Samples, contender: Contender, node: string):
   const service = await startService(contender, { node });
   try {
     await sleep(5_000);
-    samples.add(started, contender, await memory(service));
+    samples.add(started, contender, memory(service));
     await sleep(10_000);
-    samples.add(settled, contender, await memory(service));
+    samples.add(settled, contender, memory(service));
     await wrk(service.url, 2).result;
     await ab(service.url, 3_000).result;
     await sleep(15_000);
-    samples.add(afterLoad, contender, await memory(service));
+    samples.add(afterLoad, contender, memory(service));
   } finally {
     await service.stop();
   }
@@ -52,6 +52,6 @@ function figure(name: string, target: Target | null): Figure {
   return { name, unit: 'MB PSS', digits: 1, target };
 }
 
-async function memory(service: Service): Promise<number> {
-  return (pss(await service.pids()) * 1024) / 1e6;
+function memory({ pids }: Service): number {
+  return (pss(pids) * 1024) / 1e6;
 }

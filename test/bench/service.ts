@@ -14,8 +14,11 @@ export interface Service {
   readonly url: string;
   /** From just before the spawn to its word that it is ready, ms: see StartOptions. */
   readonly tookToReady: number;
-  /** Master and workers. */
-  pids(): Promise<number[]>;
+  /**
+   * Master and workers, which stay the same. Not asked for before each load: a look at all of /proc has a bearing on where
+   * the kernel then runs whom.
+   */
+  readonly pids: readonly number[];
   stop(): Promise<void>;
 }
 
@@ -55,7 +58,7 @@ export async function startService(
   return {
     url: `http://127.0.0.1:${port}/api/info`,
     tookToReady: readyAt - startedAt,
-    pids: async () => [pid, ...(await descendants(pid))],
+    pids: [pid, ...(await descendants(pid))],
     stop: () => stop(child, pid),
   };
 }
