@@ -1,11 +1,19 @@
-import { type EventLoopUtilization, monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import {
+  type EventLoopUtilization,
+  type IntervalHistogram,
+  monitorEventLoopDelay,
+  performance,
+} from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import type { Beat } from '../core/stats.js';
 import type { Servers } from './servers.js';
 
 export interface Beats {
-  /** `withBytes`: also how much was written, which takes a look at every connection. */
-  start(options: { withBytes: boolean }): void;
+  /**
+   * `withBytes`: also how much was written, which takes a look at every connection. `idle`: nothing is to be served yet;
+   * the event loop, which wakes up for nothing else, is not measured.
+   */
+  start(options: { withBytes: boolean; idle?: boolean }): void;
   /** One now, besides. */
   now(): void;
 }
@@ -20,10 +28,11 @@ export interface BeatsSeam {
   readonly send: (beat: Beat) => void;
   /** How often the worker shows that its event loop turns, ms. */
   readonly interval: number;
+  readonly delay?: Pick<IntervalHistogram, 'enable' | 'percentile' | 'reset'>;
 }
 
-export function createBeats({ servers, kept, send, interval }: BeatsSeam): Beats {
-  const delay = monitorEventLoopDelay({ resolution: delayResolution });
+export function createBeats({ servers, kept, send, interval, ...seam }: BeatsSeam): Beats {
+  const delay = seam.delay ?? monitorEventLoopDelay({ resolution: delayResolution });
   let utilization: EventLoopUtilization = performance.eventLoopUtilization();
   let timer: NodeJS.Timeout | null = null;
   let withBytesNow = false;
@@ -53,10 +62,10 @@ export function createBeats({ servers, kept, send, interval }: BeatsSeam): Beats
     now: () => {
       if (timer !== null) send(beat(withBytesNow));
     },
-    start: ({ withBytes }) => {
+    start: ({ withBytes, idle = false }) => {
       withBytesNow = withBytes;
-      if (timer === null) delay.enable();
-      else clearInterval(timer);
+      if (!idle) delay.enable();
+      if (timer !== null) clearInterval(timer);
       send(beat(withBytes));
       timer = setInterval(() => send(beat(withBytes)), interval).unref();
     },

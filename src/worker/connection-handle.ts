@@ -88,8 +88,7 @@ export interface Arrival {
 
 /** Gives a connection to a server as if it had accepted it (net.js, onconnection). */
 export function attach({ server, handle, head, prepare }: Arrival): Socket {
-  const options = optionsOf(server);
-  const socket = new Socket({ handle, readable: true, writable: true, ...options } as SocketConstructorOpts);
+  const socket = new Socket(optionsOf(server, handle));
   (server as unknown as InnerServer)._connections++;
   Object.assign(socket, { server, _server: server });
   prepare(socket);
@@ -127,12 +126,16 @@ export function markBusy(socket: Socket): void {
   if (server !== undefined && 'timeout' in server) socket.setTimeout((server as HttpServer).timeout);
 }
 
-function optionsOf(server: Server): object {
+/** In Node's own order: options of another shape make V8 throw away what it has compiled for sockets, and do it again. */
+function optionsOf(server: Server, handle: RawHandle): SocketConstructorOpts {
   const { allowHalfOpen, pauseOnConnect, highWaterMark } = server as unknown as Record<string, unknown>;
   return {
+    handle,
     allowHalfOpen,
     pauseOnCreate: pauseOnConnect,
+    readable: true,
+    writable: true,
     readableHighWaterMark: highWaterMark,
     writableHighWaterMark: highWaterMark,
-  };
+  } as SocketConstructorOpts;
 }

@@ -184,7 +184,7 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     // What the app waits for does not keep the process.
     channel.ref();
     await channel.send({ type: 'spare' });
-    beats.start({ withBytes: false });
+    beats.start({ withBytes: false, idle: true });
     state.worker = await promotion.promise;
     log.setWorker(state.worker);
     listeners.open();
