@@ -32,11 +32,13 @@ export async function measureLoad(samples: Samples, rounds: number): Promise<voi
 
 /**
  * Until the hot code is compiled, and the heap has the size that it keeps: of the first 10,000 connections a third of the
- * CPU time is that of V8's compiler, of the second a sixth, from the fourth on next to nothing.
+ * CPU time is that of V8's compiler, of the second a sixth, from the fourth on next to nothing. What is compiled by then
+ * knows connections that end with their first answer only: with ones that are kept, much of it is compiled once more.
  */
 async function warmUp({ url }: Service): Promise<void> {
   await wrk(url, 2).result;
   await ab(url, 30_000).result;
+  for (let burst = 0; burst < 3; burst += 1) await wrk(url, 1).result;
 }
 
 type Services = ReadonlyMap<Contender, Service>;
