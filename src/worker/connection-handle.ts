@@ -21,7 +21,6 @@ interface Parser {
   finish?: () => Error | undefined;
   unconsume(): void;
   execute(bytes: Buffer): number | Error;
-  onIncoming: unknown;
 }
 
 interface InnerServer {
@@ -109,16 +108,25 @@ export function markIdle(socket: Socket): void {
   // make Node's own look-ups slower for all of them.
   inner._httpMessage = null;
   if (parser === null || server === undefined || !('keepAliveTimeout' in server)) return;
-  const { onIncoming } = parser;
-  parser.onIncoming = () => 0;
-  parser.execute(noRequest);
-  parser.onIncoming = onIncoming;
+  unheard(parser, () => parser.execute(noRequest));
   const { keepAliveTimeout } = server as HttpServer;
   const { keepAliveTimeoutBuffer = 1_000 } = server as { keepAliveTimeoutBuffer?: number };
   if (keepAliveTimeout > 0) socket.setTimeout(keepAliveTimeout + keepAliveTimeoutBuffer);
 }
 
 const noRequest = Buffer.from('GET / HTTP/1.1\r\n\r\n');
+
+/** Nothing in JavaScript hears of what a parser reads meanwhile: its callbacks are its elements. */
+function unheard(parser: Parser, read: () => void): void {
+  const callbacks = Object.entries(parser).filter(([key, value]) => isElement(key) && value !== null);
+  for (const [key] of callbacks) Reflect.set(parser, key, null);
+  read();
+  for (const [key, callback] of callbacks) Reflect.set(parser, key, callback);
+}
+
+function isElement(key: string): boolean {
+  return /^\d+$/.test(key);
+}
 
 /** As Node does with a kept connection at its next request. */
 export function markBusy(socket: Socket): void {
