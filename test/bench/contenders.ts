@@ -33,9 +33,23 @@ export function policyOf({ BENCH_POLICY }: NodeJS.ProcessEnv): 'none' | 'rr' {
   throw new Error(`BENCH_POLICY: ${policy}; expected none or rr`);
 }
 
+/**
+ * The heap limit of the bare cluster's processes, MiB; null: V8's own, some gigabytes. The daemon's workers have one of
+ * 512 unless told.
+ *
+ * @throws Error where BENCH_HEAP_LIMIT is no such number
+ */
+export function heapLimitOf({ BENCH_HEAP_LIMIT }: NodeJS.ProcessEnv): number | null {
+  if (BENCH_HEAP_LIMIT === undefined || BENCH_HEAP_LIMIT === '') return null;
+  if (/^[1-9]\d*$/.test(BENCH_HEAP_LIMIT)) return Number(BENCH_HEAP_LIMIT);
+  throw new Error(
+    `BENCH_HEAP_LIMIT: ${JSON.stringify(BENCH_HEAP_LIMIT)}; expected a number of MiB such as 512`,
+  );
+}
+
 export const bare: Contender = {
   name: 'bare node:cluster',
-  args: () => [join(repoRoot, 'test', 'bench', 'peers', 'bare-cluster.mjs')],
+  args: () => [...heapFlags(), join(repoRoot, 'test', 'bench', 'peers', 'bare-cluster.mjs')],
   env: (port) => ({
     PORT: `${port}`,
     NODE_ENV: 'production',
@@ -43,6 +57,11 @@ export const bare: Contender = {
   }),
   notifies: false,
 };
+
+function heapFlags(): readonly string[] {
+  const limit = heapLimitOf(process.env);
+  return limit === null ? [] : [`--max-old-space-size=${limit}`];
+}
 
 /** Who goes first changes from round to round: what the machine does meanwhile hits both alike. */
 export function orderOf(round: number): readonly Contender[] {

@@ -1,5 +1,5 @@
 import { cpus } from 'node:os';
-import { policyOf } from './contenders.js';
+import { heapLimitOf, policyOf } from './contenders.js';
 import { measureBalance } from './measure-balance.js';
 import { measureLoad } from './measure-load.js';
 import { measureMemory } from './measure-memory.js';
@@ -24,11 +24,13 @@ async function main(): Promise<void> {
     return;
   }
   const policy = policyOf(process.env);
+  const limit = heapLimitOf(process.env);
+  const peer = limit === null ? policy : `${policy}, heap limit ${limit} MiB`;
   const samples = new Samples();
   for (const part of wantedParts()) await parts[part](samples);
   const [cpu] = cpus();
   process.stdout.write(
-    `\nNode ${process.version}, ${cpus().length} CPUs (${cpu?.model ?? 'unknown'}), bare node:cluster: ${policy}\n`,
+    `\nNode ${process.version}, ${cpus().length} CPUs (${cpu?.model ?? 'unknown'}), bare node:cluster: ${peer}\n`,
   );
   if (samples.figures().length === 0) return;
   process.stdout.write('Medians (least-most); the ratio is the median of the ratios of the rounds\n\n');

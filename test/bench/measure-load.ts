@@ -38,7 +38,7 @@ export async function measureLoad(samples: Samples, rounds: number): Promise<voi
 async function warmUp({ url }: Service): Promise<void> {
   await wrk(url, 2).result;
   await ab(url, 30_000).result;
-  for (let burst = 0; burst < 3; burst += 1) await wrk(url, 1).result;
+  for (let burst = 0; burst < 6; burst += 1) await wrk(url, 1).result;
 }
 
 type Services = ReadonlyMap<Contender, Service>;
