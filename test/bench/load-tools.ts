@@ -62,19 +62,14 @@ export function parseWrk(output: string): LoadResult {
  * A load generator would be on another machine. On this one it preempts the service with each answer that it gets, unless
  * it is a batch process, which never does (sched(7), SCHED_BATCH): chrt(1) of util-linux.
  */
-const yielding = ['chrt', '--batch', '0'];
-
 function start(tool: string, args: readonly string[], parse: (output: string) => LoadResult): Load {
-  const [command = tool, ...all] = [...pinning(process.env), ...yielding, tool, ...args];
-  const done = promisify(execFile)(command, all, { timeout: 120_000 });
+  const all = ['--batch', '0', ...pinning(process.env), tool, ...args];
+  const done = promisify(execFile)('chrt', all, { timeout: 120_000 });
   const result = done.then(
     ({ stdout }) => parse(stdout),
     (cause) => {
-      // chrt and taskset say 127 of what they do not find.
-      const hint =
-        cause.code === 'ENOENT' || cause.code === 127
-          ? 'it is not installed (make bench-deps)'
-          : cause.message;
+      // What chrt and taskset say of a command that they do not find.
+      const hint = cause.code === 127 ? 'it is not installed (make bench-deps)' : cause.message;
       throw new Error(`${tool}: ${hint}`, { cause });
     },
   );
