@@ -118,7 +118,7 @@ const noRequest = Buffer.from('GET / HTTP/1.1\r\n\r\n');
 
 /** Nothing in JavaScript hears of what a parser reads meanwhile: its callbacks are its elements. */
 function unheard(parser: Parser, read: () => void): void {
-  const callbacks = Object.entries(parser).filter(([key, value]) => isElement(key) && value !== null);
+  const callbacks = Object.entries(parser).filter(([key]) => isElement(key));
   for (const [key] of callbacks) Reflect.set(parser, key, null);
   read();
   for (const [key, callback] of callbacks) Reflect.set(parser, key, callback);
