@@ -103,6 +103,56 @@ function sources(): readonly { path: string; source: string }[] {
     .map((file) => ({ path: relative(src, file), source: readFileSync(file, 'utf8') }));
 }
 
+/** The one file of a worker that may touch what Node keeps to itself. */
+const internals = 'worker/node-internals.ts';
+
+/** Where code reaches past Node's documented interface: a field with an underscore, a foreign symbol, a binding. */
+const reaches = [
+  /(?<![\w$])_(?!_)[A-Za-z]\w*/g,
+  /\bprocess\.binding\b/g,
+  /\bgetOwnPropertySymbols\b/g,
+  /\b(?:runMain|constructor\.name)\b/g,
+];
+
+/** What one file of a worker says of the kind. */
+function reachedFor(source: string): readonly string[] {
+  const code = source
+    .replaceAll(/\/\*[\s\S]*?\*\//g, '')
+    .replaceAll(/\/\/.*$/gm, '')
+    // A parameter that is not used bears an underscore too.
+    .replaceAll(/(?<=[(,]\s*)_\w+(?=\s*(?:[,:)]|=>))/g, '');
+  return reaches.flatMap((pattern) => code.match(pattern) ?? []);
+}
+
+describe("Node's private fields", () => {
+  test('are touched by one file of the worker alone', () => {
+    const others = sources().filter(({ path }) => roomOf(path) === 'worker' && path !== internals);
+    assert.deepEqual(
+      others.flatMap(({ path, source }) => reachedFor(source).map((what) => `${path} reaches for ${what}`)),
+      [],
+    );
+  });
+
+  test('are recognised', () => {
+    const source = `
+      socket._handle.close();
+      const { _consumed: consumed } = parser;
+      Reflect.get(cluster, '_getServer');
+      server._connections++;
+      // socket._handle in a comment
+      process.binding('natives');
+      done((_error, count) => count);
+    `;
+    assert.deepEqual(reachedFor(source), [
+      '_handle',
+      '_consumed',
+      '_getServer',
+      '_connections',
+      'process.binding',
+    ]);
+  });
+});
+
 describe('the import table', () => {
   test('holds for every file under src', () => {
     const files = sources();

@@ -6,16 +6,9 @@ import type { WorkerKey } from '../core/model.js';
 import type { HandedOn, MasterMessage, ReadyWorker } from '../ipc/messages.js';
 import type { RawHandle } from '../ipc/raw-handle.js';
 import type { Channel } from './channel.js';
-import {
-  attach,
-  detach,
-  isBetweenRequests,
-  isPlainHttp,
-  markBusy,
-  markIdle,
-  serverOf,
-} from './connection-handle.js';
+import { attach, detach, isBetweenRequests, isPlainHttp, markBusy, markIdle } from './connection-handle.js';
 import { announce, type Connection, connectionOf, isAnswering } from './connections.js';
+import { serverOf } from './node-internals.js';
 
 /** Connections that this worker gives to another, or gets from one. */
 export interface HandOn {

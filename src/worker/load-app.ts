@@ -1,8 +1,9 @@
 import { realpathSync, statSync } from 'node:fs';
-import Module, { createRequire } from 'node:module';
+import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
+import { runMainModule } from './node-internals.js';
 
 /**
  * Runs the app's module as `node <file>` would (it is the main module: `require.main === module` holds, and
@@ -15,7 +16,8 @@ import { exitCodes } from '../errors/exit-codes.js';
 export async function loadApp(path: string): Promise<unknown> {
   const file = resolveApp(path);
   process.argv[1] = file;
-  runMain(file);
+  // The module is cached, so that importing it afterwards only waits for it and shows its exports.
+  runMainModule(file);
   const namespace: { default?: unknown } = await import(pathToFileURL(file).href);
   return unwrapDefault(namespace.default);
 }
@@ -36,12 +38,6 @@ function describeMissing(path: string): string {
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   if (!isFolder) return `there is no file ${path}`;
   return `the folder ${path} has neither a package.json with a "main" that exists nor an index.js`;
-}
-
-/** The module is cached, so that importing it afterwards only waits for it and shows its exports. */
-function runMain(file: string): void {
-  const { runMain } = Module as unknown as { runMain?: (file: string) => void };
-  runMain?.(file);
 }
 
 /** CommonJS that was compiled from ES modules keeps its default export one level down. */

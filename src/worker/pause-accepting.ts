@@ -1,7 +1,17 @@
 import cluster from 'node:cluster';
 import type { Server } from 'node:net';
 import { listenAgainFlags } from '../ipc/listen-again.js';
-import type { HandleGiver, ListenHandle, ListeningServer, ListenQuery } from './listen-handle.js';
+import {
+  adoptListening,
+  closeCopy,
+  getServerOf,
+  isCopyOfSocket,
+  type ListenHandle,
+  type ListenQuery,
+  listenHandleOf,
+  setGetServer,
+  setListenHandle,
+} from './node-internals.js';
 
 /** Keeps connections waiting in the kernel's queue, where Node itself has no way to. */
 export interface Accepting {
@@ -11,7 +21,7 @@ export interface Accepting {
 }
 
 interface Paused {
-  readonly server: ListeningServer;
+  readonly server: Server;
   /** How the socket is asked for again. */
   readonly query: ListenQuery;
   /** Closed; `server` still has it, so that whoever asks finds it listening. */
@@ -24,8 +34,6 @@ interface Origin {
   readonly giveBack: () => void;
 }
 
-/** Node's own: the copies of a socket that all workers accept on. What `round-robin` has instead is no handle. */
-const copies: ReadonlySet<string | undefined> = new Set(['TCP', 'Pipe']);
 const usualBacklog = 511;
 
 /**
@@ -34,32 +42,29 @@ const usualBacklog = 511;
  *
  * @param onLost the socket was not to be had again: this worker is deaf
  */
-export function createAccepting(
-  onLost: (server: Server) => void,
-  giver: HandleGiver = cluster as unknown as HandleGiver,
-): Accepting {
+export function createAccepting(onLost: (server: Server) => void, giver: object = cluster): Accepting {
   const queries = new WeakMap<object, ListenQuery>();
   /** Of copies that were asked for again. */
   const origins = new WeakMap<ListenHandle, Origin>();
   const paused: Paused[] = [];
 
-  const give = giver._getServer;
+  const give = getServerOf(giver);
   if (give !== undefined) {
-    giver._getServer = function (server, query, reply) {
+    setGetServer(function (server, query, reply) {
       queries.set(server, query);
       return give.call(this, server, query, reply);
-    };
+    }, giver);
   }
 
-  const letGo = (server: ListeningServer): Paused[] => {
-    const { _handle: handle } = server;
+  const letGo = (server: Server): Paused[] => {
+    const handle = listenHandleOf(server);
     const query = queries.get(server);
-    if (handle === null || query === undefined || !copies.has(handle.constructor.name)) return [];
+    if (handle === null || query === undefined || !isCopyOfSocket(handle)) return [];
     const bound: Record<string, unknown> = {};
     handle.getsockname?.(bound);
     const origin = origins.get(handle);
     // The first copy is not given back to node:cluster: without any worker it would close the socket.
-    if (origin === undefined) Object.getPrototypeOf(handle).close.call(handle);
+    if (origin === undefined) closeCopy(handle);
     else origin.giveBack();
     // For server.address().
     handle.getsockname = (out) => {
@@ -74,15 +79,15 @@ export function createAccepting(
       if (error || handle === undefined) return onLost(server);
       const giveBack = handle.close.bind(handle);
       // Meanwhile it was closed.
-      if (server._handle !== old) return giveBack();
+      if (listenHandleOf(server) !== old) return giveBack();
       const first = origins.get(old)?.first ?? old;
       origins.set(handle, { first, giveBack });
-      adopt(handle, old);
+      adoptListening(handle, old);
       handle.close = () => {
         first.close();
         giveBack();
       };
-      server._handle = handle;
+      setListenHandle(server, handle);
       // Of none, 0 stands for it here.
       handle.listen(query.backlog || usualBacklog);
     });
@@ -90,7 +95,7 @@ export function createAccepting(
 
   return {
     pause: (servers) => {
-      paused.push(...servers.flatMap((server) => letGo(server as ListeningServer)));
+      paused.push(...servers.flatMap(letGo));
       return paused.length > 0;
     },
     resume: () => {
@@ -102,10 +107,4 @@ export function createAccepting(
 /** @param bound what the socket is bound to: a path is in the query itself */
 function again(query: ListenQuery, { port }: Record<string, unknown>): ListenQuery {
   return { ...query, port: 0, flags: listenAgainFlags(typeof port === 'number' ? port : 0) };
-}
-
-/** What Node has put on the former handle: whose it is, and what is called for each connection. */
-function adopt(handle: ListenHandle, old: ListenHandle): void {
-  handle.onconnection = old.onconnection;
-  for (const key of Object.getOwnPropertySymbols(old)) Reflect.set(handle, key, Reflect.get(old, key));
 }

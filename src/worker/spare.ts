@@ -1,8 +1,7 @@
-import cluster from 'node:cluster';
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
 import { deferred } from './deferred.js';
-import type { HandleGiver } from './listen-handle.js';
+import { getServerOf, setGetServer } from './node-internals.js';
 
 /** Listeners that are not opened yet. */
 export interface HeldListeners {
@@ -18,19 +17,19 @@ export interface HeldListeners {
  *
  * @throws RomAgentError where this Node asks in another way
  */
-export function holdListeners(giver: HandleGiver = cluster as unknown as HandleGiver): HeldListeners {
-  const give = giver._getServer;
+export function holdListeners(giver?: object): HeldListeners {
+  const give = getServerOf(giver);
   if (give === undefined) throw new RomAgentError(noWay, { exitCode: exitCodes.noResources });
   const waiting: (() => void)[] = [];
   const held = deferred<void>();
-  giver._getServer = function (...args) {
+  setGetServer(function (...args) {
     waiting.push(() => give.apply(this, args));
     held.resolve();
-  };
+  }, giver);
   return {
     held: held.promise,
     open: () => {
-      giver._getServer = give;
+      setGetServer(give, giver);
       for (const ask of waiting.splice(0)) ask();
     },
   };

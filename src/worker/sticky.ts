@@ -5,7 +5,7 @@ import type { WorkerSettings } from '../ipc/settings.js';
 import { detach } from './connection-handle.js';
 import { isHttp, isTls } from './follow-server.js';
 import type { HandOn } from './hand-on.js';
-import type { ClientHandle, ListeningServer } from './listen-handle.js';
+import { type ClientHandle, listenHandleOf } from './node-internals.js';
 import { rendezvous } from './rendezvous.js';
 import { cookieField, cookieValue, newestOf, workerOf } from './sticky-cookie.js';
 
@@ -97,7 +97,7 @@ export function createSticky({ settings, handOn }: StickySeam): Sticky {
 
   return {
     onListening: (server) => {
-      const { _handle: handle } = server as ListeningServer;
+      const handle = listenHandleOf(server);
       if (sticky === 'off' || typeof handle?.onconnection !== 'function') return;
       const { onconnection } = handle;
       handle.onconnection = function (error, client) {
