@@ -5,6 +5,8 @@ NODE ?= node
 NPM ?= npm
 SOURCES := $(shell find src -name '*.ts' 2>/dev/null)
 UNAME ?= $(shell uname -s)
+# node --test leaves one CPU idle by itself, which is half of a small machine.
+CPUS := $(shell $(NODE) -p 'os.availableParallelism()' 2>/dev/null || echo 2)
 
 .PHONY: help run build deps system-deps test-deps bench-deps check types lint unit explore integration test-systemd \
         test-launchd test bench reloads faults clean
@@ -47,8 +49,16 @@ build/.stamp: $(SOURCES) $(shell find test -name '*.ts') test/tsconfig.json tsco
 ROOMS := errors core ipc config master worker http supervisor telemetry control doctor cli support bench faults
 tests_of = $(shell find $(addprefix test/,$(1)) -name '*.test.ts' 2>/dev/null | sed 's|^|build/|; s|\.ts$$|.js|' | sort)
 
-unit: build/.stamp ## Fast tests of every room
-	@$(NODE) --test build/test/architecture.test.js $(filter-out build/test/core/explore/%,$(call tests_of,$(ROOMS) scenarios))
+# A process for each test file costs more than most of these tests: a room is one process, but where tests need a
+# process of their own (the worker's handlers, the log's streams).
+APART := worker telemetry
+build/rooms/%.test.js: build/.stamp
+	@mkdir -p build/rooms && find build/test/$* -name '*.test.js' -not -path '*/explore/*' | sort \
+		| sed "s|^build/\(.*\)|import '../\1';|" > $@
+
+unit: build/.stamp $(patsubst %,build/rooms/%.test.js,$(filter-out $(APART),$(ROOMS) scenarios)) ## Fast tests of every room
+	@$(NODE) --test --test-concurrency=$(CPUS) build/test/architecture.test.js \
+		$(patsubst %,build/rooms/%.test.js,$(filter-out $(APART),$(ROOMS) scenarios)) $(call tests_of,$(APART))
 
 check: types lint unit ## Types, lint and unit tests: under a minute
 
@@ -64,7 +74,9 @@ test-launchd: build build/.stamp ## The plist, with a stand-in for launchd
 test-systemd: build build/.stamp test-deps ## Behaviour under a real systemd, booted in a container (root)
 	@$(NODE) --test build/test/systemd/all.js
 
-test: check explore integration test-launchd test-systemd ## Everything
+SUITES := types lint unit explore integration test-launchd test-systemd
+test: ## Every suite, whatever fails, and what came of each at the end
+	@MAKE='$(MAKE)' sh test/run-suites.sh $(SUITES)
 
 reloads: build build/.stamp bench-deps ## 200 reloads under load, at the daemon, behind nginx, and of PM2
 	@$(NODE) build/test/reloads/main.js

@@ -22,7 +22,7 @@ export interface SinkOptions {
   readonly onTrouble?: (error: Error) => void;
   /** How long to wait after such an error, ms. */
   readonly retryDelay?: number;
-  /** ms */
+  /** ms; 250, or 5,000 for a file */
   readonly flushLimit?: number;
 }
 
@@ -34,6 +34,9 @@ const FULL_DELAY = 10;
 const FULL_DELAY_MAX = 100;
 /** A write that is out for longer than this is taken for blocked by flush(), ms. */
 const STUCK = 100;
+/** What flush() may take, ms: a pipe's reader may be gone or asleep, a slow disk gets on. */
+const FLUSH_LIMIT = 250;
+const FILE_FLUSH_LIMIT = 5_000;
 /** What flush() allows a fresh write in the thread pool, whose end it cannot see, ms. */
 const IN_FLIGHT = 20;
 /** The reader is gone for good: nothing written here will ever be read. */
@@ -60,7 +63,8 @@ class LineSink implements Sink {
   #ending = false;
 
   constructor(options: SinkOptions) {
-    this.#options = { maxBytes: MAX_BYTES, retryDelay: 1000, flushLimit: 250, ...options };
+    const flushLimit = options.device.reopens ? FILE_FLUSH_LIMIT : FLUSH_LIMIT;
+    this.#options = { maxBytes: MAX_BYTES, retryDelay: 1000, flushLimit, ...options };
   }
 
   write(line: string): void {
@@ -77,8 +81,9 @@ class LineSink implements Sink {
   flush(): void {
     const start = performance.now();
     if (this.#inFlight !== null) {
-      // What blocks in the thread pool stays before the rest; a fresh write is given time, for the order's sake.
-      if (start - this.#since > STUCK) return;
+      // A write to a pipe that is out for long is blocked and stays before the rest; one to a file is slow at most. A
+      // fresh one is given time, for the order's sake.
+      if (start - this.#since > STUCK && !this.#options.device.reopens) return;
       if (this.#queue.length > 0) pause(IN_FLIGHT);
     }
     while (this.#queue.length > 0 && !this.#gone && performance.now() - start < this.#options.flushLimit) {
