@@ -89,10 +89,15 @@ export type MasterMessage =
 
 export type EvidenceKind = 'profile' | 'heap-snapshot';
 
-/** The app shares the channel with us (`process.send` is its right too), so that ours bear a mark. */
-const mark = 'rom-agent/1';
+/**
+ * The app shares the channel with us. Node emits a message whose `cmd` begins with `NODE_` as this event instead of
+ * 'message', in both directions (child_process, subprocess.send): the app's listeners on 'message' do not get ours, and
+ * ours stay when the app removes all listeners on 'message'.
+ */
+export const channelEvent = 'internalMessage';
+const mark = 'NODE_ROM_AGENT';
 
-export type Envelope<Message> = { readonly protocol: typeof mark } & Message;
+export type Envelope<Message> = { readonly cmd: typeof mark } & Message;
 
 /** `foreign`: not a message of ours, and none of our business. */
 export type Parsed<Message> =
@@ -101,7 +106,7 @@ export type Parsed<Message> =
   | { readonly kind: 'malformed'; readonly reason: string };
 
 export function seal<Message extends WorkerMessage | MasterMessage>(message: Message): Envelope<Message> {
-  return { protocol: mark, ...message };
+  return { cmd: mark, ...message };
 }
 
 /** Checks a message from a worker: the app runs in the same process and may send anything. */
@@ -203,7 +208,7 @@ const masterShapes: Readonly<Record<MasterMessage['type'], Shape>> = {
 };
 
 function parse<Message>(raw: unknown, shapes: Readonly<Record<string, Shape>>): Parsed<Message> {
-  if (!isRecord(raw) || raw.protocol !== mark) return { kind: 'foreign' };
+  if (!isRecord(raw) || raw.cmd !== mark) return { kind: 'foreign' };
   const { type } = raw;
   const shape = typeof type === 'string' && Object.hasOwn(shapes, type) ? shapes[type] : undefined;
   if (typeof type !== 'string' || shape === undefined) {

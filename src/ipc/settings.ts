@@ -41,9 +41,23 @@ export interface WorkerSettings
   readonly version: string;
   readonly cpus: number;
   readonly listen: Listen;
+  /** What the app finds in process.execArgv: none of the flags that the master adds for itself. */
+  readonly execArgv: readonly string[];
 }
 
 export const settingsVariable = 'ROM_AGENT_WORKER';
+
+/**
+ * By what the app tells its workers apart: the number of the slot from 1, which a worker's replacement has too, and the
+ * same from 0 under the name that PM2 gives it. A spare, which is number 0, has none before its promotion.
+ */
+export function numberVariables(worker: number): {
+  readonly ROM_WORKER: string | undefined;
+  readonly NODE_APP_INSTANCE: string | undefined;
+} {
+  if (worker === 0) return { ROM_WORKER: undefined, NODE_APP_INSTANCE: undefined };
+  return { ROM_WORKER: String(worker), NODE_APP_INSTANCE: String(worker - 1) };
+}
 
 /** Takes the settings out of the environment, so that the app and its children do not inherit them. */
 export function takeSettings(env: NodeJS.ProcessEnv): WorkerSettings {

@@ -1,5 +1,6 @@
-import type { WorkerSettings } from '../ipc/settings.js';
+import { numberVariables, type WorkerSettings } from '../ipc/settings.js';
 import { withoutSupervisor } from '../supervisor/supervisor.js';
+import { appFlags } from './node-flags.js';
 import { beatInterval } from './policy.js';
 import type { Launch } from './pool.js';
 import type { Release } from './releases.js';
@@ -36,12 +37,18 @@ export function settingsOf(
     version,
     cpus,
     listen,
+    execArgv: appFlags(config),
   };
 }
 
 /** What the app finds in its environment: PORT and HOST as configured, and nothing that was meant for the master. */
-export function launchOf({ config, cwd }: Release): Launch {
+export function launchOf({ config, cwd }: Release, worker: number): Launch {
   const { dotenv, port, host, nodeEnv } = config;
-  const own = { PORT: String(port), NODE_ENV: nodeEnv, ...(host === null ? {} : { HOST: host }) };
+  const own = {
+    PORT: String(port),
+    NODE_ENV: nodeEnv,
+    ...(host === null ? {} : { HOST: host }),
+    ...numberVariables(worker),
+  };
   return { config, cwd, env: { ...dotenv, ...withoutSupervisor(process.env), ...own } };
 }

@@ -26,7 +26,11 @@ export function perform(effect: Effect, means: Means): void {
   switch (effect.type) {
     case 'fork': {
       const release = releases.of(effect.generation);
-      return pool.fork(effect.key, settingsOf(release, effect.slot, surroundings), launchOf(release));
+      return pool.fork(
+        effect.key,
+        settingsOf(release, effect.slot, surroundings),
+        launchOf(release, effect.slot),
+      );
     }
     case 'drain':
       return pool.send(effect.key, { type: 'drain', timeout: effect.timeout, last: effect.last });

@@ -7,6 +7,7 @@ import { exitCodes } from '../errors/exit-codes.js';
 import { heapFlags } from '../ipc/heap-sizes.js';
 import { quietInspector } from '../ipc/inspection.js';
 import {
+  channelEvent,
   type EvidenceMessage,
   type HandOnMessage,
   type MasterMessage,
@@ -16,6 +17,7 @@ import {
 } from '../ipc/messages.js';
 import type { RawHandle } from '../ipc/raw-handle.js';
 import { settingsVariable, type WorkerSettings } from '../ipc/settings.js';
+import { appFlags } from './node-flags.js';
 
 /** The worker processes, by key. */
 export interface Pool {
@@ -68,7 +70,7 @@ export function createPool(seam: PoolSeam): Pool {
     const worker = cluster.fork({ ...exactly(launch.env), [settingsVariable]: JSON.stringify(settings) });
     workers.set(key, worker);
     unsaid.set(key, []);
-    worker.on('message', (raw: unknown, connection: unknown) =>
+    worker.process.on(channelEvent, (raw: unknown, connection: unknown) =>
       receive({ ...seam, onHello }, { key, raw, connection: connection as RawHandle | undefined }),
     );
     worker.on('error', (error: Error) => {
@@ -152,18 +154,14 @@ export interface Inspection {
 }
 
 function setUp({ config, cwd }: Launch): ClusterSettings {
-  const inspection = inspectionFor(process.execArgv, process.env.NODE_OPTIONS);
+  const flags = appFlags(config);
+  const inspection = inspectionFor(flags, process.env.NODE_OPTIONS);
   return {
     exec: fileURLToPath(new URL('../worker/main.js', import.meta.url)),
     args: [],
     cwd,
     ...inspection.settings,
-    execArgv: [
-      ...process.execArgv,
-      ...inspection.flags,
-      ...heapFlags(config),
-      ...(needsStripFlag(config.app) ? ['--experimental-strip-types'] : []),
-    ],
+    execArgv: [...flags, ...inspection.flags, ...heapFlags(config)],
   };
 }
 
@@ -171,16 +169,6 @@ function setUp({ config, cwd }: Launch): ClusterSettings {
 function exactly(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const hidden = Object.keys(process.env).filter((name) => !(name in env));
   return { ...Object.fromEntries(hidden.map((name) => [name, undefined])), ...env };
-}
-
-/** Node strips types by itself from 22.18 on, behind a flag from 22.6 on. */
-function needsStripFlag(app: string | null): boolean {
-  if (app === null || !/\.[cm]?ts$/.test(app)) return false;
-  const flags: ReadonlySet<string> = process.allowedNodeEnvironmentFlags;
-  return (
-    flags.has('--experimental-strip-types') &&
-    !('typescript' in process.features && process.features.typescript)
-  );
 }
 
 type Receiver = PoolSeam & { readonly onHello: (key: WorkerKey) => void };

@@ -1,4 +1,11 @@
-import { type MasterMessage, parseMasterMessage, seal, type WorkerMessage } from '../ipc/messages.js';
+import type { EventEmitter } from 'node:events';
+import {
+  channelEvent,
+  type MasterMessage,
+  parseMasterMessage,
+  seal,
+  type WorkerMessage,
+} from '../ipc/messages.js';
 import type { RawHandle } from '../ipc/raw-handle.js';
 
 /** The line to the master. */
@@ -30,7 +37,7 @@ export function openChannel(worker: NodeJS.Process): Channel {
         worker.send?.(seal(message), connection as never, undefined, (error) => resolve(error === null));
       }),
     onMessage: (handle) => {
-      worker.on('message', (raw, connection) => {
+      (worker as EventEmitter).on(channelEvent, (raw: unknown, connection: unknown) => {
         const parsed = parseMasterMessage(raw);
         if (parsed.kind === 'message') handle(parsed.message, connection as RawHandle | undefined);
       });

@@ -46,12 +46,14 @@ async function boot(
   }
   channel.unref();
   const stop = keepWhileOpening(servers);
-  const [{ loadApp }, { recognise }] = await Promise.all([
+  const [{ loadApp }, { recognise }, { startThreadsWith }] = await Promise.all([
     import('./load-app.js'),
     import('./recognise.js'),
+    import('./threads.js'),
     operations.prepare(),
   ]);
   onLoaded();
+  startThreadsWith(settings.execArgv);
   const exported = await loadApp(settings.app);
   const app = listens(servers) ? nothing : await recognise(exported);
   const limit = app.kind === 'nothing' ? null : exportGrace;

@@ -1,8 +1,7 @@
 import cluster from 'node:cluster';
 import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freeInspectorPort, quietInspector } from '../ipc/inspection.js';
-import type { WorkerSettings } from '../ipc/settings.js';
+import { numberVariables, type WorkerSettings } from '../ipc/settings.js';
 import { createBeats } from './beats.js';
 import { createBlockedRequests } from './blocked.js';
 import { openChannel } from './channel.js';
@@ -12,6 +11,7 @@ import { createDrainer } from './drain.js';
 import { runErrand } from './errands.js';
 import { createHandOn } from './hand-on.js';
 import { hostApp } from './host.js';
+import { keepListeners } from './keep-listeners.js';
 import { currentOf, exposeCurrent } from './last-word.js';
 import { redirect } from './listen.js';
 import { addressOf, isPassed, listenOnRest } from './listen-passed.js';
@@ -37,7 +37,7 @@ export interface Means {
 
 /** The composition root of a worker: everything is in place before the app's first line runs. */
 export async function serve(settings: WorkerSettings, { showHeapFlags }: Means): Promise<void> {
-  hideInspectorFlags();
+  process.execArgv = [...settings.execArgv];
   keepTickShape();
   const log = workerLog(settings.log, settings.worker);
   const channel = openChannel(process);
@@ -187,9 +187,11 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     beats.start({ withBytes: false, idle: true });
     state.worker = await promotion.promise;
     log.setWorker(state.worker);
+    Object.assign(process.env, numberVariables(state.worker));
     listeners.open();
   };
 
+  keepListeners(process);
   try {
     if (settings.worker === 0) await standBy(holdListeners());
     await boot.done;
@@ -202,12 +204,6 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
   await channel.send({ type: 'ready', urls: servers.listening().map(addressOf) });
   // A drain may have begun its own meanwhile.
   if (!state.draining) beats.start({ withBytes: false });
-}
-
-/** What the master adds for its own looks, so that neither the app nor its children take it for a debugger that is wanted. */
-function hideInspectorFlags(): void {
-  const own = new Set([quietInspector, freeInspectorPort]);
-  process.execArgv = process.execArgv.filter((flag) => !own.has(flag));
 }
 
 /** Without this mark node:cluster ends a worker at once when its master is gone, with its requests. */

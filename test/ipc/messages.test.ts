@@ -72,7 +72,7 @@ function changed(message: Raw, path: readonly string[], value: unknown): Raw {
 function fieldsOf(value: Raw, at: readonly string[] = []): string[][] {
   return Object.entries(value).flatMap(([name, inner]) => {
     const path = [...at, name];
-    if (name === 'protocol' || name === 'type') return [];
+    if (name === 'cmd' || name === 'type') return [];
     if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return [path];
     return [path, ...fieldsOf(inner as Raw, path)];
   });
@@ -91,7 +91,7 @@ describe('messages between worker and master', () => {
     test(`${type} of a worker arrives as it was sent`, () => {
       const parsed = parseWorkerMessage(marked(message));
       assert.equal(parsed.kind, 'message');
-      assert.deepEqual(parsed, { kind: 'message', message: { protocol: 'rom-agent/1', ...message } });
+      assert.deepEqual(parsed, { kind: 'message', message: { cmd: 'NODE_ROM_AGENT', ...message } });
     });
   }
 
@@ -99,7 +99,7 @@ describe('messages between worker and master', () => {
     test(`${type} of the master arrives as it was sent`, () => {
       assert.deepEqual(parseMasterMessage(marked(message)), {
         kind: 'message',
-        message: { protocol: 'rom-agent/1', ...(message as Raw) },
+        message: { cmd: 'NODE_ROM_AGENT', ...(message as Raw) },
       });
     });
   }
@@ -172,10 +172,10 @@ describe('messages between worker and master', () => {
       ['ready'],
       { toString: 1 },
     ]) {
-      const reason = reasonOf(parseWorkerMessage({ protocol: 'rom-agent/1', type }));
+      const reason = reasonOf(parseWorkerMessage({ cmd: 'NODE_ROM_AGENT', type }));
       assert.match(reason, /^type is .*, expected one of hello, ready, failed, beat, /);
     }
-    assert.match(reasonOf(parseWorkerMessage({ protocol: 'rom-agent/1' })), /^type is undefined/);
+    assert.match(reasonOf(parseWorkerMessage({ cmd: 'NODE_ROM_AGENT' })), /^type is undefined/);
   });
 
   test('master and worker do not take each other for themselves', () => {
@@ -189,7 +189,7 @@ describe('messages between worker and master', () => {
     'ready',
     7,
     [],
-    [{ protocol: 'rom-agent/1', type: 'drained' }],
+    [{ cmd: 'NODE_ROM_AGENT', type: 'drained' }],
     {},
     { type: 'drained' },
     { protocol: 'rom-agent/2', type: 'drained' },
