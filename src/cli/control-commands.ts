@@ -83,11 +83,10 @@ export function addControlCommands(program: Command, seam: ControlSeam): void {
     program
       .command('history')
       .description('list the last reloads, newest first, or show the steps of one')
-      .argument('[generation]', 'the generation that it was to bring')
+      .argument('[number]', 'its number, as the list shows it')
       .option('-n, --number <count>', 'at most so many')
       .option('--json', 'print JSON'),
-    async (session, flags, generation) =>
-      (await import('./history.js')).historyCommand(session, generation, flags),
+    async (session, flags, serial) => (await import('./history.js')).historyCommand(session, serial, flags),
   );
   act<{ json?: boolean }>(
     program

@@ -1,9 +1,8 @@
-import type { ControlEvent } from '../control/api.js';
+import type { ControlEvent, WorkerEnding } from '../control/api.js';
 import { exitCodes } from '../errors/exit-codes.js';
-import { timeOfDay } from './human.js';
-import { stepLine, summary } from './reload.js';
+import { count, timeOfDay } from './human.js';
+import { type ReloadTeller, reloadTeller } from './reload.js';
 import type { CommandExit, Session } from './session.js';
-import type { Terminal } from './terminal.js';
 
 /** `rom-agent events`: what happens in the daemon, until Ctrl-C or until it stops. */
 export async function eventsCommand(
@@ -11,25 +10,51 @@ export async function eventsCommand(
   { json = false }: { readonly json?: boolean },
 ): Promise<CommandExit> {
   const ended = AbortSignal.any([interrupted(), terminal.readerGone]);
+  const teller = reloadTeller(terminal);
   await client.events((event) => {
-    const line = json ? JSON.stringify(event) : `${timeOfDay(clock())}  ${describe(event, terminal)}`;
-    terminal.print(`${line}\n`);
+    const line = json ? JSON.stringify(event) : describe(event, teller);
+    if (line !== null) terminal.print(json ? `${line}\n` : `${timeOfDay(clock())}  ${line}\n`);
   }, ended);
   if (!ended.aborted) terminal.warn('the daemon has ended the stream, as it does when it stops');
   return exitCodes.ok;
 }
 
-function describe(event: ControlEvent, terminal: Terminal): string {
+/** null where another event says it. */
+function describe(event: ControlEvent, teller: ReloadTeller): string | null {
   switch (event.type) {
     case 'service':
       return `service   ${event.status}, ${event.wanted} wanted`;
-    case 'worker': {
-      const pid = event.pid === null ? '' : `pid ${event.pid}, `;
-      return `worker ${event.worker}  ${event.phase.padEnd(8)}  ${pid}generation ${event.generation}`;
+    case 'worker':
+      return workerLine(event);
+    case 'step': {
+      const line = teller.step(event.step);
+      return line === null ? null : `reload    ${line.trimStart()}`;
     }
-    case 'step':
-      return `reload    ${stepLine(event.step, terminal).trimStart()}`;
     case 'record':
-      return `reload    ${summary(event.record, terminal)}`;
+      return `reload    ${teller.summary(event.record)}`;
   }
+}
+
+function workerLine(event: Extract<ControlEvent, { type: 'worker' }>): string {
+  const { worker, pid, generation, ending, reason } = event;
+  const who = worker === 0 ? 'a spare ' : `worker ${worker}`;
+  const what = ending === null ? event.phase : endings[ending.kind];
+  const process = `${pid === null ? '' : `pid ${pid}, `}generation ${generation}`;
+  const more = ending === null ? (reason ?? '') : endingOf(ending);
+  return `${who}  ${what.padEnd(8)}  ${process}${more === '' ? '' : `: ${more}`}`;
+}
+
+/** What stands in the place of "gone". */
+const endings: Readonly<Record<WorkerEnding['kind'], string>> = {
+  drained: 'drained',
+  killed: 'killed',
+  boot: 'failed',
+  crash: 'crashed',
+  hang: 'hung',
+};
+
+function endingOf({ cause, code, signal, lost }: WorkerEnding): string {
+  const exit = signal ?? (code === null || code === 0 ? null : `code ${code}`);
+  const parts = [cause, exit, `${count(lost, 'request')} lost`];
+  return parts.filter((part) => part !== null).join(', ');
 }

@@ -2,9 +2,9 @@ import type { ReloadRecord } from '../core/reload-record.js';
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
 import { moment, span, verdictOf } from './human.js';
-import { stepLine, summary } from './reload.js';
+import { reloadTeller } from './reload.js';
 import type { CommandExit, Session } from './session.js';
-import { table } from './table.js';
+import { height, table } from './table.js';
 import type { Terminal } from './terminal.js';
 
 export interface HistoryFlags {
@@ -13,13 +13,13 @@ export interface HistoryFlags {
   readonly number?: string;
 }
 
-/** `rom-agent history [generation]`: the last reloads, newest first, or the steps of one. */
+/** `rom-agent history [number]`: the last reloads, newest first, or the steps of one. */
 export async function historyCommand(
   { client, terminal }: Session,
-  generation: string | undefined,
+  serial: string | undefined,
   { json = false, number }: HistoryFlags,
 ): Promise<CommandExit> {
-  const wanted = generation === undefined ? null : natural(generation, 'generation');
+  const wanted = serial === undefined ? null : natural(serial, 'number');
   const limit = number === undefined ? Number.POSITIVE_INFINITY : natural(number, '--number');
   const all = await client.history();
   const text =
@@ -38,20 +38,35 @@ interface Form {
 function list(records: readonly ReloadRecord[], { json, terminal }: Form): string {
   if (json) return `${JSON.stringify(records, null, 2)}\n`;
   if (records.length === 0) return 'there was no reload yet\n';
-  const heads = 'GENERATION WHEN BY TOOK VERDICT ACCEPTED MOVED LOST REASON'.split(' ');
-  const rows = records.map((record) => row(record, terminal));
-  return table([heads.map((head) => terminal.paint('bold', head)), ...rows], { right: [0, 3, 5, 6, 7] });
+  const heads = 'NO WHEN BY TOOK VERDICT GEN ACCEPTED MOVED LOST REASON'.split(' ');
+  const right = [0, 3, 5, 6, 7, 8];
+  const head = heads.map((head) => terminal.paint('bold', head));
+  const whole = table([head, ...records.map((record) => row(record, terminal))], { right });
+  if (!terminal.interactive || height(whole, terminal.columns()) === records.length + 1) return whole;
+  // The reasons, which are long, on lines of their own.
+  const [first = '', ...lines] = table(
+    [head, ...records.map((record) => row(record, terminal))].map((cells) => cells.slice(0, -1)),
+    { right },
+  )
+    .trimEnd()
+    .split('\n');
+  const shown = lines.flatMap((line, index) => {
+    const reason = records[index]?.reason ?? null;
+    return reason === null ? [line] : [line, `    ${reason}`];
+  });
+  return `${[first, ...shown].join('\n')}\n`;
 }
 
 function row(record: ReloadRecord, { paint }: Terminal): readonly string[] {
-  const { generation, at, by, took, accepted, moved, lost, reason } = record;
+  const { serial, generation, at, by, took, accepted, moved, lost, reason } = record;
   const { text, colour } = verdictOf(record);
   return [
-    String(generation),
+    String(serial),
     moment(at),
     by,
     took === null ? '-' : span(took),
     paint(colour, text),
+    String(generation),
     String(accepted),
     String(moved),
     String(lost),
@@ -61,18 +76,19 @@ function row(record: ReloadRecord, { paint }: Terminal): readonly string[] {
 
 function one(record: ReloadRecord, { json, terminal }: Form): string {
   if (json) return `${JSON.stringify(record, null, 2)}\n`;
-  const { generation, from, release, by, at } = record;
-  const head = `from generation ${from} to ${generation}, ${moment(at)}, by ${by}: ${release}`;
-  const steps = record.steps.map((step) => stepLine(step, terminal));
-  return `${[head, ...steps, summary(record, terminal)].join('\n')}\n`;
+  const { serial, generation, from, release, by, at } = record;
+  const head = `reload ${serial} from generation ${from} to ${generation}, ${moment(at)}, by ${by}: ${release}`;
+  const teller = reloadTeller(terminal);
+  const steps = record.steps.map(teller.step).filter((line) => line !== null);
+  return `${[head, ...steps, teller.summary(record)].join('\n')}\n`;
 }
 
 function find(records: readonly ReloadRecord[], wanted: number): ReloadRecord {
-  const record = records.find(({ generation }) => generation === wanted);
+  const record = records.find(({ serial }) => serial === wanted);
   if (record !== undefined) return record;
-  const known = records.map(({ generation }) => generation).join(', ');
+  const known = records.map(({ serial }) => serial).join(', ');
   const right = known === '' ? 'there was no reload yet' : `expected one of ${known}`;
-  throw new RomAgentError(`history: there is no reload to generation ${wanted}; ${right}`, {
+  throw new RomAgentError(`history: there is no reload number ${wanted}; ${right}`, {
     exitCode: exitCodes.usage,
   });
 }

@@ -16,7 +16,10 @@ export async function reloadCommand(
   { client, terminal, by, interrupted }: Session,
   { soak, rollback, json = false }: ReloadFlags,
 ): Promise<CommandExit> {
-  const show = json ? (line: ReloadLine) => terminal.print(`${JSON.stringify(line)}\n`) : printer(terminal);
+  const teller = reloadTeller(terminal);
+  const show = json
+    ? (line: ReloadLine) => terminal.print(`${JSON.stringify(line)}\n`)
+    : printer(terminal, teller);
   const record = await orAborted(client.reload({ by, soak, rollback }, show), interrupted());
   if (record === null) {
     terminal.warn(
@@ -24,12 +27,42 @@ export async function reloadCommand(
     );
     return interruptedExit;
   }
-  if (!json) terminal.print(`${summary(record, terminal)}\n`);
+  if (!json) terminal.print(`${teller.summary(record)}\n`);
   return exitOf(record.verdict);
 }
 
+export interface ReloadTeller {
+  /** A line; null where the summary says it. */
+  step(step: ReloadStep): string | null;
+  summary(record: ReloadRecord): string;
+}
+
+/** Tells of reloads line by line. A reason that was told is not told again. */
+export function reloadTeller(terminal: Terminal): ReloadTeller {
+  let told: readonly string[] = [];
+  return {
+    step: (step) => {
+      if (step.step === 'begun') told = [];
+      if (step.step === 'verdict') return null;
+      const line = stepLine({ ...step, detail: withoutEnd(step.detail, told) }, terminal);
+      if (step.step === 'died' || step.step === 'rollback') told = [...told, step.detail];
+      return line;
+    },
+    summary: (record) => {
+      const isTold = record.reason !== null && told.includes(record.reason);
+      return summary(isTold ? { ...record, reason: null } : record, terminal);
+    },
+  };
+}
+
+/** `worker 1 could not start: Error: no database` after `Error: no database` is `worker 1 could not start`. */
+function withoutEnd(text: string, ends: readonly string[]): string {
+  const end = ends.find((candidate) => candidate !== '' && text.endsWith(candidate));
+  return end === undefined ? text : text.slice(0, -end.length).replace(/: $/, '').trimEnd();
+}
+
 /** One step of a reload, in columns. */
-export function stepLine({ at, step, worker, generation, detail }: ReloadStep, { paint }: Terminal): string {
+function stepLine({ at, step, worker, generation, detail }: ReloadStep, { paint }: Terminal): string {
   const colour = colours[step];
   const who = worker === null ? '' : `worker ${worker}, generation ${generation ?? '?'}`;
   const name = step.padEnd(8);
@@ -38,7 +71,7 @@ export function stepLine({ at, step, worker, generation, detail }: ReloadStep, {
 }
 
 /** What came of a reload, in one line. */
-export function summary(record: ReloadRecord, { paint }: Terminal): string {
+function summary(record: ReloadRecord, { paint }: Terminal): string {
   const { generation, took, accepted, moved, lost, reason } = record;
   const { text, colour } = verdictOf(record);
   const within = took === null ? '' : ` ${record.verdict === 'done' ? 'in' : 'after'} ${span(took)}`;
@@ -58,11 +91,15 @@ const colours: Partial<Record<ReloadStep['step'], 'green' | 'red'>> = {
   rollback: 'red',
 };
 
-function printer(terminal: Terminal): (line: ReloadLine) => void {
+function printer(terminal: Terminal, teller: ReloadTeller): (line: ReloadLine) => void {
   return (line) => {
-    if (line.type === 'step') return terminal.print(`${stepLine(line.step, terminal)}\n`);
     if (line.type === 'record') return;
-    terminal.print(`reload to generation ${line.generation}\n`);
+    if (line.type === 'step') {
+      const text = teller.step(line.step);
+      if (text !== null) terminal.print(`${text}\n`);
+      return;
+    }
+    terminal.print(`reload ${line.serial} to generation ${line.generation}\n`);
     if (line.needRestart.length === 0) return;
     const names = line.needRestart.join(', ');
     terminal.warn(`changed in the configuration, but only a restart brings it into effect: ${names}`);

@@ -31,9 +31,7 @@ export function overview(stats: ClusterStats, terminal: Terminal): string {
   const { workers } = stats;
   const service = table(serviceRows(stats, terminal));
   if (workers.length === 0) return service;
-  return `${service}\n${table([heads(terminal), ...workers.map((worker) => workerRow(worker, terminal))], {
-    right: [0, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12],
-  })}`;
+  return `${service}\n${workersTable(workers, terminal)}`;
 }
 
 async function watchStatus(
@@ -76,6 +74,8 @@ function serviceRows(stats: ClusterStats, terminal: Terminal): readonly (readonl
   const { status, mode, generation, wanted, ready, restarts, requests, requestsPerSecond, inFlight } = stats;
   const { master, lastReload, spares, deaths, poison } = stats;
   const { paint } = terminal;
+  const silent = stats.workers.filter(isSilent);
+  const known = silent.length === 0 ? '' : 'at least ';
   const rows = [
     ['service', `${paint(statusColours[status], status)}, mode ${mode}, generation ${generation}`],
     [
@@ -83,7 +83,7 @@ function serviceRows(stats: ClusterStats, terminal: Terminal): readonly (readonl
       `${paint(ready < wanted ? 'yellow' : 'green', `${ready} of ${wanted} ready`)}, ` +
         `${spares.wanted === 0 ? '' : `${spares.ready} of ${spares.wanted} spare, `}${count(restarts, 'restart')}`,
     ],
-    ['requests', `${requestsPerSecond}/s, ${inFlight} in flight, ${requests} in all`],
+    ['requests', `${requestsPerSecond}/s, ${known}${inFlight} in flight, ${requests} in all`],
     [
       'master',
       `pid ${master.pid}, up ${span(master.uptime * 1000)}, ${mebibytes(master.rss)}, ` +
@@ -93,6 +93,7 @@ function serviceRows(stats: ClusterStats, terminal: Terminal): readonly (readonl
   return [
     ...rows,
     ...(lastReload === null ? [] : [['last reload', reloadLine(lastReload, terminal)]]),
+    ...under('silent', silent.map(silenceLine)),
     ...under('deaths', deaths.slice(0, shownDeaths).map(deathLine)),
     ...under('poison', poison.map(poisonLine)),
   ];
@@ -119,11 +120,11 @@ function poisonLine({ method, route, deaths, ago, blockedFor }: PoisonSummary): 
 }
 
 function reloadLine(record: ReloadRecord, { paint }: Terminal): string {
-  const { generation, by, at, took, reason } = record;
+  const { serial, generation, by, at, took, reason } = record;
   const { text, colour } = verdictOf(record);
   const within = took === null ? '' : ` ${record.verdict === 'done' ? 'in' : 'after'} ${span(took)}`;
   const why = reason === null ? '' : `: ${reason}`;
-  return `generation ${generation}, ${moment(at)}, by ${by}: ${paint(colour, text)}${within}${why}`;
+  return `no. ${serial} to generation ${generation}, ${moment(at)}, by ${by}: ${paint(colour, text)}${within}${why}`;
 }
 
 const statusColours = { starting: 'yellow', serving: 'green', stopping: 'yellow' } as const;
@@ -142,25 +143,65 @@ const healthColours: Readonly<Record<WorkerStats['health'], Colour>> = {
   lost: 'red',
 };
 
-function heads({ paint }: Terminal): readonly string[] {
-  const names = 'WORKER PID PHASE HEALTH GEN UP REQUESTS IN-FLIGHT CONNS RSS LAG UTIL RESTARTS';
-  return names.split(' ').map((name) => paint('bold', name));
+/** Beats come every second: from here on nobody knows what the worker does. */
+const silentAfter = 1500;
+
+function isSilent({ beatAge }: WorkerStats): boolean {
+  return beatAge !== null && beatAge > silentAfter;
 }
 
-function workerRow(worker: WorkerStats, { paint }: Terminal): readonly string[] {
-  return [
-    worker.id === 0 ? '-' : String(worker.id),
-    worker.pid === null ? '-' : String(worker.pid),
-    paint(phaseColours[worker.phase], worker.phase),
-    paint(healthColours[worker.health], worker.health),
-    String(worker.generation),
-    span(worker.uptime * 1000),
-    String(worker.requests),
-    String(worker.inFlight),
-    String(worker.connections),
-    mebibytes(worker.rss),
-    `${Math.round(worker.eventLoopDelay)} ms`,
-    `${Math.round(worker.eventLoopUtilization * 100)} %`,
-    String(worker.restarts),
-  ];
+function silenceLine({ id, beatAge }: WorkerStats): string {
+  const who = id === 0 ? 'a spare' : `worker ${id}`;
+  const look = id === 0 ? '' : `; rom-agent stack ${id} shows what it does`;
+  return `no sign of life from ${who} for ${span(beatAge ?? 0)}${look}`;
+}
+
+interface Column {
+  readonly head: string;
+  readonly cell: (worker: WorkerStats, terminal: Terminal) => string;
+  readonly isText?: boolean;
+}
+
+/** What is as of the last beat is not known of a worker that is silent. */
+const seen = (cell: (worker: WorkerStats) => string) => (worker: WorkerStats) =>
+  isSilent(worker) ? '?' : cell(worker);
+
+const columns: readonly Column[] = [
+  { head: 'WORKER', cell: ({ id }) => (id === 0 ? '-' : String(id)) },
+  { head: 'PID', cell: ({ pid }) => (pid === null ? '-' : String(pid)) },
+  { head: 'PHASE', cell: ({ phase }, { paint }) => paint(phaseColours[phase], phase), isText: true },
+  { head: 'HEALTH', cell: healthOf, isText: true },
+  { head: 'BEAT', cell: ({ beatAge }) => (beatAge === null ? '-' : span(beatAge)) },
+  { head: 'GEN', cell: ({ generation }) => String(generation) },
+  { head: 'UP', cell: ({ uptime }) => span(uptime * 1000) },
+  { head: 'REQ/S', cell: seen(({ requestsPerSecond }) => String(requestsPerSecond)) },
+  { head: 'REQUESTS', cell: ({ requests }) => String(requests) },
+  { head: 'IN-FLIGHT', cell: seen(({ inFlight }) => String(inFlight)) },
+  { head: 'CONNS', cell: seen(({ connections }) => String(connections)) },
+  { head: 'RSS', cell: ({ rss }) => mebibytes(rss) },
+  { head: 'LAG', cell: seen(({ eventLoopDelay }) => `${Math.round(eventLoopDelay)} ms`) },
+  { head: 'UTIL', cell: seen(({ eventLoopUtilization }) => `${Math.round(eventLoopUtilization * 100)} %`) },
+  { head: 'RESTARTS', cell: ({ restarts }) => String(restarts) },
+];
+
+/** What a narrow terminal does without, in this order. */
+const dispensable = ['REQUESTS', 'CONNS', 'UTIL', 'RESTARTS', 'GEN', 'LAG', 'UP', 'BEAT'];
+
+function healthOf(worker: WorkerStats, { paint }: Terminal): string {
+  const { health } = worker;
+  return isSilent(worker) && health !== 'lost'
+    ? paint('red', 'silent')
+    : paint(healthColours[health], health);
+}
+
+function workersTable(workers: readonly WorkerStats[], terminal: Terminal): string {
+  const room = terminal.interactive ? terminal.columns() : Number.POSITIVE_INFINITY;
+  for (let dropped = 0; ; dropped++) {
+    const shown = columns.filter(({ head }) => !dispensable.slice(0, dropped).includes(head));
+    const rows = workers.map((worker) => shown.map(({ cell }) => cell(worker, terminal)));
+    const text = table([shown.map(({ head }) => terminal.paint('bold', head)), ...rows], {
+      right: shown.flatMap(({ isText = false }, index) => (isText ? [] : [index])),
+    });
+    if (dropped === dispensable.length || height(text, room) === rows.length + 1) return text;
+  }
 }

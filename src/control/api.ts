@@ -39,6 +39,8 @@ export type ReloadAnswer =
   | {
       readonly accepted: true;
       readonly message: string;
+      /** See ReloadRecord. */
+      readonly serial: number;
       readonly generation: number;
       /** Settings that were changed in the configuration, but that only a restart of the service brings into effect. */
       readonly needRestart: readonly string[];
@@ -61,6 +63,18 @@ export type EvidenceAnswer =
 
 export type Refusal = Extract<Answer, { accepted: false }>;
 
+export interface WorkerEnding {
+  /** `drained`: as it was to; `killed`: by the master, at a limit; the others as in DeathRecord. */
+  readonly kind: 'drained' | 'killed' | 'boot' | 'crash' | 'hang';
+  /** In words; null where the exit says it all. */
+  readonly cause: string | null;
+  /** Both null where there was no process. */
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** Requests that it left unanswered. */
+  readonly lost: number;
+}
+
 /** What happens in the master, as it happens. */
 export type ControlEvent =
   | { readonly type: 'step'; readonly generation: number; readonly step: ReloadStep }
@@ -73,6 +87,10 @@ export type ControlEvent =
       readonly pid: number | null;
       readonly generation: number;
       readonly phase: 'starting' | 'spare' | 'ready' | 'draining' | 'dying' | 'gone';
+      /** Why it drains or is killed, where that is a failure. */
+      readonly reason: string | null;
+      /** With `gone`: what became of it. */
+      readonly ending: WorkerEnding | null;
     }
   | {
       readonly type: 'service';

@@ -3,6 +3,7 @@ import type { ClusterStats } from '../core/stats.js';
 import type { ControlEvent, ReloadAnswer } from './api.js';
 
 const record: ReloadRecord = {
+  serial: 12,
   generation: 3,
   from: 2,
   release: '/srv/app/releases/42',
@@ -41,7 +42,9 @@ const status: ClusterStats = {
       generation: 3,
       uptime: 60,
       restarts: 0,
+      beatAge: 402,
       requests: 5120,
+      requestsPerSecond: 101,
       inFlight: 4,
       connections: 12,
       rss: 62_914_560,
@@ -80,7 +83,7 @@ const events = {
     step: { at: 95, step: 'ready', worker: 1, generation: 3, detail: 'worker 1 serves' },
   },
   record: { type: 'record', record },
-  worker: { type: 'worker', worker: 1, pid: 4720, generation: 3, phase: 'ready' },
+  worker: { type: 'worker', worker: 1, pid: 4720, generation: 3, phase: 'ready', reason: null, ending: null },
   service: { type: 'service', status: 'serving', wanted: 1 },
 } as const satisfies Record<ControlEvent['type'], ControlEvent>;
 
@@ -88,6 +91,7 @@ const answer: { type: 'answer' } & Extract<ReloadAnswer, { accepted: true }> = {
   type: 'answer',
   accepted: true,
   message: 'reload to generation 3',
+  serial: 12,
   generation: 3,
   needRestart: ['port'],
 };

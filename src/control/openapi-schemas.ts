@@ -20,6 +20,7 @@ export function ref(name: string): Schema {
 
 /** A reload without its steps. */
 const reload = {
+  serial: described(integer, 'Counts the reloads of the service, from 1, over restarts of the daemon.'),
   generation: integer,
   from: described(integer, 'The generation that it was to replace.'),
   release: described(string, 'What it was to serve.'),
@@ -103,7 +104,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
     ready: described(count, 'Number of workers that serve.'),
     restarts: described(count, 'Of workers, since the master started.'),
     requests: described(count, 'Since the master started.'),
-    requestsPerSecond: { type: 'number' },
+    requestsPerSecond: described({ type: 'number' }, 'Over the last one to two seconds.'),
     inFlight: count,
     master: object({
       pid: integer,
@@ -163,7 +164,12 @@ export const schemas: Readonly<Record<string, Schema>> = {
     generation: integer,
     uptime: described(count, 's'),
     restarts: count,
+    beatAge: described(
+      orNull({ type: 'number' }),
+      'ms since its last beat, one of which comes each second; what follows is as of that beat.',
+    ),
     requests: count,
+    requestsPerSecond: { type: 'number' },
     inFlight: count,
     connections: count,
     rss: described(count, 'Bytes.'),
@@ -191,6 +197,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
     type: { const: 'answer' },
     accepted: { const: true },
     message: string,
+    serial: integer,
     generation: integer,
     needRestart: described(listOf(string), 'Changed settings that only a restart brings into effect.'),
   }),
@@ -203,6 +210,18 @@ export const schemas: Readonly<Record<string, Schema>> = {
     pid: orNull(integer),
     generation: integer,
     phase: oneOf('starting', 'spare', 'ready', 'draining', 'dying', 'gone'),
+    reason: described(orNull(string), 'Why it drains or is killed, where that is a failure.'),
+    ending: described(orNull(ref('WorkerEnding')), 'With gone: what became of it.'),
+  }),
+  WorkerEnding: object({
+    kind: described(
+      oneOf('drained', 'killed', 'boot', 'crash', 'hang'),
+      'drained: as it was to; killed: by the master, at a limit; the others as in Death.',
+    ),
+    cause: described(orNull(string), 'In words; null where the exit says it all.'),
+    code: orNull(integer),
+    signal: orNull(string),
+    lost: described(count, 'Requests that it left unanswered.'),
   }),
   ServiceEvent: object({
     type: { const: 'service' },

@@ -1,5 +1,6 @@
 import { findSlot } from './fork.js';
 import type { KeptDeath, Millis, State, Suspect, Worker } from './model.js';
+import { perSecond } from './pace.js';
 import { currentRecord } from './record.js';
 import type { ReloadRecord } from './reload-record.js';
 import type { ClusterStats, DeathSummary, PoisonSummary, WorkerStats } from './stats.js';
@@ -28,7 +29,7 @@ export function clusterStats(state: State, { now, mode, master, records }: Surro
     ready: servedSlots(state),
     restarts: state.restarts,
     requests: requestsServed(state),
-    requestsPerSecond: state.traffic.perSecond,
+    requestsPerSecond: Math.round(state.workers.reduce((sum, worker) => sum + rateOf(worker, now), 0)),
     inFlight: total(state, 'inFlight'),
     master: { ...master, uptime: wholeSeconds(now - state.startedAt) },
     workers: [...state.workers]
@@ -68,7 +69,9 @@ function workerStats(state: State, worker: Worker, now: Millis): WorkerStats {
     generation: worker.generation,
     uptime: wholeSeconds(now - worker.forkedAt),
     restarts: findSlot(state, worker.slot)?.restarts ?? 0,
+    beatAge: 'beatAt' in worker ? Math.round(now - worker.beatAt) : null,
     requests: beat?.requests ?? 0,
+    requestsPerSecond: Math.round(rateOf(worker, now)),
     inFlight: beat?.inFlight ?? 0,
     connections: beat?.connections ?? 0,
     rss: beat?.rss ?? 0,
@@ -76,6 +79,10 @@ function workerStats(state: State, worker: Worker, now: Millis): WorkerStats {
     eventLoopDelay: beat?.eventLoopDelay ?? 0,
     eventLoopUtilization: beat?.eventLoopUtilization ?? 0,
   };
+}
+
+function rateOf({ vitals }: Worker, now: Millis): number {
+  return perSecond(vitals.pace, now);
 }
 
 export function serviceStatus(life: State['life']): ClusterStats['status'] {

@@ -85,6 +85,8 @@ export interface ReloadRequest extends Asked {
   readonly type: 'reload';
   /** Wall clock, ms since 1970: for the record. */
   readonly at: number;
+  /** See ReloadRecord. */
+  readonly serial: number;
   /** Its number, above all before it; the shell keeps what belongs to it. */
   readonly generation: number;
   /** What it serves, in words: a directory. */

@@ -1,5 +1,6 @@
 import type { Event } from './events.js';
 import type { Life, Millis, State, Worker } from './model.js';
+import { paced } from './pace.js';
 import type { Policy } from './policy.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { rollBack, trialOf } from './rollback.js';
@@ -26,7 +27,8 @@ export function beat(
     case 'ready':
       return heard(state, { worker, beat: event.beat, now, policy });
     case 'draining': {
-      const next = replaceWorker(state, { ...worker, beat: event.beat, beatAt: now });
+      const vitals = { ...worker.vitals, pace: paced(worker.vitals.pace, event.beat.requests, now) };
+      const next = replaceWorker(state, { ...worker, beat: event.beat, beatAt: now, vitals });
       return moved(worker.beat, event.beat) ? progress(next, now) : unchanged(next);
     }
   }

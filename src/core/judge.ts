@@ -2,6 +2,7 @@ import type { LogEffect } from './effects.js';
 import type { Health } from './evidence.js';
 import { changeSlot, fillSlot, findSlot } from './fork.js';
 import type { Millis, State, Worker } from './model.js';
+import { paced } from './pace.js';
 import type { Policy } from './policy.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { type Speaking, seconds, silentSince } from './silence.js';
@@ -31,6 +32,7 @@ export function afterBeat(
     slowSince: isLate ? (vitals.slowSince ?? silentSince(worker)) : null,
     fullBeats: hasFullHeap(beat, policy) ? vitals.fullBeats + (isRegular ? 1 : 0) : 0,
     firstRss: worker.phase === 'ready' ? (vitals.firstRss ?? beat.rss) : null,
+    pace: paced(vitals.pace, beat.requests, now),
     provedAt: beat.answers > (worker.beat?.answers ?? 0) ? now : vitals.provedAt,
   };
 }

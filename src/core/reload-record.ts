@@ -2,6 +2,8 @@ import type { Millis } from './model.js';
 
 /** What is kept of a reload, for the history, the stats and the operator. */
 export interface ReloadRecord {
+  /** Counts the reloads of this service, from 1, over restarts of the daemon; generations begin anew with each. */
+  readonly serial: number;
   readonly generation: number;
   /** The generation that it was to replace. */
   readonly from: number;

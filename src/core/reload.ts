@@ -70,8 +70,9 @@ function notNew({ generation, lastReload }: State, target: number): string | nul
 }
 
 function begin(state: State, event: ReloadRequest, now: Millis): Result {
-  const { generation: target, release, by, at, rollback, soak } = event;
+  const { serial, generation: target, release, by, at, rollback, soak } = event;
   const record: ReloadRecord = {
+    serial,
     generation: target,
     from: state.generation,
     release,

@@ -14,6 +14,7 @@ export interface ClusterStats {
   readonly restarts: number;
   /** Requests since the master started, those of workers that are gone included. */
   readonly requests: number;
+  /** Over the last one to two seconds. */
   readonly requestsPerSecond: number;
   readonly inFlight: number;
   readonly master: {
@@ -58,7 +59,11 @@ export interface WorkerStats {
   readonly uptime: number;
   /** Restarts of this slot. */
   readonly restarts: number;
+  /** ms since its last beat, which comes every second while its event loop turns; null: none is expected. */
+  readonly beatAge: Millis | null;
   readonly requests: number;
+  readonly requestsPerSecond: number;
+  /** This and what follows are as of that beat. */
   readonly inFlight: number;
   readonly connections: number;
   /** Bytes. */

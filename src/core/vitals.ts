@@ -1,5 +1,6 @@
 import type { Capture, Health, RequestNote } from './evidence.js';
 import type { Millis } from './model.js';
+import { noPace, type Pace } from './pace.js';
 
 /** What the master keeps of a worker to judge how it does. */
 export interface Vitals {
@@ -19,6 +20,7 @@ export interface Vitals {
   readonly excusedUntil: Millis;
   /** What it had in flight at its end, by its own account. */
   readonly lastWord: readonly RequestNote[] | null;
+  readonly pace: Pace;
 }
 
 /** It has been silent for so long that somebody went to see what it does. */
@@ -40,4 +42,5 @@ export const freshVitals: Vitals = {
   silence: null,
   excusedUntil: 0,
   lastWord: null,
+  pace: noPace,
 };

@@ -1,10 +1,10 @@
 import type { Commands, ControlEvent } from '../control/api.js';
-import { serviceStatus } from '../core/cluster-stats.js';
 import type { Answer, Effect } from '../core/effects.js';
 import type { Event } from '../core/events.js';
-import type { State, Worker } from '../core/model.js';
+import type { State } from '../core/model.js';
 import type { ClusterStats } from '../core/stats.js';
 import { RomAgentError } from '../errors/errors.js';
+import { differences } from './differences.js';
 import type { Evidence } from './evidence.js';
 import type { History } from './history.js';
 import type { Releases } from './releases.js';
@@ -28,8 +28,8 @@ export interface CommandCentre {
   readonly commands: Commands;
   /** Performs what the core says to those who asked. */
   perform(effect: Extract<Effect, { type: 'answer' | 'step' | 'record' }>): void;
-  /** Tells those who listen what is different. */
-  changed(before: State, after: State): void;
+  /** Tells those who listen what is different since that event. */
+  changed(before: State, after: State, event: Event): void;
 }
 
 /** What operators ask for, by the control socket or by signals, as events of the core. */
@@ -39,6 +39,7 @@ export function createCommands(seam: CommandsSeam): CommandCentre {
   const listeners = new Set<(event: ControlEvent) => void>();
   let lastRequest = 0;
   let preparing = false;
+  let lastSerial = 0;
 
   const ask = (event: (asked: { request: number }) => Event): Promise<Answer> =>
     new Promise((resolve) => {
@@ -55,17 +56,21 @@ export function createCommands(seam: CommandsSeam): CommandCentre {
     try {
       const release = await releases.prepare();
       const { generation, needRestart } = release;
+      // The one of a reload that is under way is in no record yet.
+      const serial = Math.max(await history().nextSerial(), lastSerial + 1);
       const answer = await ask(({ request }) => ({
         type: 'reload',
         request,
         ...options,
         at: clock(),
+        serial,
         generation,
         release: release.config.app ?? 'the built-in app',
       }));
       if (!answer.accepted) return answer;
+      lastSerial = serial;
       if (needRestart.length > 0) onNeedRestart(needRestart);
-      return { ...answer, generation, needRestart };
+      return { ...answer, serial, generation, needRestart };
     } catch (error) {
       if (!(error instanceof RomAgentError)) throw error;
       // The old configuration stays in force.
@@ -104,36 +109,9 @@ export function createCommands(seam: CommandsSeam): CommandCentre {
       if (effect.type === 'record') history().add(effect.record);
       publish(effect);
     },
-    changed: (before, after) => {
-      if (listeners.size > 0) for (const event of differences(before, after)) publish(event);
+    changed: (before, after, event) => {
+      if (listeners.size === 0) return;
+      for (const difference of differences(before, after, event)) publish(difference);
     },
   };
-}
-
-function differences(before: State, after: State): readonly ControlEvent[] {
-  const earlier = new Map(before.workers.map((worker) => [worker.key, worker]));
-  const here = new Set(after.workers.map(({ key }) => key));
-  const gone = before.workers.filter(({ key }) => !here.has(key));
-  const changed = after.workers.filter(({ key, phase, pid }) => {
-    const worker = earlier.get(key);
-    return worker?.phase !== phase || worker.pid !== pid;
-  });
-  const service = serviceOf(after);
-  const was = serviceOf(before);
-  const isSame = was.status === service.status && was.wanted === service.wanted;
-  return [
-    ...changed.map((worker) => workerEvent(worker, worker.phase)),
-    ...gone.map((worker) => workerEvent(worker, 'gone')),
-    ...(isSame ? [] : [service]),
-  ];
-}
-
-type WorkerEvent = Extract<ControlEvent, { type: 'worker' }>;
-
-function workerEvent({ slot, pid, generation }: Worker, phase: WorkerEvent['phase']): WorkerEvent {
-  return { type: 'worker', worker: slot, pid, generation, phase };
-}
-
-function serviceOf({ life, slots }: State): Extract<ControlEvent, { type: 'service' }> {
-  return { type: 'service', status: serviceStatus(life), wanted: slots.length };
 }

@@ -7,6 +7,8 @@ import { makeDirectory } from './make-directory.js';
 export interface History {
   /** Newest first. */
   records(): readonly ReloadRecord[];
+  /** The serial number of the next reload, once the records of before are read. Asking again gives the same until that reload is added. */
+  nextSerial(): Promise<number>;
   /** Adds a record, or replaces the one of the same reload. */
   add(record: ReloadRecord): void;
   /** Resolves once everything is written, or has failed to be. */
@@ -42,11 +44,16 @@ export function openHistory({ dir, onProblem }: HistorySeam): History {
       problem(`the history of reloads cannot be kept in ${dir} (state_dir)`, error);
     }
   };
-  let queue = read(path, problem).then((old) => {
+  const reading = read(path, problem).then((old) => {
     records = limited([...records, ...old]);
   });
+  let queue = reading;
   return {
     records: () => records,
+    nextSerial: async () => {
+      await reading;
+      return Math.max(0, ...records.map(({ serial }) => serial)) + 1;
+    },
     add: (record) => {
       records = limited([record, ...records.filter((other) => !isSame(other, record))]);
       queue = queue.then(save);
@@ -61,7 +68,7 @@ async function read(
 ): Promise<readonly ReloadRecord[]> {
   try {
     const parsed: unknown = JSON.parse(await readFile(path, 'utf8'));
-    if (Array.isArray(parsed) && parsed.every(isRecord)) return parsed;
+    if (Array.isArray(parsed) && parsed.every(isRecord)) return numbered(parsed);
     throw new Error('it is not a list of records');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
@@ -76,6 +83,11 @@ function isRecord(value: unknown): value is ReloadRecord {
   if (typeof value !== 'object' || value === null) return false;
   const { generation, at, steps } = value as Partial<ReloadRecord>;
   return Number.isInteger(generation) && Number.isFinite(at) && Array.isArray(steps);
+}
+
+/** Records of a version that gave them no number are counted from the oldest. */
+function numbered(records: readonly ReloadRecord[]): readonly ReloadRecord[] {
+  return records.map((record, index) => ({ ...record, serial: record.serial ?? records.length - index }));
 }
 
 function isSame(one: ReloadRecord, other: ReloadRecord): boolean {

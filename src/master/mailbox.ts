@@ -14,7 +14,7 @@ export interface MailboxSeam {
   /** Calls back once, after so many ms, unless it is called again before. */
   readonly wake: (after: Millis, callback: () => void) => void;
   readonly perform: (effect: Effect) => void;
-  readonly onChange?: (before: State, after: State) => void;
+  readonly onChange?: (before: State, after: State, event: Event) => void;
 }
 
 export interface Mailbox {
@@ -35,7 +35,7 @@ export function createMailbox({ policy, seed, now, wake, perform, onChange }: Ma
       const before = state;
       const [next, effects] = step(before, event, now(), policy());
       state = next;
-      onChange?.(before, next);
+      onChange?.(before, next, event);
       for (const effect of effects) perform(effect);
     }
     busy = false;

@@ -64,8 +64,8 @@ export async function serve(options: ServeOptions): Promise<number> {
     now,
     wake: oneTimer(),
     perform: (effect) => perform(effect, means),
-    onChange: (before, after) => {
-      centre.changed(before, after);
+    onChange: (before, after, event) => {
+      centre.changed(before, after, event);
       if (config.sticky !== 'off') announce(after);
       if (before.reload !== null && after.reload === null) releases.keep([after.generation]);
       // After READY, which it would delay; a start that takes its time can be looked at all the same.

@@ -6,12 +6,22 @@ import { changeOf, scaleCommand } from '../../src/cli/scale.js';
 import { whoAsks } from '../../src/cli/session.js';
 import { stopCommand } from '../../src/cli/stop.js';
 import type { ReloadLine } from '../../src/control/client.js';
-import type { ReloadRecord } from '../../src/core/reload-record.js';
+import type { ReloadRecord, ReloadStep } from '../../src/core/reload-record.js';
 import { RomAgentError } from '../../src/errors/errors.js';
 import { exitCodes } from '../../src/errors/exit-codes.js';
 import { inTurn, paperSession, record, stats, worker } from './paper-session.js';
 
 const gone = new RomAgentError('no rom-agent runs', { exitCode: exitCodes.addressInUse });
+
+function rolledBack(reason: string): readonly ReloadStep[] {
+  const of = { worker: null, generation: null };
+  return [
+    { at: 0, step: 'begun', ...of, detail: '/srv/shop/releases/43/server.js' },
+    { at: 200, step: 'died', worker: 1, generation: 3, detail: 'Error: no database' },
+    { at: 200, step: 'rollback', ...of, detail: reason },
+    { at: 1234, step: 'verdict', ...of, detail: `rolled-back: ${reason}` },
+  ];
+}
 
 describe('rom-agent reload', () => {
   const quick = { soak: false, rollback: true };
@@ -19,6 +29,7 @@ describe('rom-agent reload', () => {
     type: 'answer',
     accepted: true,
     message: 'generation 3',
+    serial: 12,
     generation: 3,
     needRestart: [],
   };
@@ -35,10 +46,9 @@ describe('rom-agent reload', () => {
     const session = paperSession({ reload: reloading(record()) });
     assert.equal(await reloadCommand(session, quick), 0);
     assert.deepEqual(session.out().split('\n'), [
-      'reload to generation 3',
+      'reload 12 to generation 3',
       '    0.00 s  begun     /srv/shop/releases/43/server.js',
       '    0.01 s  forked    worker 1, generation 3',
-      '    1.23 s  verdict   done',
       'generation 3 done in 1.2 s (31 connections accepted, 2 requests in flight moved, 0 lost)',
       '',
     ]);
@@ -54,6 +64,19 @@ describe('rom-agent reload', () => {
       assert.match(session.out(), words);
     });
   }
+
+  test('gives the reason of a rollback once', async () => {
+    const reason = 'worker 1 of generation 3 could not start: Error: no database';
+    const last = record({ verdict: 'rolled-back', reason, steps: rolledBack(reason) });
+    const session = paperSession({ reload: reloading(last) });
+    await reloadCommand(session, quick);
+    assert.deepEqual(session.out().split('\n').slice(1, -1), [
+      '    0.00 s  begun     /srv/shop/releases/43/server.js',
+      '    0.20 s  died      worker 1, generation 3: Error: no database',
+      '    0.20 s  rollback  worker 1 of generation 3 could not start',
+      'generation 3 rolled back after 1.2 s (31 connections accepted, 2 requests in flight moved, 0 lost)',
+    ]);
+  });
 
   test('hands on who asks and how', async () => {
     const asked: unknown[] = [];

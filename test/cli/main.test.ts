@@ -49,7 +49,7 @@ describe('the commands, over a control socket', () => {
       assert.deepEqual(await reload.waitForExit(), { code, signal: null });
       assert.deepEqual(daemon.calls, [['reload', { by: 'alice', soak: false, rollback: true }]]);
       assert.deepEqual(reload.stderr.length, 1);
-      assert.match(reload.stdout[0] ?? '', /^reload to generation 3$/);
+      assert.match(reload.stdout[0] ?? '', /^reload 12 to generation 3$/);
       assert.match(reload.stdout[2] ?? '', /forked +worker 1, generation 3$/);
     });
   }
@@ -65,7 +65,7 @@ describe('the commands, over a control socket', () => {
   test('reload leaves the daemon to it at Ctrl-C, and ends with 130', async (t) => {
     const daemon = await opened(t);
     const reload = run(t, daemon.path, 'reload');
-    await reload.waitForLine(/^reload to generation 3$/);
+    await reload.waitForLine(/^reload 12 to generation 3$/);
     reload.killGroup('SIGINT');
     assert.deepEqual(await reload.waitForExit(), { code: 130, signal: null });
     assert.match(reload.stderr.join('\n'), /the reload goes on/);

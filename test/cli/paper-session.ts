@@ -69,7 +69,9 @@ export function worker(id: number, more: Partial<WorkerStats> = {}): WorkerStats
     generation: 3,
     uptime: 93,
     restarts: 0,
+    beatAge: 412,
     requests: 602,
+    requestsPerSecond: 20,
     inFlight: 1,
     connections: 3,
     rss: 63_963_136,
@@ -105,6 +107,7 @@ export function stats(more: Partial<ClusterStats> = {}): ClusterStats {
 
 export function record(more: Partial<ReloadRecord> = {}): ReloadRecord {
   return {
+    serial: 12,
     generation: 3,
     from: 2,
     release: '/srv/shop/releases/43/server.js',

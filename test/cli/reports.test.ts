@@ -9,7 +9,7 @@ import { paperSession, record } from './paper-session.js';
 
 describe('rom-agent history', () => {
   const history = async () => [
-    record({ generation: 4, from: 3, verdict: 'rolled-back', reason: 'worker 1 died', lost: 1 }),
+    record({ serial: 13, generation: 2, from: 1, verdict: 'rolled-back', reason: 'worker 1 died', lost: 1 }),
     record(),
   ];
 
@@ -17,12 +17,12 @@ describe('rom-agent history', () => {
     const session = paperSession({ history });
     await historyCommand(session, undefined, {});
     const [head, first, second, end] = session.out().split('\n');
-    assert.match(head ?? '', /^GENERATION {2}WHEN +BY +TOOK +VERDICT +ACCEPTED +MOVED +LOST +REASON$/);
+    assert.match(head ?? '', /^NO {2}WHEN +BY +TOOK +VERDICT +GEN +ACCEPTED +MOVED +LOST +REASON$/);
     assert.match(
       first ?? '',
-      /^ +4 {2}2026-11-23 12:00:03 {2}alice {2}1\.2 s {2}rolled back .* 1 {2}worker 1/,
+      /^13 {2}2026-11-23 12:00:03 {2}alice {2}1\.2 s {2}rolled back .* 1 {2}worker 1/,
     );
-    assert.match(second ?? '', /^ +3 .* done +31 +2 +0$/);
+    assert.match(second ?? '', /^12 .* done +3 +31 +2 +0$/);
     assert.equal(end, '');
   });
 
@@ -30,22 +30,34 @@ describe('rom-agent history', () => {
     const session = paperSession({ history });
     await historyCommand(session, undefined, { number: '1', json: true });
     assert.deepEqual(
-      JSON.parse(session.out()).map(({ generation }: ReloadRecord) => generation),
-      [4],
+      JSON.parse(session.out()).map(({ serial }: ReloadRecord) => serial),
+      [13],
     );
   });
 
-  test('prints the steps of one', async () => {
+  test('puts long reasons below, where a terminal is too narrow for them', async () => {
+    const session = paperSession({ history }, { interactive: true, columns: 80 });
+    await historyCommand(session, undefined, {});
+    const lines = session.out().trimEnd().split('\n');
+    assert.equal(lines.length, 4);
+    assert.equal(lines[2], '    worker 1 died');
+    assert.ok(
+      lines.every((line) => line.length <= 80),
+      session.out(),
+    );
+  });
+
+  test('prints the steps of one, by its number, which generations of other masters cannot confuse', async () => {
     const session = paperSession({ history });
-    await historyCommand(session, '3', {});
-    assert.match(session.out(), /^from generation 2 to 3, 2026-11-23 12:00:03, by alice: \/srv/);
+    await historyCommand(session, '12', {});
+    assert.match(session.out(), /^reload 12 from generation 2 to 3, 2026-11-23 12:00:03, by alice: \/srv/);
     assert.match(session.out(), /^ +0\.01 s {2}forked {4}worker 1, generation 3$/m);
   });
 
   test('says which there are where one is not among them', async () => {
     await assert.rejects(historyCommand(paperSession({ history }), '9', {}), {
       exitCode: 64,
-      message: 'history: there is no reload to generation 9; expected one of 4, 3',
+      message: 'history: there is no reload number 9; expected one of 13, 12',
     });
     await assert.rejects(historyCommand(paperSession({ history }), undefined, { number: '0' }), {
       message: 'history: --number "0" is not right: expected a number from 1',
@@ -54,10 +66,29 @@ describe('rom-agent history', () => {
 });
 
 describe('rom-agent events', () => {
+  const event = {
+    type: 'worker',
+    worker: 1,
+    pid: 4711,
+    generation: 3,
+    phase: 'ready',
+    reason: null,
+    ending: null,
+  } as const;
+  const ending = { kind: 'drained', cause: null, code: null, signal: null, lost: 0 } as const;
   const all: readonly ControlEvent[] = [
     { type: 'service', status: 'serving', wanted: 2 },
-    { type: 'worker', worker: 2, pid: 4712, generation: 3, phase: 'ready' },
-    { type: 'worker', worker: 1, pid: null, generation: 3, phase: 'starting' },
+    { ...event, worker: 2, pid: 4712, phase: 'ready' },
+    { ...event, worker: 1, pid: null, phase: 'starting' },
+    { ...event, phase: 'gone', ending: { ...ending, kind: 'crash', signal: 'SIGKILL' } },
+    { ...event, phase: 'draining', reason: 'Error: boom' },
+    {
+      ...event,
+      phase: 'gone',
+      ending: { ...ending, kind: 'crash', cause: 'Error: boom', code: 70, lost: 1 },
+    },
+    { ...event, worker: 0, phase: 'gone', ending: { ...ending, kind: 'boot', code: 3 } },
+    { ...event, phase: 'gone', ending: { ...ending, kind: 'drained', code: 0 } },
     { type: 'step', generation: 3, step: { at: 12, step: 'forked', worker: 1, generation: 3, detail: '' } },
     { type: 'record', record: record() },
   ];
@@ -72,6 +103,11 @@ describe('rom-agent events', () => {
       `service   serving, 2 wanted
 worker 2  ready     pid 4712, generation 3
 worker 1  starting  generation 3
+worker 1  crashed   pid 4711, generation 3: SIGKILL, 0 requests lost
+worker 1  draining  pid 4711, generation 3: Error: boom
+worker 1  crashed   pid 4711, generation 3: Error: boom, code 70, 1 request lost
+a spare   failed    pid 4711, generation 3: code 3, 0 requests lost
+worker 1  drained   pid 4711, generation 3: 0 requests lost
 reload    0.01 s  forked    worker 1, generation 3
 reload    generation 3 done in 1.2 s (31 connections accepted, 2 requests in flight moved, 0 lost)
 `,

@@ -29,7 +29,7 @@ function death(more: Partial<DeathSummary> = {}): DeathSummary {
 describe('rom-agent status', () => {
   test('shows the service and its workers', async () => {
     const lastReload = record({ verdict: 'rolled-back', reason: 'worker 1 died' });
-    const workers = [worker(1), worker(2, { pid: null, phase: 'starting' })];
+    const workers = [worker(1), worker(2, { pid: null, phase: 'starting', beatAge: null })];
     const session = paperSession({ status: inTurn(stats({ lastReload, workers, ready: 1 })) });
     assert.equal(await statusCommand(session, {}), 0);
     assert.equal(
@@ -38,11 +38,11 @@ describe('rom-agent status', () => {
 workers      1 of 2 ready, 1 restart
 requests     40/s, 2 in flight, 1204 in all
 master       pid 4700, up 2 h 5 min, 50 MiB, rom-agent 0.1.0, Node 20.20.2
-last reload  generation 3, 2026-11-23 12:00:03, by alice: rolled back after 1.2 s: worker 1 died
+last reload  no. 12 to generation 3, 2026-11-23 12:00:03, by alice: rolled back after 1.2 s: worker 1 died
 
-WORKER   PID  PHASE     HEALTH  GEN          UP  REQUESTS  IN-FLIGHT  CONNS     RSS    LAG  UTIL  RESTARTS
-     1  4711  ready     fit       3  1 min 33 s       602          1      3  61 MiB  11 ms   4 %         0
-     2     -  starting  fit       3  1 min 33 s       602          1      3  61 MiB  11 ms   4 %         0
+WORKER   PID  PHASE     HEALTH   BEAT  GEN          UP  REQ/S  REQUESTS  IN-FLIGHT  CONNS     RSS    LAG  UTIL  RESTARTS
+     1  4711  ready     fit     0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
+     2     -  starting  fit         -    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
 `,
     );
   });
@@ -69,11 +69,30 @@ deaths    worker 2, 12 s ago, hung: silent for 10 s in checkout (/srv/app.js:12:
 poison    GET /orders/:id was in flight at 3 deaths, the last 12 s ago; answered with 503 for 48 s more
           POST / was in flight at 2 deaths, the last 1 min ago
 
-WORKER   PID  PHASE  HEALTH  GEN          UP  REQUESTS  IN-FLIGHT  CONNS     RSS    LAG  UTIL  RESTARTS
-     -  4710  spare  fit       3  1 min 33 s       602          1      3  61 MiB  11 ms   4 %         0
-     1  4711  ready  slow      3  1 min 33 s       602          1      3  61 MiB  11 ms   4 %         0
+WORKER   PID  PHASE  HEALTH   BEAT  GEN          UP  REQ/S  REQUESTS  IN-FLIGHT  CONNS     RSS    LAG  UTIL  RESTARTS
+     -  4710  spare  fit     0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
+     1  4711  ready  slow    0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
 `,
     );
+  });
+
+  test('does not say of a worker that is silent how it does and what it has in flight', () => {
+    const workers = [worker(1), worker(2, { beatAge: 2_100, inFlight: 0 })];
+    const text = overview(stats({ workers, inFlight: 1 }), paperSession({}).terminal);
+    assert.match(text, /^requests {2}40\/s, at least 1 in flight, /m);
+    assert.match(text, /^silent +no sign of life from worker 2 for 2\.1 s; rom-agent stack 2 shows/m);
+    assert.match(text, /^ +2 {2}4712 {2}ready {2}silent {2}2\.1 s .* \? +602 +\? +\? +61 MiB +\? +\? +0$/m);
+  });
+
+  test('leaves out columns where a terminal is too narrow, and nothing in a pipe', () => {
+    const wide = overview(stats(), paperSession({}, { columns: 80 }).terminal);
+    assert.match(wide, /CONNS/);
+    const text = overview(stats(), paperSession({}, { columns: 80, interactive: true }).terminal);
+    assert.ok(
+      text.split('\n').every((line) => line.length <= 80),
+      text,
+    );
+    assert.match(text, /^WORKER +PID +PHASE +HEALTH +BEAT .*IN-FLIGHT/m);
   });
 
   test('shows a service without workers and without a reload', () => {
@@ -121,7 +140,7 @@ describe('rom-agent status --watch', () => {
 
   test('knows how many lines a narrow terminal takes', async () => {
     const text = await watched('interrupt', { interactive: true, columns: 60 });
-    assert.ok(text.includes('\x1b[12A'), JSON.stringify(text));
+    assert.ok(text.includes('\x1b[9A'), JSON.stringify(text));
   });
 
   test('prints block after block elsewhere, until nobody reads', async () => {

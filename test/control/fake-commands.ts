@@ -22,6 +22,7 @@ export interface FakeCommands {
 export const acceptedReload: ReloadAnswer = {
   accepted: true,
   message: 'reload to generation 3',
+  serial: 12,
   generation: 3,
   needRestart: ['port'],
 };

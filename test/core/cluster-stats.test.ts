@@ -45,7 +45,9 @@ test('clusterStats shows every worker with its last beat, and the sums', () => {
     generation: 1,
     uptime: 1,
     restarts: 0,
+    beatAge: 949,
     requests: 10,
+    requestsPerSecond: 0,
     inFlight: 1,
     connections: 4,
     rss: 7,
@@ -68,7 +70,9 @@ test('clusterStats shows a worker that has not said anything yet with zeros', ()
     generation: 1,
     uptime: 0,
     restarts: 0,
+    beatAge: null,
     requests: 0,
+    requestsPerSecond: 0,
     inFlight: 0,
     connections: 0,
     rss: 0,
@@ -93,6 +97,30 @@ test('clusterStats keeps the requests of workers that are gone and counts restar
       [2, 1002, 0],
     ],
   );
+});
+
+test('clusterStats has the rate of the last one to two seconds at every look, and none of who is silent', () => {
+  const cluster = new PaperCluster({
+    play: ({ slot }) => ({
+      requestsPerSecond: slot === 1 ? 100 : 50,
+      ...(slot === 2 ? { hang: 3_800 } : {}),
+    }),
+  });
+  const rate = () => statsOf(cluster).requestsPerSecond;
+  cluster.start().run(2_200);
+  assert.equal(rate(), 150, 'two seconds after the start, not at the next multiple of five');
+  cluster.run(3_000);
+  assert.equal(rate(), 150);
+  cluster.run(2_200);
+  assert.equal(rate(), 100);
+});
+
+test('clusterStats tells how long ago the last sign of life was', () => {
+  const cluster = new PaperCluster({ play: ({ slot }) => (slot === 2 ? { hang: 1 } : {}) });
+  cluster.start().run(3_200);
+  const [first, second] = statsOf(cluster).workers;
+  assert.ok((first?.beatAge ?? 9_999) <= 1_000);
+  assert.ok((second?.beatAge ?? 0) > 2_000);
 });
 
 test('clusterStats has how each worker does, and the spares with the number 0', () => {

@@ -21,6 +21,7 @@ describe('the record of a reload', () => {
     const [record] = records(cluster);
     const { steps, accepted, moved, lost, ...facts } = record as ReloadRecord;
     assert.deepEqual(facts, {
+      serial: 2,
       generation: 2,
       from: 1,
       release: '/srv/app/2',

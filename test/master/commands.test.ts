@@ -22,7 +22,7 @@ async function paperCommands({ load = () => loadConfig(loadInput()) } = {}) {
     post: (event: Event) => {
       const before = cluster.state;
       show(cluster.post(event));
-      centre.changed(before, cluster.state);
+      centre.changed(before, cluster.state, event);
     },
     status: () =>
       clusterStats(cluster.state, {
@@ -34,6 +34,7 @@ async function paperCommands({ load = () => loadConfig(loadInput()) } = {}) {
     releases,
     history: () => ({
       records: () => [],
+      nextSerial: async () => 12,
       add: (record) => void records.push(record),
       settled: async () => {},
     }),
@@ -65,10 +66,17 @@ describe('commands', () => {
     const seen: ControlEvent['type'][] = [];
     commands.subscribe(({ type }) => void seen.push(type));
     const answer = await commands.reload(quick);
-    assert.deepEqual(answer, { accepted: true, message: 'generation 2', generation: 2, needRestart: [] });
+    assert.deepEqual(answer, {
+      accepted: true,
+      message: 'generation 2',
+      serial: 12,
+      generation: 2,
+      needRestart: [],
+    });
     runOn();
     assert.equal(commands.status().generation, 2);
     assert.equal(commands.status().lastReload?.at, 77);
+    assert.equal(commands.status().lastReload?.serial, 12);
     assert.ok(records.length > 0);
     for (const type of ['step', 'record', 'worker'] as const) assert.ok(seen.includes(type), type);
   });

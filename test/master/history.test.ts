@@ -14,6 +14,7 @@ function directory(t: TestContext): string {
 
 function record(generation: number, more: Partial<ReloadRecord> = {}): ReloadRecord {
   return {
+    serial: generation,
     generation,
     from: generation - 1,
     release: '/srv/app',
@@ -61,6 +62,39 @@ describe('the history of reloads', () => {
     await history.settled();
     assert.equal(history.records().length, 50);
     assert.deepEqual([history.records()[0]?.generation, history.records()[0]?.lost], [60, 3]);
+  });
+
+  test('numbers reloads on over the lives of masters, whatever their generations', async (t) => {
+    const dir = directory(t);
+    const first = open(dir).history;
+    assert.equal(await first.nextSerial(), 1);
+    first.add(record(2, { serial: 1 }));
+    first.add(record(3, { serial: 2 }));
+    await first.settled();
+    const second = open(dir).history;
+    assert.equal(await second.nextSerial(), 3);
+    second.add(record(2, { serial: 3, at: 9_000_000 }));
+    await second.settled();
+    assert.deepEqual(
+      second.records().map(({ serial, generation }) => [serial, generation]),
+      [
+        [3, 2],
+        [2, 3],
+        [1, 2],
+      ],
+    );
+  });
+
+  test('numbers records of a version that gave them none', async (t) => {
+    const dir = directory(t);
+    const old = [3, 2].map((generation) => ({ ...record(generation), serial: undefined }));
+    writeFileSync(join(dir, 'reloads.json'), JSON.stringify(old));
+    const { history } = open(dir);
+    assert.equal(await history.nextSerial(), 3);
+    assert.deepEqual(
+      history.records().map(({ serial }) => serial),
+      [2, 1],
+    );
   });
 
   test('a damaged file is put aside and told of', async (t) => {

@@ -68,6 +68,7 @@ export class PaperCluster {
       type: 'reload',
       by,
       at: 1_700_000_000_000,
+      serial: target,
       generation: target,
       release,
       soak,

@@ -123,7 +123,9 @@ function commandMoves({ state, left, next }: World): readonly Move[] {
   const asked = { request: 7, by: 'alice' };
   const reload = (soak: boolean, rollback: boolean): Move => ({
     words: `reload${soak ? '' : ', no soak'}${rollback ? '' : ', no rollback'}`,
-    events: [{ type: 'reload', generation: next, release: '/srv', at: 0, soak, rollback, ...asked }],
+    events: [
+      { type: 'reload', serial: next, generation: next, release: '/srv', at: 0, soak, rollback, ...asked },
+    ],
     costs: 'reloads',
   });
   const scale = (add: number): Move => ({
