@@ -31,7 +31,10 @@ const checks: readonly Check[] = [
   { reads: ['mode', 'workers'], check: oneWorkerInSingleMode },
   { reads: ['dispatch'], check: reuseportExists },
   { reads: ['dispatch', 'spares'], check: sparesCanWait },
-  { reads: ['memory.max_rss', 'max_old_space_size'], check: rssHoldsHeap },
+  {
+    reads: ['memory.max_rss', 'max_old_space_size', 'mode', 'workers', 'memory_budget', 'spares'],
+    check: rssHoldsHeap,
+  },
   { reads: ['host'], check: ({ values, platform }) => socketPathFits(values, 'host', platform) },
   {
     reads: ['control_socket'],
@@ -90,13 +93,18 @@ function sparesCanWait({ values }: CheckInput): Problem | null {
 }
 
 /** A limit below what a worker may use of its heap would replace healthy ones for ever. */
-function rssHoldsHeap({ values }: CheckInput): Problem | null {
-  const { 'memory.max_rss': rss, max_old_space_size: heap } = values;
-  if (rss.value === null || heap.value === null || rss.value > heap.value) return null;
+function rssHoldsHeap({ values, effective }: CheckInput): Problem | null {
+  const rss = values['memory.max_rss'];
+  const heap = effective.max_old_space_size;
+  if (rss.value === null || rss.value > heap.value) return null;
+  const isGiven = values.max_old_space_size.value !== null;
+  const remedy = isGiven
+    ? ''
+    : `; or set max_old_space_size to less than ${show('memory.max_rss', rss.value)}`;
   return problem(
     values,
     'memory.max_rss',
-    `more than max_old_space_size, which is ${shown(values, 'max_old_space_size')}`,
+    `more than max_old_space_size, the heap that a worker may use, which is ${show('max_old_space_size', heap.value)} (from ${heap.from})${remedy}`,
   );
 }
 

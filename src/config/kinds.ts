@@ -11,6 +11,8 @@ type Schema<T> = (v: Valibot) => GenericSchema<unknown, T>;
 export interface Kind<T> {
   /** What would be right, for error messages: "an integer from 0 to 65535". */
   readonly expected: string;
+  /** More to the point about one that is not right; null where there is nothing more. */
+  readonly expectedFor?: (given: unknown) => string | null;
   /** For values of flags and of environment variables, which are strings. */
   readonly text: Schema<T>;
   /** For values of a TOML file. */
@@ -50,18 +52,22 @@ export function integerOrAuto(range: { min: number; max: number }): Kind<number 
   };
 }
 
-/** A time, in ms: a number of seconds, or a string with a unit. `zero`: what 0 means, where `min` is more. */
+/**
+ * A time, in ms: a string with a unit, or 0. A number without one is refused, for half of the world means seconds and the
+ * other half milliseconds. `zero`: what 0 means, where `min` is more.
+ */
 export function duration({ min, max, zero }: { min: number; max: number; zero?: string }): Kind<number> {
   const fits = (ms: number) => (ms >= min && ms <= max) || (zero !== undefined && ms === 0);
   const within = (v: Valibot) => v.pipe(v.number(), v.transform(Math.round), v.check(fits));
   const text: Schema<number> = (v) =>
     v.pipe(v.string(), v.regex(durationPattern), v.transform(toMillis), within(v));
-  const seconds: Schema<number> = (v) => v.pipe(v.number(), v.transform(secondsToMillis), within(v));
+  const nothing: Schema<number> = (v) => v.pipe(v.number(), v.maxValue(0), within(v));
   const orZero = zero === undefined ? '' : `, or 0 (${zero})`;
   return {
     expected: `a time from ${showDuration(min)} to ${showDuration(max)}${orZero}: ${durationForms}`,
     text,
-    toml: (v) => v.union([seconds(v), text(v)]),
+    expectedFor: unitFor,
+    toml: (v) => v.union([nothing(v), text(v)]),
     show: showDuration,
     literal: (ms) => JSON.stringify(showDuration(ms)),
   };
@@ -104,20 +110,36 @@ export function showDuration(ms: number): string {
   return ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`;
 }
 
-const durationPattern = /^(\d+(?:\.\d+)?|\.\d+)(ms|s|m|h)?$/;
-const durationForms = 'a number of seconds, or a string such as "500ms", "30s", "2m"';
+const durationPattern = /^(?:(\d+(?:\.\d+)?|\.\d+)(ms|s|m|h)|0)$/;
+const numberPattern = /^(\d+(?:\.\d+)?|\.\d+)$/;
+const durationForms = 'a number with a unit, such as "500ms", "30s", "2m"';
 const unitMillis = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 // biome-ignore lint/suspicious/noControlCharactersInRegex: a path cannot hold a NUL
 const noNul = /^[^\x00]*$/;
 
 function toMillis(value: string): number {
-  const [, number, unit] = durationPattern.exec(value) ?? [];
-  return Number(number) * unitMillis[(unit ?? 's') as keyof typeof unitMillis];
+  const [, number = 0, unit = 's'] = durationPattern.exec(value) ?? [];
+  return Number(number) * unitMillis[unit as keyof typeof unitMillis];
 }
 
-function secondsToMillis(seconds: number): number {
-  return seconds * 1000;
+/** Of a number without a unit: what it would be with either. */
+function unitFor(given: unknown): string | null {
+  const number = typeof given === 'number' ? String(given) : given;
+  if (typeof number !== 'string' || !numberPattern.test(number)) return null;
+  return `a unit: "${number}ms" is ${inWords(Number(number))}, "${number}s" is ${inWords(Number(number) * 1000)}`;
 }
+
+/** `30 s`, `8.3 h` */
+function inWords(ms: number): string {
+  const [unit, size] = wordsOf.find(([, size]) => ms >= size) ?? ['ms', 1];
+  return `${Math.round((ms / size) * 10) / 10} ${unit}`;
+}
+
+const wordsOf = [
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1000],
+] as const;
 
 function fromOctal(value: string): number {
   return Number.parseInt(value.replace('0o', ''), 8);

@@ -51,7 +51,8 @@ function parser(v: Valibot, problems: Problem[]) {
     const { kind } = settingOf(key);
     const result = v.safeParse(kind[form](v), raw);
     if (!result.success) {
-      problems.push({ field: key, value: raw, source, expected: kind.expected });
+      const expected = kind.expectedFor?.(raw) ?? kind.expected;
+      problems.push({ field: key, value: raw, source, expected });
       return fallback(key, 'wrong');
     }
     const value = paths.includes(key) ? absolute(base, String(result.output)) : result.output;

@@ -140,8 +140,7 @@ describe('precedence', () => {
 
 describe('values', () => {
   for (const [written, millis] of [
-    ['30', 30_000],
-    ['0.5', 500],
+    ['0.5s', 500],
     ['500ms', 500],
     ['30s', 30_000],
     ['1.5s', 1500],
@@ -154,11 +153,25 @@ describe('values', () => {
     });
   }
 
-  test('a time in TOML is a number of seconds or a string', async () => {
-    const toml = 'boot_timeout = 7\ndrain_timeout = 1.5\nhang_timeout = "3s"\n';
+  test('a time in TOML is a string with a unit', async () => {
+    const toml = 'boot_timeout = "7s"\ndrain_timeout = "1500ms"\nhang_timeout = "0.05m"\nlinger = 0\n';
     const { bootTimeout, drainTimeout, hangTimeout } = await config({ files: { [etc]: toml } });
     assert.deepEqual([bootTimeout, drainTimeout, hangTimeout], [7000, 1500, 3000]);
   });
+
+  for (const [source, given] of [
+    ['a flag', { flags: { drainTimeout: '30000' } }],
+    ['the environment', { env: { ROM_AGENT_DRAIN_TIMEOUT: '30000' } }],
+    ['.env', { files: { '/work/.env': 'ROM_AGENT_DRAIN_TIMEOUT=30000\n' }, cwd: '/work' }],
+    ['TOML', { files: { [etc]: 'drain_timeout = 30000\n' } }],
+  ] as const) {
+    test(`a time without a unit is refused in ${source}, and the error says what either unit would mean`, async () => {
+      const [problem, ...others] = await refused(given);
+      assert.deepEqual(others, []);
+      assert.equal(problem?.field, 'drain_timeout');
+      assert.equal(problem?.expected, 'a unit: "30000ms" is 30 s, "30000s" is 8.3 h');
+    });
+  }
 
   for (const wrong of ['', ' ', '-1', '30 s', '30S', '1e3', 'abc', '30d', '0', '2h', 'Infinity']) {
     test(`the time ${JSON.stringify(wrong)} is refused as boot_timeout`, async () => {
@@ -399,9 +412,20 @@ describe('settings that must fit each other', () => {
     assert.equal(problem?.field, 'memory.max_rss');
     assert.equal(
       problem?.expected,
-      'more than max_old_space_size, which is 512 MiB (from --max-old-space-size)',
+      'more than max_old_space_size, the heap that a worker may use, which is 512 MiB (from --max-old-space-size)',
     );
     assert.equal((await config({ flags: { ...flags, memoryMaxRss: '513' } })).memory.maxRss, 513);
+  });
+
+  test('a resident set that holds no more than the heap that was computed is refused, with the remedy', async () => {
+    const [problem] = await refused({ flags: { memoryMaxRss: '400' } });
+    assert.equal(
+      problem?.expected,
+      'more than max_old_space_size, the heap that a worker may use, which is 512 MiB (from default); ' +
+        'or set max_old_space_size to less than 400 MiB',
+    );
+    const machine = { ...fourCpus, memory: 1024, memoryIsLimited: true };
+    assert.equal((await config({ machine, flags: { memoryMaxRss: '400' } })).memory.maxRss, 400);
   });
 
   test("a unix socket's path fits the address", async () => {

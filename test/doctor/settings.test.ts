@@ -16,7 +16,7 @@ describe('the settings', () => {
       files: {
         '/etc/default/rom-agent': 'PORT=4\n',
         '/var/lib/rom-agent/.env': 'LOG_LEVEL=warn\n',
-        '/etc/rom-agent/rom-agent.toml': 'port = 5\nhang_timeout = 5\n',
+        '/etc/rom-agent/rom-agent.toml': 'port = 5\nhang_timeout = "5s"\n',
       },
     });
     const { port, workers, linger, log, hangTimeout, stateDir, controlSocket } = settings.config;

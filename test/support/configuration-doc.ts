@@ -103,14 +103,15 @@ right; the exit status is then 78, on which the service is not started again.`;
 
 const values = `## How values are written
 
-- **Times** are numbers of seconds (\`30\`, \`0.5\`) or strings with a unit: \`"500ms"\`, \`"30s"\`, \`"2m"\`, \`"1h"\`.
+- **Times** have a unit, and are strings in TOML: \`"500ms"\`, \`"30s"\`, \`"2m"\`, \`"1.5h"\`. A number without a unit is
+  refused, in every source, lest seconds be taken for milliseconds; only \`0\` needs none.
 - **Sizes** are whole numbers of mebibytes (MiB).
 - **Permission bits** are octal, and strings in TOML too: \`"0660"\`.
 - **Relative paths** (\`app\`, \`log.dir\`) start at the working directory; in the TOML file, at the directory of that file.
 
 Some settings must fit each other: \`linger\` is less than \`drain_timeout\`; the two delays under \`[restart]\` are at most
 their \`_max\`; mode \`single\` has one worker; \`max_old_space_size\` times \`workers\` is at most \`memory_budget\` where both
-are set; \`memory.max_rss\` is more than \`max_old_space_size\` where both are set; \`dispatch = "reuseport"\` needs Linux and
+are set; \`memory.max_rss\` is more than \`max_old_space_size\`, given or computed; \`dispatch = "reuseport"\` needs Linux and
 Node 22.12 (of Node 23: 23.1) or later, and has no spares; the path of a unix socket has at most 107 bytes (103 on macOS).
 
 The number of CPUs is what the CPU affinity of the process and the CPU quotas of its cgroups (version 1 and 2) allow; a
