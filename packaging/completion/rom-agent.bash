@@ -125,7 +125,7 @@ _rom_agent() {
         --log-dir) file=1 ;;
         --log-stats-interval) words='' ;;
         *)
-          words='--config --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --json --help'
+          words='--config --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --changed --json --help'
           if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac
@@ -183,7 +183,7 @@ _rom_agent() {
         --log-stats-interval) words='' ;;
         --unit) words='' ;;
         *)
-          words='--config --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --unit --json --help'
+          words='--config --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --unit --all --json --help'
           if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac
@@ -294,7 +294,7 @@ _rom_agent() {
         --control-socket) file=1 ;;
         --config) file=1 ;;
         *)
-          words='--json --control-socket --config --help'
+          words='--changed --json --control-socket --config --help'
           ;;
       esac
       ;;

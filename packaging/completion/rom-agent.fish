@@ -120,6 +120,7 @@ complete -c rom-agent -n '__fish_seen_subcommand_from check' -l log-level -r -a 
 complete -c rom-agent -n '__fish_seen_subcommand_from check' -l log-format -r -a 'auto pretty journal json' -d 'auto: pretty on a terminal, journal where systemd reads the output, else json. (default: auto)'
 complete -c rom-agent -n '__fish_seen_subcommand_from check' -l log-dir -r -F -d 'Directory for one log file a day, YYYY-MM-DD.log. Relative paths as for app. (default: no files)'
 complete -c rom-agent -n '__fish_seen_subcommand_from check' -l log-stats-interval -r -d 'How often the statistics line is written; 0: never. (default: 60s)'
+complete -c rom-agent -n '__fish_seen_subcommand_from check' -l changed -d 'only the settings that differ from their defaults'
 complete -c rom-agent -n '__fish_seen_subcommand_from check' -l json -d 'print JSON'
 complete -c rom-agent -n '__fish_seen_subcommand_from check' -s h -l help -d 'display help for command'
 complete -c rom-agent -n '__fish_seen_subcommand_from doctor' -F
@@ -173,6 +174,7 @@ complete -c rom-agent -n '__fish_seen_subcommand_from doctor' -l log-format -r -
 complete -c rom-agent -n '__fish_seen_subcommand_from doctor' -l log-dir -r -F -d 'Directory for one log file a day, YYYY-MM-DD.log. Relative paths as for app. (default: no files)'
 complete -c rom-agent -n '__fish_seen_subcommand_from doctor' -l log-stats-interval -r -d 'How often the statistics line is written; 0: never. (default: 60s)'
 complete -c rom-agent -n '__fish_seen_subcommand_from doctor' -l unit -r -d 'the service to look at; "none": what this shell would start'
+complete -c rom-agent -n '__fish_seen_subcommand_from doctor' -l all -d 'show what is in order, too'
 complete -c rom-agent -n '__fish_seen_subcommand_from doctor' -l json -d 'print JSON'
 complete -c rom-agent -n '__fish_seen_subcommand_from doctor' -s h -l help -d 'display help for command'
 complete -c rom-agent -n '__fish_seen_subcommand_from status' -l watch -d 'once a second, until Ctrl-C'
@@ -219,6 +221,7 @@ complete -c rom-agent -n '__fish_seen_subcommand_from events' -l json -d 'print 
 complete -c rom-agent -n '__fish_seen_subcommand_from events' -l control-socket -r -F -d 'The socket by which rom-agent reload and the other commands reach the daemon. (default: control.sock in $RUNTIME_DIRECTORY, for root in /run/rom-agent, else in $XDG_RUNTIME_DIR/rom-agent)'
 complete -c rom-agent -n '__fish_seen_subcommand_from events' -l config -r -F -d 'configuration file that names the control socket'
 complete -c rom-agent -n '__fish_seen_subcommand_from events' -s h -l help -d 'display help for command'
+complete -c rom-agent -n '__fish_seen_subcommand_from config' -l changed -d 'only the settings that differ from their defaults'
 complete -c rom-agent -n '__fish_seen_subcommand_from config' -l json -d 'print JSON'
 complete -c rom-agent -n '__fish_seen_subcommand_from config' -l control-socket -r -F -d 'The socket by which rom-agent reload and the other commands reach the daemon. (default: control.sock in $RUNTIME_DIRECTORY, for root in /run/rom-agent, else in $XDG_RUNTIME_DIR/rom-agent)'
 complete -c rom-agent -n '__fish_seen_subcommand_from config' -l config -r -F -d 'configuration file that names the control socket'

@@ -1,15 +1,18 @@
 import { existsSync } from 'node:fs';
 import { type Loaded, type LoadInput, loadConfig } from '../config/load.js';
-import { keys, show } from '../config/settings.js';
+import { isChanged, type Key, keys, show } from '../config/settings.js';
 import { systemInput } from '../config/system.js';
 import { ConfigError } from '../errors/errors.js';
 import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
+import { plain, toJson } from './foreign.js';
 
 export interface CheckInput {
   /** What loadConfig takes; the real process unless given. */
   readonly input: LoadInput;
   /** JSON instead of a table. */
   readonly json?: boolean;
+  /** Only the settings that differ from their defaults. */
+  readonly changed?: boolean;
   readonly exists?: (path: string) => boolean;
 }
 
@@ -22,8 +25,12 @@ export interface CheckResult {
 }
 
 /** `rom-agent check` with the flags that commander parsed, in the real process. */
-export function checkCommand({ json, ...flags }: Readonly<Record<string, unknown>>): Promise<CheckResult> {
-  return runCheck({ input: systemInput(flags), json: json === true });
+export function checkCommand({
+  json,
+  changed,
+  ...flags
+}: Readonly<Record<string, unknown>>): Promise<CheckResult> {
+  return runCheck({ input: systemInput(flags), json: json === true, changed: changed === true });
 }
 
 /**
@@ -33,13 +40,15 @@ export function checkCommand({ json, ...flags }: Readonly<Record<string, unknown
 export async function runCheck({
   input,
   json = false,
+  changed = false,
   exists = existsSync,
 }: CheckInput): Promise<CheckResult> {
   const loaded = await load(input);
   if (loaded instanceof ConfigError) return failed(loaded, json);
   const missing = missingApp(loaded, exists);
+  const shown = changed ? keys.filter((key) => isChanged(key, loaded.effective[key])) : keys;
   return {
-    text: json ? toJson(loaded) : toTable(loaded),
+    text: json ? asJson(loaded, shown) : toTable(loaded, shown),
     errors: missing === null ? '' : `${missing}\n`,
     exitCode: missing === null ? exitCodes.ok : exitCodes.moduleMissing,
   };
@@ -56,7 +65,7 @@ async function load(input: LoadInput): Promise<Loaded | ConfigError> {
 
 function failed(error: ConfigError, json: boolean): CheckResult {
   return {
-    text: json ? `${JSON.stringify({ problems: error.problems }, null, 2)}\n` : '',
+    text: json ? `${toJson({ problems: error.problems }, 2)}\n` : '',
     errors: `${error.message}\n`,
     exitCode: exitCodes.config,
   };
@@ -68,19 +77,24 @@ function missingApp({ config, origins }: Loaded, exists: (path: string) => boole
 }
 
 /** Durations in milliseconds, sizes in MiB. */
-function toJson({ config, effective, file }: Loaded): string {
+function asJson({ config, effective, file }: Loaded, shown: readonly Key[]): string {
   const dotenv = Object.keys(config.dotenv);
-  return `${JSON.stringify({ file, dotenv, settings: effective }, null, 2)}\n`;
+  const settings = Object.fromEntries(shown.map((key) => [key, effective[key]]));
+  return `${toJson({ file, dotenv, settings }, 2)}\n`;
 }
 
-function toTable({ config, effective, file }: Loaded): string {
-  const rows = keys.map((key) => [key, show(key, effective[key].value), effective[key].from] as const);
+function toTable({ config, effective, file }: Loaded, shown: readonly Key[]): string {
+  const rows = shown.map((key) =>
+    plain([key, show(key, effective[key].value), effective[key].from] as const),
+  );
   const names = Object.keys(config.dotenv);
   const notes = [
     `Configuration file: ${file ?? 'none'}`,
     ...(names.length === 0 ? [] : [`Handed on from .env to the workers: ${names.join(', ')}`]),
   ];
-  return `${align([['setting', 'value', 'from'], ...rows])}\n\n${notes.join('\n')}\n`;
+  const settings =
+    rows.length === 0 ? 'every setting has its default' : align([['setting', 'value', 'from'], ...rows]);
+  return `${settings}\n\n${notes.join('\n')}\n`;
 }
 
 function align(rows: readonly (readonly [string, string, string])[]): string {

@@ -95,10 +95,11 @@ export function addControlCommands(program: Command, seam: ControlSeam): void {
       .option('--json', 'print each event as a line of JSON'),
     async (session, flags) => (await import('./events.js')).eventsCommand(session, flags),
   );
-  act<{ json?: boolean }>(
+  act<{ json?: boolean; changed?: boolean }>(
     program
       .command('config')
       .description('print the configuration of the daemon that runs, and where each value comes from')
+      .option('--changed', 'only the settings that differ from their defaults')
       .option('--json', 'print JSON'),
     async (session, flags) => (await import('./running-config.js')).runningConfigCommand(session, flags),
   );

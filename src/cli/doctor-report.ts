@@ -9,26 +9,40 @@ const colours: Readonly<Record<Verdict, Colour>> = {
   unknown: 'dim',
 };
 
+/** Worst first, from the top of the report. */
+const fromWorst = ['problem', 'warning', 'unknown', 'ok'] as const;
 /** Worst last in a line, as in a summary of tests. */
 const verdicts = ['ok', 'unknown', 'warning', 'problem'] as const;
 
-/** By subject, each with what to change below it; the counts at the end, where a terminal shows them. */
+/**
+ * Problems first, each with what to change below it, by subject; the counts at the end, where a terminal shows them.
+ * What is in order is counted only, unless `all` is to be seen.
+ */
 export function reportOf(
   findings: readonly Finding[],
-  { paint, columns, interactive }: Pick<Terminal, 'paint' | 'columns' | 'interactive'>,
+  {
+    paint,
+    columns,
+    interactive,
+    all,
+  }: Pick<Terminal, 'paint' | 'columns' | 'interactive'> & { all: boolean },
 ): string {
-  const subjects = [...new Set(findings.map(({ subject }) => subject))];
-  const width = Math.max(...findings.map(({ check }) => check.length));
+  const shown = all ? findings : findings.filter(({ verdict }) => verdict !== 'ok');
+  const subjects = [...new Set(shown.map(({ subject }) => subject))];
+  const width = Math.max(0, ...shown.map(({ check }) => check.length));
   // What is searched or kept has a line for each.
   const columnsOfText = interactive
     ? Math.max(leastRoom, columns() - indentOf(width))
     : Number.POSITIVE_INFINITY;
   const layout = { width, room: columnsOfText, paint };
-  const blocks = subjects.map((subject) => {
-    const own = findings.filter((finding) => finding.subject === subject);
-    return `${paint('bold', subject)}\n${own.map((finding) => rowOf(finding, layout)).join('')}`;
-  });
-  return `${blocks.join('\n')}\n${summary(findings, paint)}\n`;
+  const blocks = fromWorst.flatMap((verdict) =>
+    subjects.flatMap((subject) => {
+      const own = shown.filter((finding) => finding.verdict === verdict && finding.subject === subject);
+      if (own.length === 0) return [];
+      return [`${paint('bold', subject)}\n${own.map((finding) => rowOf(finding, layout)).join('')}\n`];
+    }),
+  );
+  return `${blocks.join('')}${summary(findings, { paint, all })}\n`;
 }
 
 export function countsOf(findings: readonly Finding[]): Readonly<Record<Verdict, number>> {
@@ -77,14 +91,18 @@ function wrap(text: string, room: number): readonly string[] {
   return lines;
 }
 
-function summary(findings: readonly Finding[], paint: Terminal['paint']): string {
+function summary(
+  findings: readonly Finding[],
+  { paint, all }: { paint: Terminal['paint']; all: boolean },
+): string {
   const counts = countsOf(findings);
   return verdicts
     .filter((verdict) => counts[verdict] > 0 || verdict === 'problem')
     .map((verdict) => {
       const number = counts[verdict];
       const isNoun = verdict === 'warning' || verdict === 'problem';
-      const text = isNoun ? count(number, verdict) : `${number} ${verdict}`;
+      const hidden = verdict === 'ok' && !all ? ' (--all shows them)' : '';
+      const text = isNoun ? count(number, verdict) : `${number} ${verdict}${hidden}`;
       return number === 0 ? text : paint(colours[verdict], text);
     })
     .join(', ');

@@ -6,6 +6,7 @@ import type { DoctorSeam } from '../doctor/seam.js';
 import { systemSeam } from '../doctor/system.js';
 import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
 import { countsOf, reportOf } from './doctor-report.js';
+import { plain } from './foreign.js';
 import { openTerminal, type Terminal } from './terminal.js';
 
 export interface DoctorInput {
@@ -14,12 +15,15 @@ export interface DoctorInput {
   /** The service to look at; null: none. */
   readonly unitName: string | null;
   readonly json: boolean;
-  readonly terminal: Pick<Terminal, 'print' | 'paint' | 'columns' | 'interactive'>;
+  /** Shows what is in order, too. */
+  readonly all: boolean;
+  readonly terminal: Pick<Terminal, 'print' | 'printJson' | 'paint' | 'columns' | 'interactive'>;
 }
 
 /** `rom-agent doctor` with the flags that commander parsed, on this machine. */
 export function doctorCommand({
   json,
+  all,
   unit,
   ...flags
 }: Readonly<Record<string, unknown>>): Promise<ExitCode> {
@@ -28,6 +32,7 @@ export function doctorCommand({
     input: systemInput(flags),
     unitName: unitNameOf(String(unit ?? usualUnit)),
     json: json === true,
+    all: all === true,
     terminal: openTerminal(),
   });
 }
@@ -36,12 +41,20 @@ export function doctorCommand({
  * What is wrong with the configuration, the machine and the unit, and what to change. 78 (EX_CONFIG, "found in an
  * unconfigured or misconfigured state") where something is a problem, whatever it is; warnings do not count.
  */
-export async function runDoctor({ seam, input, unitName, json, terminal }: DoctorInput): Promise<ExitCode> {
+export async function runDoctor({
+  seam,
+  input,
+  unitName,
+  json,
+  all,
+  terminal,
+}: DoctorInput): Promise<ExitCode> {
   const facts = await gather({ seam, input, unitName });
   const findings = examine(facts);
   const counts = countsOf(findings);
   const document = { unit: facts.settings.asUnit, counts, findings };
-  terminal.print(json ? `${JSON.stringify(document, null, 2)}\n` : reportOf(findings, terminal));
+  if (json) terminal.printJson(document, 'pretty');
+  else terminal.print(reportOf(plain(findings), { ...terminal, all }));
   return counts.problem === 0 ? exitCodes.ok : exitCodes.config;
 }
 

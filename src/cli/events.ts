@@ -12,8 +12,9 @@ export async function eventsCommand(
   const ended = AbortSignal.any([interrupted(), terminal.readerGone]);
   const teller = reloadTeller(terminal);
   await client.events((event) => {
-    const line = json ? JSON.stringify(event) : describe(event, teller);
-    if (line !== null) terminal.print(json ? `${line}\n` : `${timeOfDay(clock())}  ${line}\n`);
+    if (json) return terminal.printJson(event, 'line');
+    const line = describe(event, teller);
+    if (line !== null) terminal.print(`${timeOfDay(clock())}  ${line}\n`);
   }, ended);
   if (!ended.aborted) terminal.warn('the daemon has ended the stream, as it does when it stops');
   return exitCodes.ok;

@@ -22,21 +22,13 @@ export async function historyCommand(
   const wanted = serial === undefined ? null : natural(serial, 'number');
   const limit = number === undefined ? Number.POSITIVE_INFINITY : natural(number, '--number');
   const all = await client.history();
-  const text =
-    wanted === null
-      ? list(all.slice(0, limit), { json, terminal })
-      : one(find(all, wanted), { json, terminal });
-  terminal.print(text);
+  const found = wanted === null ? all.slice(0, limit) : find(all, wanted);
+  if (json) terminal.printJson(found, 'pretty');
+  else terminal.print('steps' in found ? one(found, terminal) : list(found, terminal));
   return exitCodes.ok;
 }
 
-interface Form {
-  readonly json: boolean;
-  readonly terminal: Terminal;
-}
-
-function list(records: readonly ReloadRecord[], { json, terminal }: Form): string {
-  if (json) return `${JSON.stringify(records, null, 2)}\n`;
+function list(records: readonly ReloadRecord[], terminal: Terminal): string {
   if (records.length === 0) return 'there was no reload yet\n';
   const heads = 'NO WHEN BY TOOK VERDICT GEN ACCEPTED MOVED LOST REASON'.split(' ');
   const right = [0, 3, 5, 6, 7, 8];
@@ -74,8 +66,7 @@ function row(record: ReloadRecord, { paint }: Terminal): readonly string[] {
   ];
 }
 
-function one(record: ReloadRecord, { json, terminal }: Form): string {
-  if (json) return `${JSON.stringify(record, null, 2)}\n`;
+function one(record: ReloadRecord, terminal: Terminal): string {
   const { serial, generation, from, release, by, at } = record;
   const head = `reload ${serial} from generation ${from} to ${generation}, ${moment(at)}, by ${by}: ${release}`;
   const teller = reloadTeller(terminal);

@@ -4,15 +4,16 @@ import { RomAgentError } from '../errors/errors.js';
 import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
 import { createProgram } from './program.js';
 import { exitStatusFor, findSupervisor } from './supervisor.js';
+import { complain } from './terminal.js';
 
 /** Commander has already printed what was wrong with the arguments; help and version are no errors. */
 function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   if (error instanceof RomAgentError) {
-    process.stderr.write(`rom-agent: ${error.message}\n`);
+    complain(error.message);
     return error.exitCode;
   }
-  process.stderr.write(`rom-agent: a bug: ${error instanceof Error ? error.stack : String(error)}\n`);
+  complain(`a bug: ${error instanceof Error ? error.stack : String(error)}`);
   return exitCodes.bug;
 }
 

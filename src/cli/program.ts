@@ -2,7 +2,7 @@ import { Argument, Command } from 'commander';
 import { configFile, defaultOf, flagOf, keys, settingOf } from '../config/settings.js';
 import { addControlCommands } from './control-commands.js';
 import { shells } from './shells.js';
-import { onReaderGone } from './terminal.js';
+import { guarded, onReaderGone } from './terminal.js';
 import { version } from './version.js';
 
 export interface ProgramSeam {
@@ -19,7 +19,7 @@ export function createProgram({ exit, called }: ProgramSeam): Command {
     .description('Runs a Node.js web service on every core, as a native service of systemd or launchd.')
     .version(version, '-v, --version')
     .exitOverride()
-    .configureOutput({ writeOut: print })
+    .configureOutput({ writeOut: print, writeErr: (text) => void process.stderr.write(guarded(text)) })
     .showHelpAfterError('(rom-agent --help shows what there is)');
 
   withSettings(
@@ -35,12 +35,13 @@ export function createProgram({ exit, called }: ProgramSeam): Command {
     .description(
       'print the effective configuration and where each value comes from, or everything wrong with it',
     )
+    .option('--changed', 'only the settings that differ from their defaults')
     .option('--json', 'print JSON')
     .action(async (app: string | undefined, flags: Record<string, unknown>) => {
       const { checkCommand } = await import('./check.js');
       const { text, errors, exitCode } = await checkCommand(withApp(app, flags));
       print(text);
-      process.stderr.write(errors);
+      process.stderr.write(guarded(errors));
       process.exitCode = exitCode;
     });
 
@@ -53,6 +54,7 @@ export function createProgram({ exit, called }: ProgramSeam): Command {
       'the service to look at; "none": what this shell would start',
       'rom-agent.service',
     )
+    .option('--all', 'show what is in order, too')
     .option('--json', 'print JSON')
     .action(async (app: string | undefined, flags: Record<string, unknown>) => {
       const { doctorCommand } = await import('./doctor.js');
@@ -78,7 +80,7 @@ export function createProgram({ exit, called }: ProgramSeam): Command {
 
 function print(text: string): void {
   onReaderGone();
-  process.stdout.write(text);
+  process.stdout.write(guarded(text));
 }
 
 function withApp(app: string | undefined, flags: Record<string, unknown>): Record<string, unknown> {

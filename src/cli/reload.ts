@@ -17,9 +17,7 @@ export async function reloadCommand(
   { soak, rollback, json = false }: ReloadFlags,
 ): Promise<CommandExit> {
   const teller = reloadTeller(terminal);
-  const show = json
-    ? (line: ReloadLine) => terminal.print(`${JSON.stringify(line)}\n`)
-    : printer(terminal, teller);
+  const show = json ? (line: ReloadLine) => terminal.printJson(line, 'line') : printer(terminal, teller);
   const record = await orAborted(client.reload({ by, soak, rollback }, show), interrupted());
   if (record === null) {
     terminal.warn(

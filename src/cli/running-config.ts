@@ -1,4 +1,4 @@
-import { type Key, keys, show } from '../config/settings.js';
+import { isChanged, type Key, keys, show } from '../config/settings.js';
 import { exitCodes } from '../errors/exit-codes.js';
 import type { CommandExit, Session } from './session.js';
 import { table } from './table.js';
@@ -6,13 +6,18 @@ import { table } from './table.js';
 /** `rom-agent config`: what the daemon that runs goes by, which may differ from what `check` finds in the files. */
 export async function runningConfigCommand(
   { client, terminal }: Session,
-  { json = false }: { readonly json?: boolean },
+  { json = false, changed = false }: { readonly json?: boolean; readonly changed?: boolean },
 ): Promise<CommandExit> {
-  const settings = await client.config();
+  const all = Object.entries(await client.config());
+  // One that this command does not know may be anything.
+  const shownOnes = changed ? all.filter(([key, setting]) => !isKey(key) || isChanged(key, setting)) : all;
+  const settings = Object.fromEntries(shownOnes);
+  if (json) {
+    terminal.printJson(settings, 'pretty');
+    return exitCodes.ok;
+  }
   const rows = Object.entries(settings).map(([key, { value, from }]) => [key, shown(key, value), from]);
-  terminal.print(
-    json ? `${JSON.stringify(settings, null, 2)}\n` : table([['setting', 'value', 'from'], ...rows]),
-  );
+  terminal.print(table([['setting', 'value', 'from'], ...rows]));
   return exitCodes.ok;
 }
 

@@ -8,6 +8,7 @@ import { serve } from '../master/serve.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
 import { type LazyLog, lazyLog } from '../telemetry/lazy-log.js';
 import { exitStatusFor, findSupervisor } from './supervisor.js';
+import { complain } from './terminal.js';
 import { version } from './version.js';
 
 /** `rom-agent serve`: runs until the service has ended. Resolves to the exit status. */
@@ -55,7 +56,7 @@ async function refuse(
   const lines = error instanceof ConfigError ? error.problems.map(describeProblem) : [error.message];
   supervisor.notify({ status: lines.join('; ') });
   if (log.format === 'journal') for (const line of lines) log.error(line);
-  else process.stderr.write(`${lines.map((line) => `rom-agent: ${line}`).join('\n')}\n`);
+  else for (const line of lines) complain(line);
   await log.close();
   // A connection that waits in a passed socket starts the service again at once, whatever RestartSec= says.
   if (supervisor.sockets.length > 0) await sleep(1_000);

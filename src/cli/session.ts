@@ -4,6 +4,7 @@ import { systemInput } from '../config/system.js';
 import { type ControlClient, connectControl } from '../control/client.js';
 import type { exitCodes } from '../errors/exit-codes.js';
 import { findControlSocket, isThere } from './control-socket.js';
+import { plainClient } from './foreign.js';
 import { openTerminal, type Terminal } from './terminal.js';
 
 /** What a command works with that talks to a daemon. */
@@ -32,8 +33,10 @@ export async function openSession(flags: Readonly<Record<string, unknown>>): Pro
   const terminal = openTerminal();
   const uid = process.getuid?.() ?? 0;
   const path = await findControlSocket({ input: systemInput(flags), uid, isThere, warn: terminal.warn });
+  const client = connectControl({ path });
   return {
-    client: connectControl({ path }),
+    // JSON is what came, escaped as JSON escapes.
+    client: flags.json === true ? client : plainClient(client),
     terminal,
     by: whoAsks({ env: process.env, user: userName, atTerminal: isAtTerminal() }),
     clock: Date.now,

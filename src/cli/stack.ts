@@ -16,7 +16,8 @@ export async function stackCommand(
   { json = false }: { readonly json?: boolean },
 ): Promise<CommandExit> {
   const found = await client.stack(workerNumber('stack', worker), by);
-  terminal.print(json ? `${JSON.stringify(found, null, 2)}\n` : report(found, terminal));
+  if (json) terminal.printJson(found, 'pretty');
+  else terminal.print(report(found, terminal));
   return exitCodes.ok;
 }
 
@@ -26,7 +27,7 @@ function report(found: Stack, { paint }: Terminal): string {
   const lines = [
     `worker ${worker} (pid ${pid}) ${paint(colour, inWords(found))}`,
     ...(detail === null ? [] : [detail]),
-    ...(stack === null ? [] : [stack]),
+    ...(stack === null ? [] : [stack.replaceAll(/^(?! {4})/gm, '    ')]),
     ...(requests === null ? [] : requestLines(requests)),
   ];
   return `${lines.join('\n')}\n`;

@@ -22,7 +22,8 @@ export async function statusCommand(
   const { client, terminal } = session;
   if (watch) return watchStatus(session, json);
   const stats = await client.status();
-  terminal.print(json ? `${JSON.stringify(stats, null, 2)}\n` : overview(stats, terminal));
+  if (json) terminal.printJson(stats, 'pretty');
+  else terminal.print(overview(stats, terminal));
   return exitCodes.ok;
 }
 
@@ -42,9 +43,7 @@ async function watchStatus(
   const abort = new Promise<void>((resolve) => {
     ended.addEventListener('abort', () => resolve(), { once: true });
   });
-  const show = json
-    ? (stats: ClusterStats) => terminal.print(`${JSON.stringify(stats)}\n`)
-    : redraw(terminal);
+  const show = json ? (stats: ClusterStats) => terminal.printJson(stats, 'line') : redraw(terminal);
   while (!ended.aborted) {
     const stats = await Promise.race([client.status(), abort]);
     if (stats === undefined || ended.aborted) break;
@@ -59,15 +58,10 @@ function redraw(terminal: Terminal): (stats: ClusterStats) => void {
   let last: string | null = null;
   return (stats) => {
     const text = overview(stats, terminal);
-    if (!terminal.interactive) terminal.print(last === null ? text : `\n${text}`);
-    else terminal.print(`${last === null ? '' : erase(height(last, terminal.columns()))}${text}`);
+    if (last !== null && terminal.interactive) terminal.erase(height(last, terminal.columns()));
+    terminal.print(last === null || terminal.interactive ? text : `\n${text}`);
     last = text;
   };
-}
-
-/** Cursor up, then everything below it cleared: CUU and ED of ECMA-48. */
-function erase(lines: number): string {
-  return `\x1b[${lines}A\r\x1b[J`;
 }
 
 function serviceRows(stats: ClusterStats, terminal: Terminal): readonly (readonly string[])[] {

@@ -1,12 +1,18 @@
 import { styleText } from 'node:util';
 import { exitCodes } from '../errors/exit-codes.js';
+import { printable } from '../telemetry/printable.js';
+import { toJson } from './foreign.js';
 
 export type Colour = 'green' | 'yellow' | 'red' | 'bold' | 'dim';
 
 /** Where a command speaks. */
 export interface Terminal {
-  /** To standard output. */
+  /** Lines to standard output. What is foreign in them has gone through `plain`. */
   readonly print: (text: string) => void;
+  /** A document to standard output, on one line or laid out for people. */
+  readonly printJson: (value: unknown, form: 'line' | 'pretty') => void;
+  /** Takes back so many lines: cursor up, then everything below it cleared (CUU and ED of ECMA-48). */
+  readonly erase: (lines: number) => void;
   /** To standard error, one sentence. */
   readonly warn: (sentence: string) => void;
   /** Whether standard output is a terminal. */
@@ -27,8 +33,10 @@ export function openTerminal(): Terminal {
   const interactive = stdout.isTTY === true;
   const colours = interactive && !env.NO_COLOR && env.TERM !== 'dumb';
   return {
-    print: (text) => void stdout.write(text),
-    warn: (sentence) => void stderr.write(`rom-agent: ${sentence}\n`),
+    print: (text) => void stdout.write(guarded(text, { colours })),
+    printJson: (value, form) => void stdout.write(`${toJson(value, form === 'pretty' ? 2 : undefined)}\n`),
+    erase: (lines) => void stdout.write(`\x1b[${lines}A\r\x1b[J`),
+    warn: complain,
     interactive,
     // A terminal that does not know its width says 0.
     columns: () => stdout.columns || 80,
@@ -36,6 +44,28 @@ export function openTerminal(): Terminal {
     readerGone: gone.signal,
   };
 }
+
+/** A sentence, or a few lines of them, to standard error. */
+export function complain(text: string): void {
+  process.stderr.write(`rom-agent: ${guarded(text)}\n`);
+}
+
+/** The last to see a text: nothing but line breaks, and colours where we paint, gets to the terminal. */
+export function guarded(text: string, { colours = false } = {}): string {
+  const lines = text.split('\n');
+  if (!colours) return lines.map(printable).join('\n');
+  return lines
+    .map((line) =>
+      line
+        .split(painted)
+        .map((part, index) => (index % 2 === 1 ? part : printable(part)))
+        .join(''),
+    )
+    .join('\n');
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: SGR of ECMA-48, as `paint` writes it
+const painted = /(\x1b\[\d{1,2}m)/;
 
 /** A pipe whose reader ended (`| head`) is no failure; without a listener Node would end with a stack. */
 export function onReaderGone(callback: () => void = () => {}): void {

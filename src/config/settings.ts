@@ -393,6 +393,17 @@ export function show(key: Key, value: unknown): string {
   return value === null ? (unset ?? 'unset') : kind.show(value);
 }
 
+/**
+ * Whether somebody has set it to something else than its default. One that `auto` or the machine decides is as it would
+ * be by itself, unless it was given.
+ */
+export function isChanged(
+  key: Key,
+  { value, from }: { readonly value: unknown; readonly from: string },
+): boolean {
+  return !from.startsWith('default') && value !== settingOf(key).default;
+}
+
 /** Where the configuration file is named. The default path may be missing; one that is named must exist. */
 export const configFile = {
   flag: '--config',

@@ -1,4 +1,5 @@
 import type { Mode } from '../config/config.js';
+import { printable } from './printable.js';
 
 export interface BannerOptions {
   readonly name: string;
@@ -20,7 +21,7 @@ export function banner({ name, version, mode, workers, urls, pid, colour }: Bann
   return [
     '',
     `  ${paint(1, `${name} ${version}`)}  ${count} (${mode}, master ${pid})`,
-    `  ${paint(32, '➜')} ${paint(36, urls.join('  '))}`,
+    `  ${paint(32, '➜')} ${paint(36, urls.map(printable).join('  '))}`,
     `  ${paint(2, 'Ctrl+C drains and stops')}`,
     '',
     '',

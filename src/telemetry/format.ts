@@ -1,4 +1,5 @@
-import { keyValues, printable } from './key-values.js';
+import { keyValues } from './key-values.js';
+import { printable } from './printable.js';
 
 /** How an entry is laid out, once `auto` is decided. */
 export type Layout = 'pretty' | 'journal' | 'json';

@@ -1,3 +1,5 @@
+import { printable } from './printable.js';
+
 export interface KeyValue {
   readonly key: string;
   /** Quoted where it has to be. */
@@ -45,21 +47,6 @@ export function keyValues(
   };
   for (const [key, value] of Object.entries(fields)) add(cleanKey(key), value);
   return { pairs, stacks };
-}
-
-/** The text on one line, without anything that would steer a terminal or turn a journal entry into a blob. */
-export function printable(text: string): string {
-  return text.replace(CONTROL, escapeControl);
-}
-
-/** C0, DEL, C1 and the two line separators of Unicode. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
-const shortEscapes: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
-
-function escapeControl(character: string): string {
-  const code = character.charCodeAt(0);
-  return shortEscapes[character] ?? `\\u${code.toString(16).padStart(4, '0')}`;
 }
 
 function plain(value: unknown): string {

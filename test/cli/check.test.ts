@@ -34,6 +34,22 @@ describe('rom-agent check', () => {
     }
   });
 
+  test('prints what differs from the defaults alone where that is asked for', async () => {
+    const files = { [etc]: 'port = 3000\ndrain_timeout = "45s"\n' };
+    const input = loadInput({ files, flags: { workers: '4', mode: 'cluster' } });
+    const { text } = await runCheck({ input, changed: true });
+    assert.deepEqual(text.split('\n').slice(0, 4), [
+      'setting        value  from',
+      'workers        4      --workers',
+      `drain_timeout  45s    ${etc}`,
+      '',
+    ]);
+    const json = await runCheck({ input, changed: true, json: true });
+    assert.deepEqual(Object.keys(JSON.parse(json.text).settings), ['workers', 'drain_timeout']);
+    const none = await runCheck({ input: loadInput(), changed: true });
+    assert.match(none.text, /^every setting has its default\n\nConfiguration file: none\n$/);
+  });
+
   test('prints JSON where that is asked for', async () => {
     const input = loadInput({ env: { ROM_AGENT_LINGER: '1s' }, files: secret });
     const { text } = await runCheck({ input, json: true });

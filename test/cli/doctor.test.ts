@@ -7,6 +7,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { runDoctor } from '../../src/cli/doctor.js';
 import { countsOf, reportOf } from '../../src/cli/doctor-report.js';
+import { toJson } from '../../src/cli/foreign.js';
 import type { Finding } from '../../src/doctor/finding.js';
 import { folder } from '../control/place.js';
 import { paperSeam, type World } from '../doctor/paper-world.js';
@@ -32,17 +33,25 @@ const findings: readonly Finding[] = [
   { subject: 'port', check: 'port 3000', verdict: 'unknown', found: 'not seen', change: null },
 ];
 
-const plain = { paint: (_: unknown, text: string) => text, columns: () => 80, interactive: false };
+const plain = { paint: (_: unknown, text: string) => text, columns: () => 80, interactive: false, all: true };
 
 describe('the report of doctor', () => {
-  test('groups by subject, has what to change below what was found, and ends with the counts', () => {
+  test('begins with the problems, has what to change below what was found, and ends with the counts', () => {
     const lines = reportOf(findings, plain).split('\n');
-    assert.deepEqual(lines.slice(0, 2), ['Node', '  ok       version         24.11.0']);
-    assert.deepEqual(lines.filter((line) => /^\w/.test(line)).slice(0, 3), ['Node', 'systemd', 'port']);
+    assert.deepEqual(
+      lines.filter((line) => /^ ? ?\w/.test(line)).map((line) => line.trim().split(/ /)[0]),
+      ['systemd', 'problem', 'systemd', 'warning', 'port', 'unknown', 'Node', 'ok', '1'],
+    );
     const stop = lines.findIndex((line) => line.includes('TimeoutStopSec  5s'));
     assert.equal(lines[stop]?.slice(0, 9), '  problem');
     assert.equal(lines[stop + 1], `${' '.repeat(27)}-> TimeoutStopSec=45`);
     assert.equal(lines.at(-2), '1 ok, 1 unknown, 1 warning, 1 problem');
+  });
+
+  test('counts what is in order, and shows it where all is asked for', () => {
+    const lines = reportOf(findings, { ...plain, all: false }).split('\n');
+    assert.ok(!lines.includes('Node'));
+    assert.equal(lines.at(-2), '1 ok (--all shows them), 1 unknown, 1 warning, 1 problem');
   });
 
   test('stays within a terminal, and has a line each elsewhere', () => {
@@ -69,10 +78,11 @@ describe('rom-agent doctor', () => {
     const print = (more: string) => {
       text += more;
     };
-    const terminal = { ...plain, print };
+    const printJson = (value: unknown) => print(`${toJson(value)}\n`);
+    const terminal = { ...plain, print, printJson };
     const input = loadInput({ env: world.env ?? {} });
     const unitName = world.unitName === undefined ? 'rom-agent.service' : world.unitName;
-    const code = await runDoctor({ seam: paperSeam(world), input, unitName, json, terminal });
+    const code = await runDoctor({ seam: paperSeam(world), input, unitName, json, all: true, terminal });
     return { code, text };
   };
 

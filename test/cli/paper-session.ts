@@ -1,3 +1,4 @@
+import { toJson } from '../../src/cli/foreign.js';
 import type { Session } from '../../src/cli/session.js';
 import type { ControlClient } from '../../src/control/client.js';
 import type { ReloadRecord } from '../../src/core/reload-record.js';
@@ -28,6 +29,8 @@ export function paperSession(
     client: { config: async () => ({}), ...client } as ControlClient,
     terminal: {
       print: (text) => void printed.push(text),
+      printJson: (value, form) => void printed.push(`${toJson(value, form === 'pretty' ? 2 : undefined)}\n`),
+      erase: (lines) => void printed.push(`\x1b[${lines}A\r\x1b[J`),
       warn: (sentence) => void warnings.push(sentence),
       interactive,
       columns: () => columns,

@@ -149,5 +149,11 @@ describe('rom-agent config', () => {
     await runningConfigCommand(session, {});
     assert.match(session.out(), /^drain_timeout {2}2m +--drain-timeout$/m);
     assert.match(session.out(), /^from_tomorrow {2}\[1\] +default$/m);
+    const short = paperSession({
+      config: async () => ({ port: { value: 3000, from: 'default' }, ...(await config()) }),
+    });
+    await runningConfigCommand(short, { changed: true });
+    assert.doesNotMatch(short.out(), /^port/m);
+    assert.match(short.out(), /^drain_timeout/m);
   });
 });

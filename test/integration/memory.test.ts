@@ -19,7 +19,7 @@ describe('a worker with too much memory', { timeout: 240_000 }, () => {
   for (const [what, { path, env, says }] of Object.entries({
     'over its limit of the resident set': {
       path: '/buffers?mib=300',
-      env: { ROM_AGENT_MEMORY_MAX_RSS: '256' },
+      env: { ROM_AGENT_MEMORY_MAX_RSS: '256', MAX_OLD_SPACE_SIZE: '128' },
       says: /^worker \d .*(resident|RSS)/i,
     },
     'near the limit of its heap': {
