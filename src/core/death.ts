@@ -44,11 +44,12 @@ export function current(
 
 /**
  * A worker says why it is about to die. One that serves goes on to answer what it has, for a short time: for the others
- * it is dead from now on. Of one that starts, waits or drains its exit decides.
+ * it is dead from now on. One that is only of no use drains as if it were replaced. Of one that starts, waits or drains
+ * its exit decides.
  */
 export function failed(
   state: State,
-  { key, failure }: Extract<Event, { type: 'failed' }>,
+  { key, failure, drains = false }: Extract<Event, { type: 'failed' }>,
   now: Millis,
   policy: Policy,
 ): Result {
@@ -59,9 +60,14 @@ export function failed(
     return unchanged(replaceWorker(state, told));
   }
   const reload = trialOf(state, worker)?.target ?? null;
-  const leaving = draining(told, { now, deadline: now + lastAnswers + killGrace, reload });
+  const timeout = drains ? policy.drainTimeout : lastAnswers;
+  const leaving = draining(told, { now, deadline: now + timeout + killGrace, reload });
   const death = { ...describe(told, unknown), isOpen: true };
-  return died(replaceWorker(state, leaving), { death, now, policy });
+  const ordered: Result = [
+    replaceWorker(state, leaving),
+    drains ? [{ type: 'drain', key, timeout, last: false }] : [],
+  ];
+  return chain(ordered, (next) => died(next, { death, now, policy }));
 }
 
 export function forkFailed(

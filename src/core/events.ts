@@ -8,8 +8,13 @@ export type Event =
   | { readonly type: 'forked'; readonly key: WorkerKey; readonly pid: number }
   | { readonly type: 'fork-failed'; readonly key: WorkerKey; readonly failure: Failure }
   | { readonly type: 'ready'; readonly key: WorkerKey; readonly urls: readonly string[] }
-  /** The worker says why it is about to die. */
-  | { readonly type: 'failed'; readonly key: WorkerKey; readonly failure: Failure }
+  /** The worker says why it is about to die. `drains`: not before it is told to, and it can be given time. */
+  | {
+      readonly type: 'failed';
+      readonly key: WorkerKey;
+      readonly failure: Failure;
+      readonly drains?: boolean;
+    }
   | { readonly type: 'beat'; readonly key: WorkerKey; readonly beat: Beat }
   /** The worker's listeners are closed; what it still has to answer, and how many connections it ever took. */
   | {

@@ -6,8 +6,12 @@ import type { Beat, ClusterStats } from '../core/stats.js';
 export type WorkerMessage =
   /** It can be talked to: what node:cluster delivers before anybody listens for it is lost. */
   | { readonly type: 'hello' }
-  | { readonly type: 'ready'; readonly urls: readonly string[] }
-  | { readonly type: 'failed'; readonly failure: Failure }
+  /** `onTarget`: also where it is configured to; that address comes first. */
+  | { readonly type: 'ready'; readonly urls: readonly string[]; readonly onTarget: boolean }
+  /** It was ready, and listens on these by now. */
+  | { readonly type: 'listens'; readonly urls: readonly string[]; readonly onTarget: boolean }
+  /** `drains`: it is well, and of no use; it waits to be told to drain. */
+  | { readonly type: 'failed'; readonly failure: Failure; readonly drains?: boolean }
   | { readonly type: 'beat'; readonly beat: Beat }
   | { readonly type: 'cut'; readonly requests: number; readonly connections: number }
   /** Its listeners are closed; what it still has to answer, and how many connections it ever took. */
@@ -52,6 +56,7 @@ export interface ReadyWorker {
 }
 
 export type EvidenceMessage = Extract<WorkerMessage, { type: 'evidence' }>;
+export type ListensMessage = Extract<WorkerMessage, { type: 'ready' | 'listens' }>;
 export type HandOnMessage = Extract<WorkerMessage, { type: 'hand-on' | 'taken' }>;
 
 /** What the master says to a worker. */
@@ -149,8 +154,10 @@ const requestNote = record({ method: string, path: string, age: number });
 
 const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
   hello: {},
-  ready: { urls: strings },
+  ready: { urls: strings, onTarget: boolean },
+  listens: { urls: strings, onTarget: boolean },
   failed: {
+    drains: optional(boolean),
     failure: record({ message: string, exitCode: status, errno: optional(number), stack: optional(string) }),
   },
   beat: {

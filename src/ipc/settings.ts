@@ -17,6 +17,14 @@ export interface ListenSocket {
   readonly path: string | null;
 }
 
+/** Where the workers listen that serve already. */
+export interface Siblings {
+  /** On which all of them do. */
+  readonly urls: readonly string[];
+  /** Whether that is where they are configured to. */
+  readonly onTarget: boolean;
+}
+
 /** What one worker has to know, handed over in its environment. */
 export interface WorkerSettings
   extends Pick<
@@ -43,6 +51,12 @@ export interface WorkerSettings
   readonly listen: Listen;
   /** What the app finds in process.execArgv: none of the flags that the master adds for itself. */
   readonly execArgv: readonly string[];
+  /** null: nobody serves yet. */
+  readonly siblings: Siblings | null;
+  /** Its generation has not proved itself yet. */
+  readonly onTrial: boolean;
+  /** How long an app that listens elsewhere may take until it listens where it is configured to, ms. */
+  readonly portWait: number;
 }
 
 export const settingsVariable = 'ROM_AGENT_WORKER';

@@ -12,10 +12,18 @@ export interface Surroundings {
   readonly listen: WorkerSettings['listen'];
 }
 
+/** Of a worker among the others. */
+export interface Birth extends Pick<WorkerSettings, 'siblings' | 'onTrial'> {
+  readonly slot: number;
+}
+
+/** How long an app that listens elsewhere is waited for, ms: within its boot's limit, at half of it at the latest. */
+const longestPortWait = 10_000;
+
 /** What a worker has to know. */
 export function settingsOf(
   { config }: Release,
-  worker: number,
+  { slot: worker, siblings, onTrial }: Birth,
   { version, cpus, listen }: Surroundings,
 ): WorkerSettings {
   const { app, mode, dispatch, sticky, stickyCookie, linger, orphanTimeout, websockets, routesPrefix, log } =
@@ -38,6 +46,9 @@ export function settingsOf(
     cpus,
     listen,
     execArgv: appFlags(config),
+    siblings,
+    onTrial,
+    portWait: Math.min(longestPortWait, config.bootTimeout / 2),
   };
 }
 

@@ -2,6 +2,7 @@ import type { Effect } from '../core/effects.js';
 import type { WorkerKey } from '../core/model.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
 import type { LazyLog } from '../telemetry/lazy-log.js';
+import type { Addresses } from './addresses.js';
 import { monotonicMicros } from './clock.js';
 import type { CommandCentre } from './commands.js';
 import { launchOf, type Surroundings, settingsOf } from './launch.js';
@@ -16,6 +17,9 @@ export interface Means {
   readonly pool: Pool;
   readonly releases: Releases;
   readonly centre: CommandCentre;
+  readonly addresses: Pick<Addresses, 'common'>;
+  /** The one that has proved itself last. */
+  readonly generation: () => number;
   readonly captureWorker: (key: WorkerKey, timeout: number) => void;
   readonly onServing: (urls: readonly string[]) => void;
   readonly end: (exitCode: number) => void;
@@ -23,14 +27,16 @@ export interface Means {
 
 export function perform(effect: Effect, means: Means): void {
   const { supervisor, log, surroundings, pool, releases, centre, captureWorker, onServing, end } = means;
+  const { addresses, generation } = means;
   switch (effect.type) {
     case 'fork': {
       const release = releases.of(effect.generation);
-      return pool.fork(
-        effect.key,
-        settingsOf(release, effect.slot, surroundings),
-        launchOf(release, effect.slot),
-      );
+      const birth = {
+        slot: effect.slot,
+        siblings: addresses.common(),
+        onTrial: effect.generation !== generation(),
+      };
+      return pool.fork(effect.key, settingsOf(release, birth, surroundings), launchOf(release, effect.slot));
     }
     case 'drain':
       return pool.send(effect.key, { type: 'drain', timeout: effect.timeout, last: effect.last });

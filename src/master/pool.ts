@@ -10,6 +10,7 @@ import {
   channelEvent,
   type EvidenceMessage,
   type HandOnMessage,
+  type ListensMessage,
   type MasterMessage,
   parseWorkerMessage,
   seal,
@@ -43,6 +44,10 @@ export interface PoolSeam {
   readonly onStatsRequest: (key: WorkerKey, id: number) => void;
   /** A worker hands a connection on, or says of one that it has taken it. */
   readonly onHandOn: (key: WorkerKey, message: HandOnMessage, connection: RawHandle | undefined) => void;
+  /** A worker is ready, or listens elsewhere by now. */
+  readonly onListens: (key: WorkerKey, message: ListensMessage) => void;
+  /** Where the service is, as far as the workers that are ready know. */
+  readonly urls: () => readonly string[];
   /** Nothing comes from this worker any more. */
   readonly onGone: (key: WorkerKey) => void;
   /** A worker has written a file about itself, or could not. */
@@ -189,14 +194,18 @@ function receive(seam: Receiver, { key, raw, connection }: Incoming): void {
 }
 
 function dispatchMessage(
-  { post, onStatsRequest, onHello, onEvidence }: Receiver,
+  { post, onStatsRequest, onHello, onEvidence, onListens, urls }: Receiver,
   key: WorkerKey,
   message: Exclude<WorkerMessage, HandOnMessage>,
 ): void {
   if (message.type === 'hello') onHello(key);
   else if (message.type === 'stats-request') onStatsRequest(key, message.id);
   else if (message.type === 'evidence') onEvidence(key, message);
-  else post({ ...message, key });
+  else if (message.type === 'listens') onListens(key, message);
+  else if (message.type === 'ready') {
+    onListens(key, message);
+    post({ type: 'ready', key, urls: urls() });
+  } else post({ ...message, key });
 }
 
 /** The process may be gone before its last message is read, and that message says why. */

@@ -5,6 +5,7 @@ import { sortSockets } from '../supervisor/passed-sockets.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
 import { banner } from '../telemetry/banner.js';
 import type { LazyLog } from '../telemetry/lazy-log.js';
+import { createAddresses } from './addresses.js';
 import { adviceFor } from './advice.js';
 import { createAnnouncer, isHeard } from './announce.js';
 import { after, now, oneTimer } from './clock.js';
@@ -79,7 +80,13 @@ export async function serve(options: ServeOptions): Promise<number> {
     post: mailbox.post,
     onPid: (pid, alive) => (alive ? reaper.watch(pid) : reaper.forget(pid)),
     onHandOn: (key, message, connection) => handOver.receive(key, message, connection),
+    onListens: (key, message) => {
+      const worker = workers().find((each) => each.key === key);
+      if (worker !== undefined) addresses.heard(key, worker, message);
+    },
+    urls: () => addresses.urls(),
     onGone: (key) => {
+      addresses.gone(key);
       handOver.gone(key);
       evidence.gone(key);
     },
@@ -90,6 +97,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   });
   const heard = (worker: Worker): boolean =>
     isHeard(worker, { now: now(), beatInterval: policy().beatInterval });
+  const addresses = createAddresses(log.warn);
   const announce = createAnnouncer({ send: pool.send, isHeard: heard });
   const oomKills = lazy(() => watchOomKills({ ...systemFiles, now }));
   const handOver = createHandOver({
@@ -151,6 +159,8 @@ export async function serve(options: ServeOptions): Promise<number> {
     pool,
     releases,
     centre,
+    addresses,
+    generation: () => mailbox.state().generation,
     captureWorker: looker.capture,
     onServing: (urls) => {
       printBanner(options, urls);

@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import type { Level } from './format.js';
 import { chooseLayout } from './layout.js';
 import { isEnabled } from './levels.js';
@@ -24,9 +25,31 @@ export function lazyLog(
   let loading: Promise<void> | null = null;
 
   const open = async (): Promise<void> => {
-    const { createLog } = await load();
-    log = createLog(options);
+    try {
+      const { createLog } = await Promise.resolve().then(load);
+      log = createLog(options);
+    } catch (error) {
+      // No descriptors are left, or an upgrade has replaced the files: a plain line is better than none.
+      return plain(['error', `the log cannot be loaded: ${String(error)}`, undefined], ...waiting.splice(0));
+    }
     for (const [level, message, fields] of waiting.splice(0)) log[level](message, fields);
+  };
+  const plain = (...lines: readonly Line[]): void => {
+    // The next line tries again.
+    loading = null;
+    for (const [level, msg, fields] of lines) {
+      const entry = {
+        level,
+        time: new Date().toISOString(),
+        pid: process.pid,
+        ...options.bindings,
+        ...fields,
+        msg,
+      };
+      try {
+        writeSync(stdout.fd, `${JSON.stringify(entry, plainError)}\n`);
+      } catch {}
+    }
   };
   const write = (...line: Line): void => {
     const [level, message, fields] = line;
@@ -52,4 +75,8 @@ export function lazyLog(
       log?.flush();
     },
   };
+}
+
+function plainError(_key: string, value: unknown): unknown {
+  return value instanceof Error ? value.stack : value;
 }

@@ -8,20 +8,24 @@ export type Errand = Extract<MasterMessage, { type: 'probe' | 'prove' | 'evidenc
 
 export interface ErrandSeam {
   readonly servers: Pick<Servers, 'all'>;
-  readonly settings: Pick<WorkerSettings, 'healthProbe'>;
+  readonly settings: Pick<WorkerSettings, 'healthProbe' | 'listen'>;
   readonly channel: Pick<Channel, 'send'>;
 }
 
 /** What is needed for an errand is loaded with the first of its kind: most workers see none. */
 export async function runErrand(errand: Errand, { servers, settings, channel }: ErrandSeam): Promise<void> {
+  const { listen } = settings;
   switch (errand.type) {
     case 'probe': {
       const { probe } = await import('./probe.js');
-      return channel.send({ type: 'probed', ...(await probe(servers, errand)) });
+      return channel.send({ type: 'probed', ...(await probe({ servers, listen }, errand)) });
     }
     case 'prove': {
       const { proves } = await import('./probe.js');
-      const proved = await proves(servers, { path: settings.healthProbe, timeout: errand.timeout });
+      const proved = await proves(
+        { servers, listen },
+        { path: settings.healthProbe, timeout: errand.timeout },
+      );
       return proved ? channel.send({ type: 'proved' }) : undefined;
     }
     case 'evidence': {

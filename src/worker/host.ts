@@ -2,17 +2,23 @@ import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
 import type { WorkerSettings } from '../ipc/settings.js';
 import type { Channel } from './channel.js';
-import { deferred } from './deferred.js';
-import { listenFor } from './listen.js';
+import { watchEmptyLoop } from './empty-loop.js';
+import { type Lend, listenFor } from './listen.js';
+import { addressOf } from './listen-passed.js';
+import { type Moments, watchMoments } from './moments.js';
 import type { Operations } from './operations.js';
+import { type OwnStart, ownStart } from './own-start.js';
 import type { Recognised } from './recognise.js';
 import type { Servers } from './servers.js';
+import { targetName } from './target.js';
 
 export interface Boot {
-  /** Resolves once at least one server of the app listens; rejects with what was wrong. */
+  /** Resolves once the app is served where it is configured to be, or never will be; rejects with what was wrong. */
   readonly done: Promise<void>;
   /** A server has begun to listen. */
   wake(): void;
+  /** So many listeners are being opened. */
+  pending(count: number): void;
 }
 
 export interface HostSeam {
@@ -20,33 +26,62 @@ export interface HostSeam {
   readonly servers: Servers;
   readonly channel: Channel;
   readonly operations: Operations;
+  readonly lend: Lend;
+  readonly onWarning: (message: string) => void;
   /** All that is ours is loaded: the next is the app. */
   readonly onLoaded: () => void;
 }
 
-/** How long an app that exports something may still call `listen()` itself, while it has work under way, ms. */
+/**
+ * How long an app that exports something may still call `listen()` itself, while it has work under way, ms: also one whose
+ * file does so somewhere, perhaps once its database has answered.
+ */
 const exportGrace = 500;
+const listenGrace = 5_000;
 
 /** Runs the app and sees to it that it listens, by itself or by us. */
 export function hostApp(seam: HostSeam): Boot {
-  const { promise, resolve } = deferred<void>();
-  // Not before the composition root has everything in place.
-  const done = Promise.resolve().then(() => boot(seam, promise));
-  return { done, wake: () => resolve() };
+  let isOpening = false;
+  let isUp = false;
+  let moments: Moments | null = null;
+  const { channel, settings } = seam;
+  const begin = async (): Promise<void> => {
+    if (settings.app === null) return hostBuiltin(seam);
+    const emptied = watchEmptyLoop();
+    channel.unref();
+    moments = watchMoments({ ...seam, emptied });
+    try {
+      await boot(seam, settings.app, moments);
+    } finally {
+      emptied.release();
+      isUp = true;
+      // From here on the process stays.
+      channel.ref();
+    }
+  };
+  return {
+    // Not before the composition root has everything in place.
+    done: Promise.resolve().then(begin),
+    wake: () => moments?.wake(),
+    pending: (count) => {
+      // The master's answer to a listen() comes on a channel that does not keep the process by itself.
+      if (isUp || settings.app === null || count > 0 === isOpening) return;
+      isOpening = count > 0;
+      if (isOpening) channel.ref();
+      else channel.unref();
+    },
+  };
 }
 
-async function boot(
-  { settings, servers, channel, operations, onLoaded }: HostSeam,
-  firstListening: Promise<void>,
-): Promise<void> {
-  if (settings.app === null) {
-    const app = await operations.builtin();
-    onLoaded();
-    return listenFor(app, settings.listen);
-  }
-  channel.unref();
-  const stop = keepWhileOpening(servers);
-  const [{ loadApp }, { recognise }, { startThreadsWith }] = await Promise.all([
+async function hostBuiltin({ settings, operations, onLoaded }: HostSeam): Promise<void> {
+  const app = await operations.builtin();
+  onLoaded();
+  return listenFor(app, settings.listen);
+}
+
+async function boot(seam: HostSeam, path: string, moments: Moments): Promise<void> {
+  const { settings, operations, onLoaded } = seam;
+  const [{ loadApp }, { isFactory, recognise }, { startThreadsWith }] = await Promise.all([
     import('./load-app.js'),
     import('./recognise.js'),
     import('./threads.js'),
@@ -54,77 +89,81 @@ async function boot(
   ]);
   onLoaded();
   startThreadsWith(settings.execArgv);
-  const exported = await loadApp(settings.app);
-  const app = listens(servers) ? nothing : await recognise(exported);
-  const limit = app.kind === 'nothing' ? null : exportGrace;
-  const error = app.kind === 'nothing' ? app.error : undefined;
-  const listening = await waitForApp(servers, { firstListening, limit, error });
-  stop();
-  // From here on the process stays, also for the master's answer to a listen() of ours.
-  channel.ref();
-  if (!listening) await listenFor(app, settings.listen);
+  const { file, exported } = await loadApp(path);
+  const own = ownStart(file, typeof exported === 'function' ? exported.name : '');
+  // As the main module it has been started: a second start would be one too many.
+  const isCalled = isFactory(exported) && (own.startsItself || listens(seam.servers));
+  const app: Recognised = isCalled ? nothing : await recognise(exported);
+  const recogniseLate = (): Promise<Recognised> => recognise(exported);
+  await attend(seam, moments, { app, recogniseLate: isCalled ? recogniseLate : null, own });
 }
 
 const nothing: Recognised = { kind: 'nothing' };
 
-/**
- * Waits for the app's own `listen()`. An event loop that has run empty shows that none will come: then, and at the
- * limit, an app that exported something is to be served by us; one that did not has failed.
- */
-async function waitForApp(
-  servers: Servers,
-  {
-    firstListening,
-    limit,
-    error,
-  }: { firstListening: Promise<void>; limit: number | null; error?: Error | undefined },
-): Promise<boolean> {
-  if (servers.listening().length > 0) return true;
-  const idle = loopEmpty(servers).then(() => 'idle' as const);
-  const late = limit === null ? new Promise<never>(() => {}) : after(limit).then(() => 'late' as const);
-  const outcome = await Promise.race([firstListening.then(() => 'listening' as const), idle, late]);
-  if (outcome === 'listening') return true;
-  if (limit === null)
-    throw (
-      servers.listenError() ?? error ?? new RomAgentError(neverListened, { exitCode: exitCodes.appFailed })
-    );
-  if (servers.pending() > 0) return firstListening.then(() => true);
-  return false;
+interface Found {
+  readonly app: Recognised;
+  /** For a factory that seems to have been called by the app itself; null: `app` is final. */
+  readonly recogniseLate: (() => Promise<Recognised>) | null;
+  readonly own: OwnStart;
 }
 
-const neverListened =
-  'app: it neither exported an app nor called listen(), and has nothing left to do; ' +
-  'expected a default export (module.exports) or a server that listens';
+/** Waits for the app's own `listen()`, and opens a server for what it exports where none comes. */
+async function attend(seam: HostSeam, moments: Moments, found: Found): Promise<void> {
+  const { servers, settings, lend } = seam;
+  const { app, recogniseLate, own } = found;
+  const isExported = app.kind !== 'nothing' || recogniseLate !== null;
+  const grace = own.listens ? listenGrace : exportGrace;
+  // What the app may have called itself is called by us only where nothing else can come any more.
+  const exportLimit = !isExported ? null : recogniseLate !== null ? Number.POSITIVE_INFINITY : grace;
+  const moment = await moments.next({ exportLimit });
+  if (moment === 'served') return;
+  if (moment === 'ended') throw servers.listenError() ?? errorOf(app) ?? neverListened();
+  if (recogniseLate !== null) {
+    // Something of it listens: it has been called.
+    if (moment !== 'empty' && own.startsItself)
+      return attend(seam, moments, { ...found, recogniseLate: null });
+    return attend(seam, moments, { ...found, app: await recogniseLate(), recogniseLate: null });
+  }
+  if (app.kind === 'nothing') return settleElsewhere(seam, moment);
+  const failure = await listenFor(app, settings.listen, lend).then(
+    () => null,
+    (error: NodeJS.ErrnoException) => error,
+  );
+  if (failure === null) return;
+  // A sibling whose app was sooner listens there itself: so will this one.
+  if (failure.code !== 'EADDRINUSE' || moment === 'empty') throw failure;
+  return attend(seam, moments, { app: nothing, recogniseLate: null, own });
+}
+
+/** The app listens, and not where it is configured to: that is to be said. A canary must not replace who serves there. */
+function settleElsewhere(
+  { servers, settings, onWarning }: HostSeam,
+  moment: 'settled' | 'late' | 'empty',
+): void {
+  const { listen, siblings, onTrial } = settings;
+  const urls = servers.listening().map(addressOf).join(' and ');
+  const target = targetName(listen);
+  if (onTrial && siblings?.onTarget) {
+    const message = `the app listens on ${urls} and not on ${target}, where the workers before it serve`;
+    throw new RomAgentError(message, { exitCode: exitCodes.appFailed });
+  }
+  const when = moment === 'late' ? ` after ${Math.round(settings.portWait / 1000)} s` : '';
+  onWarning(
+    `the app listens on ${urls} and not on ${target}${when}; expected a server on process.env.PORT, or the setting port`,
+  );
+}
+
+function errorOf(app: Recognised): Error | undefined {
+  return app.kind === 'nothing' ? app.error : undefined;
+}
+
+function neverListened(): RomAgentError {
+  const message =
+    'app: it neither exported an app nor called listen(), and has nothing left to do; ' +
+    'expected a default export (module.exports) or a server that listens';
+  return new RomAgentError(message, { exitCode: exitCodes.appFailed });
+}
 
 function listens(servers: Servers): boolean {
   return servers.listening().length > 0 || servers.pending() > 0;
-}
-
-/** `beforeExit` comes when nothing is under way any more; a listener that waits for the master's answer is. */
-function loopEmpty(servers: Servers): Promise<void> {
-  return new Promise((resolve) => {
-    const check = (): void => {
-      if (servers.pending() === 0) {
-        resolve();
-        return;
-      }
-      process.once('beforeExit', check);
-      // Keeps the process: the answer arrives on a channel that does not.
-      setTimeout(() => {}, 10);
-    };
-    process.once('beforeExit', check);
-  });
-}
-
-/** A module may await its own listen(): the master's answer then comes on a channel that does not keep the process. */
-function keepWhileOpening(servers: Servers): () => void {
-  const keep = (): void => {
-    if (servers.pending() > 0) setTimeout(() => {}, 10);
-  };
-  process.on('beforeExit', keep);
-  return () => void process.removeListener('beforeExit', keep);
-}
-
-function after(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }

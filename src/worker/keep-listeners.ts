@@ -11,7 +11,7 @@ const kept = new Set<string | symbol>([
   'newListener',
   'removeListener',
   'exit',
-  'uncaughtException',
+  'uncaughtExceptionMonitor',
   'SIGHUP',
 ]);
 

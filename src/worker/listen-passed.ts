@@ -16,19 +16,26 @@ const targets = new WeakMap<Server, Server>();
 /** Servers of ours on sockets that the app has not asked for, by descriptor. */
 const standIns = new Map<number, Server>();
 
-/** Changes what a `listen()` works with to the passed socket that it means. False where it means none of them. */
+/** Finds out which of the passed sockets a `listen()` means, and sends it there. */
 export function redirectToPassed(
-  { server, options }: { server: Server; options: ListenOptions },
-  listen: Passed,
-): boolean {
-  const socket = meantBy(options, listen);
-  if (socket === undefined) return false;
-  options.fd = socket.fd;
+  { server, options }: { server: Server; options: Readonly<ListenOptions> },
+  listen: Listen,
+): void {
+  const socket = listen.kind === 'fds' ? meantBy(options, listen) : undefined;
+  if (socket === undefined) {
+    // It may have been on one before.
+    sockets.delete(server);
+    return;
+  }
   sockets.set(server, socket);
   const standIn = standIns.get(socket.fd);
   // The app has come for it after all.
   if (standIn !== undefined && standIn !== server) standIn.close();
-  return true;
+}
+
+/** The passed socket that a server listens on, or is about to. */
+export function passedTo(server: Server): ListenSocket | undefined {
+  return sockets.get(server);
 }
 
 /**

@@ -1,36 +1,34 @@
 import { chmodSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { Server } from 'node:net';
+import { Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import type { Dispatch } from '../config/config.js';
 import type { Listen } from '../ipc/settings.js';
-import { forwarder, listenOnPassed, redirectToPassed } from './listen-passed.js';
+import { forwarder, listenOnPassed } from './listen-passed.js';
 import type { Fastify, Recognised } from './recognise.js';
-import type { ListenOptions } from './servers.js';
+import { type ListenOptions, urlOf } from './servers.js';
+
+/** A server of ours for an app that has none. The app may come with its own later, and then gets the socket of ours. */
+export type Lend = (server: Server) => void;
 
 /** Opens the listeners for an app that does not listen itself. Resolves when they are open; rejects with the system's error. */
-export async function listenFor(app: Recognised, listen: Listen): Promise<void> {
+export async function listenFor(app: Recognised, listen: Listen, lend: Lend = () => {}): Promise<void> {
   switch (app.kind) {
     case 'nothing':
       return;
     case 'fastify':
-      return listenFastify(app.app, listen);
+      await listenFastify(app.app, listen);
+      return takeLateCall(app.app, async () => urlOf(app.app.server));
     case 'server':
-      return listenAll(alsoOn(app.server, listen), listen);
-    case 'listener':
-      return listenAll(serversFor(app, listen), listen);
-  }
-}
-
-/** What the app's own `listen()` is changed to: where the supervisor passed sockets, and how connections arrive. */
-export function redirect(
-  { server, options }: { server: Server; options: ListenOptions },
-  { listen, dispatch }: { listen: Listen; dispatch: Dispatch },
-): void {
-  if (listen.kind === 'fds' && redirectToPassed({ server, options }, listen)) return;
-  if (dispatch === 'reuseport' && options.port !== undefined && options.fd === undefined) {
-    options.reusePort = true;
-    options.exclusive = true;
+      await listenAll(alsoOn(app.server, listen), listen);
+      return takeLateCall(app.server, () => {
+        process.nextTick(() => app.server.emit('listening'));
+        return app.server;
+      });
+    case 'listener': {
+      const servers = serversFor(app, listen);
+      await listenAll(servers, listen);
+      for (const server of servers) lend(server);
+    }
   }
 }
 
@@ -40,6 +38,28 @@ async function listenFastify(app: Fastify, listen: Listen): Promise<void> {
   await app.listen({ ...first, ...(everywhere ? { host: allAddresses() } : {}) });
   await Promise.all(others.map((options) => listening(forwarder(app.server), options)));
   setMode(listen);
+}
+
+/**
+ * An app that calls listen() on what it has exported, but later than we did: it has what it wants, and is told so. Node
+ * and Fastify would throw. The call after that is theirs again.
+ */
+function takeLateCall(app: Server | Fastify, listens: () => unknown): void {
+  const target = app as { listen: unknown };
+  const own = Object.getOwnPropertyDescriptor(target, 'listen');
+  const take = (...args: unknown[]): unknown => {
+    if (own === undefined) Reflect.deleteProperty(target, 'listen');
+    else Object.defineProperty(target, 'listen', own);
+    const callback = args.find((each) => typeof each === 'function') as
+      | ((...told: unknown[]) => void)
+      | undefined;
+    if (app instanceof Server && callback !== undefined) app.once('listening', callback);
+    const listening = listens();
+    if (app instanceof Server || callback === undefined) return listening;
+    void Promise.resolve(listening).then((address) => callback(null, address));
+    return undefined;
+  };
+  Object.defineProperty(target, 'listen', { value: take, configurable: true, writable: true });
 }
 
 /** Fastify would listen on localhost alone; a kernel without IPv6 knows no `::`. */

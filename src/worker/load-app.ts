@@ -7,19 +7,19 @@ import { runMainModule } from './node-internals.js';
 
 /**
  * Runs the app's module as `node <file>` would (it is the main module: `require.main === module` holds, and
- * `process.argv[1]` names it) and returns what it exports by default.
+ * `process.argv[1]` names it) and returns what it exports by default, and the file that it is.
  *
  * @param path absolute path of a file, or of a folder with a package.json or an index.js
  * @throws RomAgentError (exit 66) where there is no such module; whatever the module throws; Node's error where the
  * folder's package.json cannot be read
  */
-export async function loadApp(path: string): Promise<unknown> {
+export async function loadApp(path: string): Promise<{ file: string; exported: unknown }> {
   const file = resolveApp(path);
   process.argv[1] = file;
   // The module is cached, so that importing it afterwards only waits for it and shows its exports.
   runMainModule(file);
   const namespace: { default?: unknown } = await import(pathToFileURL(file).href);
-  return unwrapDefault(namespace.default);
+  return { file, exported: unwrapDefault(namespace.default) };
 }
 
 export function resolveApp(path: string): string {

@@ -11,7 +11,7 @@
  */
 import cluster from 'node:cluster';
 import Module from 'node:module';
-import type { Server, Socket } from 'node:net';
+import { type Server, type Socket, Server as TcpServer } from 'node:net';
 import type { RawHandle } from '../ipc/raw-handle.js';
 
 /** The majors of Node on which the tests of this directory have run. */
@@ -131,6 +131,7 @@ export type ClientHandle = RawHandle & { getpeername?: (out: { address?: string 
 interface InnerServer {
   _handle?: ListenHandle | null;
   _connections?: number;
+  _listeningId?: number;
 }
 
 /** Null where the server does not listen. */
@@ -138,9 +139,38 @@ export function listenHandleOf(server: Server): ListenHandle | null {
   return (server as unknown as InnerServer)._handle ?? null;
 }
 
-export function setListenHandle(server: Server, handle: ListenHandle): void {
+export function setListenHandle(server: Server, handle: ListenHandle | null): void {
   (server as unknown as InnerServer)._handle = handle;
 }
+
+/** Which of its calls of listen() and close() was the last; undefined: this Node does not count them. */
+export function listeningIdOf(server: Server): number | undefined {
+  return (server as unknown as InnerServer)._listeningId;
+}
+
+/**
+ * Puts `around` between every server and its listening in this process, with the handle that it has or with a new one
+ * (net.js, setupListenHandle). Returns what was there before; null: this Node listens in another way.
+ */
+export function aroundListenNow(
+  around: (server: Server, where: ListenQuery, listen: (where: ListenQuery) => void) => void,
+  prototype: object = TcpServer.prototype,
+): ((server: Server, where: ListenQuery) => void) | null {
+  const original: unknown = Reflect.get(prototype, '_listen2');
+  if (typeof original !== 'function') return null;
+  const before = (server: Server, { address, port, addressType, backlog, fd, flags }: ListenQuery): void =>
+    Reflect.apply(original, server, [address, port, addressType, backlog, fd, flags]);
+  const listenNow = function (this: Server, ...args: unknown[]): void {
+    const [address, port, addressType, backlog, fd, flags] = args;
+    const where = { address, port, addressType, backlog, fd, flags } as ListenQuery;
+    around(this, where, (to) => before(this, to));
+  };
+  Reflect.set(prototype, '_listen2', listenNow);
+  return before;
+}
+
+/** UV_TCP_REUSEPORT (uv.h), among the flags of a listen(). */
+export const reusePortFlag = 2;
 
 /** Makes a socket one of the server's connections. */
 export function enlist(server: Server, socket: Socket): void {
@@ -171,9 +201,14 @@ export function adoptListening(handle: ListenHandle, old: ListenHandle): void {
 export type GetServer = (this: unknown, asking: object, query: ListenQuery, reply: ListenReply) => unknown;
 
 export interface ListenQuery {
-  readonly port?: number;
-  readonly flags?: number;
-  readonly backlog?: number;
+  readonly address?: string | null;
+  /** -1: a path. */
+  readonly port?: number | null;
+  /** 4, 6, or -1 for a path. */
+  readonly addressType?: number | null;
+  readonly fd?: number | undefined;
+  readonly flags?: number | undefined;
+  readonly backlog?: number | undefined;
 }
 
 export type ListenReply = (error: number | null, handle: ListenHandle | undefined) => void;
@@ -187,6 +222,44 @@ export function getServerOf(giver: object = cluster): GetServer | undefined {
 /** From now on net.Server asks like this. */
 export function setGetServer(ask: GetServer, giver: object = cluster): void {
   Reflect.set(giver, '_getServer', ask);
+}
+
+// ------------------------------------------------------------ the event loop (node.cc, env.cc)
+
+/** Named by process.getActiveResourcesInfo() whether they keep the loop or not; the handles below tell more of them. */
+const unclear: ReadonlySet<string> = new Set([
+  'IntervalHistogram',
+  'PipeServerWrap',
+  'PipeWrap',
+  'TCPServerWrap',
+  'TCPSocketWrap',
+  'TTYWrap',
+]);
+
+/**
+ * What keeps the event loop besides servers that listen, by names such as `Timeout` and `Socket`; standard output, which
+ * never does, is left out. Null: this Node does not tell.
+ */
+export function underWay(worker: object = process): readonly string[] | null {
+  const { _getActiveHandles: getHandles } = worker as { _getActiveHandles?: () => unknown };
+  const handles: unknown = typeof getHandles === 'function' ? getHandles.call(worker) : null;
+  if (!Array.isArray(handles)) return null;
+  const others = (handles as object[]).filter(
+    (handle) => !(handle instanceof TcpServer) && !isStandard(handle) && !isHistogram(handle),
+  );
+  const resources = (worker as NodeJS.Process).getActiveResourcesInfo().filter((name) => !unclear.has(name));
+  return [...resources, ...others.map((handle) => handle.constructor.name)];
+}
+
+/** Of perf_hooks.monitorEventLoopDelay(): its timer keeps nothing. */
+function isHistogram({ constructor: { name } }: object): boolean {
+  return name.endsWith('Histogram');
+}
+
+/** tty.WriteStream and the sockets of process.stdout and its like bear their descriptor. */
+function isStandard(handle: object): boolean {
+  const { fd } = handle as { fd?: unknown };
+  return typeof fd === 'number' && fd >= 0 && fd <= 2;
 }
 
 // ---------------------------------------------------- modules (internal/modules/run_main.js)

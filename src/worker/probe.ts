@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { type Server as HttpServer, get as httpGet, type IncomingMessage } from 'node:http';
-import { get as httpsGet } from 'node:https';
 import { type AddressInfo, type ListenOptions, Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { divert } from '../http/divert.js';
+import type { Listen } from '../ipc/settings.js';
 import { announce } from './connections.js';
 import { isHttp, isTls, type TrackedServer } from './follow-server.js';
 import { type Servers, untracked } from './servers.js';
+import { targetFirst } from './target.js';
 
 export interface ProbeResult {
   /** What was wrong with the answer; null where it is fine, or where nobody here speaks HTTP/1. */
@@ -16,18 +17,33 @@ export interface ProbeResult {
   readonly took: number;
 }
 
+export interface ProbeSeam {
+  readonly servers: Pick<Servers, 'all'>;
+  /** Of several servers the one on what is configured is asked. */
+  readonly listen: Listen;
+}
+
 /**
  * Asks this process's own app for a path, over a connection that comes from nowhere else: the listener that all workers
- * share would hand it to any of them. Any status below 500 shows that the app answers. Never rejects.
+ * share would hand it to any of them. Any status below 500 shows that the app answers, and so does a TLS alert: a server
+ * that wants certificates refuses whoever has none. Never rejects.
  */
 export async function probe(
-  servers: Pick<Servers, 'all'>,
+  seam: ProbeSeam,
   { path, timeout }: { path: string; timeout: number },
 ): Promise<ProbeResult> {
   const begun = performance.now();
-  const entry = servers.all.find(({ server }) => server.listening && isHttp(server));
+  const entry = asked(seam).find(({ server }) => isHttp(server));
   const failure = entry === undefined ? null : await ask(entry, { path, timeout });
   return { failure, took: Math.round((performance.now() - begun) * 10) / 10 };
+}
+
+/** Who could be asked, first of all who serves. */
+function asked({ servers, listen }: ProbeSeam): TrackedServer[] {
+  return targetFirst(
+    servers.all.filter(({ server }) => server.listening),
+    listen,
+  );
 }
 
 async function ask(
@@ -35,9 +51,10 @@ async function ask(
   { path, timeout }: { path: string; timeout: number },
 ): Promise<string | null> {
   try {
-    const { statusCode = 0 } = await askServer(server, { path, timeout, headers: {}, isSeen: true });
+    const { statusCode = 0 } = await askServer(server, { path, timeout, headers: {} });
     return statusCode < 500 ? null : `GET ${path} was answered with ${statusCode}`;
   } catch (error) {
+    if (isAlert(error)) return null;
     return `GET ${path}: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
@@ -47,8 +64,12 @@ interface Asked {
   /** ms */
   readonly timeout: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** Whether the app answers it. */
-  readonly isSeen: boolean;
+}
+
+/** The other side speaks TLS, and has decided: ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED and its like (RFC 8446, 6). */
+function isAlert(error: unknown): boolean {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return code.startsWith('ERR_SSL_') && code.includes('ALERT');
 }
 
 async function askServer(server: Server, asked: Asked): Promise<IncomingMessage> {
@@ -59,7 +80,7 @@ async function askServer(server: Server, asked: Asked): Promise<IncomingMessage>
   });
   untracked.add(door);
   try {
-    const where = await openDoor(door, asked.isSeen);
+    const where = await openDoor(door);
     return await answerTo({ ...asked, where, tls: isTls(server) });
   } finally {
     door.close();
@@ -69,23 +90,24 @@ async function askServer(server: Server, asked: Asked): Promise<IncomingMessage>
 /**
  * Whether this process answers a request through its own server. Without a path the app does not hear of it: it may
  * have reasons of its own not to answer, such as a database that is away, and a restart would not mend those. Where
- * nobody here speaks HTTP/1, to be able to say so is the proof.
+ * nobody here speaks HTTP/1, to be able to say so is the proof; where nobody listens, there is none.
  */
 export async function proves(
-  servers: Pick<Servers, 'all'>,
+  seam: ProbeSeam,
   { path, timeout }: { path: string | null; timeout: number },
 ): Promise<boolean> {
-  const server = servers.all.map((entry) => entry.server).find((each) => each.listening && isHttp(each));
-  if (server === undefined) return true;
+  const candidates = asked(seam).map(({ server }) => server);
+  const server = candidates.find(isHttp);
+  if (server === undefined) return candidates.length > 0;
   const token = randomUUID();
   const takes = ({ headers }: IncomingMessage): boolean => path === null && headers[proofHeader] === token;
   const undo = divert(server as HttpServer, { takes, handle: (_, response) => response.end() });
   try {
     const headers = { [proofHeader]: token };
-    await askServer(server, { path: path ?? '/', timeout, headers, isSeen: path !== null });
+    await askServer(server, { path: path ?? '/', timeout, headers });
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return isAlert(error);
   } finally {
     undo();
   }
@@ -97,14 +119,14 @@ const proofHeader = 'x-rom-agent-proof';
 type Where = { readonly host: string; readonly port: number } | { readonly socketPath: string };
 
 /**
- * What the app sees comes by the loopback, as apps expect of a client. What it does not see, and where the service may use
- * no network at all, comes by a unix socket.
+ * By the loopback, as apps expect of a client: their listeners of 'connection' see an address like any other. Where the
+ * service may use no network at all, by a unix socket.
  */
-async function openDoor(door: Server, isSeen: boolean): Promise<Where> {
-  if (isSeen) {
+async function openDoor(door: Server): Promise<Where> {
+  for (const host of ['127.0.0.1', '::1']) {
     try {
-      await open(door, { port: 0, host: '127.0.0.1' });
-      return { host: '127.0.0.1', port: (door.address() as AddressInfo).port };
+      await open(door, { port: 0, host });
+      return { host, port: (door.address() as AddressInfo).port };
     } catch {}
   }
   const path = unixPath();
@@ -129,13 +151,15 @@ function unixPath(): string {
   return process.platform === 'linux' ? `\0${name}` : join(tmpdir(), name.slice(0, 20));
 }
 
-function answerTo({
+async function answerTo({
   where,
   path,
   timeout,
   headers,
   tls,
 }: Asked & { where: Where; tls: boolean }): Promise<IncomingMessage> {
+  // Where the server speaks TLS it is loaded already; elsewhere nobody needs it.
+  const get = tls ? (await import('node:https')).get : httpGet;
   return new Promise((resolve, reject) => {
     const options = {
       ...where,
@@ -150,9 +174,7 @@ function answerTo({
       answer.once('end', () => resolve(answer)).once('error', reject);
     };
     // It is this very process: whom the certificate names is no matter.
-    const request = tls
-      ? httpsGet({ ...options, rejectUnauthorized: false }, onAnswer)
-      : httpGet(options, onAnswer);
+    const request = get({ ...options, ...(tls ? { rejectUnauthorized: false } : {}) }, onAnswer);
     const late = setTimeout(() => {
       // A stream of events has no end; that it has begun is an answer.
       if (answered !== null) resolve(answered);

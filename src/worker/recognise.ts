@@ -40,6 +40,11 @@ export async function recognise(exported: unknown): Promise<Recognised> {
   return { kind: 'nothing', error: unusable('default export', exported) };
 }
 
+/** To be called for what it returns: see `recognise`. */
+export function isFactory(exported: unknown): boolean {
+  return typeof exported === 'function' && exported.length < 2 && recogniseApp(exported) === null;
+}
+
 function recogniseResult(result: unknown): Recognised {
   const known = recogniseApp(result);
   if (known !== null) return known;

@@ -1,20 +1,22 @@
 import cluster from 'node:cluster';
 import type { Server } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { numberVariables, type WorkerSettings } from '../ipc/settings.js';
+import { guardOutput } from '../telemetry/lost-output.js';
 import { createBeats } from './beats.js';
 import { createBlockedRequests } from './blocked.js';
 import { openChannel } from './channel.js';
+import { watchDeaf } from './deaf.js';
 import { deferred } from './deferred.js';
 import { descriptorLimit, guardDescriptors, openDescriptors } from './descriptors.js';
 import { createDrainer } from './drain.js';
 import { runErrand } from './errands.js';
+import { createFailing, onUncaught } from './fail.js';
 import { createHandOn } from './hand-on.js';
 import { hostApp } from './host.js';
 import { keepListeners } from './keep-listeners.js';
 import { currentOf, exposeCurrent } from './last-word.js';
-import { redirect } from './listen.js';
-import { addressOf, isPassed, listenOnRest } from './listen-passed.js';
+import { redirectListens } from './listen-calls.js';
+import { addressOf, isPassed, listenOnRest, redirectToPassed } from './listen-passed.js';
 import { keepTickShape } from './next-tick.js';
 import { createOperations } from './operations.js';
 import { createAccepting } from './pause-accepting.js';
@@ -23,12 +25,8 @@ import { createShutdown, tellClosed } from './shutdown.js';
 import { shelterSignals } from './signals.js';
 import { type HeldListeners, holdListeners } from './spare.js';
 import { createSticky } from './sticky.js';
+import { isTarget, targetFirst } from './target.js';
 import { workerLog } from './worker-log.js';
-
-/** ms */
-const lastWordsLimit = 1_000;
-/** As long as the master lets a worker that has failed, ms: see core/policy.ts. */
-const lastAnswers = 2_000;
 
 export interface Means {
   /** See heap-flags.ts. */
@@ -40,21 +38,27 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
   process.execArgv = [...settings.execArgv];
   keepTickShape();
   const log = workerLog(settings.log, settings.worker);
+  const output = guardOutput(process, (name) =>
+    log.warn(
+      `nobody reads ${name === 'stdout' ? 'standard output' : 'standard error'}: what is written to it is lost`,
+    ),
+  );
   const channel = openChannel(process);
   const signals = shelterSignals(process);
   const state = { draining: false, ready: false, worker: settings.worker };
   const servers: Servers = trackServers({
     onListen: (server, options) => {
-      redirect({ server, options }, settings);
+      redirectToPassed({ server, options }, settings.listen);
       operations.mount(server as Server);
       blocked.mount(server);
     },
     onListening: (server) => {
       handOn.onListening(server);
       sticky.onListening(server);
-      if (state.ready) log.debug(`the app also listens on ${urlOf(server)}`);
+      if (state.ready) tellListens(`the app also listens on ${urlOf(server)}`);
       boot.wake();
     },
+    onPending: (count) => boot.pending(count),
     onAccepted: (open, newest) => descriptors.accepted(open, newest),
     onRequest: (response, connection) => {
       drainer.onRequest(response, connection.socket);
@@ -116,7 +120,31 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     ready: () => state.ready && !state.draining,
     log,
   });
-  const boot = hostApp({ settings, servers, channel, operations, onLoaded: showHeapFlags });
+  const listenCalls = redirectListens({
+    dispatch: settings.dispatch,
+    onTakenOver: (server) =>
+      log.info(`the app listens itself after all, and has the socket of ${addressOf(server)} now`),
+  });
+  const boot = hostApp({
+    settings,
+    servers,
+    channel,
+    operations,
+    lend: listenCalls.lend,
+    onWarning: log.warn,
+    onLoaded: showHeapFlags,
+  });
+  const where = () => ({
+    urls: targetFirst(
+      servers.listening().map((server) => ({ server })),
+      settings.listen,
+    ).map(({ server }) => addressOf(server)),
+    onTarget: servers.listening().some((server) => isTarget(server, settings.listen)),
+  });
+  const tellListens = (what: string): void => {
+    log.debug(what);
+    void channel.send({ type: 'listens', ...where() });
+  };
 
   const drain = (timeout: number, last: boolean): void => {
     state.draining = true;
@@ -136,7 +164,10 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     else if (message.type === 'stats') operations.onStats(message);
     else if (message.type === 'promote') promotion.resolve(message.slot);
     else if (message.type === 'block') blocked.set(message.requests);
-    else void runErrand(message, { servers, settings, channel });
+    else
+      runErrand(message, { servers, settings, channel }).catch((error) =>
+        log.warn(`the order ${message.type} failed`, { error }),
+      );
   });
   orphaned(() => {
     log.warn('the master is gone: finishing what is under way, then ending', {
@@ -157,25 +188,20 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     const current = currentOf(servers);
     if (current.inFlight > 0) void channel.send({ type: 'current', ...current });
   };
-  let failing = false;
-  const fail = async (error: unknown): Promise<void> => {
-    // What fails on the way out has nothing to add.
-    if (failing) return;
-    failing = true;
-    const { failureOf } = await import('./failures.js');
-    tellCurrent();
-    // A master that does not read must not keep a broken worker alive.
-    await Promise.race([channel.send({ type: 'failed', failure: failureOf(error) }), sleep(lastWordsLimit)]);
-    if (state.ready && !state.draining) await Promise.race([answerWhatIsIn(), sleep(lastAnswers)]);
-    exit(1);
-  };
-  // An app with a handler of its own has decided to go on; every other one dies as it would without us.
-  process.on('uncaughtException', (error) => {
-    if (process.listenerCount('uncaughtException') === 1) void fail(error);
+  const isServing = (): boolean => state.ready && !state.draining;
+  const { fail, retire, prepare } = createFailing({
+    channel,
+    isServing,
+    isDraining: () => state.draining,
+    tellCurrent,
+    answerWhatIsIn,
+    exit,
   });
+  onUncaught(process, (error) => void fail(error));
   process.on('exit', () => {
     // What a drain leaves behind is told as cut.
     if (!state.draining) tellCurrent();
+    if (output.count() > 0) log.warn('output of the app was lost', { writes: output.count() });
     log.flush();
   });
   /** As ready as can be, without listening, until a slot is to be filled. */
@@ -201,9 +227,12 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
   }
   if (state.draining) return;
   state.ready = true;
-  await channel.send({ type: 'ready', urls: servers.listening().map(addressOf) });
+  await channel.send({ type: 'ready', ...where() });
   // A drain may have begun its own meanwhile.
-  if (!state.draining) beats.start({ withBytes: false });
+  if (state.draining) return;
+  beats.start({ withBytes: false });
+  prepare();
+  watchDeaf({ servers, listen: settings.listen, isServing, onDeaf: (error) => void retire(error) });
 }
 
 /** Without this mark node:cluster ends a worker at once when its master is gone, with its requests. */

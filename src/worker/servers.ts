@@ -41,9 +41,11 @@ export interface UnderWay extends Exchange {
 export const untracked = new WeakSet<Server>();
 
 export interface ServerEvents {
-  /** Before a server listens: the options may still be changed. */
-  onListen(server: Server, options: ListenOptions): void;
+  /** Before a server listens. The options are the app's own object. */
+  onListen(server: Server, options: Readonly<ListenOptions>): void;
   onListening(server: Server): void;
+  /** So many listeners are being opened now. */
+  onPending(count: number): void;
   /** There is one more connection, the `newest`th; so many are open. */
   onAccepted(open: number, newest: number): void;
   onRequest(response: ServerResponse, connection: Connection): void;
@@ -59,8 +61,6 @@ export interface ListenOptions {
   host?: string;
   path?: string;
   fd?: number;
-  exclusive?: boolean;
-  reusePort?: boolean;
 }
 
 interface Exchanged {
@@ -79,6 +79,11 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
   let listenError: Error | null = null;
   let latest: Server | null = null;
 
+  const settled = (server: Server): boolean => {
+    if (!opening.delete(server)) return false;
+    events.onPending?.(opening.size);
+    return true;
+  };
   const track = (server: Server): void => {
     if (known.has(server)) return;
     known.add(server);
@@ -97,10 +102,14 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
     });
     tracked.add(entry);
     server.on('listening', () => tracked.add(entry));
-    server.on('close', () => tracked.delete(entry));
+    server.on('close', () => {
+      tracked.delete(entry);
+      // Before the answer of the master was there.
+      settled(server);
+    });
     // Of a failure in the cluster the diagnostics channel does not tell.
     (server as NodeJS.EventEmitter).on(errorMonitor, (error: Error) => {
-      if (opening.delete(server)) listenError = error;
+      if (settled(server)) listenError = error;
     });
   };
 
@@ -110,10 +119,11 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
       track(server);
       opening.add(server);
       events.onListen?.(server, options);
+      events.onPending?.(opening.size);
     },
     end: ({ server }) => {
       if (untracked.has(server)) return;
-      opening.delete(server);
+      settled(server);
       events.onListening?.(server);
     },
   });
@@ -181,7 +191,7 @@ function schemeOf(server: Server): string {
 
 interface ListenCall {
   readonly server: Server;
-  readonly options: ListenOptions;
+  readonly options: Readonly<ListenOptions>;
 }
 
 function onListenCalls(handlers: {

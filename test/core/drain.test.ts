@@ -142,3 +142,19 @@ describe('what a worker says of its drain', () => {
     assert.equal(cluster.exitCode, 0);
   });
 });
+
+describe('a worker that is well and of no use', () => {
+  const failure = { message: 'the app has closed its server', exitCode: 70 };
+
+  test('is replaced at once, counts as a death, and is given the time of any drain', () => {
+    const cluster = serving({ policy: { drainTimeout: 20_000 } });
+    cluster.post({ type: 'failed', key: 1, failure, drains: true });
+    const orders = cluster.effects('drain').map(({ key, timeout, last }) => ({ key, timeout, last }));
+    assert.deepEqual(orders, [{ key: 1, timeout: 20_000, last: false }]);
+    assert.deepEqual(cluster.logged('error'), ['worker 1 crashed: the app has closed its server']);
+    const worker = cluster.state.workers.find(({ key }) => key === 1);
+    assert.ok(worker?.phase === 'draining' && worker.deadline - cluster.state.tickedAt > 20_000);
+    cluster.run(1_000);
+    assert.ok(cluster.effects('fork').some(({ key, slot }) => key > 2 && slot === 1));
+  });
+});

@@ -14,7 +14,8 @@ type Raw = Record<string, unknown>;
 
 const fromWorker: Readonly<Record<WorkerMessage['type'], WorkerMessage>> = {
   hello: { type: 'hello' },
-  ready: { type: 'ready', urls: ['http://localhost:3000', 'http://localhost:3001'] },
+  ready: { type: 'ready', urls: ['http://localhost:3000', 'http://localhost:3001'], onTarget: true },
+  listens: { type: 'listens', urls: ['http://localhost:3000'], onTarget: false },
   failed: { type: 'failed', failure: { message: 'boom', exitCode: 70, errno: 98, stack: 'Error: boom' } },
   beat: {
     type: 'beat',
@@ -83,6 +84,7 @@ const nullable = ['probed.failure', 'hand-on.to', 'hand-on.slot', 'hand-on.head'
 /** What would be wrong for most fields is right for a few. */
 function isRight(field: string, value: unknown): boolean {
   if (field === 'beat.beat.latency') return Array.isArray(value);
+  if (field === 'ready.onTarget' || field === 'listens.onTarget') return typeof value === 'boolean';
   return nullable.includes(field) && value === null;
 }
 
@@ -173,7 +175,7 @@ describe('messages between worker and master', () => {
       { toString: 1 },
     ]) {
       const reason = reasonOf(parseWorkerMessage({ cmd: 'NODE_ROM_AGENT', type }));
-      assert.match(reason, /^type is .*, expected one of hello, ready, failed, beat, /);
+      assert.match(reason, /^type is .*, expected one of hello, ready, listens, failed, beat, /);
     }
     assert.match(reasonOf(parseWorkerMessage({ cmd: 'NODE_ROM_AGENT' })), /^type is undefined/);
   });

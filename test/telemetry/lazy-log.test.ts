@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { closeSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { LogConfig, LogLevel } from '../../src/config/config.js';
 import { lazyLog } from '../../src/telemetry/lazy-log.js';
@@ -29,6 +32,35 @@ describe('a lazy log', () => {
     await log.close();
     log.warn('then');
     assert.equal(written.at(-1), 'warn then undefined');
+  });
+
+  test('is plain lines where it cannot be loaded, and tries again', async (t) => {
+    const path = join(mkdtempSync(join(tmpdir(), 'rom-agent-log-')), 'out');
+    const fd = openSync(path, 'w');
+    t.after(() => closeSync(fd));
+    let loads = 0;
+    const config: LogConfig = { level: 'info', format: 'json', dir: null, statsInterval: 0 };
+    const log = lazyLog({ config, bindings: { worker: 2 }, stdout: { fd } }, async () => {
+      loads++;
+      throw new Error('EMFILE');
+    });
+    log.warn('in trouble', { error: new Error('the cause') });
+    await log.close();
+    log.error('still');
+    await log.close();
+    const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+    const entries = lines.map((line) => JSON.parse(line));
+    assert.deepEqual(
+      entries.map(({ level, worker, msg }) => [level, worker, msg]),
+      [
+        ['error', 2, 'the log cannot be loaded: Error: EMFILE'],
+        ['warn', 2, 'in trouble'],
+        ['error', 2, 'the log cannot be loaded: Error: EMFILE'],
+        ['error', 2, 'still'],
+      ],
+    );
+    assert.match(entries[1].error, /^Error: the cause\n/);
+    assert.equal(loads, 2);
   });
 
   test('has nothing to flush before its first line', () => {

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { describe, test } from 'node:test';
 import type { Listen } from '../../src/ipc/settings.js';
-import { redirect } from '../../src/worker/listen.js';
-import { addressOf, isPassed } from '../../src/worker/listen-passed.js';
+import { addressOf, isPassed, passedTo, redirectToPassed } from '../../src/worker/listen-passed.js';
 import type { ListenOptions } from '../../src/worker/servers.js';
 
 const tcp = (fd: number, port: number) => ({ fd, name: 'http', port, path: null });
@@ -15,8 +14,9 @@ function passed(...sockets: Extract<Listen, { kind: 'fds' }>['sockets'][number][
 
 /** The descriptor that a listen() with these options is sent to. */
 function descriptor(options: ListenOptions, listen: Listen): number | undefined {
-  redirect({ server: createServer(), options }, { listen, dispatch: 'shared' });
-  return options.fd;
+  const server = createServer();
+  redirectToPassed({ server, options: Object.freeze(options) }, listen);
+  return passedTo(server)?.fd;
 }
 
 describe('redirect, where sockets were passed in', () => {
@@ -44,29 +44,13 @@ describe('redirect, where sockets were passed in', () => {
   });
 
   test('leaves every other listen() as it is', () => {
-    for (const options of [
-      { port: 9090 },
-      { port: 0 },
-      { port: null },
-      {},
-      { path: '/run/other.sock' },
-      { fd: 9 },
-    ]) {
-      const before = structuredClone(options);
-      descriptor(options, listen);
-      assert.deepEqual(options, before);
-    }
-  });
-
-  test('still gives another port a socket per worker with reuseport', () => {
-    const options: ListenOptions = { port: 9090 };
-    redirect({ server: createServer(), options }, { listen, dispatch: 'reuseport' });
-    assert.deepEqual(options, { port: 9090, reusePort: true, exclusive: true });
+    const others = [{ port: 9090 }, { port: 0 }, { port: null }, {}, { path: '/run/other.sock' }, { fd: 9 }];
+    for (const options of others) assert.equal(descriptor(options, listen), undefined);
   });
 
   test('knows the servers on passed sockets, and the path that Node does not know', () => {
     const server = createServer();
-    redirect({ server, options: { path: '/run/app.sock' } }, { listen, dispatch: 'shared' });
+    redirectToPassed({ server, options: { path: '/run/app.sock' } }, listen);
     assert.ok(isPassed(server));
     assert.equal(addressOf(server), '/run/app.sock');
     assert.ok(!isPassed(createServer()));

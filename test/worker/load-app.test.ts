@@ -28,7 +28,7 @@ function load(path: string, show = 'exported'): { stdout: string; stderr: string
   writeFileSync(
     script,
     `import { loadApp } from ${JSON.stringify(module)};
-    const exported = await loadApp(${JSON.stringify(path)});
+    const { exported } = await loadApp(${JSON.stringify(path)});
     console.log(JSON.stringify(${show}));`,
   );
   try {

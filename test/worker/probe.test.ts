@@ -7,11 +7,12 @@ import { probe, proves } from '../../src/worker/probe.js';
 import { certificate } from './certificate.js';
 import { listening, servers } from './tracking.js';
 
+const seam = { servers, listen: { kind: 'tcp', port: 1, host: null } } as const;
 const limit = { path: '/healthz', timeout: 2_000 };
 
 async function probed(t: Parameters<typeof listening>[0], listener: RequestListener, options = limit) {
   await listening(t, createServer(listener));
-  return probe(servers, options);
+  return probe(seam, options);
 }
 
 test('an app that answers is fine, whatever it answers below 500', async (t) => {
@@ -61,12 +62,52 @@ test('TLS is asked by TLS, whatever its certificate says', async (t) => {
     t,
     createTlsServer(await certificate(), (_request, response) => void response.end()),
   );
-  assert.equal((await probe(servers, limit)).failure, null);
+  assert.equal((await probe(seam, limit)).failure, null);
+});
+
+/** A server that takes nobody without a certificate. */
+async function mutual() {
+  const options = { ...(await certificate()), requestCert: true, rejectUnauthorized: true };
+  return createTlsServer(options, () => assert.fail('nobody gets that far'));
+}
+
+test('a TLS alert is an answer: who wants certificates refuses those who have none', async (t) => {
+  await listening(t, await mutual());
+  assert.equal((await probe(seam, limit)).failure, null);
+  assert.equal(await proves(seam, { path: null, timeout: 2_000 }), true);
+});
+
+test('of several servers the one on the configured port is asked', async (t) => {
+  const asked: string[] = [];
+  const answer = (name: string) =>
+    createServer((_request, response) => {
+      asked.push(name);
+      response.end();
+    });
+  await listening(t, answer('metrics'));
+  const port = await listening(t, answer('service'));
+  const there = { servers, listen: { kind: 'tcp', port, host: null } } as const;
+  assert.equal((await probe(there, limit)).failure, null);
+  assert.equal(await proves(there, { path: '/', timeout: 2_000 }), true);
+  assert.deepEqual(asked, ['service', 'service']);
+});
+
+test('a proof comes like any client by the loopback', async (t) => {
+  const server = createServer((_request, response) => void response.end());
+  const seen: (string | undefined)[] = [];
+  server.on('connection', (socket) => seen.push(socket.remoteAddress));
+  await listening(t, server);
+  assert.equal(await proves(seam, { path: null, timeout: 2_000 }), true);
+  assert.deepEqual(seen, ['127.0.0.1']);
+});
+
+test('a worker in which nobody listens proves nothing', async () => {
+  assert.equal(await proves(seam, { path: null, timeout: 2_000 }), false);
 });
 
 test('who speaks no HTTP is not asked', async (t) => {
   await listening(t, new Server());
-  assert.equal((await probe(servers, limit)).failure, null);
+  assert.equal((await probe(seam, limit)).failure, null);
 });
 
 test('a worker proves that its server answers, of which the app hears nothing and nothing is counted', async (t) => {
@@ -77,7 +118,7 @@ test('a worker proves that its server answers, of which the app hears nothing an
   });
   await listening(t, server);
   const before = servers.counts();
-  assert.equal(await proves(servers, { path: null, timeout: 2_000 }), true);
+  assert.equal(await proves(seam, { path: null, timeout: 2_000 }), true);
   assert.deepEqual(asked, []);
   const { requests, accepted, answers } = servers.counts();
   assert.deepEqual([requests, accepted, answers], [before.requests, before.accepted, before.answers]);
@@ -91,8 +132,8 @@ test('with a path the app itself has to answer, with whatever it likes', async (
       if (request.url === '/healthz') response.writeHead(503).end();
     }),
   );
-  assert.equal(await proves(servers, { path: '/healthz', timeout: 2_000 }), true);
-  assert.equal(await proves(servers, { path: '/never', timeout: 100 }), false);
+  assert.equal(await proves(seam, { path: '/healthz', timeout: 2_000 }), true);
+  assert.equal(await proves(seam, { path: '/never', timeout: 100 }), false);
 });
 
 test('over TLS, and where nobody speaks HTTP/1, a proof is possible too', async (t) => {
@@ -100,10 +141,10 @@ test('over TLS, and where nobody speaks HTTP/1, a proof is possible too', async 
     t,
     createTlsServer(await certificate(), () => assert.fail('the app is not to be asked')),
   );
-  assert.equal(await proves(servers, { path: null, timeout: 2_000 }), true);
+  assert.equal(await proves(seam, { path: null, timeout: 2_000 }), true);
 });
 
 test('a server of another protocol proves itself by being asked', async (t) => {
   await listening(t, new Server());
-  assert.equal(await proves(servers, { path: null, timeout: 2_000 }), true);
+  assert.equal(await proves(seam, { path: null, timeout: 2_000 }), true);
 });
