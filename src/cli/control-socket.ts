@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { findDirectories } from '../config/directories.js';
+import { findDirectories, ofCheckout } from '../config/directories.js';
 import { gather, type LoadInput } from '../config/load.js';
 import { ConfigError, type Problem } from '../errors/errors.js';
 
@@ -23,9 +23,15 @@ export async function findControlSocket({ input, uid, isThere, warn }: SocketSea
   const own = problems.filter(({ field }) => field === 'control_socket');
   if (own.length > 0) throw new ConfigError(own);
   if (problems.length > 0) warn('the configuration has errors; rom-agent check prints them');
-  if (!from.startsWith('default') || uid === 0 || isThere(value)) return value;
   const system = systemSocket(input.platform);
-  return isThere(system) ? system : value;
+  if (!from.startsWith('default') || value === system || isThere(value)) return value;
+  if (!isThere(system)) return value;
+  if (from.includes(ofCheckout)) {
+    // The one that is meant may be a tour's, and the other one in production.
+    warn(`the service of this machine is not asked; it has the control socket ${system}`);
+    return value;
+  }
+  return uid === 0 ? value : system;
 }
 
 /** Whether there is anything; a directory that may not be entered hides the answer, and so counts as yes. */

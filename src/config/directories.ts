@@ -1,3 +1,5 @@
+import { configFile } from './settings.js';
+
 /** Where a daemon of this user keeps what it needs while it runs, and what outlives it. Absolute paths. */
 export interface Directories {
   readonly runtime: string;
@@ -5,6 +7,8 @@ export interface Directories {
   /** How each was found, in words. */
   readonly runtimeFrom: string;
   readonly stateFrom: string;
+  /** The configuration file, where none is named. */
+  readonly config: string;
 }
 
 export interface DirectoriesInput {
@@ -13,16 +17,45 @@ export interface DirectoriesInput {
   readonly platform: NodeJS.Platform;
   readonly home: string;
   readonly tmpdir: string;
+  /** The root of the sources that this program was built in; null where it is installed. */
+  readonly checkout?: string | null;
 }
 
 const name = 'rom-agent';
+/** How `from` begins where they belong to a checkout. */
+export const ofCheckout = 'the checkout';
 
 /**
  * systemd names the directories that it made for the service (RuntimeDirectory=, StateDirectory=, systemd.exec(5)); for
  * root they are those of the system (file-hierarchy(7), hier(7) of macOS), for others those of the XDG Base Directory
  * Specification.
+ *
+ * What runs from a checkout, and not as a service, has its own, lest it serve the app of an installed service, answer at
+ * its control socket and write into its history.
  */
-export function findDirectories({ env, uid, platform, home, tmpdir }: DirectoriesInput): Directories {
+export function findDirectories(input: DirectoriesInput): Directories {
+  const { env, checkout = null } = input;
+  const isService = given(env, 'RUNTIME_DIRECTORY') !== null || given(env, 'STATE_DIRECTORY') !== null;
+  return checkout === null || isService ? usual(input) : forCheckout(input, checkout);
+}
+
+function forCheckout({ env, uid, home, tmpdir }: DirectoriesInput, checkout: string): Directories {
+  const own = `${name}-${tagOf(checkout)}`;
+  const from = `${ofCheckout} ${checkout}`;
+  const [runtime] =
+    within(env, 'XDG_RUNTIME_DIR', own) ?? ([`${uid === 0 ? '/run' : tmpdir}/${own}-${uid}`] as const);
+  const [state] = within(env, 'XDG_STATE_HOME', own) ?? ([`${home}/.local/state/${own}`] as const);
+  return { runtime, runtimeFrom: from, state, stateFrom: from, config: `${checkout}/rom-agent.toml` };
+}
+
+/** Tells checkouts apart, in eight digits: FNV-1a. node:crypto would cost a millisecond. */
+function tagOf(path: string): string {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(path)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash.toString(16).padStart(8, '0');
+}
+
+function usual({ env, uid, platform, home, tmpdir }: DirectoriesInput): Directories {
   const root = platform === 'darwin' ? ['/var/run', '/var/db'] : ['/run', '/var/lib'];
   const [runtime, runtimeFrom] =
     given(env, 'RUNTIME_DIRECTORY') ??
@@ -34,7 +67,7 @@ export function findDirectories({ env, uid, platform, home, tmpdir }: Directorie
     (uid === 0 ? [`${root[1]}/${name}`, 'user root'] : null) ??
     within(env, 'XDG_STATE_HOME') ??
     ([`${home}/.local/state/${name}`, 'home of the user'] as const);
-  return { runtime, runtimeFrom, state, stateFrom };
+  return { runtime, runtimeFrom, state, stateFrom, config: configFile.path };
 }
 
 type Found = readonly [path: string, from: string];
@@ -45,7 +78,7 @@ function given(env: DirectoriesInput['env'], variable: string): Found | null {
   return first?.startsWith('/') ? [first, variable] : null;
 }
 
-function within(env: DirectoriesInput['env'], variable: string): Found | null {
+function within(env: DirectoriesInput['env'], variable: string, directory = name): Found | null {
   const value = env[variable];
-  return value?.startsWith('/') ? [`${value}/${name}`, variable] : null;
+  return value?.startsWith('/') ? [`${value}/${directory}`, variable] : null;
 }

@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import type { Problem } from '../errors/errors.js';
+import type { Directories } from './directories.js';
 import { configFile } from './settings.js';
 import { type Environment, isMissing, isSet, type Layer, type ReadFile, unreadable } from './sources.js';
 
@@ -16,12 +17,13 @@ export interface FileInput {
   readonly dotenv: Environment;
   readonly cwd: string;
   readonly readFile: ReadFile;
+  readonly directories: Pick<Directories, 'config'>;
 }
 
 /** Reads the TOML file, if there is one. What is wrong with it, its values apart, is added to `problems`. */
 export async function readConfigFile(input: FileInput, problems: Problem[]): Promise<ConfigFile> {
   const named = nameOf(input);
-  const path = named === null ? configFile.path : resolve(input.cwd, named.path);
+  const path = named === null ? input.directories.config : resolve(input.cwd, named.path);
   const text = contentsOf(path, { named, readFile: input.readFile, problems });
   if (text === null) return { path: null, layer: () => undefined };
   // only a daemon with a file pays for the parser

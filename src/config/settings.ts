@@ -174,14 +174,15 @@ export const settings = {
     kind: path('the path of a unix socket'),
     default: null,
     defaultText:
-      '`control.sock` in `$RUNTIME_DIRECTORY`, for root in `/run/rom-agent`, else in `$XDG_RUNTIME_DIR/rom-agent`',
+      '`control.sock` in `$RUNTIME_DIRECTORY`, for root in `/run/rom-agent`, else in `$XDG_RUNTIME_DIR/rom-agent`; a checkout has its own',
     example: '/run/rom-agent/control.sock',
     description: 'The socket by which `rom-agent reload` and the other commands reach the daemon.',
   }),
   state_dir: setting({
     kind: path('the path of a directory'),
     default: null,
-    defaultText: '`$STATE_DIRECTORY`, for root `/var/lib/rom-agent`, else `~/.local/state/rom-agent`',
+    defaultText:
+      '`$STATE_DIRECTORY`, for root `/var/lib/rom-agent`, else `~/.local/state/rom-agent`; a checkout has its own',
     example: '/var/lib/rom-agent',
     description: 'Directory for what outlives the daemon: the history of reloads.',
   }),

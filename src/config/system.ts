@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, homedir, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { findDirectories } from './directories.js';
 import type { LoadInput } from './load.js';
 import { readMachine } from './machine.js';
@@ -13,10 +15,23 @@ export function systemInput(flags: LoadInput['flags']): LoadInput {
     flags,
     env,
     cwd: process.cwd(),
-    directories: findDirectories({ env, uid, platform, home: homedir(), tmpdir: tmpdir() }),
+    directories: findDirectories({
+      env,
+      uid,
+      platform,
+      home: homedir(),
+      tmpdir: tmpdir(),
+      checkout: findCheckout(),
+    }),
     machine: readMachine({ readFile, availableParallelism, totalmem, platform }),
     readFile,
     nodeVersion: process.versions.node,
     platform,
   };
+}
+
+/** What is installed, by make or by npm, comes without the sources. */
+function findCheckout(): string | null {
+  const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+  return existsSync(join(root, 'src/cli/main.ts')) ? root : null;
 }

@@ -12,6 +12,7 @@ const userDirectories = {
   runtimeFrom: 'XDG_RUNTIME_DIR',
   state: '/home/alice/.local/state/rom-agent',
   stateFrom: 'home of the user',
+  config: etc,
 };
 
 async function find(
@@ -53,6 +54,21 @@ describe('the control socket of a command', () => {
   test('is the default where the configuration cannot be read at all', async () => {
     const { path, warnings } = await find({ files: { [etc]: 'port = = 1\n' } });
     assert.deepEqual([path, warnings.length], [own, 1]);
+  });
+
+  test('of a checkout is its own, also where it is not there but the service is, which is told', async () => {
+    const directories = {
+      ...userDirectories,
+      runtime: '/run/user/1000/rom-agent-1a2b3c4d',
+      runtimeFrom: 'the checkout /home/alice/rom-agent',
+    };
+    for (const uid of [0, 1000]) {
+      const { path, warnings } = await find({ directories }, { uid, there: [system] });
+      assert.equal(path, '/run/user/1000/rom-agent-1a2b3c4d/control.sock');
+      assert.deepEqual(warnings, [
+        `the service of this machine is not asked; it has the control socket ${system}`,
+      ]);
+    }
   });
 
   test('must be a path where it is named', async () => {

@@ -36,3 +36,23 @@ test('a relative path is none', () => {
   const { runtime, state } = findDirectories({ ...machine, env });
   assert.deepEqual([runtime, state], ['/tmp/rom-agent-1000', '/home/ann/.local/state/rom-agent']);
 });
+
+test('a run from a checkout has its own, and shares neither the configuration nor the history of a service', () => {
+  const of = (more: object) => findDirectories({ ...machine, checkout: '/home/ann/rom-agent', ...more });
+  const own = of({});
+  const other = of({ checkout: '/home/ann/other' });
+  const root = of({ uid: 0, home: '/root' });
+  assert.equal(own.config, '/home/ann/rom-agent/rom-agent.toml');
+  assert.match(own.runtime, /^\/tmp\/rom-agent-[0-9a-f]{8}-1000$/);
+  assert.match(own.state, /^\/home\/ann\/\.local\/state\/rom-agent-[0-9a-f]{8}$/);
+  assert.equal(own.stateFrom, 'the checkout /home/ann/rom-agent');
+  assert.notEqual(other.state, own.state);
+  assert.match(root.runtime, /^\/run\/rom-agent-[0-9a-f]{8}-0$/);
+  assert.match(root.state, /^\/root\/\.local\/state\/rom-agent-/);
+});
+
+test('a service that runs from a checkout is a service', () => {
+  const env = { RUNTIME_DIRECTORY: '/run/rom-agent', STATE_DIRECTORY: '/var/lib/rom-agent' };
+  const { runtime, config } = findDirectories({ ...machine, env, checkout: '/opt/rom-agent' });
+  assert.deepEqual([runtime, config], ['/run/rom-agent', '/etc/rom-agent/rom-agent.toml']);
+});

@@ -90,7 +90,7 @@ From the strongest to the weakest:
 1. **a flag** of the command line: \`--drain-timeout 45s\`;
 2. **the environment**: \`ROM_AGENT_DRAIN_TIMEOUT=45s\`. An empty variable counts as unset;
 3. **\`.env\`** in the working directory, with the same variables;
-4. **a TOML file**: \`${configFile.path}\` where it exists, or the file that \`${configFile.flag}\` or \`${configFile.variable}\` names, which then must exist;
+4. **a TOML file**: \`${configFile.path}\` where it exists, or the file that \`${configFile.flag}\` or \`${configFile.variable}\` names, which then must exist. What runs from a checkout, and not as a service, reads \`rom-agent.toml\` in the checkout instead of the file in \`/etc\`;
 5. **the default**.
 
 The first place that sets a value wins, for each setting on its own. A value that is overridden is not looked at, so a

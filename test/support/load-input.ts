@@ -24,6 +24,7 @@ export function loadInput({
       runtimeFrom: 'user root',
       state: '/var/lib/rom-agent',
       stateFrom: 'user root',
+      config: '/etc/rom-agent/rom-agent.toml',
     },
     nodeVersion: '20.19.0',
     platform: 'linux',
