@@ -83,11 +83,11 @@ export function deathEntry(death: Death, now: Millis, delay: Millis | null): Log
     workerPid: worker.pid,
     // Of one that is about to end the exit is yet to come.
     ...(exit.code === null && exit.signal === null ? {} : exit),
-    uptime: uptime(worker, now),
+    uptimeSeconds: uptime(worker, now),
     inFlight: lostBy(death),
     ...(requests.length === 0 ? {} : { requests: requests.map(inWords) }),
     ...(oomKills === 0 ? {} : { oomKills }),
-    ...(delay === null ? {} : { restartIn: delay }),
+    ...(delay === null ? {} : { restartInMs: delay }),
     ...(detail === null ? {} : { detail }),
     ...(stack === null ? {} : { stack }),
   });

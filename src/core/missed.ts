@@ -36,7 +36,7 @@ export function forgiveMissedTime(
       pressure: { ...pressure, quietUntil: pressure.quietUntil + missed },
       watchdog: { ...watchdog, quorumAt: past(watchdog.quorumAt, { missed, now }) },
     },
-    [log('warn', 'the master itself stood still', { missed: Math.round(late) })],
+    [log('warn', 'the master itself stood still', { missedMs: Math.round(late) })],
   ];
 }
 

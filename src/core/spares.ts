@@ -14,7 +14,7 @@ export function spareBooted(state: State, key: WorkerKey, now: Millis): Result {
   const waits = replaceWorker(state, { ...worker, phase: 'spare', beatAt: now });
   const told: Result = [
     waits,
-    [log('info', 'a spare is ready', { took: now - worker.forkedAt, workerPid: worker.pid })],
+    [log('info', 'a spare is ready', { tookMs: now - worker.forkedAt, workerPid: worker.pid })],
   ];
   return chain(told, (next) => tellStatus(next, now, {}));
 }

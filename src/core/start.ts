@@ -51,7 +51,7 @@ export function ready(state: State, key: WorkerKey, urls: readonly string[], now
   const level = state.life.phase === 'starting' ? 'debug' : 'info';
   const result: Result = [
     next,
-    [log(level, `worker ${worker.slot} is ready`, { took: now - worker.placedAt, workerPid: worker.pid })],
+    [log(level, `worker ${worker.slot} is ready`, { tookMs: now - worker.placedAt, workerPid: worker.pid })],
   ];
   const noted = chain(result, (state) => note(state, now, { step: 'ready', worker }));
   return chain(noted, (state) => announce(state, urls, now));
@@ -69,7 +69,7 @@ function announce(state: State, urls: readonly string[], now: Millis): Result {
     [
       { type: 'notify', ready: true, status },
       log('info', `serving with ${count(state.slots.length, 'worker')}`, {
-        took: now - state.startedAt,
+        tookMs: now - state.startedAt,
         urls,
       }),
       { type: 'serving', urls },

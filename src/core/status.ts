@@ -128,7 +128,7 @@ function statisticsDue(state: State, now: Millis, policy: Policy): Result {
     inFlight: total(state, 'inFlight'),
     connections: total(state, 'connections'),
     rssMiB: Math.round(total(state, 'rss') / 2 ** 20),
-    uptime: Math.round((now - state.startedAt) / 1000),
+    uptimeSeconds: Math.round((now - state.startedAt) / 1000),
   };
   return [
     { ...state, timers: { ...state.timers, statisticsAt: now + policy.statisticsInterval } },

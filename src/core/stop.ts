@@ -172,10 +172,10 @@ export function stopDeadlines(state: State, now: Millis): Result {
 export function endIfEmpty(state: State, now: Millis): Result {
   const { life } = state;
   if (life.phase !== 'stopping' || state.workers.length > 0) return unchanged(state);
-  const took = now - life.since;
+  const tookMs = now - life.since;
   return [
     { ...state, life: { phase: 'ended', exitCode: life.exitCode } },
-    [log('info', 'stopped', { took, exitCode: life.exitCode }), { type: 'exit', code: life.exitCode }],
+    [log('info', 'stopped', { tookMs, exitCode: life.exitCode }), { type: 'exit', code: life.exitCode }],
   ];
 }
 

@@ -1,4 +1,5 @@
 import { printable } from './printable.js';
+import { foldStack, stackOnOneLine } from './stack.js';
 
 export interface KeyValue {
   readonly key: string;
@@ -21,7 +22,7 @@ interface SerializedError {
 
 /**
  * The fields of an entry as `key=value` pairs. Nested objects become dotted keys; arrays stay JSON. Of an
- * error `inline` makes one value out of the stack, `apart` hands the stack back beside the pairs.
+ * error `inline` makes one value out of the stack, `apart` hands the stack back beside the pairs; both fold it.
  */
 export function keyValues(
   fields: Readonly<Record<string, unknown>>,
@@ -33,16 +34,19 @@ export function keyValues(
     if (value === undefined) return;
     if (isError(value)) addError(key, value);
     // Where the error itself is in another process.
-    else if (style === 'apart' && key === 'stack' && typeof value === 'string') stacks.push(value);
+    else if (key === 'stack' && typeof value === 'string') addStack(key, value);
     else if (isNested(value)) addAll(key, value);
     else pairs.push({ key, value: plain(value) });
+  };
+  const addStack = (key: string, stack: string, isMessage = false): void => {
+    if (style === 'apart' && !isMessage) stacks.push(foldStack(stack));
+    else pairs.push({ key, value: quoted(isMessage ? stack : stackOnOneLine(stack)) });
   };
   const addAll = (prefix: string, record: Readonly<Record<string, unknown>>): void => {
     for (const [key, value] of Object.entries(record)) add(`${prefix}.${cleanKey(key)}`, value);
   };
   const addError = (key: string, { type, message, stack, ...rest }: SerializedError): void => {
-    if (style === 'apart' && stack) stacks.push(stack);
-    else pairs.push({ key, value: quoted(stack || `${type}: ${message}`) });
+    addStack(key, stack || `${type}: ${message}`, stack === '');
     addAll(key, rest);
   };
   for (const [key, value] of Object.entries(fields)) add(cleanKey(key), value);

@@ -171,7 +171,7 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
   });
   orphaned(() => {
     log.warn('the master is gone: finishing what is under way, then ending', {
-      limit: settings.orphanTimeout,
+      limitMs: settings.orphanTimeout,
     });
     drain(settings.orphanTimeout, false);
   });

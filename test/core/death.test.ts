@@ -7,7 +7,7 @@ function delays(cluster: PaperCluster): number[] {
   return cluster
     .effects('log')
     .flatMap(({ level, fields }) =>
-      level === 'error' && typeof fields?.restartIn === 'number' ? [fields.restartIn] : [],
+      level === 'error' && typeof fields?.restartInMs === 'number' ? [fields.restartInMs] : [],
     );
 }
 
@@ -83,9 +83,9 @@ describe('a crash', () => {
     assert.equal(entry?.message, 'worker 1 crashed: cannot reach the database');
     assert.deepEqual(entry?.fields, {
       workerPid: 1001,
-      uptime: 5,
+      uptimeSeconds: 5,
       inFlight: 3,
-      restartIn: 0,
+      restartInMs: 0,
       stack: failure.stack,
     });
   });

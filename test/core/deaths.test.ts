@@ -32,10 +32,10 @@ describe('the entry of a death', () => {
       workerPid: 1001,
       code: null,
       signal: 'SIGSEGV',
-      uptime: 5,
+      uptimeSeconds: 5,
       inFlight: 2,
       requests: ['GET /slow 12.3 s', 'POST /files/7 0.1 s'],
-      restartIn: 0,
+      restartInMs: 0,
     });
   });
 

@@ -13,7 +13,7 @@ describe('time that the master itself missed', () => {
     cluster.freeze(60_000).run(1);
     assert.deepEqual(cluster.effects('kill'), []);
     const [told] = cluster.effects('log').filter(({ level }) => level === 'warn');
-    assert.deepEqual([told?.message, told?.fields], ['the master itself stood still', { missed: 59_000 }]);
+    assert.deepEqual([told?.message, told?.fields], ['the master itself stood still', { missedMs: 59_000 }]);
     cluster.run(5_000);
     assert.equal(cluster.effects('kill').length, 2);
   });

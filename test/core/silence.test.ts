@@ -101,10 +101,10 @@ describe('a silent worker is looked at', () => {
     ]);
     assert.deepEqual(entry(cluster, 'error', /hung/)?.fields, {
       workerPid: 1001,
-      uptime: 6,
+      uptimeSeconds: 6,
       inFlight: 1,
       requests: ['GET /slow 4.1 s'],
-      restartIn: 0,
+      restartInMs: 0,
       detail: 'waits for convert (4711)',
       stack,
     });

@@ -10,7 +10,7 @@ describe('a spare takes over', () => {
     assert.deepEqual(forks(cluster).slice(3), [[4, 0, 1, 5_100]]);
     const [ready, again] = cluster.effects('log').filter(({ message }) => message === 'worker 1 is ready');
     assert.equal(ready?.at, 100);
-    assert.deepEqual([again?.at, again?.fields?.took], [5_002, 2]);
+    assert.deepEqual([again?.at, again?.fields?.tookMs], [5_002, 2]);
     assert.equal(cluster.state.restarts, 1);
   });
 
@@ -29,7 +29,7 @@ describe('a spare takes over', () => {
     cluster.run(5_000);
     const delays = cluster
       .effects('log')
-      .flatMap(({ level, fields }) => (level === 'error' ? [fields?.restartIn] : []));
+      .flatMap(({ level, fields }) => (level === 'error' ? [fields?.restartInMs] : []));
     assert.deepEqual(delays, [0, 0]);
     assert.equal(promotions(cluster).length, 2);
   });
@@ -43,7 +43,7 @@ describe('a spare takes over', () => {
     cluster.post({ type: 'exited', key: 3, code: 1, signal: null });
     const deaths = cluster.effects('log').filter(({ level }) => level === 'error');
     assert.equal(deaths.length, 2);
-    assert.ok(Number(deaths[1]?.fields?.restartIn) >= 250);
+    assert.ok(Number(deaths[1]?.fields?.restartInMs) >= 250);
     assert.deepEqual(promotions(cluster), [[3, 1, 5_000]]);
   });
 

@@ -69,7 +69,7 @@ describe('the death of a spare', () => {
     cluster.start().run(40_000);
     const delays = cluster
       .effects('log')
-      .flatMap(({ level, fields }) => (level === 'error' ? [Number(fields?.restartIn)] : []));
+      .flatMap(({ level, fields }) => (level === 'error' ? [Number(fields?.restartInMs)] : []));
     assert.ok(delays.length >= 5);
     for (const [index, delay] of delays.entries()) {
       const longest = Math.min(8_000, 500 * 2 ** index);

@@ -137,7 +137,7 @@ describe('the statistics line', () => {
       inFlight: 6,
       connections: 6,
       rssMiB: 100,
-      uptime: 60,
+      uptimeSeconds: 60,
     });
   });
 

@@ -145,5 +145,5 @@ describe('a reload', { timeout: 120_000 }, () => {
 /** How long the last workers took to listen, ms, the last first. */
 function bootsOf(daemon: { readonly lines: readonly string[] }): number[] {
   const boots = entries(daemon).filter(({ msg }) => /^worker \d+ is ready$/.test(msg));
-  return boots.map(({ took }) => Number(took)).reverse();
+  return boots.map(({ tookMs }) => Number(tookMs)).reverse();
 }

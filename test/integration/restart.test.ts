@@ -202,7 +202,7 @@ function assertDelays(
   assert.equal(found.length, wanted.length, daemon.output());
   for (const [nth, death] of found.entries()) {
     const [least = 0, most = 0] = wanted[nth] ?? [];
-    const delay = Number(death.restartIn);
+    const delay = Number(death.restartInMs);
     assert.ok(delay >= least && delay <= most, `death ${nth + 1}: ${delay} ms, not ${least} to ${most}`);
     const next = log.slice(log.indexOf(death) + 1).find(({ msg }) => /is ready/.test(msg));
     if (next !== undefined && nth === found.length - 1) {

@@ -128,8 +128,8 @@ function delayAfterDeath(effects: readonly Effect[], id: number): number | undef
   const delays = effects.flatMap((effect) =>
     effect.type === 'log' &&
     effect.message.startsWith(`worker ${id} `) &&
-    typeof effect.fields?.restartIn === 'number'
-      ? [effect.fields.restartIn]
+    typeof effect.fields?.restartInMs === 'number'
+      ? [effect.fields.restartInMs]
       : [],
   );
   return delays[0];

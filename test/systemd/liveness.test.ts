@@ -89,7 +89,7 @@ test(
     );
     assert.equal(entry.priority, 3);
     assert.match(entry.message, /GET \/spin/);
-    assert.match(entry.message, /stack=" *at spinForEver \(.*misbehaves\.cjs:\d+:\d+\)\\n/);
+    assert.match(entry.message, /stack="at spinForEver \(.*misbehaves\.cjs:\d+:\d+\) \| /);
     await waitFor('its replacement', () => own.workers(), {
       timeout: 15_000,
       until: (pids) => pids.length === 2 && pids.some((pid) => !before.includes(pid)),

@@ -47,7 +47,7 @@ describe('a journal line', () => {
     [
       'makes one value of an error, its causes included',
       { err: { ...cause, code: 'EX' } },
-      'err="Error: boom\\n    at a (b.js:1:2)\\ncaused by: Error: inner\\n    at c (d.js:3:4)" err.code=EX',
+      'err="Error: boom | at a (b.js:1:2) | caused by: Error: inner | at c (d.js:3:4)" err.code=EX',
     ],
     [
       'shows an error without a stack',
