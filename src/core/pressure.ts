@@ -86,7 +86,7 @@ function announcement({ slot, pid, beat, vitals }: Grown, reading: MemoryReading
     `memory is short, ${mebibytes(used)} of ${mebibytes(limit)} MiB are used: ${how} ${has}`,
     {
       workerPid: pid,
-      ...(stalled === null ? {} : { stalled }),
+      ...(stalled === null ? {} : { stalledPercent: Math.round(stalled * 100) }),
     },
   );
 }

@@ -98,7 +98,7 @@ describe('the log', () => {
     log.error('failed\nbadly', { err: new Error('boom') });
     assert.match(
       await settled(1),
-      new RegExp(`^<3>failed\\\\nbadly err="Error: boom\\\\n .*" worker=2 pid=${process.pid}\n$`),
+      new RegExp(`^<3>failed\\\\nbadly err="Error: boom \\| at .*" worker=2 pid=${process.pid}\n$`),
     );
     assert.equal(log.format, 'journal');
   });
