@@ -48,6 +48,8 @@ export interface HandedOn {
   readonly hops: number;
   /** What has been read from it already, in base64, perhaps nothing; null: it was kept, and is between two requests. */
   readonly head: string | null;
+  /** How long a kept one may still be silent, ms; null: for ever. */
+  readonly silence: number | null;
 }
 
 export interface ReadyWorker {
@@ -193,6 +195,7 @@ const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
     server: string,
     hops: number,
     head: nullable(string),
+    silence: nullable(number),
   },
   taken: { id: number },
   'stats-request': { id: number },
@@ -202,7 +205,14 @@ const masterShapes: Readonly<Record<MasterMessage['type'], Shape>> = {
   drain: { timeout: number, last: boolean },
   release: {},
   'hand-on': { to: number, count: number },
-  take: { id: number, from: number, server: string, hops: number, head: nullable(string) },
+  take: {
+    id: number,
+    from: number,
+    server: string,
+    hops: number,
+    head: nullable(string),
+    silence: nullable(number),
+  },
   workers: { own: number, ready: anything },
   beat: {},
   probe: { path: string, timeout: number },

@@ -39,12 +39,12 @@ export function createHandOver({ ready, isAlive, hand }: HandOverSeam): HandOver
   const waiting = new Map<number, Waiting>();
   let lastId = 0;
 
-  const pass = (wish: Wish, { server, hops, head }: HandedOn, connection: RawHandle): void => {
+  const pass = (wish: Wish, { server, hops, head, silence }: HandedOn, connection: RawHandle): void => {
     const to = hops < mostHops ? choose(wish) : null;
     if (to === null) return connection.close();
     const id = ++lastId;
-    waiting.set(id, { server, hops, head, from: wish.from, to, slot: wish.slot, connection });
-    hand(to, { type: 'take', id, from: wish.from, server, hops, head }, connection);
+    waiting.set(id, { server, hops, head, silence, from: wish.from, to, slot: wish.slot, connection });
+    hand(to, { type: 'take', id, from: wish.from, server, hops, head, silence }, connection);
   };
   /** Who it is meant for, else who has its slot now, else who has least to do, else who had it. */
   const choose = ({ to, slot, from }: Wish): WorkerKey | null => {

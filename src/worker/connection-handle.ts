@@ -3,11 +3,13 @@ import { type Server, Socket, type SocketConstructorOpts } from 'node:net';
 import type { RawHandle } from '../ipc/raw-handle.js';
 import {
   enlist,
+  hasParseError,
   hasSendableHandle,
+  hasUnreadRequest,
   isHttpBusy,
   isHttpPaused,
+  isInMessage,
   isParsed,
-  mayEndHere,
   parseUnheard,
   serverOf,
   setHttpIdle,
@@ -28,7 +30,10 @@ export function isBetweenRequests(socket: Socket): boolean {
   if (isHttpPaused(socket) || socket.isPaused() || isHttpBusy(socket)) return false;
   if (socket.writableLength > 0 || socket.readableLength > 0) return false;
   if (socket.listenerCount('data') > 1 || socket.listenerCount('readable') > 0) return false;
-  return mayEndHere(socket);
+  if (isInMessage(socket)) return false;
+  if (hasUnreadRequest(socket)) return false;
+  if (hasParseError(socket)) return false;
+  return true;
 }
 
 /** Takes the connection away from its socket, which then says 'close' as at any end. Null where it is closed already. */
@@ -63,17 +68,18 @@ export function attach({ server, handle, head, prepare }: Arrival): Socket {
  * Brings the new parser of a kept connection to where the old one was. A parser that has not read anything counts as
  * one whose first request is overdue (headersTimeout), not as idle (keepAliveTimeout, closeIdleConnections); so it reads
  * one request, which nobody sees.
+ *
+ * @param silence how long the connection may go on without a request, ms; null: for ever
  */
-export function markIdle(socket: Socket): void {
+export function markIdle(socket: Socket, silence: number | null): void {
   // Where a first answer leaves it, and before the timeout: sockets that got their properties in another order than most
   // make Node's own look-ups slower for all of them.
   setHttpIdle(socket);
-  const server = serverOf(socket);
-  if (!isParsed(socket) || server === undefined || !('keepAliveTimeout' in server)) return;
+  if (!isParsed(socket)) return;
   parseUnheard(socket, noRequest);
-  const { keepAliveTimeout } = server as HttpServer;
-  const { keepAliveTimeoutBuffer = 1_000 } = server as { keepAliveTimeoutBuffer?: number };
-  if (keepAliveTimeout > 0) socket.setTimeout(keepAliveTimeout + keepAliveTimeoutBuffer);
+  // What is left of the server's keepAliveTimeout, which does not begin anew with another worker.
+  if (silence !== null) socket.setTimeout(silence);
+  else if (socket.timeout !== undefined) socket.setTimeout(0);
 }
 
 const noRequest = Buffer.from('GET / HTTP/1.1\r\n\r\n');

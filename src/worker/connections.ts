@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createAnswerCounter } from './answer-counter.js';
+import { ours } from './own-listeners.js';
 import { RequestClock } from './request-clock.js';
 
 /** A request that is being answered. */
@@ -57,8 +58,10 @@ export class Connection {
   wasHandedOver = false;
   /** Handed over, and no request has come on it yet. */
   isWaiting = false;
-  /** Could be handed on: see hand-on.ts. */
-  isKept = false;
+  /** Whether it could ever be handed on was found out, and it is among those if so: see hand-on.ts. */
+  isWeighed = false;
+  /** For the sake of its last request it stays here: see may-move.ts. */
+  isPinned = false;
   /** What is being answered; null: nothing. */
   response: ServerResponse | null = null;
   begun = 0;
@@ -95,11 +98,11 @@ export function trackConnections(now: () => number = () => performance.now()): C
     if (!connection.isOpen) return;
     connection.isOpen = false;
     open--;
-    bytesOfClosed += socket.bytesWritten;
+    bytesOfClosed += writtenTo(socket);
   };
-  const onClose = function (this: Socket): void {
+  const onClose = ours(function (this: Socket): void {
     closed(this);
-  };
+  });
   return {
     opened: (socket) => {
       const connection = connectionOf(socket);
@@ -153,6 +156,11 @@ export function trackConnections(now: () => number = () => performance.now()): C
     renewClock: () => clock.renew(),
     bytesWritten: () => bytesOfClosed,
   };
+}
+
+/** Bytes. An app may give a server any stream for a connection, and not all of them count. */
+export function writtenTo(socket: Socket): number {
+  return Number.isFinite(socket.bytesWritten) ? socket.bytesWritten : 0;
 }
 
 /** What is being answered on a connection, oldest first. */

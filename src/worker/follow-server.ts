@@ -1,6 +1,7 @@
 import type { Server as HttpServer, IncomingMessage } from 'node:http';
 import type { Http2Session, IncomingHttpHeaders } from 'node:http2';
 import type { Server, Socket } from 'node:net';
+import { ours } from './own-listeners.js';
 import { SocketList } from './socket-list.js';
 
 /** A server that the app started, and its connections. */
@@ -41,16 +42,17 @@ export function followServer(
   const sockets = isTls(server) ? new SocketList() : accepted;
   const entry: TrackedServer = { server, accepted, sockets, sessions: new Set(), upgraded: new Map() };
   const { upgraded } = entry;
-  const forget = function (this: Socket): void {
+  const forget = ours(function (this: Socket): void {
     accepted.delete(this);
     if (upgraded.size > 0) upgraded.delete(this);
     onClosed(this);
-  };
-  server.on('connection', (socket: Socket) => {
+  });
+  const note = ours((socket: Socket): void => {
     if (!accepted.add(socket)) return;
     onAccepted(socket);
     socket.on('close', forget);
   });
+  server.on('connection', note);
   if (sockets !== accepted) followDecrypted(entry);
   server.on('session', (session: Http2Session) => {
     entry.sessions.add(session);

@@ -8,13 +8,15 @@ import type { RawHandle } from '../ipc/raw-handle.js';
 import type { Channel } from './channel.js';
 import { attach, detach, isBetweenRequests, isPlainHttp, markBusy, markIdle } from './connection-handle.js';
 import { announce, type Connection, connectionOf, isAnswering } from './connections.js';
-import { serverOf } from './node-internals.js';
+import { cameByDetour, countsRequests, hasForeignListeners, pins } from './may-move.js';
+import { serverOf, silenceLeft } from './node-internals.js';
+import { ours } from './own-listeners.js';
 
 /** Connections that this worker gives to another, or gets from one. */
 export interface HandOn {
   /** A server listens: it is told by its address from now on. */
   onListening(server: Server): void;
-  onRequest(connection: Connection): void;
+  onRequest(response: ServerResponse, connection: Connection): void;
   onAnswered(response: ServerResponse, connection: Connection): void;
   /** See Beat. */
   kept(): number;
@@ -97,13 +99,13 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
       settleTime + calm / 2,
     ).unref();
   };
-  const onClose = function (this: Socket): void {
+  const onClose = ours(function (this: Socket): void {
     if (kept.delete(this)) noteChange();
-  };
+  });
   const keep = (socket: Socket): void => {
     if (kept.has(socket)) return;
     kept.add(socket);
-    connectionOf(socket).isKept = true;
+    connectionOf(socket).isWeighed = true;
     socket.on('close', onClose);
     noteChange();
   };
@@ -111,20 +113,25 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
   const handOn = async (socket: Socket, order: Order): Promise<void> => {
     const name = names.get(serverOf(socket) as Server);
     if (name === undefined || (refused.get(name) ?? 0) > performance.now()) return;
+    const silence = silenceLeft(socket);
+    if (silence === undefined) return;
     const handle = detach(socket);
     if (handle === null) return;
     order.left--;
     underWay++;
-    const sent = await channel.hand(
-      { type: 'hand-on', to: order.to, slot: null, server: name, hops: 0, head: null },
-      handle,
-    );
+    const what = { server: name, hops: 0, head: null, silence };
+    const sent = await channel.hand({ type: 'hand-on', to: order.to, slot: null, ...what }, handle);
     underWay--;
     if (sent) handle.close();
-    else receive({ server: name, hops: 0, head: null }, handle);
+    else receive(what, handle);
   };
-  const mayGo = (socket: Socket): boolean =>
-    underWay < mostUnderWay && !isAnswering(socket) && isBetweenRequests(socket);
+  const mayGo = (socket: Socket): boolean => {
+    if (underWay >= mostUnderWay || isAnswering(socket)) return false;
+    if (connectionOf(socket).isPinned) return false;
+    if (countsRequests(serverOf(socket) as Server)) return false;
+    if (hasForeignListeners(socket)) return false;
+    return isBetweenRequests(socket);
+  };
   const openOrder = (): Order | undefined => {
     const now = performance.now();
     orders = orders.filter(({ left, until }) => left > 0 && now < until);
@@ -138,7 +145,7 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
     }
   };
 
-  const receive = ({ server: name, head }: HandedOn, handle: RawHandle): boolean => {
+  const receive = ({ server: name, head, silence }: HandedOn, handle: RawHandle): boolean => {
     const server = servers.get(name);
     if (server === undefined) return false;
     const prepare = (socket: Socket): void => {
@@ -148,7 +155,7 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
     const read = head === null ? null : Buffer.from(head, 'base64');
     const socket = attach({ server, handle, head: read, prepare });
     if (read !== null || socket.destroyed || !isPlainHttp(socket)) return true;
-    markIdle(socket);
+    markIdle(socket, silence);
     connectionOf(socket).isWaiting = true;
     reportMove();
     keep(socket);
@@ -164,15 +171,22 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
       if (name === null) return;
       names.set(server, name);
       servers.set(name, server);
+      server.once('close', () => {
+        names.delete(server);
+        if (servers.get(name) === server) servers.delete(name);
+      });
     },
-    onRequest: (connection) => {
+    onRequest: (response, connection) => {
+      connection.isPinned = pins(response);
       if (!connection.isWaiting) return;
       connection.isWaiting = false;
       markBusy(connection.socket);
     },
-    onAnswered: (response, { socket, isKept }) => {
-      if (!response.shouldKeepAlive || (isKept && orders.length === 0) || socket.destroyed) return;
-      if (!isPlainHttp(socket) || !names.has(serverOf(socket) as Server)) return;
+    onAnswered: (response, connection) => {
+      const { socket } = connection;
+      if (!response.shouldKeepAlive || (connection.isWeighed && orders.length === 0) || socket.destroyed)
+        return;
+      if (!isPlainHttp(socket) || !names.has(serverOf(socket) as Server) || cameByDetour(socket)) return;
       keep(socket);
       if (orders.length === 0) return;
       // Node, and listeners of the app, have yet to come to the end of this answer.
@@ -188,7 +202,7 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
     give: (server, { handle, head, to: { key, slot } }) => {
       const name = names.get(server);
       if (name === undefined) return enter(server, { handle, head });
-      const message = { server: name, hops: 0, head: head.toString('base64') };
+      const message = { server: name, hops: 0, head: head.toString('base64'), silence: null };
       void channel.hand({ type: 'hand-on', to: key, slot, ...message }, handle).then((sent) => {
         if (sent) handle.close();
         else enter(server, { handle, head });
@@ -201,12 +215,13 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
       void makeUp(order);
       reportMove();
     },
-    take: ({ id, from, server, hops, head }, handle) => {
+    take: ({ id, from, ...what }, handle) => {
+      const { server, hops } = what;
       // Said before anything is read: until then the master may give it to somebody else.
       void channel.send({ type: 'taken', id });
       if (hops > 0) refused.set(server, performance.now() + refusalHolds);
-      if (handle === undefined || receive({ server, hops, head }, handle)) return;
-      const back = { type: 'hand-on', to: from, slot: null, server, hops: hops + 1, head } as const;
+      if (handle === undefined || receive(what, handle)) return;
+      const back = { to: from, slot: null, ...what, type: 'hand-on', hops: hops + 1 } as const;
       void channel.hand(back, handle).then(() => handle.close());
     },
     onUpgraded: (socket) => {

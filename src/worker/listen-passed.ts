@@ -72,6 +72,11 @@ export function forwarder(target: Server): Server {
   return server;
 }
 
+/** Whether a server is one of ours that hands all of its connections to another. */
+export function isForwarderTo(server: Server | undefined, target: Server | undefined): boolean {
+  return server !== undefined && target !== undefined && targets.get(server) === target;
+}
+
 /** The supervisor keeps such a socket when we close it: who waits in it is served by the next daemon. */
 export function isPassed(server: Server): boolean {
   return sockets.has(server);

@@ -25,9 +25,15 @@ interface InnerSocket {
   _httpMessage?: unknown;
   parser?: InnerParser | null;
   server?: Server;
+  _server?: Server;
 }
 
-type InnerHandle = RawHandle & { _consumed?: boolean; reading?: boolean };
+type InnerHandle = RawHandle & {
+  _consumed?: boolean;
+  reading?: boolean;
+  bytesRead?: number;
+  bytesWritten?: number;
+};
 
 function inner(socket: Socket): InnerSocket {
   return socket as unknown as InnerSocket;
@@ -36,6 +42,11 @@ function inner(socket: Socket): InnerSocket {
 /** The server that reads a connection's requests. */
 export function serverOf(socket: Socket): Server | undefined {
   return inner(socket).server;
+}
+
+/** The server whose listener has accepted a connection. */
+export function acceptorOf(socket: Socket): Server | undefined {
+  return inner(socket)._server;
 }
 
 /** Node's own handles, which alone can go to another process; the keys of TLS could not. */
@@ -49,6 +60,7 @@ export function hasSendableHandle(socket: Socket): boolean {
 export function takeHandle(socket: Socket): RawHandle | null {
   const { _handle: handle = null } = inner(socket);
   if (handle === null) return null;
+  keepByteCounts(socket, handle);
   handle.readStop();
   stopParsing(socket);
   // Node's marks on a handle that is being read from: this one may come back.
@@ -57,10 +69,70 @@ export function takeHandle(socket: Socket): RawHandle | null {
   return handle;
 }
 
+/** Whoever asks at 'close' how much there was is told, as after every other end. */
+function keepByteCounts(socket: Socket, { bytesRead, bytesWritten }: InnerHandle): void {
+  for (const [name, count] of Object.entries({ kBytesRead: bytesRead, kBytesWritten: bytesWritten })) {
+    const key = symbolOf(socket, name);
+    if (key !== undefined && count !== undefined) Reflect.set(socket, key, count);
+  }
+}
+
+/** How long a socket may go on being silent, ms; null: for ever. Undefined where it cannot be found out. */
+export function silenceLeft(socket: Socket): number | null | undefined {
+  const key = symbolOf(socket, 'timeout');
+  if (key === undefined) return undefined;
+  const timer: unknown = Reflect.get(socket, key);
+  if (timer === null || timer === undefined) return null;
+  const [since, now] = [startOf(timer), loopTime()];
+  const { timeout } = socket;
+  if (since === null || now === null || timeout === undefined) return undefined;
+  return Math.max(1, timeout - (now - since));
+}
+
+/** When a timer was last set, ms of the event loop's clock (internal/timers.js). */
+function startOf(timer: object): number | null {
+  const start: unknown = Reflect.get(timer, '_idleStart');
+  return typeof start === 'number' ? start : null;
+}
+
+/** ms; Node shows it in a timer that begins now. */
+function loopTime(): number | null {
+  const timer = setTimeout(() => {}, 1);
+  clearTimeout(timer);
+  return startOf(timer);
+}
+
+function symbolOf(owner: object, name: string): symbol | undefined {
+  return Object.getOwnPropertySymbols(owner).find(({ description }) => description === name);
+}
+
+/** What Node itself listens for on a connection whose requests it reads, by the names of its functions. */
+const nodesListeners: Readonly<Record<string, readonly string[]>> = {
+  close: ['bound socketOnClose'],
+  data: ['bound socketOnData'],
+  drain: ['bound socketOnDrain'],
+  end: ['onReadableStreamEnd', 'bound socketOnEnd'],
+  error: ['socketOnError'],
+  pause: ['onSocketPause'],
+  resume: ['onSocketResume'],
+  timeout: ['socketOnTimeout'],
+};
+
+export function isNodesListener(event: string | symbol, listener: { readonly name: string }): boolean {
+  return typeof event === 'string' && nodesListeners[event]?.includes(listener.name) === true;
+}
+
+/** The listener of node:http for the connections of its servers. */
+export function isNodesHttpListener(listener: { readonly name: string }): boolean {
+  return listener.name === 'connectionListener';
+}
+
 // ------------------------------------------------------ HTTP/1 (_http_server.js, node_http_parser.cc)
 
 interface InnerParser {
   _consumed?: boolean;
+  /** The request that is being read, until its body is read to the end by the app. */
+  incoming?: object | null;
   /** Whether the bytes may end here: an Error within a message. It changes nothing: see llhttp_finish. */
   finish?: () => Error | undefined;
   unconsume?: () => void;
@@ -88,11 +160,40 @@ export function setHttpIdle(socket: Socket): void {
   inner(socket)._httpMessage = null;
 }
 
-/** Whether the parser finds that the bytes which it has read could end here. */
-export function mayEndHere(socket: Socket): boolean {
-  const { parser } = inner(socket);
-  return typeof parser?.finish === 'function' && parser.finish() === undefined;
+/**
+ * Whether the parser has begun to read a message and not come to its end, or could not read it. Node's own lists say it,
+ * and do not err as `finish()` does: after an upgrade that nobody took, that lets every error pass.
+ */
+export function isInMessage(socket: Socket): boolean {
+  const { parser, server, _server: acceptor } = inner(socket);
+  if (typeof parser?.finish !== 'function' || server === undefined) return true;
+  // A parser that came from elsewhere may be older than the lists, and then is in none of them.
+  const name = acceptor === server ? 'active' : 'idle';
+  const list = parsersOf(server, name);
+  if (list === null || list.includes(parser) !== (name === 'idle')) return true;
+  return parser.finish() !== undefined;
 }
+
+/** The few parsers that are reading a message, or all others. Null where they cannot be found out. */
+function parsersOf(server: Server, which: 'active' | 'idle'): readonly unknown[] | null {
+  const key = symbolOf(server, 'http.server.connections');
+  const lists: unknown = key === undefined ? null : Reflect.get(server, key);
+  if (typeof lists !== 'object' || lists === null) return null;
+  const list: unknown = Reflect.get(lists, which);
+  return typeof list === 'function' ? Reflect.apply(list, lists, []) : null;
+}
+
+/** Whether the app has not read the last request to its end, or Node has not let go of it. */
+export function hasUnreadRequest(socket: Socket): boolean {
+  return inner(socket).parser?.incoming !== null;
+}
+
+/** Whether the parser has given up: then it refuses to read even nothing. */
+export function hasParseError(socket: Socket): boolean {
+  return inner(socket).parser?.execute?.(nothing) !== 0;
+}
+
+const nothing = Buffer.alloc(0);
 
 /** Has the parser read these bytes, of which nothing in JavaScript hears: its callbacks are its elements. */
 export function parseUnheard(socket: Socket, bytes: Buffer): number | Error | null {

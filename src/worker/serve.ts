@@ -62,7 +62,7 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     onAccepted: (open, newest) => descriptors.accepted(open, newest),
     onRequest: (response, connection) => {
       drainer.onRequest(response, connection.socket);
-      handOn.onRequest(connection);
+      handOn.onRequest(response, connection);
       sticky.onRequest(response, connection.socket);
     },
     onAnswered: (response, connection) => {

@@ -9,6 +9,7 @@ import {
   type Exchange,
   exchangesOf,
   trackConnections,
+  writtenTo,
 } from './connections.js';
 import { asNote, newestAndOldest, noteOf, type StreamNote } from './current-requests.js';
 import { followServer, isTls, type TrackedServer } from './follow-server.js';
@@ -156,7 +157,7 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
     renewClock: connections.renewClock,
     bytesWritten: () => {
       const open = new Set(all().flatMap(({ accepted }) => [...accepted]));
-      return [...open].reduce((sum, socket) => sum + socket.bytesWritten, connections.bytesWritten());
+      return [...open].reduce((sum, socket) => sum + writtenTo(socket), connections.bytesWritten());
     },
     listening: () => all().flatMap(({ server }) => (server.listening ? [server] : [])),
     pending: () => opening.size,

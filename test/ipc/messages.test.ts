@@ -29,7 +29,7 @@ const fromWorker: Readonly<Record<WorkerMessage['type'], WorkerMessage>> = {
   probed: { type: 'probed', failure: null, took: 1.5 },
   cut: { type: 'cut', requests: 1, connections: 2 },
   drained: { type: 'drained' },
-  'hand-on': { type: 'hand-on', to: 3, slot: null, server: '::|3000', hops: 0, head: null },
+  'hand-on': { type: 'hand-on', to: 3, slot: null, server: '::|3000', hops: 0, head: null, silence: null },
   taken: { type: 'taken', id: 5 },
   'stats-request': { type: 'stats-request', id: 7 },
 };
@@ -38,7 +38,7 @@ const fromMaster: Readonly<Record<MasterMessage['type'], unknown>> = {
   drain: { type: 'drain', timeout: 30_000, last: true },
   release: { type: 'release' },
   'hand-on': { type: 'hand-on', to: 3, count: 2 },
-  take: { type: 'take', id: 5, from: 2, server: '::|3000', hops: 1, head: 'R0VU' },
+  take: { type: 'take', id: 5, from: 2, server: '::|3000', hops: 1, head: 'R0VU', silence: 900 },
   workers: { type: 'workers', own: 2, ready: [{ key: 2, slot: 1 }] },
   beat: { type: 'beat' },
   probe: { type: 'probe', path: '/healthz', timeout: 5_000 },
@@ -79,7 +79,14 @@ function fieldsOf(value: Raw, at: readonly string[] = []): string[][] {
   });
 }
 
-const nullable = ['probed.failure', 'hand-on.to', 'hand-on.slot', 'hand-on.head', 'evidence.failure'];
+const nullable = [
+  'probed.failure',
+  'hand-on.to',
+  'hand-on.slot',
+  'hand-on.head',
+  'hand-on.silence',
+  'evidence.failure',
+];
 
 /** What would be wrong for most fields is right for a few. */
 function isRight(field: string, value: unknown): boolean {

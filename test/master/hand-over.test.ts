@@ -29,7 +29,16 @@ function connection(): RawHandle & { closed: number } {
 }
 
 function handOn(more: { to?: number | null; slot?: number; hops?: number } = {}) {
-  return { type: 'hand-on', to: 2, slot: null, server: 's', hops: 0, head: null, ...more } as const;
+  return {
+    type: 'hand-on',
+    to: 2,
+    slot: null,
+    server: 's',
+    hops: 0,
+    head: null,
+    silence: null,
+    ...more,
+  } as const;
 }
 
 test('a connection goes to the worker that it is meant for, and the copy is kept until that reads from it', () => {

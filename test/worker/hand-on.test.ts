@@ -2,50 +2,14 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { type AddressInfo, connect, type Socket } from 'node:net';
-import test, { type TestContext } from 'node:test';
-import type { WorkerMessage } from '../../src/ipc/messages.js';
+import { connect, type Socket } from 'node:net';
+import test from 'node:test';
 import type { RawHandle } from '../../src/ipc/raw-handle.js';
 import { attach, detach, isBetweenRequests, markIdle } from '../../src/worker/connection-handle.js';
-import { connectionOf } from '../../src/worker/connections.js';
-import { createHandOn } from '../../src/worker/hand-on.js';
 import { waitFor } from '../support/wait.js';
 import { type ByteClient, openBytes, openTls } from './byte-client.js';
 import { certificate } from './certificate.js';
-
-const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
-
-interface Echo {
-  readonly server: Server;
-  readonly port: number;
-  readonly sockets: Socket[];
-}
-
-/** Answers with the path and the body. */
-async function echo(t: TestContext, server: Server = createServer()): Promise<Echo> {
-  const sockets: Socket[] = [];
-  server.on('connection', (socket) => sockets.push(socket));
-  server.on('request', (request, response) => {
-    let body = '';
-    request.on('data', (chunk) => {
-      body += chunk;
-    });
-    request.on('end', () => response.end(`[${request.url}${body}]`));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  return { server, port: (server.address() as AddressInfo).port, sockets };
-}
-
-function first(sockets: readonly Socket[]): Socket {
-  const [socket] = sockets;
-  assert.ok(socket);
-  return socket;
-}
+import { asked, desk, echo, first, get } from './hand-on-desk.js';
 
 /** Until the bytes that were written to a connection have been read, all of them. */
 function read(socket: Socket, bytes: number): Promise<unknown> {
@@ -112,7 +76,6 @@ test('a connection that comes is idle: neither overdue nor kept for ever', async
   const from = await echo(t);
   // A request that does not come is overdue after this time; a kept connection has a limit of its own.
   const server = createServer({ headersTimeout: 60, requestTimeout: 60, connectionsCheckingInterval: 20 });
-  server.keepAliveTimeout = 400;
   const to = await echo(t, server);
   const client = await openBytes(t, from.port);
   client.socket.write(get('/before'));
@@ -122,11 +85,11 @@ test('a connection that comes is idle: neither overdue nor kept for ever', async
   assert.ok(handle);
   const begun = performance.now();
   const socket = attach({ server, handle, head: null, prepare: () => {} });
-  markIdle(socket);
+  markIdle(socket, 400);
   assert.equal(isBetweenRequests(socket), true);
   assert.equal(to.sockets.length, 1);
   await once(client.socket, 'close');
-  assert.ok(performance.now() - begun >= 400, 'not before its keepAliveTimeout');
+  assert.ok(performance.now() - begun >= 400, 'not before what was left of its time');
   assert.doesNotMatch(client.text, /408/);
 });
 
@@ -139,44 +102,10 @@ test('a handed-over connection is closed with the idle ones', async (t) => {
   await waitFor('the end of the answer', () => isBetweenRequests(first(from.sockets)));
   const handle = detach(first(from.sockets));
   assert.ok(handle);
-  markIdle(attach({ server: to.server, handle, head: null, prepare: () => {} }));
+  markIdle(attach({ server: to.server, handle, head: null, prepare: () => {} }), 5_000);
   to.server.closeIdleConnections();
   await once(client.socket, 'close');
 });
-
-interface Desk {
-  readonly sent: WorkerMessage[];
-  readonly handOn: ReturnType<typeof createHandOn>;
-  readonly changes: () => number;
-}
-
-/** `deliver`: whether the master can be reached. */
-function desk({ server }: Echo, deliver: boolean): Desk {
-  const sent: WorkerMessage[] = [];
-  let changes = 0;
-  const handOn = createHandOn({
-    channel: {
-      send: async (message) => void sent.push(message),
-      hand: async (message) => {
-        sent.push(message);
-        return deliver;
-      },
-    },
-    onChange: () => changes++,
-  });
-  handOn.onListening(server);
-  server.on('request', ({ socket }, response) =>
-    response.on('finish', () => handOn.onAnswered(response, connectionOf(socket))),
-  );
-  return { sent, handOn, changes: () => changes };
-}
-
-async function asked(t: TestContext, port: number, text: string): Promise<ByteClient> {
-  const client = await openBytes(t, port);
-  client.socket.write(text);
-  await client.until(']');
-  return client;
-}
 
 test('connections count that were answered and kept', async (t) => {
   const place = await echo(t);
@@ -201,6 +130,66 @@ test('TLS stays where it is', async (t) => {
   assert.equal(handOn.kept(), 0);
 });
 
+function withoutSilence(message: object): object {
+  return Object.fromEntries(Object.entries(message).filter(([key]) => key !== 'silence'));
+}
+
+test('how long a connection may still be silent goes along with it', async (t) => {
+  const server = createServer();
+  server.keepAliveTimeout = 20_000;
+  const place = await echo(t, server);
+  const { sent, handOn } = desk(place, true);
+  await asked(t, place.port, get('/'));
+  const answered = performance.now();
+  const socket = first(place.sockets);
+  await waitFor('some of the time to pass', () => performance.now() - answered, { until: (ms) => ms > 300 });
+  const { timeout = 0 } = socket;
+  handOn.order({ type: 'hand-on', to: 9, count: 1 });
+  await waitFor('the connection to go', () => sent.length);
+  const [message] = sent;
+  assert.ok(message?.type === 'hand-on' && message.silence !== null);
+  // Timers count in the loop's time, which may be some ms behind.
+  assert.ok(message.silence <= timeout - 250, `${message.silence} of ${timeout}`);
+  assert.ok(message.silence >= timeout - (performance.now() - answered) - 50);
+});
+
+test('a connection without a limit has none afterwards', async (t) => {
+  const server = createServer();
+  server.keepAliveTimeout = 0;
+  const place = await echo(t, server);
+  const { sent, handOn } = desk(place, true);
+  await asked(t, place.port, get('/'));
+  handOn.order({ type: 'hand-on', to: 9, count: 1 });
+  await waitFor('the connection to go', () => sent.length);
+  assert.equal(sent[0]?.type === 'hand-on' && sent[0].silence, null);
+});
+
+test('a connection that was let go of knows at its end how much was read and written', async (t) => {
+  const place = await echo(t);
+  await asked(t, place.port, get('/'));
+  const socket = first(place.sockets);
+  await waitFor('the end of the answer', () => isBetweenRequests(socket));
+  const { bytesRead, bytesWritten } = socket;
+  const closed = once(socket, 'close');
+  detach(socket)?.close();
+  await closed;
+  assert.ok(bytesRead > 0 && bytesWritten > 0);
+  assert.deepEqual([socket.bytesRead, socket.bytesWritten], [bytesRead, bytesWritten]);
+});
+
+test('a server that has closed is no longer there for connections', async (t) => {
+  const place = await echo(t);
+  const { sent, handOn } = desk(place, true);
+  const name = `127.0.0.1|${place.port}`;
+  place.server.close();
+  await once(place.server, 'close');
+  let closed = 0;
+  const handle: RawHandle = { close: () => void closed++, readStop: () => 0 };
+  handOn.take({ type: 'take', id: 4, from: 2, server: name, hops: 0, head: null, silence: null }, handle);
+  await waitFor('the copy to be closed', () => closed);
+  assert.equal(sent[1]?.type, 'hand-on');
+});
+
 test('an order is carried out, and not beyond its number', async (t) => {
   const place = await echo(t);
   const { sent, handOn } = desk(place, true);
@@ -210,7 +199,7 @@ test('an order is carried out, and not beyond its number', async (t) => {
   await waitFor('the connections to go', () => handOn.kept(), { until: (count) => count === 1 });
   const name = `127.0.0.1|${place.port}`;
   const message = { type: 'hand-on', to: 9, slot: null, server: name, hops: 0, head: null };
-  assert.deepEqual(sent, [message, message, message]);
+  assert.deepEqual(sent.map(withoutSilence), [message, message, message]);
 });
 
 test('a connection that the master does not get is served on', async (t) => {
@@ -228,11 +217,14 @@ test('a connection for a server that is not here goes back', async (t) => {
   const { sent, handOn } = desk(await echo(t), true);
   let closed = 0;
   const handle: RawHandle = { close: () => void closed++, readStop: () => 0 };
-  handOn.take({ type: 'take', id: 4, from: 2, server: 'elsewhere', hops: 0, head: null }, handle);
+  handOn.take(
+    { type: 'take', id: 4, from: 2, server: 'elsewhere', hops: 0, head: null, silence: null },
+    handle,
+  );
   await waitFor('the copy to be closed', () => closed);
   assert.deepEqual(sent, [
     { type: 'taken', id: 4 },
-    { type: 'hand-on', to: 2, slot: null, server: 'elsewhere', hops: 1, head: null },
+    { type: 'hand-on', to: 2, slot: null, server: 'elsewhere', hops: 1, head: null, silence: null },
   ]);
 });
 
@@ -266,7 +258,7 @@ test('a connection that was handed on has its properties in the order of one tha
   await ask(moved, '/b');
   const old = sockets[1] ?? assert.fail();
   await waitFor('the end of the answer', () => isBetweenRequests(old));
-  markIdle(attach({ server, handle: detach(old) ?? assert.fail(), head: null, prepare: () => {} }));
+  markIdle(attach({ server, handle: detach(old) ?? assert.fail(), head: null, prepare: () => {} }), 5_000);
   await ask(moved, '/c');
   const [stayed, , arrived] = sockets.map((socket) => Reflect.ownKeys(socket));
   assert.deepEqual(arrived, stayed);

@@ -4,6 +4,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import { connect as connectHttp2, createServer as createH2cServer, createSecureServer } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net';
+import { Duplex } from 'node:stream';
 import test, { type TestContext } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
 import { trackServers, urlOf } from '../../src/worker/servers.js';
@@ -258,4 +259,32 @@ async function upgraded(t: TestContext, port: number): Promise<ByteClient> {
   client.socket.write(upgrade);
   await client.until('\r\n\r\n');
   return client;
+}
+
+test('a stream without counts, given to a server for a connection, leaves the count of bytes a number', async (t) => {
+  const server = createServer((_request, response) => response.end('x'));
+  await listening(t, server);
+  const { clientSide, serverSide } = duplexPair();
+  server.emit('connection', serverSide);
+  clientSide.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  await once(clientSide, 'data');
+  assert.ok(Number.isFinite(servers.bytesWritten()));
+  serverSide.destroy();
+  await nothingLeft();
+  assert.ok(Number.isFinite(servers.bytesWritten()));
+});
+
+/** Two streams, each of which reads what is written to the other; no sockets. */
+function duplexPair(): { readonly clientSide: Duplex; readonly serverSide: Duplex } {
+  const make = (other: () => Duplex): Duplex =>
+    new Duplex({
+      read: () => {},
+      write: (chunk, _encoding, done) => {
+        other().push(chunk);
+        done();
+      },
+    });
+  const clientSide: Duplex = make(() => serverSide);
+  const serverSide: Duplex = make(() => clientSide);
+  return { clientSide, serverSide };
 }
