@@ -101,12 +101,20 @@ check_node() {
   [ -x "$NODE" ] || fail "NODE is \"$NODE\", which cannot be executed"
   "$NODE" -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' ||
     fail "$NODE is version $("$NODE" --version): rom-agent needs 20.19 or later"
+  check_addon
   reason=$(unreachable "$("$NODE" -p 'require("node:fs").realpathSync(process.execPath)')")
   if [ -n "$reason" ]; then
     object "$reason. Install node for all users (a package of the system, or a tarball in /usr/local) and name it: make install NODE=/usr/local/bin/node"
   fi
   reason=$(hidden "$LIBDIR")
   if [ -n "$reason" ]; then object "$reason. Choose another PREFIX, such as /usr/local"; fi
+}
+
+# Without it systemd is not told READY=1: a start would hang until TimeoutStartSec= is over, and fail.
+check_addon() {
+  [ "$UNAME" = Linux ] || return 0
+  reason=$("$NODE" -e 'try { require("sd-notify") } catch (error) { console.log(error.message.split("\n")[0]); process.exit(1) }') && return 0
+  object "$NODE cannot load sd-notify ($reason), without which systemd waits for the service in vain. Install a compiler and the headers of systemd (Debian: sudo apt install build-essential python3 libsystemd-dev), run \"npm ci\" with this node, then make install again"
 }
 
 # The machine that a package is built on may differ from the one that it is installed on.

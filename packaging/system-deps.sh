@@ -5,7 +5,7 @@ set -eu
 
 case ${1:-run} in
 run) packages='libsystemd-dev g++ make python3' ;;
-test) packages='libsystemd-dev g++ make python3 systemd-container dbus procps iproute2' ;;
+test) packages='libsystemd-dev g++ make python3 systemd-container dbus debootstrap procps iproute2' ;;
 bench)
   packages='libsystemd-dev g++ make python3 apache2-utils wrk nginx-light systemd-container dbus procps iproute2 libfaketime'
   ;;

@@ -2,31 +2,46 @@
 import { CommanderError } from 'commander';
 import { RomAgentError } from '../errors/errors.js';
 import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
+import { bugMessage, sayLast, tellReason } from './last-words.js';
 import { createProgram } from './program.js';
 import { exitStatusFor, findSupervisor } from './supervisor.js';
-import { complain } from './terminal.js';
+
+interface Ending {
+  readonly exitCode: ExitCode;
+  /** null: it is no failure. */
+  readonly why: string | null;
+}
 
 /** Commander has already printed what was wrong with the arguments; help and version are no errors. */
-function exitCodeOf(error: unknown): ExitCode {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-  if (error instanceof RomAgentError) {
-    complain(error.message);
-    return error.exitCode;
+function endingOf(error: unknown): Ending {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return { exitCode: exitCodes.ok, why: null };
+    return { exitCode: exitCodes.usage, why: error.message };
   }
-  complain(`a bug: ${error instanceof Error ? error.stack : String(error)}`);
-  return exitCodes.bug;
+  if (error instanceof RomAgentError) {
+    sayLast(error.message);
+    return { exitCode: error.exitCode, why: error.message };
+  }
+  sayLast(bugMessage(error), error instanceof Error ? error.stack : undefined);
+  return { exitCode: exitCodes.bug, why: bugMessage(error) };
 }
 
 async function main(): Promise<void> {
+  const [, , called] = process.argv;
   try {
-    const [, , called] = process.argv;
     await createProgram({ exit: (code) => process.exit(code), called }).parseAsync();
   } catch (error) {
-    process.exitCode = exitStatusFor(
-      findSupervisor(() => {}),
-      exitCodeOf(error),
-    );
+    const { exitCode, why } = endingOf(error);
+    const supervisor = findSupervisor(() => {});
+    // Whoever asks the daemon something is not the daemon.
+    if (why !== null && isServe(called)) tellReason(supervisor, why, error);
+    process.exitCode = exitStatusFor(supervisor, exitCode);
   }
+}
+
+/** Not a command of the control socket; a word that is no command may be a misspelt one. */
+function isServe(called: string | undefined): boolean {
+  return called === undefined || called === 'serve' || called.startsWith('-');
 }
 
 void main();

@@ -1,6 +1,7 @@
 import { Argument, Command } from 'commander';
 import { configFile, defaultOf, flagOf, keys, settingOf } from '../config/settings.js';
 import { addControlCommands } from './control-commands.js';
+import { printError } from './last-words.js';
 import { shells } from './shells.js';
 import { guarded, onReaderGone } from './terminal.js';
 import { version } from './version.js';
@@ -19,7 +20,7 @@ export function createProgram({ exit, called }: ProgramSeam): Command {
     .description('Runs a Node.js web service on every core, as a native service of systemd or launchd.')
     .version(version, '-v, --version')
     .exitOverride()
-    .configureOutput({ writeOut: print, writeErr: (text) => void process.stderr.write(guarded(text)) })
+    .configureOutput({ writeOut: print, writeErr: printError })
     .showHelpAfterError('(rom-agent --help shows what there is)');
 
   withSettings(

@@ -3,25 +3,25 @@ import type { LogConfig } from '../config/config.js';
 import { type LoadInput, loadConfig } from '../config/load.js';
 import { systemInput } from '../config/system.js';
 import { ConfigError, describeProblem, RomAgentError } from '../errors/errors.js';
-import { exitCodes } from '../errors/exit-codes.js';
+import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
 import { serve } from '../master/serve.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
 import { type LazyLog, lazyLog } from '../telemetry/lazy-log.js';
+import { bugMessage, sayLast, tellReason } from './last-words.js';
 import { exitStatusFor, findSupervisor } from './supervisor.js';
-import { complain } from './terminal.js';
 import { version } from './version.js';
 
 /** `rom-agent serve`: runs until the service has ended. Resolves to the exit status. */
 export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
   let log = lazyLog({ config: untilConfigured, bindings: { role: 'master' } });
-  const supervisor = findSupervisor((problem) => log.warn(problem));
-  const input = systemInput(flags);
+  const supervisor = findSupervisor((problem) => unheard(problem, log));
+  endOnBug({ supervisor, log: () => log });
   try {
+    const input = systemInput(flags);
     const loaded = await loadConfig(input);
     const { config } = loaded;
     log = lazyLog({ config: config.log, bindings: { role: 'master' } });
     if (config.log.dir !== null) await checkLogDirectory(config.log.dir);
-    failWithLog(log);
     const { cpus } = input.machine;
     const load = () => loadConfig(systemInput(flags));
     const exitCode = await serve({
@@ -36,9 +36,19 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
     await log.close();
     return exitCode;
   } catch (error) {
-    if (!(error instanceof RomAgentError)) throw error;
-    return refuse(error, { supervisor, log });
+    if (error instanceof RomAgentError) return refuse(error, { supervisor, log });
+    return bug(error, { supervisor, log });
   }
+}
+
+/**
+ * systemd is not told anything. Where it has started this very process it waits for READY=1 and kills the service after
+ * TimeoutStartSec= (90 s): the reason is told at once instead. Else somebody up the line wants to hear, and may not.
+ */
+function unheard(problem: string, log: LazyLog): void {
+  if (process.env.SYSTEMD_EXEC_PID !== String(process.pid)) return log.warn(problem);
+  log.error(problem);
+  void log.close().finally(() => process.exit(exitCodes.config));
 }
 
 async function checkLogDirectory(dir: string): Promise<void> {
@@ -56,7 +66,7 @@ async function refuse(
   const lines = error instanceof ConfigError ? error.problems.map(describeProblem) : [error.message];
   supervisor.notify({ status: lines.join('; ') });
   if (log.format === 'journal') for (const line of lines) log.error(line);
-  else for (const line of lines) complain(line);
+  else for (const line of lines) sayLast(line);
   await log.close();
   // A connection that waits in a passed socket starts the service again at once, whatever RestartSec= says.
   if (supervisor.sockets.length > 0) await sleep(1_000);
@@ -64,11 +74,29 @@ async function refuse(
 }
 
 /** A bug of the master's own ends it: its workers finish what they have and go, and it is started anew. */
-function failWithLog(log: LazyLog): void {
+function endOnBug({ supervisor, log }: { supervisor: Supervisor; log: () => LazyLog }): void {
   process.on('uncaughtException', (error) => {
-    log.fatal('a bug in the master', { error });
-    void log.close().finally(() => process.exit(exitCodes.bug));
+    void bug(error, { supervisor, log: log() }).then(
+      (exitCode) => process.exit(exitCode),
+      () => process.exit(exitCodes.bug),
+    );
   });
+}
+
+/** A log that cannot be loaded is a reason more to say it without. */
+async function bug(
+  error: unknown,
+  { supervisor, log }: { supervisor: Supervisor; log: LazyLog },
+): Promise<ExitCode> {
+  const message = bugMessage(error);
+  try {
+    log.fatal(message, { error });
+    await log.close();
+  } catch {
+    sayLast(message, error instanceof Error ? error.stack : undefined);
+  }
+  tellReason(supervisor, message, error);
+  return exitCodes.bug;
 }
 
 /** The banner is for a person at a terminal. */

@@ -15,7 +15,8 @@ export interface DirectoriesInput {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly uid: number;
   readonly platform: NodeJS.Platform;
-  readonly home: string;
+  /** null: nobody knows. */
+  readonly home: string | null;
   readonly tmpdir: string;
   /** The root of the sources that this program was built in; null where it is installed. */
   readonly checkout?: string | null;
@@ -44,7 +45,9 @@ function forCheckout({ env, uid, home, tmpdir }: DirectoriesInput, checkout: str
   const from = `${ofCheckout} ${checkout}`;
   const [runtime] =
     within(env, 'XDG_RUNTIME_DIR', own) ?? ([`${uid === 0 ? '/run' : tmpdir}/${own}-${uid}`] as const);
-  const [state] = within(env, 'XDG_STATE_HOME', own) ?? ([`${home}/.local/state/${own}`] as const);
+  const [state] =
+    within(env, 'XDG_STATE_HOME', own) ??
+    ([home === null ? `${tmpdir}/${own}-${uid}/state` : `${home}/.local/state/${own}`] as const);
   return { runtime, runtimeFrom: from, state, stateFrom: from, config: `${checkout}/rom-agent.toml` };
 }
 
@@ -66,7 +69,9 @@ function usual({ env, uid, platform, home, tmpdir }: DirectoriesInput): Director
     given(env, 'STATE_DIRECTORY') ??
     (uid === 0 ? [`${root[1]}/${name}`, 'user root'] : null) ??
     within(env, 'XDG_STATE_HOME') ??
-    ([`${home}/.local/state/${name}`, 'home of the user'] as const);
+    (home === null
+      ? ([`${tmpdir}/${name}-${uid}/state`, 'neither STATE_DIRECTORY nor a home'] as const)
+      : ([`${home}/.local/state/${name}`, 'home of the user'] as const));
   return { runtime, runtimeFrom, state, stateFrom, config: configFile.path };
 }
 

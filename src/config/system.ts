@@ -19,7 +19,7 @@ export function systemInput(flags: LoadInput['flags']): LoadInput {
       env,
       uid,
       platform,
-      home: homedir(),
+      home: homeOf(),
       tmpdir: tmpdir(),
       checkout: findCheckout(),
     }),
@@ -34,4 +34,13 @@ export function systemInput(flags: LoadInput['flags']): LoadInput {
 function findCheckout(): string | null {
   const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
   return existsSync(join(root, 'src/cli/main.ts')) ? root : null;
+}
+
+/** null without HOME and without an entry in passwd(5), as the users of DynamicUser= and of containers are: ENOENT. */
+function homeOf(): string | null {
+  try {
+    return homedir();
+  } catch {
+    return null;
+  }
 }

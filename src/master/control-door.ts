@@ -3,7 +3,7 @@ import type { ControlServer } from '../control/server.js';
 import type { PassedSocket } from '../supervisor/supervisor.js';
 import type { LazyLog } from '../telemetry/lazy-log.js';
 
-/** The control socket, opened once the workers serve, so that it does not delay them. */
+/** The control socket, opened once the workers are forked, so that it does not delay them. */
 export interface ControlDoor {
   /** Resolves once it is open, or cannot be: a warning says why. The first call opens it. */
   open(): Promise<void>;

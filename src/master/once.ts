@@ -8,15 +8,6 @@ export function lazy<Value>(make: () => Value): { (): Value; used(): Value | nul
   return Object.assign(get, { used: () => value });
 }
 
-/** The first call alone acts. */
-export function once(act: () => void): () => void {
-  let done = false;
-  return () => {
-    if (!done) act();
-    done = true;
-  };
-}
-
 /** A promise and what settles it: Promise.withResolvers, which Node 20 lacks. */
 export function deferred<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
   let resolve: (value: Value) => void = () => {};

@@ -19,11 +19,12 @@ import { keepOpen } from './keep-open.js';
 import { clearStaleSocket, listenTarget } from './listen-target.js';
 import { createLooker } from './looker.js';
 import { createMailbox, type Mailbox } from './mailbox.js';
-import { deferred, lazy, once } from './once.js';
+import { deferred, lazy } from './once.js';
 import { watchOomKills } from './oom-kills.js';
 import { type Means, perform } from './perform.js';
 import { policyOf } from './policy.js';
 import { createPool } from './pool.js';
+import { readyLast } from './ready-last.js';
 import { noReaper, startReaper } from './reaper.js';
 import { createReleases } from './releases.js';
 import { onSignals, terminalWatch } from './signals.js';
@@ -48,7 +49,8 @@ export interface ServeOptions {
  * @throws RomAgentError where it cannot even begin
  */
 export async function serve(options: ServeOptions): Promise<number> {
-  const { loaded, load, supervisor, log } = options;
+  const { loaded, load, log } = options;
+  const supervisor = readyLast(options.supervisor, { open: () => door.open(), after });
   const { config } = loaded;
   const sockets = sortSockets(supervisor.sockets);
   const listen = listenTarget(config, sockets.app);
@@ -69,9 +71,6 @@ export async function serve(options: ServeOptions): Promise<number> {
       centre.changed(before, after, event);
       if (config.sticky !== 'off') announce(after);
       if (before.reload !== null && after.reload === null) releases.keep([after.generation]);
-      // After READY, which it would delay; a start that takes its time can be looked at all the same.
-      const isTime = after.life.phase === 'serving' || after.tickedAt > after.startedAt;
-      if (isTime && before.life.phase !== 'stopping') openDoor();
     },
   });
   const pool = createPool({
@@ -137,13 +136,6 @@ export async function serve(options: ServeOptions): Promise<number> {
     onNeedRestart: (settings) =>
       log.warn(`changed in the configuration, but in effect only after a restart: ${settings.join(', ')}`),
   });
-  const openDoor = once(() =>
-    setImmediate(() => {
-      // Read by the time at which somebody asks.
-      history();
-      void door.open();
-    }),
-  );
   const door = controlDoor({
     path: config.controlSocket,
     inherited: sockets.control,
@@ -165,7 +157,11 @@ export async function serve(options: ServeOptions): Promise<number> {
     onServing: (urls) => {
       printBanner(options, urls);
       // After READY.
-      setImmediate(watches.begin);
+      setImmediate(() => {
+        watches.begin();
+        // Read by the time at which somebody asks.
+        history();
+      });
     },
     end: resolve,
   };
@@ -177,6 +173,8 @@ export async function serve(options: ServeOptions): Promise<number> {
   mailbox.post({ type: 'start' });
   // What it counts from, once the workers are forked.
   setImmediate(oomKills);
+  // While the workers boot: READY waits for it, and a start that takes its time can be looked at.
+  setImmediate(() => void door.open());
   const advices = adviceFor({
     dispatch: config.dispatch,
     passed: listen.kind === 'fds',

@@ -90,7 +90,8 @@ function loadOrExplain(loadAddon: SystemdSeam['loadAddon'], onProblem: SystemdSe
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
     onProblem(
       `systemd asks to be notified, but the sd-notify addon cannot be loaded (${reason}): readiness, status and ` +
-        'watchdog pings are not sent. Install libsystemd-dev and a C++ compiler, then run npm rebuild sd-notify',
+        'watchdog pings are not sent. Install libsystemd-dev and a C++ compiler, then run npm ci with this Node in the ' +
+        "project's clone, and make install again",
     );
     return () => {};
   }

@@ -1,4 +1,4 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -64,8 +64,24 @@ function takeLateCall(app: Server | Fastify, listens: () => unknown): void {
 
 /** Fastify would listen on localhost alone; a kernel without IPv6 knows no `::`. */
 function allAddresses(): string {
-  const addresses = Object.values(networkInterfaces()).flat();
-  return addresses.some((address) => address?.family === 'IPv6') ? '::' : '0.0.0.0';
+  return hasIPv6() ? '::' : '0.0.0.0';
+}
+
+/** The list of interfaces needs a netlink socket, which a sandbox may refuse; the kernel's own list of addresses does not. */
+export function hasIPv6(
+  interfaces: typeof networkInterfaces = networkInterfaces,
+  readFile = (path: string) => readFileSync(path, 'latin1'),
+): boolean {
+  try {
+    const addresses = Object.values(interfaces()).flat();
+    return addresses.some((address) => address?.family === 'IPv6');
+  } catch {
+    try {
+      return readFile('/proc/self/net/if_inet6') !== '';
+    } catch {
+      return false;
+    }
+  }
 }
 
 /** A server has one listener: what comes in on further sockets is handed to it. */

@@ -56,3 +56,8 @@ test('a service that runs from a checkout is a service', () => {
   const { runtime, config } = findDirectories({ ...machine, env, checkout: '/opt/rom-agent' });
   assert.deepEqual([runtime, config], ['/run/rom-agent', '/etc/rom-agent/rom-agent.toml']);
 });
+
+test('who has no home and no directories from systemd keeps its state in the temporary directory', () => {
+  const { state, stateFrom } = findDirectories({ ...machine, home: null });
+  assert.deepEqual([state, stateFrom], ['/tmp/rom-agent-1000/state', 'neither STATE_DIRECTORY nor a home']);
+});

@@ -271,6 +271,24 @@ describe('an installed daemon', () => {
   const skip =
     !existsSync(mainPath) && process.env.CI !== 'true' && `${mainPath} is not built: npm run build`;
 
+  it('refuses on Linux to install what could not talk to systemd, and says what to do', (t) => {
+    const { source, make } = project(t);
+    rmSync(join(source, 'node_modules/sd-notify'), { recursive: true });
+    const { status, stderr } = make('install', 'UNAME=Linux', 'DESTDIR=', `PREFIX=${join(source, 'prefix')}`);
+    assert.notEqual(status, 0);
+    assert.match(stderr, /cannot load sd-notify \(Cannot find module 'sd-notify'\).*libsystemd-dev.*npm ci/);
+    assert.ok(!existsSync(join(source, 'prefix')), 'nothing is written');
+  });
+
+  it('warns who makes a package without it, and asks for it on Linux only', (t) => {
+    const { source, make } = project(t);
+    rmSync(join(source, 'node_modules/sd-notify'), { recursive: true });
+    const linux = make('install', 'UNAME=Linux');
+    assert.equal(linux.status, 0, linux.stderr);
+    assert.match(linux.stderr, /warning: .* cannot load sd-notify/);
+    assert.doesNotMatch(make('install', 'UNAME=Darwin').stderr, /sd-notify/);
+  });
+
   it('tells its version with nothing but what was installed', { skip }, (t) => {
     const dest = join(temporary(t), 'dest');
     const prefix = join(dirname(dest), 'prefix');
@@ -316,6 +334,8 @@ function project(t: TestContext): Project {
   put(source, 'node_modules/needed/package.json', '{"name":"needed","dependencies":{"deeper":"1"}}');
   put(source, 'node_modules/needed/index.js', '');
   put(source, 'node_modules/needed/node_modules/deeper/package.json', '{"name":"deeper"}');
+  put(source, 'node_modules/sd-notify/package.json', '{"name":"sd-notify"}');
+  put(source, 'node_modules/sd-notify/index.js', '');
   put(source, 'node_modules/developers-only/package.json', '{"name":"developers-only"}');
   put(source, 'systemd/rom-agent.service', 'ExecStart=@NODE@ @LIBDIR@/dist/cli/main.js serve\n');
   for (const part of ['launchd', 'packaging', 'systemd/rom-agent.socket'])

@@ -131,7 +131,7 @@ describe('systemd', () => {
     assert.equal(problems.length, 1);
     assert.match(
       problems[0] ?? '',
-      /cannot be loaded \(Cannot find module 'sd-notify'\).*npm rebuild sd-notify$/,
+      /cannot be loaded \(Cannot find module 'sd-notify'\).*npm ci with this Node.*make install again$/,
     );
   });
 });

@@ -21,15 +21,16 @@ export interface Booted {
 }
 
 /**
- * Boots the system of this machine's own disk under systemd-nspawn, over an overlay that forgets everything.
+ * Boots the system of this machine's own disk, or of the tree that is given, under systemd-nspawn, over an overlay that
+ * forgets everything.
  * Only what a service needs is started (sysinit, D-Bus, the journal): no database or mail server of the host.
  * Loopback is the host's. Throws an Error with the end of the console's output when it does not come up in 60 s.
  */
-export async function boot(): Promise<Booted> {
+export async function boot(tree = '/'): Promise<Booted> {
   const reason = whyNoMachine();
   if (reason !== null) throw new Error(`cannot boot a systemd: ${reason}`);
   const place = preparePlace();
-  const launcher = launch(place);
+  const launcher = launch(place, tree);
   let pid: number | null = null;
   const shutdown = async () => {
     await powerOff(launcher, pid);
@@ -56,10 +57,10 @@ export function enter(pid: number, argv: readonly string[], options?: Parameters
  * The mount and the processes are in namespaces of their own, whose first process dies with this one: even a
  * kill -9 of the test run leaves no mount and no machine. (Without that a machine outlives its nspawn.)
  */
-function launch({ name, folder, target, cgroups }: Place): ChildProcess {
+function launch({ name, folder, target, cgroups }: Place, tree: string): ChildProcess {
   const root = join(folder, 'root');
   const script = `set -e; for dir in ${cgroups.join(' ')}; do mkdir -p $dir; echo $$ > $dir/cgroup.procs || :; done
-    mount --bind / ${root}; exec systemd-nspawn "$@"`;
+    mount --bind ${tree} ${root}; exec systemd-nspawn "$@"`;
   const nspawn = [
     ...['-D', root, '-M', name, '--volatile=overlay', '--register=no', '--keep-unit', '--console=read-only'],
     `--bind-ro=${repoRoot}:${inside.repo}`,

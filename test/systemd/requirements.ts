@@ -6,6 +6,11 @@ export function needsMachine(): { skip: string | false } {
   return needs(whyNoMachine());
 }
 
+/** The same for tests in a machine of a clean Debian, which debootstrap makes the first time. */
+export function needsTree(): { skip: string | false } {
+  return needs(whyNoMachine() ?? missing(['debootstrap']));
+}
+
 /** The same for tests that only want these programs. */
 export function needsPrograms(...programs: string[]): { skip: string | false } {
   return needs(missing(programs));

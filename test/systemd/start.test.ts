@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { waitFor } from '../support/wait.js';
-import { needsMachine, sharedMachine } from './machine.js';
+import { inside, needsMachine, sharedMachine } from './machine.js';
 import { service } from './service.js';
 
 test(
@@ -125,3 +125,64 @@ test('workers see neither the notification socket nor the watchdog', needsMachin
   assert.deepEqual(leaked, []);
   assert.equal(env.PORT, `${own.port}`);
 });
+
+/** Where the master itself fails, before or beside what a worker tells. */
+const failures = [
+  {
+    what: 'an unknown option',
+    settings: ['ExecStart=', `ExecStart=${inside.node} ${inside.repo}/dist/cli/main.js serve --bogus`],
+    env: {},
+    exitStatus: '64',
+    reason: /unknown option '--bogus'/,
+    tells: true,
+  },
+  {
+    what: 'a bug',
+    settings: [],
+    env: { NODE_OPTIONS: `--require=${inside.repo}/test/fixtures/systemd/breaks-os.cjs` },
+    exitStatus: '1',
+    reason: /a bug in rom-agent: TypeError: no CPUs on paper/,
+    tells: true,
+  },
+  {
+    what: 'an addon that is missing',
+    settings: [`InaccessiblePaths=${inside.repo}/node_modules/sd-notify`],
+    env: {},
+    exitStatus: '78',
+    reason: /the sd-notify addon cannot be loaded .*Install libsystemd-dev/,
+    // Without the addon there is nothing to tell with.
+    tells: false,
+  },
+];
+
+for (const { what, settings, env, exitStatus, reason, tells } of failures)
+  test(
+    `${what} ends the start at once, with the reason at priority err${tells ? ' and in the status' : ''}`,
+    needsMachine(),
+    async (t) => {
+      const machine = await sharedMachine();
+      const own = await service(machine, t, { name: 'fails', env, settings: ['Restart=no', ...settings] });
+      assert.notEqual((await own.systemctl('start')).code, 0);
+      const shown = await own.show('Result', 'ExecMainStatus', 'StatusText');
+      // Not `timeout`.
+      assert.deepEqual([shown.Result, shown.ExecMainStatus], ['exit-code', exitStatus]);
+      const errors = (await own.log('err')).map(({ message }) => message);
+      assert.match(errors.join('\n'), reason);
+      if (tells) assert.match(shown.StatusText, reason);
+    },
+  );
+
+test(
+  'who waits for the start finds the control socket: it is there before READY',
+  needsMachine(),
+  async (t) => {
+    const machine = await sharedMachine();
+    const status = `${inside.node} ${inside.repo}/dist/cli/main.js status`;
+    // systemd runs it at once when it hears READY=1, and the start fails with it.
+    const own = await service(machine, t, {
+      name: 'ready-last',
+      settings: ['ExecStartPost=/usr/bin/test -S /run/rom-agent/control.sock', `ExecStartPost=${status}`],
+    });
+    await own.start();
+  },
+);

@@ -23,6 +23,11 @@ for (const { what, settings, limit } of [
   {
     what: 'the unit with loopback only',
     settings: ['IPAddressAllow=localhost', 'IPAddressDeny=any'],
+    limit: 1,
+  },
+  {
+    what: 'the unit with loopback only, and without the list of interfaces',
+    settings: ['IPAddressAllow=localhost', 'IPAddressDeny=any', 'RestrictAddressFamilies=~AF_NETLINK'],
     limit: 0.9,
   },
   { what: 'the unit with nothing but its socket', settings: withoutNetwork, limit: 0.2 },

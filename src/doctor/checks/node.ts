@@ -57,18 +57,17 @@ function version({ node, now }: Facts): readonly Outcome[] {
   return [warning('version', `${node.version} has had no security fixes since ${end}${more}`, newer)];
 }
 
-/** Without it systemd is never told READY=1, and takes the start for failed. */
+/** Without it systemd is never told READY=1: a start is refused. */
 function addon({ node: { addon, isUnitsNode }, systemd, platform }: Facts): readonly Outcome[] {
   if (platform !== 'linux') return [];
   if (!isUnitsNode)
     return [unknown('sd-notify', "it is built for one Node, and has to be loaded in the unit's")];
   if (addon === null) return [ok('sd-notify', 'it can be loaded: systemd hears of readiness and life')];
-  const change = 'sudo apt-get install libsystemd-dev g++ make python3, then npm rebuild sd-notify';
+  const change =
+    "sudo apt-get install libsystemd-dev g++ make python3, then in the project's clone npm ci with this Node, and sudo make install";
   const found = `it cannot be loaded (${addon})`;
   if (systemd?.unit != null)
-    return [
-      problem('sd-notify', `${found}: systemd waits for READY=1 in vain, and gives the start up`, change),
-    ];
+    return [problem('sd-notify', `${found}: a start under systemd ends with 78`, change)];
   return [ok('sd-notify', `${found}, which matters under systemd only`)];
 }
 

@@ -1,0 +1,38 @@
+import type { Supervisor } from '../supervisor/supervisor.js';
+import { formatJournal } from '../telemetry/format.js';
+import { chooseLayout } from '../telemetry/layout.js';
+import { complain, guarded } from './terminal.js';
+
+/** What commander prints to standard error; in the journal at priority err, as what ends a service is. */
+export function printError(text: string): void {
+  const safe = guarded(text);
+  process.stderr.write(isJournal() ? safe.replaceAll(/^(?=.)/gm, '<3>') : safe);
+}
+
+/** Why the process ends, said without the log: to standard error, a stack in one entry of the journal. */
+export function sayLast(message: string, stack?: string): void {
+  if (isJournal()) process.stderr.write(entry(message, stack));
+  else complain(stack === undefined ? message : `${message}\n${stack}`);
+}
+
+/** For `systemctl status`. An addon that cannot be loaded has been told of already, or does not matter any more. */
+export function tellReason(supervisor: Supervisor, message: string, error?: unknown): void {
+  const { errno } = (error ?? {}) as NodeJS.ErrnoException;
+  const number = typeof errno === 'number' ? { errno: Math.abs(errno) } : {};
+  supervisor.notify({ status: message, ...number });
+}
+
+/** One line for an error that nobody expected. */
+export function bugMessage(error: unknown): string {
+  return `a bug in rom-agent: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`;
+}
+
+function isJournal(): boolean {
+  return chooseLayout('auto', { fd: 2, env: process.env }) === 'journal';
+}
+
+function entry(msg: string, stack: string | undefined): string {
+  const bindings = { role: 'master' };
+  const fields = { ...bindings, ...(stack === undefined ? {} : { stack }) };
+  return formatJournal({ level: 'error', time: '', pid: process.pid, msg, ...fields }, { bindings });
+}
