@@ -3,7 +3,7 @@
 complete -c rom-agent -f
 complete -c rom-agent -n '__fish_use_subcommand' -s v -l version -d 'output the version number'
 complete -c rom-agent -n '__fish_use_subcommand' -s h -l help -d 'display help for command'
-complete -c rom-agent -n '__fish_use_subcommand' -a serve -d 'serve an app with a cluster of workers, until SIGTERM'
+complete -c rom-agent -n '__fish_use_subcommand' -a serve -d 'serve an app with a cluster of workers, until SIGTERM; arguments for it stand behind --'
 complete -c rom-agent -n '__fish_use_subcommand' -a check -d 'print the effective configuration and where each value comes from, or everything wrong with it'
 complete -c rom-agent -n '__fish_use_subcommand' -a doctor -d 'look at the machine, the unit and the configuration, and say what to change: 78 for a problem'
 complete -c rom-agent -n '__fish_use_subcommand' -a status -d 'show the service and its workers'
@@ -21,6 +21,9 @@ complete -c rom-agent -n '__fish_use_subcommand' -a config -d 'print the configu
 complete -c rom-agent -n '__fish_use_subcommand' -a completion -d 'print the completion of a shell'
 complete -c rom-agent -n '__fish_seen_subcommand_from serve' -F
 complete -c rom-agent -n '__fish_seen_subcommand_from serve' -l config -r -F -d 'configuration file (default: /etc/rom-agent/rom-agent.toml if it exists)'
+complete -c rom-agent -n '__fish_seen_subcommand_from serve' -l args -r -d 'The app\'s arguments: process.argv from the third on. With serve they may stand behind -- instead. (default: none)'
+complete -c rom-agent -n '__fish_seen_subcommand_from serve' -l node-args -r -d 'Flags of Node for the workers. (default: none)'
+complete -c rom-agent -n '__fish_seen_subcommand_from serve' -l working-directory -r -F -d 'Where the workers run. Relative paths as for app. (default: the folder of the nearest package.json above the app, else the app\'s own; the current directory where that is inside of the app\'s package)'
 complete -c rom-agent -n '__fish_seen_subcommand_from serve' -l mode -r -a 'single cluster turbo' -d 'single: one worker; cluster: one per CPU; turbo: one per CPU, with memory_budget shared out among them. (default: cluster)'
 complete -c rom-agent -n '__fish_seen_subcommand_from serve' -l workers -r -d 'Number of workers. auto: one per CPU that affinity and the CPU quota of the cgroup allow; in mode single 1. (default: auto)'
 complete -c rom-agent -n '__fish_seen_subcommand_from serve' -l port -r -d 'TCP port; 0 takes any free one. Not used where host is a path. (default: 3000)'
@@ -72,6 +75,9 @@ complete -c rom-agent -n '__fish_seen_subcommand_from serve' -l log-stats-interv
 complete -c rom-agent -n '__fish_seen_subcommand_from serve' -s h -l help -d 'display help for command'
 complete -c rom-agent -n '__fish_seen_subcommand_from check' -F
 complete -c rom-agent -n '__fish_seen_subcommand_from check' -l config -r -F -d 'configuration file (default: /etc/rom-agent/rom-agent.toml if it exists)'
+complete -c rom-agent -n '__fish_seen_subcommand_from check' -l args -r -d 'The app\'s arguments: process.argv from the third on. With serve they may stand behind -- instead. (default: none)'
+complete -c rom-agent -n '__fish_seen_subcommand_from check' -l node-args -r -d 'Flags of Node for the workers. (default: none)'
+complete -c rom-agent -n '__fish_seen_subcommand_from check' -l working-directory -r -F -d 'Where the workers run. Relative paths as for app. (default: the folder of the nearest package.json above the app, else the app\'s own; the current directory where that is inside of the app\'s package)'
 complete -c rom-agent -n '__fish_seen_subcommand_from check' -l mode -r -a 'single cluster turbo' -d 'single: one worker; cluster: one per CPU; turbo: one per CPU, with memory_budget shared out among them. (default: cluster)'
 complete -c rom-agent -n '__fish_seen_subcommand_from check' -l workers -r -d 'Number of workers. auto: one per CPU that affinity and the CPU quota of the cgroup allow; in mode single 1. (default: auto)'
 complete -c rom-agent -n '__fish_seen_subcommand_from check' -l port -r -d 'TCP port; 0 takes any free one. Not used where host is a path. (default: 3000)'
@@ -125,6 +131,9 @@ complete -c rom-agent -n '__fish_seen_subcommand_from check' -l json -d 'print J
 complete -c rom-agent -n '__fish_seen_subcommand_from check' -s h -l help -d 'display help for command'
 complete -c rom-agent -n '__fish_seen_subcommand_from doctor' -F
 complete -c rom-agent -n '__fish_seen_subcommand_from doctor' -l config -r -F -d 'configuration file (default: /etc/rom-agent/rom-agent.toml if it exists)'
+complete -c rom-agent -n '__fish_seen_subcommand_from doctor' -l args -r -d 'The app\'s arguments: process.argv from the third on. With serve they may stand behind -- instead. (default: none)'
+complete -c rom-agent -n '__fish_seen_subcommand_from doctor' -l node-args -r -d 'Flags of Node for the workers. (default: none)'
+complete -c rom-agent -n '__fish_seen_subcommand_from doctor' -l working-directory -r -F -d 'Where the workers run. Relative paths as for app. (default: the folder of the nearest package.json above the app, else the app\'s own; the current directory where that is inside of the app\'s package)'
 complete -c rom-agent -n '__fish_seen_subcommand_from doctor' -l mode -r -a 'single cluster turbo' -d 'single: one worker; cluster: one per CPU; turbo: one per CPU, with memory_budget shared out among them. (default: cluster)'
 complete -c rom-agent -n '__fish_seen_subcommand_from doctor' -l workers -r -d 'Number of workers. auto: one per CPU that affinity and the CPU quota of the cgroup allow; in mode single 1. (default: auto)'
 complete -c rom-agent -n '__fish_seen_subcommand_from doctor' -l port -r -d 'TCP port; 0 takes any free one. Not used where host is a path. (default: 3000)'

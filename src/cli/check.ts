@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { type Loaded, type LoadInput, loadConfig } from '../config/load.js';
 import { isChanged, type Key, keys, show } from '../config/settings.js';
 import { systemInput } from '../config/system.js';
+import { type WorkingDirectory, workingDirectoryOf } from '../config/working-directory.js';
 import { ConfigError } from '../errors/errors.js';
 import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
 import { plain, toJson } from './foreign.js';
@@ -14,6 +15,7 @@ export interface CheckInput {
   /** Only the settings that differ from their defaults. */
   readonly changed?: boolean;
   readonly exists?: (path: string) => boolean;
+  readonly realpath?: (path: string) => string;
 }
 
 export interface CheckResult {
@@ -42,13 +44,21 @@ export async function runCheck({
   json = false,
   changed = false,
   exists = existsSync,
+  realpath = realpathSync.native,
 }: CheckInput): Promise<CheckResult> {
   const loaded = await load(input);
   if (loaded instanceof ConfigError) return failed(loaded, json);
-  const missing = missingApp(loaded, exists);
-  const shown = changed ? keys.filter((key) => isChanged(key, loaded.effective[key])) : keys;
+  const { app, workingDirectory: configured } = loaded.config;
+  const { cwd, readFile } = input;
+  const directory = workingDirectoryOf({ configured, app, cwd, readFile, realpath });
+  const missing = missingApp(loaded, exists) ?? missingDirectory(loaded, exists);
+  const report: Report = {
+    loaded,
+    directory,
+    shown: changed ? keys.filter((key) => isChanged(key, loaded.effective[key])) : keys,
+  };
   return {
-    text: json ? asJson(loaded, shown) : toTable(loaded, shown),
+    text: json ? asJson(report) : toTable(report),
     errors: missing === null ? '' : `${missing}\n`,
     exitCode: missing === null ? exitCodes.ok : exitCodes.moduleMissing,
   };
@@ -76,20 +86,33 @@ function missingApp({ config, origins }: Loaded, exists: (path: string) => boole
   return `app: ${JSON.stringify(config.app)} (from ${origins.app}) does not exist`;
 }
 
-/** Durations in milliseconds, sizes in MiB. */
-function asJson({ config, effective, file }: Loaded, shown: readonly Key[]): string {
-  const dotenv = Object.keys(config.dotenv);
-  const settings = Object.fromEntries(shown.map((key) => [key, effective[key]]));
-  return `${toJson({ file, dotenv, settings }, 2)}\n`;
+function missingDirectory({ config, origins }: Loaded, exists: (path: string) => boolean): string | null {
+  const { workingDirectory: path } = config;
+  if (path === null || exists(path)) return null;
+  return `working_directory: ${JSON.stringify(path)} (from ${origins.working_directory}) does not exist`;
 }
 
-function toTable({ config, effective, file }: Loaded, shown: readonly Key[]): string {
+interface Report {
+  readonly loaded: Loaded;
+  readonly directory: WorkingDirectory;
+  readonly shown: readonly Key[];
+}
+
+/** Durations in milliseconds, sizes in MiB. */
+function asJson({ loaded: { config, effective, file }, directory, shown }: Report): string {
+  const dotenv = Object.keys(config.dotenv);
+  const settings = Object.fromEntries(shown.map((key) => [key, effective[key]]));
+  return `${toJson({ file, dotenv, workingDirectory: directory, settings }, 2)}\n`;
+}
+
+function toTable({ loaded: { config, effective, file }, directory, shown }: Report): string {
   const rows = shown.map((key) =>
     plain([key, show(key, effective[key].value), effective[key].from] as const),
   );
   const names = Object.keys(config.dotenv);
   const notes = [
     `Configuration file: ${file ?? 'none'}`,
+    `Working directory of the workers: ${directory.path} (${directory.from})`,
     ...(names.length === 0 ? [] : [`Handed on from .env to the workers: ${names.join(', ')}`]),
   ];
   const settings =

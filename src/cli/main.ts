@@ -26,10 +26,21 @@ function endingOf(error: unknown): Ending {
   return { exitCode: exitCodes.bug, why: bugMessage(error) };
 }
 
+/** What stands behind the first `--` is the app's, for the commands that have an app. */
+function splitArguments(argv: readonly string[]): {
+  readonly own: readonly string[];
+  readonly appArguments?: readonly string[];
+} {
+  const at = argv.indexOf('--');
+  if (at === -1 || !['serve', 'check', 'doctor'].includes(argv[2] ?? '')) return { own: argv };
+  return { own: argv.slice(0, at), appArguments: argv.slice(at + 1) };
+}
+
 async function main(): Promise<void> {
   const [, , called] = process.argv;
   try {
-    await createProgram({ exit: (code) => process.exit(code), called }).parseAsync();
+    const { own, appArguments } = splitArguments(process.argv);
+    await createProgram({ exit: (code) => process.exit(code), called, appArguments }).parseAsync(own);
   } catch (error) {
     const { exitCode, why } = endingOf(error);
     const supervisor = findSupervisor(() => {});

@@ -10,12 +10,19 @@ export interface ProgramSeam {
   readonly exit: (code: number) => void;
   /** The word behind the program's name. With `serve` the options of other commands are left out. */
   readonly called?: string | undefined;
+  /** What stands behind `--`: the app's arguments. */
+  readonly appArguments?: readonly string[] | undefined;
 }
 
 /** The commands. Each is imported only when it is called for, since `serve` is on the way to readiness. */
-export function createProgram({ exit, called }: ProgramSeam): Command {
+export function createProgram({ exit, called, appArguments }: ProgramSeam): Command {
   const withSettings = (command: Command): Command =>
     called === 'serve' && command.name() !== called ? command : addSettings(command);
+  const given = (app: string | undefined, flags: Record<string, unknown>): Record<string, unknown> => ({
+    ...flags,
+    ...(app === undefined ? {} : { app }),
+    ...(appArguments === undefined ? {} : { args: appArguments }),
+  });
   const program = new Command('rom-agent')
     .description('Runs a Node.js web service on every core, as a native service of systemd or launchd.')
     .version(version, '-v, --version')
@@ -26,10 +33,11 @@ export function createProgram({ exit, called }: ProgramSeam): Command {
   withSettings(
     program.command('serve').argument('[app]', "the app's module; without it the built-in app is served"),
   )
-    .description('serve an app with a cluster of workers, until SIGTERM')
+    .description('serve an app with a cluster of workers, until SIGTERM; arguments for it stand behind --')
+    .showHelpAfterError("(the app's arguments stand behind --: rom-agent serve app.js -- --flag value)")
     .action(async (app: string | undefined, flags: Record<string, unknown>) => {
       const { serveCommand } = await import('./serve.js');
-      exit(await serveCommand(withApp(app, flags)));
+      exit(await serveCommand(given(app, flags)));
     });
 
   withSettings(program.command('check').argument('[app]', "the app's module"))
@@ -40,7 +48,7 @@ export function createProgram({ exit, called }: ProgramSeam): Command {
     .option('--json', 'print JSON')
     .action(async (app: string | undefined, flags: Record<string, unknown>) => {
       const { checkCommand } = await import('./check.js');
-      const { text, errors, exitCode } = await checkCommand(withApp(app, flags));
+      const { text, errors, exitCode } = await checkCommand(given(app, flags));
       print(text);
       process.stderr.write(guarded(errors));
       process.exitCode = exitCode;
@@ -59,7 +67,7 @@ export function createProgram({ exit, called }: ProgramSeam): Command {
     .option('--json', 'print JSON')
     .action(async (app: string | undefined, flags: Record<string, unknown>) => {
       const { doctorCommand } = await import('./doctor.js');
-      process.exitCode = await doctorCommand(withApp(app, flags));
+      process.exitCode = await doctorCommand(given(app, flags));
     });
 
   addControlCommands(program, {
@@ -82,10 +90,6 @@ export function createProgram({ exit, called }: ProgramSeam): Command {
 function print(text: string): void {
   onReaderGone();
   process.stdout.write(guarded(text));
-}
-
-function withApp(app: string | undefined, flags: Record<string, unknown>): Record<string, unknown> {
-  return app === undefined ? flags : { ...flags, app };
 }
 
 /** Sixty options take a millisecond or two, which are on the way to readiness. */

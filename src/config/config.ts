@@ -8,6 +8,12 @@ export type LogFormat = 'auto' | 'pretty' | 'journal' | 'json';
 export interface Config {
   /** Absolute path of the app's module, or null for the built-in app. */
   readonly app: string | null;
+  /** The app's arguments. */
+  readonly args: readonly string[];
+  /** Flags of Node for the workers. */
+  readonly nodeArgs: readonly string[];
+  /** Absolute path of the directory where workers run; null: by the rule of working-directory.ts. */
+  readonly workingDirectory: string | null;
   readonly mode: Mode;
   /** Number of workers, at least 1. */
   readonly workers: number;

@@ -1,4 +1,5 @@
 import type { Problem } from '../errors/errors.js';
+import { settingInstead } from './node-args.js';
 import { type EffectiveValues, isPlatformHint } from './resolve.js';
 import { type Key, show, smallestHeap } from './settings.js';
 import type { Values } from './values.js';
@@ -9,6 +10,7 @@ export interface CheckInput {
   /** process.versions.node */
   readonly nodeVersion: string;
   readonly platform: NodeJS.Platform;
+  readonly nodeRejects?: (flags: readonly string[]) => string | null;
 }
 
 /** What is wrong between settings, or between a setting and the machine. Values reported already are left out. */
@@ -35,6 +37,7 @@ const checks: readonly Check[] = [
     reads: ['memory.max_rss', 'max_old_space_size', 'mode', 'workers', 'memory_budget', 'spares'],
     check: rssHoldsHeap,
   },
+  { reads: ['node_args'], check: flagsOfNode },
   { reads: ['host'], check: ({ values, platform }) => socketPathFits(values, 'host', platform) },
   {
     reads: ['control_socket'],
@@ -84,6 +87,21 @@ function reuseportExists({ values, nodeVersion, platform }: CheckInput): Problem
     'dispatch',
     `"shared" or "round-robin" here: reuseport needs Linux and Node 22.12, 23.1 or later, and ${here}`,
   );
+}
+
+/** Flags that this Node does not know would end every worker with status 9. */
+function flagsOfNode({ values, nodeVersion, nodeRejects = () => null }: CheckInput): Problem | null {
+  const flags = values.node_args.value;
+  const doubled = flags.find((flag) => settingInstead(flag) !== null);
+  if (doubled !== undefined)
+    return problem(
+      values,
+      'node_args',
+      `flags without ${doubled}, for which there is ${settingInstead(doubled)}`,
+    );
+  const rejection = flags.length === 0 ? null : nodeRejects(flags);
+  if (rejection === null) return null;
+  return problem(values, 'node_args', `flags that Node ${nodeVersion} knows, but it says: ${rejection}`);
 }
 
 /** A spare waits for the listener that the master holds; with reuseport each worker opens one of its own. */

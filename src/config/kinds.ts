@@ -1,4 +1,5 @@
 import type { GenericSchema } from 'valibot';
+import { joinWords, splitWords } from './words.js';
 
 /** The schema library is handed in: it is large, and loaded only where there is a value to check. */
 export type Valibot = typeof import('./validators.js');
@@ -75,6 +76,34 @@ export function duration({ min, max, zero }: { min: number; max: number; zero?: 
 
 export function text({ pattern, expected }: { pattern: RegExp; expected: string }): Kind<string> {
   return same((v) => v.pipe(v.string(), v.regex(pattern)), { expected });
+}
+
+/** Several words: in TOML an array of strings, elsewhere as in a shell. */
+export function words({
+  expected,
+  each = () => true,
+}: {
+  expected: string;
+  each?: (word: string) => boolean;
+}): Kind<readonly string[]> {
+  const fit = (v: Valibot) =>
+    v.pipe(
+      v.array(v.pipe(v.string(), v.regex(noNul))),
+      v.check((list) => list.every(each)),
+    );
+  return {
+    expected,
+    text: (v) =>
+      v.pipe(
+        v.string(),
+        v.check((value) => splitWords(value) !== null),
+        v.transform((value) => [...(splitWords(value) ?? [])]),
+        fit(v),
+      ),
+    toml: fit,
+    show: (value) => (value.length === 0 ? 'none' : joinWords(value)),
+    literal: (value) => `[${value.map((word) => JSON.stringify(word)).join(', ')}]`,
+  };
 }
 
 /** A file or directory; relative paths are resolved later, since against what depends on the source. */

@@ -1,20 +1,23 @@
+import { basename, dirname } from 'node:path';
 import { ConfigError, type Problem } from '../errors/errors.js';
 import type { Config } from './config.js';
 import { crossCheck } from './cross-checks.js';
 import type { Directories } from './directories.js';
 import { readConfigFile } from './file.js';
 import type { Machine } from './machine.js';
+import { commandFile } from './packages.js';
 import { computeDefaults, type EffectiveValues, toConfig } from './resolve.js';
 import type { Key } from './settings.js';
 import {
   type Environment,
   flagLayer,
   handedOn,
+  isMissing,
   type ReadFile,
   readDotenv,
   variableLayer,
 } from './sources.js';
-import { collect } from './values.js';
+import { collect, type Values } from './values.js';
 
 /** Everything the configuration depends on. systemInput() gathers it from the real process. */
 export interface LoadInput {
@@ -28,6 +31,8 @@ export interface LoadInput {
   /** process.versions.node */
   readonly nodeVersion: string;
   readonly platform: NodeJS.Platform;
+  /** What this Node has against flags for the workers; null: nothing. */
+  readonly nodeRejects?: (flags: readonly string[]) => string | null;
 }
 
 export interface Loaded {
@@ -69,7 +74,29 @@ export async function gather(input: LoadInput, problems: Problem[]) {
   const dotenv = readDotenv(input, problems);
   const file = await readConfigFile({ ...input, dotenv }, problems);
   const values = await collect({ over: overriding(input, dotenv), file: file.layer }, problems);
-  return { dotenv, file, values, effective: computeDefaults(values, input) };
+  const found = withCommand(values, input);
+  const nodeOptions = input.env.NODE_OPTIONS ?? dotenv.NODE_OPTIONS;
+  return { dotenv, file, values: found, effective: computeDefaults(found, { ...input, nodeOptions }) };
+}
+
+/** An app that is no file but the name of a command is the file of that command. */
+function withCommand(values: Values, { readFile }: LoadInput): Values {
+  const { app } = values;
+  if (app.value === null || !/^[\w.-]+$/.test(basename(app.value)) || isThere(app.value, readFile))
+    return values;
+  const name = basename(app.value);
+  const file = commandFile(name, dirname(app.value), readFile);
+  if (file === null) return values;
+  return { ...values, app: { ...app, value: file, source: `${app.source}: the command ${name}` } };
+}
+
+function isThere(path: string, readFile: ReadFile): boolean {
+  try {
+    readFile(path);
+    return true;
+  } catch (error) {
+    return !isMissing(error);
+  }
 }
 
 function overriding({ flags, env, cwd }: LoadInput, dotenv: Environment) {

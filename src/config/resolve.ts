@@ -1,6 +1,7 @@
 import type { Config } from './config.js';
 import type { Directories } from './directories.js';
 import type { Machine } from './machine.js';
+import { heapLimitIn } from './node-args.js';
 import { type Key, keys, smallestHeap, type Value } from './settings.js';
 import type { Found, Values } from './values.js';
 
@@ -24,6 +25,8 @@ export type EffectiveValues = { readonly [K in Key]: Effective<Value<K>> } & {
 export interface Surroundings {
   readonly machine: Machine;
   readonly directories: Directories;
+  /** NODE_OPTIONS, which the workers get too. */
+  readonly nodeOptions: string | undefined;
 }
 
 /** Most workers that `auto` starts; as many as can be asked for. */
@@ -41,7 +44,10 @@ export const besidesHeap = 48;
 const usualSemiSpace = 16;
 
 /** Replaces `auto` and the defaults that depend on the mode, the machine or the number of workers. */
-export function computeDefaults(values: Values, { machine, directories }: Surroundings): EffectiveValues {
+export function computeDefaults(
+  values: Values,
+  { machine, directories, nodeOptions }: Surroundings,
+): EffectiveValues {
   const plain = Object.fromEntries(
     keys.map((key) => [key, effective<unknown>(values[key])]),
   ) as unknown as EffectiveValues;
@@ -51,7 +57,12 @@ export function computeDefaults(values: Values, { machine, directories }: Surrou
     ...plain,
     workers,
     memory_budget,
-    max_old_space_size: heapOf(values, { workers: workers.value, budget: memory_budget.value, machine }),
+    max_old_space_size: heapOf(values, {
+      workers: workers.value,
+      budget: memory_budget.value,
+      machine,
+      nodeOptions,
+    }),
     max_semi_space_size: semiSpaceOf(values),
     'restart.intensity': intensityOf(values, workers.value),
     'reload.probe': probeOf(values),
@@ -62,6 +73,9 @@ export function computeDefaults(values: Values, { machine, directories }: Surrou
 export function toConfig(values: EffectiveValues, dotenv: Readonly<Record<string, string>>): Config {
   return {
     app: values.app.value,
+    args: values.args.value,
+    nodeArgs: values.node_args.value,
+    workingDirectory: values.working_directory.value,
     mode: values.mode.value,
     workers: values.workers.value,
     port: values.port.value,
@@ -152,9 +166,22 @@ function budgetOf({ mode, memory_budget }: Values, machine: Machine): Effective<
 
 function heapOf(
   { max_old_space_size: heap, spares }: Values,
-  { workers, budget, machine }: { workers: number; budget: number | null; machine: Machine },
+  {
+    workers,
+    budget,
+    machine,
+    nodeOptions,
+  }: {
+    workers: number;
+    budget: number | null;
+    machine: Machine;
+    nodeOptions: string | undefined;
+  },
 ): Effective<number> {
   if (heap.value !== null) return { value: heap.value, from: heap.source };
+  // A worker's own flags would win over it in silence.
+  const asked = heapLimitIn(nodeOptions);
+  if (asked !== null) return { value: Math.max(smallestHeap, asked), from: 'NODE_OPTIONS' };
   if (budget !== null)
     return { value: Math.floor(budget / workers), from: 'default: memory_budget / workers' };
   if (!machine.memoryIsLimited) return { value: usualHeap, from: 'default' };

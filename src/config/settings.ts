@@ -8,7 +8,9 @@ import {
   path,
   permissions,
   text,
+  words,
 } from './kinds.js';
+import { isNodeFlag } from './node-args.js';
 
 /** One setting. Its flag, its environment variable and its TOML key follow from its name. */
 export interface Setting<T, D extends T | null = T | null> {
@@ -45,7 +47,33 @@ export const settings = {
     unset: 'the built-in app',
     example: '/srv/app/server.js',
     description:
-      "The app's module. A relative path starts at the working directory, or at the directory of the file that sets it.",
+      "The app's module, or a command of one of its packages, such as `next`. A relative path starts at the working directory, or at the directory of the file that sets it.",
+  }),
+  args: setting({
+    kind: words({ expected: 'an array of strings, or words as in a shell' }),
+    default: [],
+    example: ['start', '--verbose'],
+    description:
+      "The app's arguments: `process.argv` from the third on. With `serve` they may stand behind `--` instead.",
+  }),
+  node_args: setting({
+    kind: words({
+      expected:
+        'flags of Node with which an app runs, each beginning with "-" and with its value behind "=", such as "--import=./register.mjs"',
+      each: isNodeFlag,
+    }),
+    default: [],
+    example: ['--import=./register.mjs', '--enable-source-maps'],
+    description: 'Flags of Node for the workers.',
+  }),
+  working_directory: setting({
+    kind: path('the path of a directory'),
+    default: null,
+    unset: "the folder of the app's package",
+    defaultText:
+      "the folder of the nearest `package.json` above the app, else the app's own; the current directory where that is inside of the app's package",
+    example: '/srv/app',
+    description: 'Where the workers run. Relative paths as for `app`.',
   }),
   mode: setting({
     kind: oneOf('single', 'cluster', 'turbo'),

@@ -24,9 +24,10 @@ export type Layer = (key: Key) => Given | undefined;
 export function flagLayer(flags: Readonly<Record<string, unknown>>, cwd: string): Layer {
   return (key) => {
     const raw = flags[flagNameOf(key)];
-    return raw === undefined
-      ? undefined
-      : { raw, form: 'text', source: flagOf(key) ?? 'the argument', base: cwd };
+    if (raw === undefined) return undefined;
+    // Words behind `--` are several already.
+    if (Array.isArray(raw)) return { raw, form: 'toml', source: 'behind --', base: cwd };
+    return { raw, form: 'text', source: flagOf(key) ?? 'the argument', base: cwd };
   };
 }
 

@@ -1,10 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { availableParallelism, homedir, tmpdir, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findDirectories } from './directories.js';
 import type { LoadInput } from './load.js';
 import { readMachine } from './machine.js';
+import { rejectionOf } from './node-args.js';
 
 /** What loadConfig needs, from the process it runs in. */
 export function systemInput(flags: LoadInput['flags']): LoadInput {
@@ -14,7 +15,7 @@ export function systemInput(flags: LoadInput['flags']): LoadInput {
   return {
     flags,
     env,
-    cwd: process.cwd(),
+    cwd: logicalDirectory(env.PWD),
     directories: findDirectories({
       env,
       uid,
@@ -27,7 +28,27 @@ export function systemInput(flags: LoadInput['flags']): LoadInput {
     readFile,
     nodeVersion: process.versions.node,
     platform,
+    nodeRejects: rejectionOf,
   };
+}
+
+/** The current directory by the way that led there: one that is a link is followed anew at each reload. */
+function logicalDirectory(logical: string | undefined): string {
+  const cwd = process.cwd();
+  if (logical === undefined || !isAbsolute(logical)) return cwd;
+  started ??= isSame(logical, cwd) ? logical : cwd;
+  return started;
+}
+
+/** As it was at first: the link may lead elsewhere later. */
+let started: string | undefined;
+
+function isSame(logical: string, cwd: string): boolean {
+  try {
+    return realpathSync.native(logical) === cwd;
+  } catch {
+    return false;
+  }
 }
 
 /** What is installed, by make or by npm, comes without the sources. */

@@ -38,7 +38,7 @@ export interface Layers {
   readonly file: Layer;
 }
 
-const paths: readonly Key[] = ['app', 'log.dir', 'control_socket', 'state_dir'];
+const paths: readonly Key[] = ['app', 'working_directory', 'log.dir', 'control_socket', 'state_dir'];
 
 /** What has to be parsed for a key: the value that counts, then the file's if it is another. */
 function givenFor(key: Key, { over, file }: Layers): readonly Given[] {

@@ -30,6 +30,7 @@ export interface WorkerSettings
   extends Pick<
     Config,
     | 'app'
+    | 'args'
     | 'mode'
     | 'dispatch'
     | 'sticky'

@@ -45,6 +45,7 @@ export function settingsOf(
     version,
     cpus,
     listen,
+    args: config.args,
     execArgv: appFlags(config),
     siblings,
     onTrial,
@@ -60,6 +61,8 @@ export function launchOf({ config, cwd }: Release, worker: number): Launch {
     NODE_ENV: nodeEnv,
     ...(host === null ? {} : { HOST: host }),
     ...numberVariables(worker),
+    // As a shell that has changed there would have it.
+    ...(cwd === process.cwd() ? {} : { PWD: cwd }),
   };
   return { config, cwd, env: { ...dotenv, ...withoutSupervisor(process.env), ...own } };
 }

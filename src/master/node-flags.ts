@@ -5,10 +5,10 @@ import type { Config } from '../config/config.js';
  * plain Node would need for the app. What the master adds for itself, the heap's limits among it, is not one of them.
  */
 export function appFlags(
-  { app }: Pick<Config, 'app'>,
+  { app, nodeArgs }: Pick<Config, 'app' | 'nodeArgs'>,
   own: readonly string[] = process.execArgv,
 ): readonly string[] {
-  return [...own, ...(needsStripFlag(app) ? ['--experimental-strip-types'] : [])];
+  return [...own, ...nodeArgs, ...(needsStripFlag(app) ? ['--experimental-strip-types'] : [])];
 }
 
 /** Node strips types by itself from 22.18 on, behind a flag from 22.6 on. */

@@ -1,4 +1,5 @@
 import cluster, { type ClusterSettings, type Worker } from 'node:cluster';
+import { accessSync, constants } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.js';
 import type { Event } from '../core/events.js';
@@ -81,7 +82,7 @@ export function createPool(seam: PoolSeam): Pool {
     worker.on('error', (error: Error) => {
       if (worker.process.pid !== undefined) return;
       workers.delete(key);
-      post({ type: 'fork-failed', key, failure: noResources(error) });
+      post({ type: 'fork-failed', key, failure: noResources(error, launch) });
     });
     const { pid } = worker.process;
     if (pid === undefined) return;
@@ -116,7 +117,7 @@ export function createPool(seam: PoolSeam): Pool {
       try {
         forkWorker(key, settings, launch);
       } catch (error) {
-        post({ type: 'fork-failed', key, failure: noResources(error) });
+        post({ type: 'fork-failed', key, failure: noResources(error, launch) });
       }
     },
     send: (key, message) => {
@@ -218,11 +219,26 @@ function afterLastWords(worker: Worker, done: () => void): void {
   });
 }
 
-function noResources(error: unknown): Failure {
-  const { message, errno } = error as NodeJS.ErrnoException;
+function noResources(error: unknown, { cwd }: Launch): Failure {
+  const { message, errno, code } = error as NodeJS.ErrnoException;
+  // Node names the program that was to be started, which is there.
+  if ((code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES') && !isEntered(cwd))
+    return {
+      message: `working_directory: ${cwd} does not exist, or is not to be entered by this user`,
+      exitCode: exitCodes.moduleMissing,
+    };
   return {
     message: `no process for a worker to be had: ${message}`,
     exitCode: exitCodes.noResources,
     ...(errno === undefined ? {} : { errno: Math.abs(errno) }),
   };
+}
+
+function isEntered(directory: string): boolean {
+  try {
+    accessSync(`${directory}/.`, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

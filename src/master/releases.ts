@@ -1,8 +1,10 @@
-import { realpathSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import type { Config } from '../config/config.js';
 import type { Loaded } from '../config/load.js';
 import { toConfig } from '../config/resolve.js';
 import { type Key, keys } from '../config/settings.js';
+import type { ReadFile } from '../config/sources.js';
+import { workingDirectoryOf } from '../config/working-directory.js';
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
 
@@ -13,6 +15,8 @@ export interface Release {
   readonly effective: Loaded['effective'];
   /** Where the workers start: symbolic links resolved, so that the old code is found again after a rollback. */
   readonly cwd: string;
+  /** Why there, in words. */
+  readonly cwdFrom: string;
   /** Settings that differ from those of the start, but wait for a restart of the service. */
   readonly needRestart: readonly Key[];
 }
@@ -36,6 +40,7 @@ export interface ReleasesSeam {
   readonly cwd: string;
   readonly env: NodeJS.ProcessEnv;
   readonly realpath?: (path: string) => string;
+  readonly readFile?: ReadFile;
 }
 
 /**
@@ -61,21 +66,29 @@ const fixed: ReadonlySet<Key> = new Set<Key>([
 ]);
 
 export function createReleases(seam: ReleasesSeam): Releases {
-  const { loaded, load, realpath = realpathSync.native } = seam;
-  const cwdOf = workingDirectory(seam, realpath);
+  const { loaded, load, realpath = realpathSync.native, readFile = readText } = seam;
+  const startedIn = logicalDirectory(seam, realpath);
   const releases = new Map<number, Release>();
   let last = 0;
 
   const add = (config: Config, effective: Loaded['effective'], needRestart: readonly Key[]): Release => {
+    const { workingDirectory: configured } = config;
+    const { path: cwd, from: cwdFrom } = workingDirectoryOf({
+      configured,
+      app: config.app,
+      cwd: startedIn,
+      readFile,
+      realpath,
+    });
+    // The first workers themselves say best what is wrong with a path.
+    const app = config.app === null ? null : (resolved(config.app, realpath) ?? config.app);
     const generation = ++last;
-    const release: Release = { generation, config, effective, cwd: cwdOf(), needRestart };
+    const release: Release = { generation, config: { ...config, app }, effective, cwd, cwdFrom, needRestart };
     releases.set(generation, release);
     return release;
   };
   const { config, effective } = loaded;
-  // The first workers themselves say best what is wrong with a path.
-  const app = config.app === null ? null : (resolved(config.app, realpath) ?? config.app);
-  add({ ...config, app }, effective, []);
+  add(config, effective, []);
 
   return {
     of: (generation) => {
@@ -85,12 +98,12 @@ export function createReleases(seam: ReleasesSeam): Releases {
     },
     prepare: async () => {
       const next = await load();
-      const app = next.config.app === null ? null : existing(next.config.app, realpath);
+      if (next.config.app !== null) mustExist(next.config.app, realpath);
       const needRestart = keys.filter(
         (key) => fixed.has(key) && next.effective[key].value !== effective[key].value,
       );
       const config = toConfig(merged(next.effective, effective), next.config.dotenv);
-      return add({ ...config, app }, next.effective, needRestart);
+      return add(config, next.effective, needRestart);
     },
     keep: (generations) => {
       for (const generation of releases.keys())
@@ -104,9 +117,8 @@ function merged(next: Loaded['effective'], first: Loaded['effective']): Loaded['
   return { ...next, ...Object.fromEntries([...fixed].map((key) => [key, first[key]])) };
 }
 
-function existing(app: string, realpath: (path: string) => string): string {
-  const path = resolved(app, realpath);
-  if (path !== null) return path;
+function mustExist(app: string, realpath: (path: string) => string): void {
+  if (resolved(app, realpath) !== null) return;
   throw new RomAgentError(`module missing: app: there is no file ${app}`, {
     exitCode: exitCodes.moduleMissing,
   });
@@ -120,9 +132,12 @@ function resolved(path: string, realpath: (path: string) => string): string | nu
   }
 }
 
-/** A working directory that was reached through a symbolic link is reached through it again. */
-function workingDirectory({ cwd, env }: ReleasesSeam, realpath: (path: string) => string): () => string {
+/** Where rom-agent was started, by the way that led there: one through a symbolic link is gone anew for each release. */
+function logicalDirectory({ cwd, env }: ReleasesSeam, realpath: (path: string) => string): string {
   const { PWD: logical } = env;
-  const follows = logical !== undefined && resolved(logical, realpath) === cwd;
-  return () => (follows ? (resolved(logical, realpath) ?? cwd) : cwd);
+  return logical !== undefined && resolved(logical, realpath) === cwd ? logical : cwd;
+}
+
+function readText(path: string): string {
+  return readFileSync(path, 'utf8');
 }

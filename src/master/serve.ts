@@ -170,6 +170,8 @@ export async function serve(options: ServeOptions): Promise<number> {
     commands: centre.commands,
     terminalGone: terminalWatch(process.stdout),
   });
+  const { config: first, cwd, cwdFrom } = releases.of(1);
+  if (first.app !== null) log.info(`the app is ${first.app}, its working directory ${cwd}: ${cwdFrom}`);
   mailbox.post({ type: 'start' });
   // What it counts from, once the workers are forked.
   setImmediate(oomKills);

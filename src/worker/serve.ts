@@ -36,6 +36,7 @@ export interface Means {
 /** The composition root of a worker: everything is in place before the app's first line runs. */
 export async function serve(settings: WorkerSettings, { showHeapFlags }: Means): Promise<void> {
   process.execArgv = [...settings.execArgv];
+  process.argv.splice(2, Number.POSITIVE_INFINITY, ...settings.args);
   keepTickShape();
   const log = workerLog(settings.log, settings.worker);
   const output = guardOutput(process, (name) =>

@@ -47,7 +47,10 @@ describe('rom-agent check', () => {
     const json = await runCheck({ input, changed: true, json: true });
     assert.deepEqual(Object.keys(JSON.parse(json.text).settings), ['workers', 'drain_timeout']);
     const none = await runCheck({ input: loadInput(), changed: true });
-    assert.match(none.text, /^every setting has its default\n\nConfiguration file: none\n$/);
+    assert.match(
+      none.text,
+      /^every setting has its default\n\nConfiguration file: none\nWorking directory of the workers: /,
+    );
   });
 
   test('prints JSON where that is asked for', async () => {
@@ -57,6 +60,26 @@ describe('rom-agent check', () => {
     assert.deepEqual([file, dotenv], [null, ['DATABASE_URL']]);
     assert.deepEqual(Object.keys(settings).sort(), [...keys].sort());
     assert.deepEqual(settings.linger, { value: 1000, from: 'ROM_AGENT_LINGER in the environment' });
+  });
+
+  test('says in which directory the workers run, and why', async () => {
+    const files = { '/srv/shop/package.json': '{"name":"shop"}' };
+    const input = loadInput({ flags: { app: '/srv/shop/dist/server.js' }, files });
+    const options = { input, exists: () => true, realpath: (path: string) => path };
+    const { text } = await runCheck(options);
+    assert.match(
+      text,
+      /^Working directory of the workers: \/srv\/shop \(the nearest package.json above the app\)$/m,
+    );
+    const json = await runCheck({ ...options, json: true });
+    assert.equal(JSON.parse(json.text).workingDirectory.path, '/srv/shop');
+  });
+
+  test('refuses a configured working directory that is not there, with 66', async () => {
+    const input = loadInput({ flags: { workingDirectory: '/srv/none' } });
+    const { errors, exitCode } = await runCheck({ input, exists: () => false });
+    assert.equal(errors, 'working_directory: "/srv/none" (from --working-directory) does not exist\n');
+    assert.equal(exitCode, 66);
   });
 
   test('prints every error, one a line, and exits with 78', async () => {

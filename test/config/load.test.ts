@@ -31,6 +31,9 @@ describe('loadConfig without any source', () => {
   test('gives the documented defaults', async () => {
     assert.deepEqual(await config(), {
       app: null,
+      args: [],
+      nodeArgs: [],
+      workingDirectory: null,
       mode: 'cluster',
       workers: 4,
       port: 3000,
@@ -124,7 +127,7 @@ describe('precedence', () => {
       assert.deepEqual(await fields({ flags: { [flagNameOf(key)]: wrong } }), [key]);
       for (const name of variablesOf(key)) assert.deepEqual(await fields({ env: { [name]: wrong } }), [key]);
       const [name = '', section] = key.split('.').reverse();
-      const toml = `${section === undefined ? '' : `[${section}]\n`}${name} = []\n`;
+      const toml = `${section === undefined ? '' : `[${section}]\n`}${name} = [[]]\n`;
       assert.deepEqual(await fields({ files: { [etc]: toml } }), [key]);
     }
   });

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { copyFileSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { ask } from '../support/net.js';
 import { waitFor } from '../support/wait.js';
-import { fixture, patience, type Service, serve, stopped } from './service.js';
+import { switchTo } from './releases.js';
+import { run } from './run.js';
+import { fixture, patience, type Service, serve, stopped, temporaryDirectory } from './service.js';
 
 /** What test/fixtures/apps/as-a-process.cjs tells of itself. */
 interface Told {
@@ -50,6 +54,82 @@ describe('an app as a process', { timeout: 120_000 }, () => {
       },
     );
     await stopped(service);
+  });
+
+  it('has its arguments, its flags and the folder of its package, wherever the daemon was started', async (t) => {
+    const folder = realpathSync(temporaryDirectory(t));
+    const file = join(folder, 'dist', 'app.cjs');
+    mkdirSync(join(folder, 'dist'));
+    copyFileSync(app, file);
+    writeFileSync(join(folder, 'package.json'), '{"name":"shop"}');
+    const service = await serve(t, {
+      app: file,
+      flags: ['--node-args=--no-deprecation --stack-size=900', '--', '--verbose', 'a b', '--'],
+      env: { WORKERS: '1' },
+      cwd: '/',
+    });
+    const { argv, execArgv, child, cwd } = await told(service);
+    const flags = ['--no-deprecation', '--stack-size=900'];
+    assert.deepEqual(
+      { argv, execArgv, child, cwd },
+      {
+        argv: [file, '--verbose', 'a b', '--'],
+        execArgv: flags,
+        child: flags,
+        cwd: folder,
+      },
+    );
+    await service.daemon.waitForLine(
+      /its working directory [^ ]+: the nearest package.json above the app/,
+      patience,
+    );
+    await stopped(service);
+  });
+
+  it('is the command of a package, in the folder that has it', async (t) => {
+    const folder = realpathSync(temporaryDirectory(t));
+    const home = join(folder, 'node_modules', 'shopkeeper');
+    mkdirSync(home, { recursive: true });
+    copyFileSync(app, join(home, 'run'));
+    writeFileSync(join(home, 'package.json'), '{"name":"shopkeeper","bin":{"shop-serve":"./run"}}');
+    writeFileSync(join(folder, 'package.json'), '{"dependencies":{"shopkeeper":"1"}}');
+    const service = await serve(t, {
+      app: 'shop-serve',
+      flags: ['--', 'start'],
+      env: { WORKERS: '1' },
+      cwd: folder,
+    });
+    const { argv, cwd } = await told(service);
+    assert.deepEqual({ argv, cwd }, { argv: [join(home, 'run'), 'start'], cwd: folder });
+    await stopped(service);
+  });
+
+  it('is of the new release, code and working directory, where the daemon was started inside of a link', async (t) => {
+    const root = realpathSync(temporaryDirectory(t));
+    for (const name of ['1', '2']) {
+      mkdirSync(join(root, 'releases', name), { recursive: true });
+      copyFileSync(app, join(root, 'releases', name, 'app.cjs'));
+    }
+    switchTo(root, '1');
+    const current = join(root, 'current');
+    const env = { PWD: current, ROM_AGENT_RELOAD_SOAK: '0' };
+    const service = await serve(t, { app: 'app.cjs', env, cwd: current });
+    switchTo(root, '2');
+    service.daemon.kill('SIGHUP');
+    await service.daemon.waitForLine(/generation 2 done|"msg":"reload done/, patience);
+    const { argv, cwd } = await told(service);
+    const release = join(root, 'releases', '2');
+    assert.deepEqual({ argv, cwd }, { argv: [join(release, 'app.cjs')], cwd: release });
+    await stopped(service);
+  });
+
+  it('says which working directory is missing', async (t) => {
+    const ran = await run(t, {
+      args: ['serve', app, '--working-directory', '/nonexistent'],
+      env: { PORT: '0', WORKERS: '1' },
+    });
+    assert.equal(ran.code, 66);
+    assert.match(ran.lines.join('\n'), /working_directory: \/nonexistent does not exist/);
   });
 
   for (const removes of ['message', 'all']) {

@@ -59,6 +59,10 @@ export function serveFlags(argv: readonly string[]): Record<string, unknown> {
   const words = argv.slice(argv.indexOf('serve') + 1);
   if (words.length === argv.length) return flags;
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    if (word === '--') {
+      flags.args = words.splice(0);
+      break;
+    }
     const [, name, , value] = /^--([\w-]+)(=(.*))?$/s.exec(word) ?? [];
     if (name === undefined) flags.app = word;
     else flags[camelCase(name)] = value ?? words.shift();
@@ -68,7 +72,7 @@ export function serveFlags(argv: readonly string[]): Record<string, unknown> {
 
 /** A path that was given is meant from where it was given. */
 function absolute({ flags, cwd }: LoadInput): Record<string, unknown> {
-  const paths = ['app', 'config', 'logDir', 'controlSocket', 'stateDir'];
+  const paths = ['app', 'config', 'workingDirectory', 'logDir', 'controlSocket', 'stateDir'];
   const entries = Object.entries(flags).map(([name, value]) =>
     paths.includes(name) ? [name, resolve(cwd, String(value))] : [name, value],
   );
