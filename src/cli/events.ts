@@ -26,7 +26,8 @@ function describe(event: ControlEvent, teller: ReloadTeller): string | null {
     case 'service':
       return `service   ${event.status}, ${event.wanted} wanted`;
     case 'worker':
-      return workerLine(event);
+      // The same again, with its PID, is on its way.
+      return event.phase === 'starting' && event.pid === null ? null : workerLine(event);
     case 'step': {
       const line = teller.step(event.step);
       return line === null ? null : `reload    ${line.trimStart()}`;

@@ -155,7 +155,7 @@ function toMillis(value: string): number {
 function unitFor(given: unknown): string | null {
   const number = typeof given === 'number' ? String(given) : given;
   if (typeof number !== 'string' || !numberPattern.test(number)) return null;
-  return `a unit: "${number}ms" is ${inWords(Number(number))}, "${number}s" is ${inWords(Number(number) * 1000)}`;
+  return `a time with a unit: "${number}ms" is ${inWords(Number(number))}, "${number}s" is ${inWords(Number(number) * 1000)}`;
 }
 
 /** `30 s`, `8.3 h` */

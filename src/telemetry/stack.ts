@@ -1,8 +1,12 @@
+import { fileURLToPath } from 'node:url';
+
 /**
  * A stack for people: of frames that are Node's own or a package's only the topmost stays, where the error was thrown; the
- * others are one line that counts them.
+ * others are one line that counts them. Frames of this program are folded too, unless there is none but them: a bug.
  */
 export function foldStack(stack: string): string {
+  const lines = stack.split('\n');
+  const isOwnBug = !lines.some((line) => frame.test(line) && whose(line) === null);
   const folded: string[] = [];
   let run: string[] = [];
   let isTop = true;
@@ -10,9 +14,10 @@ export function foldStack(stack: string): string {
     if (run.length > 0) folded.push(`    … ${describe(run)}`);
     run = [];
   };
-  for (const line of stack.split('\n')) {
+  for (const line of lines) {
     const isFrame = frame.test(line);
-    if (isFrame && !isTop && isForeign(line)) {
+    const owner = isFrame ? whose(line) : null;
+    if (!isTop && owner !== null && !(isOwnBug && owner === 'rom-agent')) {
       run.push(line);
       continue;
     }
@@ -38,12 +43,21 @@ const frame = /^\s*at /;
 const nodesOwn = /[( ]node:|\(<anonymous>\)$|\(index \d+\)$|\(native\)$/;
 const ofPackage = /[\\/]node_modules[\\/]/;
 
-function isForeign(line: string): boolean {
-  return nodesOwn.test(line) || ofPackage.test(line);
+type Owner = 'Node' | 'node_modules' | 'rom-agent';
+
+/** null: the app. */
+function whose(line: string): Owner | null {
+  if (nodesOwn.test(line)) return 'Node';
+  if (line.includes(ownFolder)) return 'rom-agent';
+  return ofPackage.test(line) ? 'node_modules' : null;
 }
 
+/** Where this program is; packed or not, one folder above this file's. */
+const ownFolder = fileURLToPath(new URL('../', import.meta.url));
+
 function describe(run: readonly string[]): string {
-  const packages = run.filter((line) => ofPackage.test(line)).length;
-  const whose = packages === 0 ? 'Node' : packages === run.length ? 'node_modules' : 'Node and node_modules';
-  return `${run.length} ${run.length === 1 ? 'frame' : 'frames'} of ${whose}`;
+  const owners = (['Node', 'node_modules', 'rom-agent'] as const).filter((owner) =>
+    run.some((line) => whose(line) === owner),
+  );
+  return `${run.length} ${run.length === 1 ? 'frame' : 'frames'} of ${owners.join(' and ')}`;
 }

@@ -79,7 +79,8 @@ describe('rom-agent events', () => {
   const all: readonly ControlEvent[] = [
     { type: 'service', status: 'serving', wanted: 2 },
     { ...event, worker: 2, pid: 4712, phase: 'ready' },
-    { ...event, worker: 1, pid: null, phase: 'starting' },
+    { ...event, pid: null, phase: 'starting' },
+    { ...event, phase: 'starting' },
     { ...event, phase: 'gone', ending: { ...ending, kind: 'crash', signal: 'SIGKILL' } },
     { ...event, phase: 'draining', reason: 'Error: boom' },
     {
@@ -102,7 +103,7 @@ describe('rom-agent events', () => {
       lines,
       `service   serving, 2 wanted
 worker 2  ready     pid 4712, generation 3
-worker 1  starting  generation 3
+worker 1  starting  pid 4711, generation 3
 worker 1  crashed   pid 4711, generation 3: SIGKILL, 0 requests lost
 worker 1  draining  pid 4711, generation 3: Error: boom
 worker 1  crashed   pid 4711, generation 3: Error: boom, code 70, 1 request lost

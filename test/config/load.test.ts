@@ -172,7 +172,7 @@ describe('values', () => {
       const [problem, ...others] = await refused(given);
       assert.deepEqual(others, []);
       assert.equal(problem?.field, 'drain_timeout');
-      assert.equal(problem?.expected, 'a unit: "30000ms" is 30 s, "30000s" is 8.3 h');
+      assert.equal(problem?.expected, 'a time with a unit: "30000ms" is 30 s, "30000s" is 8.3 h');
     });
   }
 

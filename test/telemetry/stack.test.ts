@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { formatJournal, formatPretty } from '../../src/telemetry/format.js';
 import { foldStack, stackOnOneLine } from '../../src/telemetry/stack.js';
 
@@ -43,6 +44,14 @@ test('a stack without a message, as of a worker that hangs, is folded too', () =
 test('an app whose own frames look like none of these keeps them all', () => {
   const own = 'Error: x\n    at a (/srv/node.js:1:1)\n    at b (file:///srv/my_node_modules.mjs:2:2)';
   assert.equal(foldStack(own), own);
+});
+
+test("frames of the daemon's own are counted too, unless the bug is its own", () => {
+  const own = `    at emit (${fileURLToPath(new URL('../../src/worker/serve.js', import.meta.url))}:1:1)`;
+  const app = ['Error: x', '    at handler (/srv/shop/server.js:2:1)'];
+  assert.equal(foldStack([...app, own, own].join('\n')), [...app, '    … 2 frames of rom-agent'].join('\n'));
+  const bug = ['Error: x', '    at serve (node:net:1:1)', own, own].join('\n');
+  assert.equal(foldStack(bug), bug);
 });
 
 test('in the journal it is one readable line, on a terminal it is lines', () => {
