@@ -3,6 +3,8 @@ import { Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isHttp, type TrackedServer, type Upgrade } from './follow-server.js';
 import { holdConnections, longestHold } from './hold.js';
+import { createLastAnswers } from './last-answer.js';
+import { idleConnections, isHttpBusy } from './node-internals.js';
 import type { Servers } from './servers.js';
 import { sendGoingAway } from './websocket.js';
 
@@ -40,20 +42,11 @@ const releaseLimit = longestHold + 200;
  * linger is closed; what is upgraded is told to go and then left to itself.
  */
 export function createDrainer(servers: Servers, { linger, closeWebSockets }: DrainOptions): Drainer {
-  const lastResponse = new WeakMap<Socket, { response: ServerResponse; keepAlive: boolean }>();
+  const tellToClose = createLastAnswers();
   const sendAway = farewell(closeWebSockets);
   let draining = false;
   /** When a connection last went idle without having been told to close. */
   let quietSince = 0;
-
-  /** Of pipelined requests only the last may carry `close`: Node would never send the answers behind it. */
-  const tellToClose = (response: ServerResponse, socket: Socket): void => {
-    const previous = lastResponse.get(socket);
-    if (previous !== undefined && !previous.response.headersSent)
-      previous.response.shouldKeepAlive = previous.keepAlive;
-    lastResponse.set(socket, { response, keepAlive: response.shouldKeepAlive });
-    if (!response.headersSent) response.shouldKeepAlive = false;
-  };
 
   const sweep = (): boolean => {
     for (const entry of servers.all) sendAway(entry);
@@ -121,7 +114,10 @@ function isOpenWebSocket(socket: Socket, { protocol, bytesBefore }: Upgrade): bo
 
 function closeIdle({ server, accepted, sockets, upgraded }: TrackedServer): void {
   if (!isHttp(server)) return;
-  server.closeIdleConnections();
+  const idle = idleConnections(server);
+  if (idle === null) server.closeIdleConnections();
+  // Node takes an answer for sent once the app is done with it; a slow client has yet to get it.
+  else for (const socket of idle) if (!isHttpBusy(socket) && socket.writableLength === 0) socket.destroy();
   // Node does not count a connection as idle on which nothing has ever come.
   for (const socket of sockets) if (socket.bytesRead === 0 && !upgraded.has(socket)) socket.destroy();
   for (const socket of accepted) if (socket.bytesRead === 0) socket.destroy();

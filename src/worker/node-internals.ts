@@ -137,6 +137,9 @@ interface InnerParser {
   finish?: () => Error | undefined;
   unconsume?: () => void;
   execute?: (bytes: Buffer) => number | Error;
+  /** A copy of what is being parsed at this moment, all of it. */
+  getCurrentBuffer?: () => Buffer | undefined;
+  socket?: Socket | null;
 }
 
 /** Whether Node's HTTP parser reads from the handle itself, past the socket: HTTP/1 that nobody has upgraded. */
@@ -172,6 +175,17 @@ export function isInMessage(socket: Socket): boolean {
   const list = parsersOf(server, name);
   if (list === null || list.includes(parser) !== (name === 'idle')) return true;
   return parser.finish() !== undefined;
+}
+
+/** Connections on which no message is being read. Null where they cannot be found out. */
+export function idleConnections(server: Server): Socket[] | null {
+  const parsers = parsersOf(server, 'idle') as readonly InnerParser[] | null;
+  return parsers?.flatMap(({ socket }) => socket ?? []) ?? null;
+}
+
+/** What is being parsed at this moment, all of it; nothing where the parser is at rest, or does not say. */
+export function bytesBeingParsed(socket: Socket): Buffer {
+  return inner(socket).parser?.getCurrentBuffer?.() ?? nothing;
 }
 
 /** The few parsers that are reading a message, or all others. Null where they cannot be found out. */

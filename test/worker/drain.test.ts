@@ -138,6 +138,62 @@ test('of requests that were pipelined before the drain all are answered, and the
   await draining.done;
 });
 
+test('requests that come in one piece are answered at once, all of them, and the last alone says close', async (t) => {
+  const port = await serving(t, (req, res) => res.end(req.url));
+  const client = await openBytes(t, port);
+  client.socket.write(get('/before'));
+  await client.until('/before');
+  const draining = drain(t, { linger: 5_000 });
+  client.socket.write(['/a', '/b', '/c'].map((path) => get(path)).join(''));
+  assert.equal(await client.ended(), 'fin');
+  await draining.done;
+  const [, , ...answers] = client.text.split('HTTP/1.1 200 OK');
+  assert.deepEqual(
+    answers.map((answer) => [answer.at(-1), /connection: close/i.test(answer)]),
+    [
+      ['a', false],
+      ['b', false],
+      ['c', true],
+    ],
+  );
+});
+
+test('a client that is answered before it has sent its body is not cut off while it sends', async (t) => {
+  const port = await serving(t, (req, res) => res.end(req.url));
+  const client = await openBytes(t, port);
+  client.socket.write(get('/before'));
+  await client.until('/before');
+  const draining = drain(t, { linger: 50 });
+  client.socket.write('POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n');
+  await client.until('/early');
+  for (let left = 3; left > 0; left--) {
+    await new Promise((resolve) => client.socket.write(Buffer.alloc(100_000), resolve));
+    assert.equal(client.end, null);
+  }
+  assert.equal(await client.ended(), 'fin');
+  await draining.done;
+});
+
+test('a client that reads slowly gets all of its answer', async (t) => {
+  const length = 8_000_000;
+  const port = await serving(t, (_req, res) => res.end(Buffer.alloc(length)));
+  const client = await openBytes(t, port);
+  const [entry] = servers.all;
+  client.socket.pause();
+  client.socket.write(get('/'));
+  const written = (): number => [...(entry?.sockets ?? [])][0]?.writableLength ?? 0;
+  await waitFor('an answer that cannot be sent at once', written, { until: (bytes) => bytes > 0 });
+  const draining = drain(t, { linger: 20 });
+  // Several looks at what is idle.
+  const until = performance.now() + 200;
+  await waitFor('the linger to be over', () => performance.now() > until);
+  assert.equal(draining.over(), false);
+  client.socket.resume();
+  assert.equal(await client.ended(), 'fin');
+  assert.ok(client.bytes.length > length);
+  await draining.done;
+});
+
 test('a request that is pipelined during the drain takes the close from the one before it', async (t) => {
   const { port, waiting } = await holding(t);
   const client = await open(t, port);
