@@ -1,6 +1,7 @@
 import net from 'node:net';
 import { resolve } from 'node:path';
 import { portToListenAgain } from '../ipc/listen-again.js';
+import type { SocketFiles } from './socket-files.js';
 
 /** What node:cluster opens a listening socket with (net.js of Node 20 to 26); a number is an error of the system. */
 type CreateHandle = (
@@ -31,7 +32,11 @@ const unknownSocket = -99;
  * descriptor in `fds` is made once and never closed. Of the other sockets a worker may ask for one more copy
  * (ipc/listen-again.ts), where node:cluster would open a second socket at the same address and fail.
  */
-export function keepOpen(fds: readonly number[], maker: HandleMaker = net as unknown as HandleMaker): void {
+export function keepOpen(
+  fds: readonly number[],
+  maker: HandleMaker = net as unknown as HandleMaker,
+  files: Pick<SocketFiles, 'bound' | 'closed'> = noFiles,
+): void {
   const create = maker._createServerHandle;
   if (create === undefined) return;
   const shared = new Map<string, Shared>();
@@ -48,11 +53,30 @@ export function keepOpen(fds: readonly number[], maker: HandleMaker = net as unk
     if (typeof handle === 'number') return handle;
     const bound: { port?: number } = {};
     handle.getsockname?.(bound);
+    if (isPath(address, addressType, fd)) watchFile(handle, resolve(address), files);
     share(shared, nameOf(address, bound.port ?? port, fd), {
       handle,
       users: isKept ? Number.POSITIVE_INFINITY : 1,
     });
     return handle;
+  };
+}
+
+const noFiles = { bound: () => {}, closed: () => {} };
+
+function isPath(address: string | null, addressType: unknown, fd: number | undefined): address is string {
+  return (
+    typeof address === 'string' && addressType === -1 && typeof fd !== 'number' && !address.startsWith('\0')
+  );
+}
+
+function watchFile(handle: ListenHandle, path: string, files: Pick<SocketFiles, 'bound' | 'closed'>): void {
+  const { close } = handle;
+  files.bound(path);
+  handle.close = () => {
+    // First: libuv removes the file.
+    files.closed(path);
+    close.call(handle);
   };
 }
 

@@ -28,6 +28,7 @@ import { readyLast } from './ready-last.js';
 import { noReaper, startReaper } from './reaper.js';
 import { createReleases } from './releases.js';
 import { onSignals, terminalWatch } from './signals.js';
+import { createSocketFiles } from './socket-files.js';
 import { createWatches } from './watches.js';
 
 export interface ServeOptions {
@@ -54,7 +55,14 @@ export async function serve(options: ServeOptions): Promise<number> {
   const { config } = loaded;
   const sockets = sortSockets(supervisor.sockets);
   const listen = listenTarget(config, sockets.app);
-  keepOpen(sockets.app.map(({ fd }) => fd));
+  const socketFiles = createSocketFiles((path) =>
+    log.debug(`the app had removed the file of its unix socket ${path}: it is there again`),
+  );
+  keepOpen(
+    sockets.app.map(({ fd }) => fd),
+    undefined,
+    socketFiles,
+  );
   if (listen.kind === 'path') await clearStaleSocket(listen.path);
   const reaper = supervisor.reapsOrphans ? noReaper : startReaper({ limit: config.orphanTimeout });
   const releases = createReleases({ loaded, load, cwd: process.cwd(), env: process.env });
@@ -82,6 +90,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     onListens: (key, message) => {
       const worker = workers().find((each) => each.key === key);
       if (worker !== undefined) addresses.heard(key, worker, message);
+      for (const url of message.urls) socketFiles.check(url);
     },
     urls: () => addresses.urls(),
     onGone: (key) => {

@@ -75,3 +75,18 @@ if (cluster.isPrimary) {
 }
 `;
 }
+
+test('the file of a unix socket is known from its bind to its close', () => {
+  const told: string[] = [];
+  const maker = { _createServerHandle: () => ({ close: () => void told.push('handle') }) };
+  const files = {
+    bound: (path: string) => void told.push(`bound ${path}`),
+    closed: (path: string) => void told.push(`closed ${path}`),
+  };
+  keepOpen([], maker, files);
+  const open = maker._createServerHandle as unknown as (...query: unknown[]) => { close(): void };
+  open('/run/app.sock', -1, -1).close();
+  open('127.0.0.1', 3000, 4).close();
+  open('\0abstract', -1, -1).close();
+  assert.deepEqual(told, ['bound /run/app.sock', 'closed /run/app.sock', 'handle', 'handle', 'handle']);
+});
