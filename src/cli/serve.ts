@@ -7,6 +7,7 @@ import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
 import { serve } from '../master/serve.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
 import { type LazyLog, lazyLog } from '../telemetry/lazy-log.js';
+import { guardOutput } from '../telemetry/lost-output.js';
 import { bugMessage, sayLast, tellReason } from './last-words.js';
 import { exitStatusFor, findSupervisor } from './supervisor.js';
 import { version } from './version.js';
@@ -22,6 +23,8 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
     const { config } = loaded;
     log = lazyLog({ config: config.log, bindings: { role: 'master' } });
     if (config.log.dir !== null) await checkLogDirectory(config.log.dir);
+    // Its lines go through the log, which bears that; the banner alone does not.
+    guardOutput(process, () => {});
     const { cpus } = input.machine;
     const load = () => loadConfig(systemInput(flags));
     const exitCode = await serve({

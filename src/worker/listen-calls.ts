@@ -102,9 +102,11 @@ interface Answer {
 function answer(reply: ListenReply, { error, handle, query }: Answer): void {
   if (handle === undefined || !handle.getsockname) return reply(error, handle);
   const own = Object.getOwnPropertyDescriptor(handle, 'getsockname');
+  const { getsockname } = handle;
   handle.getsockname = (out) => {
+    const result = getsockname.call(handle, out);
     out.port = query.port;
-    return 0;
+    return result;
   };
   try {
     reply(error, handle);

@@ -144,7 +144,8 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
   });
   const tellListens = (what: string): void => {
     log.debug(what);
-    void channel.send({ type: 'listens', ...where() });
+    // Not before the server knows its address.
+    setImmediate(() => void channel.send({ type: 'listens', ...where() }));
   };
 
   const drain = (timeout: number, last: boolean): void => {

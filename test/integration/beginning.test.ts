@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ask, freePort } from '../support/net.js';
 import { waitFor } from '../support/wait.js';
+import { hasCommand, startUnder } from './run.js';
 import {
   entries,
   entriesOf,
@@ -62,6 +63,16 @@ describe('the begin of an app', { timeout: 120_000 }, () => {
     assert.deepEqual(problems(service.daemon), []);
   });
 
+  for (const app of ['server-exported-and-late.cjs', 'fastify-exported-and-late.mjs']) {
+    it(`is not hurt by the listen() that comes late on what was exported: ${app}`, async (t) => {
+      const service = await serve(t, { app: fixture(`apps/${app}`), env: { WORKERS: '1' } });
+      await service.daemon.waitForLine(/the app listens$/, patience);
+      assert.equal((await ask({ port: service.port, path: '/' })).text, 'fine\n');
+      await stopped(service);
+      assert.deepEqual(problems(service.daemon), []);
+    });
+  }
+
   it('happens once, where the app starts itself as the main module and exports its start', async (t) => {
     const service = await serve(t, { app: fixture('apps/starts-itself.cjs') });
     assert.equal(service.daemon.lines.filter((line) => line === 'start').length, 2);
@@ -79,6 +90,25 @@ describe('an app that is beyond help', { timeout: 120_000 }, () => {
     assert.match(death?.msg ?? '', /ended by itself with code 3/);
     await untilStats(service, 'a replacement', ({ ready }) => ready === 2);
     await stopped(service);
+  });
+
+  it('goes on without a reader of its standard output', { skip: !hasCommand('head') }, async (t) => {
+    const port = await freePort('127.0.0.1');
+    const script = `exec "$@" | head -c 10 >/dev/null`;
+    const daemon = startUnder(t, {
+      args: ['serve', app],
+      env: { PORT: String(port), HOST: '127.0.0.1', WORKERS: '1', ROM_AGENT_LOG_FORMAT: 'json' },
+      under: ['sh', '-c', script, 'sh'],
+    });
+    const pid = () => ask({ port, path: '/log' }).then(({ text }) => Number(text));
+    const first = await waitFor('an answer', () => pid().catch(() => 0), {
+      timeout: patience,
+      until: (found) => found > 0,
+    });
+    // The pipe takes what comes until head has ended, and each line after that is an error.
+    for (let times = 0; times < 50; times++) assert.equal(await pid(), first);
+    daemon.killGroup('SIGTERM');
+    await daemon.waitForExit(patience);
   });
 
   it('and closes its server is replaced', async (t) => {
