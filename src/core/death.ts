@@ -62,7 +62,9 @@ export function failed(
   const reload = trialOf(state, worker)?.target ?? null;
   const timeout = drains ? policy.drainTimeout : lastAnswers;
   const leaving = draining(told, { now, deadline: now + timeout + killGrace, reload });
-  const death = { ...describe(told, unknown), isOpen: true };
+  // What was in flight is not why it is of no use.
+  const requests = drains ? [] : requestsOf(told);
+  const death = { ...describe(told, unknown), requests, isOpen: true };
   const ordered: Result = [
     replaceWorker(state, leaving),
     drains ? [{ type: 'drain', key, timeout, last: false }] : [],

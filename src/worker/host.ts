@@ -1,6 +1,6 @@
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
-import type { WorkerSettings } from '../ipc/settings.js';
+import type { Listen, WorkerSettings } from '../ipc/settings.js';
 import type { Channel } from './channel.js';
 import { watchEmptyLoop } from './empty-loop.js';
 import { type Lend, listenFor } from './listen.js';
@@ -131,8 +131,15 @@ async function attend(seam: HostSeam, moments: Moments, found: Found): Promise<v
   );
   if (failure === null) return;
   // A sibling whose app was sooner listens there itself: so will this one.
-  if (failure.code !== 'EADDRINUSE' || moment === 'empty') throw failure;
+  if (moment === 'empty' || !(await isSiblings(failure, settings.listen))) throw failure;
   return attend(seam, moments, { app: nothing, recogniseLate: null, own });
+}
+
+/** The sockets of all workers are the master's. */
+async function isSiblings({ code }: NodeJS.ErrnoException, listen: Listen): Promise<boolean> {
+  if (code !== 'EADDRINUSE' || listen.kind !== 'tcp') return false;
+  const { portHolder } = await import('../config/port-holder.js');
+  return portHolder(listen.port)?.pid === process.ppid;
 }
 
 /** The app listens, and not where it is configured to: that is to be said. A canary must not replace who serves there. */

@@ -28,6 +28,9 @@ describe('a start that cannot succeed', { timeout: 120_000 }, () => {
       `^cannot start: 127\\.0\\.0\\.1 port ${port} is in use, held by .+ \\(pid ${process.pid}\\)$`,
     );
     await fails(t, { env: { PORT: String(port) } }, { code: 69, says });
+    // Also where the app could still come to listen itself: what is in use is not a sibling's.
+    const args = [fixture('apps/exported-with-pool.cjs')];
+    await fails(t, { args, env: { PORT: String(port) } }, { code: 69, says });
   });
 
   it('because the address is not of this machine has status 69', async (t) => {
