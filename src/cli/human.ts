@@ -42,6 +42,8 @@ export function verdictOf({ verdict }: ReloadRecord): { readonly text: string; r
       return { text: 'done', colour: 'green' };
     case 'rolled-back':
       return { text: 'rolled back', colour: 'red' };
+    case 'superseded':
+      return { text: 'superseded', colour: 'red' };
     case 'stopped':
       return { text: 'stopped', colour: 'red' };
     case null:

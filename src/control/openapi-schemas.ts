@@ -30,7 +30,7 @@ const reload = {
   accepted: described(count, 'Connections that the service accepted meanwhile.'),
   moved: described(count, 'Requests in flight when their worker was replaced.'),
   lost: described(count, 'Of these, what was cut.'),
-  verdict: orNull(oneOf('done', 'rolled-back', 'stopped')),
+  verdict: orNull(oneOf('done', 'rolled-back', 'superseded', 'stopped')),
   reason: described(orNull(string), 'Why it was rolled back or stopped.'),
 };
 

@@ -126,9 +126,6 @@ function bury(state: State, worker: Worker): State {
  * meet too. A worker that somebody else killed by a signal gets another try.
  */
 function fatalFailure(worker: Worker, { code, signal }: Exited, { exits }: Policy): Failure | null {
-  if (worker.phase === 'dying' && worker.was === 'starting') {
-    return { message: `worker ${worker.slot} ${worker.why}`, exitCode: exits.bootTimeout };
-  }
   if (worker.phase !== 'starting') return null;
   if (worker.failure !== null) return worker.failure;
   if (signal === 'SIGABRT') return { message: `${nameOf(worker)} ${aborted}`, exitCode: exits.noResources };
@@ -136,7 +133,7 @@ function fatalFailure(worker: Worker, { code, signal }: Exited, { exits }: Polic
   return { message: `the app ended with code ${code} before it listened`, exitCode: exits.appFailed };
 }
 
-function giveUpStart(
+export function giveUpStart(
   state: State,
   { failure, now, policy }: { failure: Failure; now: Millis; policy: Policy },
 ): Result {

@@ -1,14 +1,18 @@
+import { giveUpStart } from './death.js';
+import type { Death } from './deaths.js';
+import { died } from './died.js';
 import type { Event } from './events.js';
 import type { Life, Millis, State, Worker } from './model.js';
 import { paced } from './pace.js';
 import type { Policy } from './policy.js';
+import { stuckReload } from './reload.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
-import { rollBack, trialOf } from './rollback.js';
+import { trialOf } from './rollback.js';
 import { heard, seconds, silentSince } from './silence.js';
 import type { Beat } from './stats.js';
 import { extendDue } from './status.js';
 import { progress } from './stop.js';
-import { killed, nameOf } from './worker.js';
+import { draining, killed, nameOf } from './worker.js';
 
 /** A sign of life. One from a worker that boots or dies says nothing. */
 export function beat(
@@ -42,15 +46,29 @@ export function keepLimits(state: State, now: Millis, policy: Policy): Result {
       // One that was killed may have taken others along.
       const worker = findWorker(next, key);
       const why = worker === undefined ? null : verdict(worker, { life: next.life, now, policy });
-      return worker === undefined || why === null ? unchanged(next) : kill(next, { worker, why, now });
+      return worker === undefined || why === null
+        ? unchanged(next)
+        : kill(next, { worker, why, now, policy });
     }),
   );
 }
 
-/** systemd gives more time to a start or a reload as long as it keeps within the limits that it has of its own. */
+/**
+ * systemd gives more time to a start or a reload as long as that gets on. A first attempt does, within its own limit; what
+ * is tried again may fail for ever, and TimeoutStartSec= is to end it then.
+ */
 export function extendStart(state: State, now: Millis): Result {
-  const isUnderWay = state.life.phase === 'starting' || state.reload !== null;
-  return isUnderWay ? extendDue(state, now) : unchanged(state);
+  const getsOn = state.life.phase === 'starting' ? isFirstAttempt(state) : isReloading(state);
+  return getsOn ? extendDue(state, now) : unchanged(state);
+}
+
+function isFirstAttempt({ slots, workers }: State): boolean {
+  const again = new Set(slots.filter(({ restarts }) => restarts > 0).map(({ id }) => id));
+  return workers.some(({ phase, slot }) => phase === 'starting' && !again.has(slot));
+}
+
+function isReloading(state: State): boolean {
+  return state.reload !== null && stuckReload(state) === null;
 }
 
 function verdict(
@@ -73,19 +91,44 @@ function endsWithAll(life: Life, deadline: Millis): boolean {
   return life.phase === 'stopping' && deadline >= life.deadline;
 }
 
-/** A generation on trial is not given the time until its worker is gone. */
-function kill(state: State, { worker, why, now }: { worker: Worker; why: string; now: Millis }): Result {
+/**
+ * One that drains has been replaced. Of one that starts the death counts from here on, as that of one that hangs: a process
+ * in an uninterruptible sleep (state D) may take for ever to go. It ends the first start.
+ */
+function kill(
+  state: State,
+  { worker, why, now, policy }: { worker: Worker; why: string; now: Millis; policy: Policy },
+): Result {
+  const starts = worker.phase === 'starting';
+  const reload = starts ? (trialOf(state, worker)?.target ?? null) : null;
+  const leaving = starts ? draining(worker, { now, deadline: now, reload }) : worker;
   const ended: Result = [
-    replaceWorker(state, killed(worker, why)),
+    replaceWorker(state, killed(leaving, why)),
     [
       log('warn', `${nameOf(worker)} ${why}; killing it`, { workerPid: worker.pid }),
       { type: 'kill', key: worker.key },
     ],
   ];
-  const reload = trialOf(state, worker);
-  if (reload === null || worker.phase === 'draining') return ended;
-  const reason = `${nameOf(worker)} of generation ${reload.target} ${why}`;
-  return chain(ended, (next) => rollBack(next, reason, now));
+  if (!starts) return ended;
+  if (state.life.phase === 'starting') {
+    const failure = { message: `${nameOf(worker)} ${why}`, exitCode: policy.exits.bootTimeout };
+    return chain(ended, (next) => giveUpStart(next, { failure, now, policy }));
+  }
+  return chain(ended, (next) => died(next, { death: neverListened(worker, why), now, policy }));
+}
+
+function neverListened(worker: Worker, cause: string): Death {
+  return {
+    worker,
+    kind: 'boot',
+    cause,
+    exit: { code: null, signal: null },
+    oomKills: 0,
+    requests: [],
+    stack: worker.failure?.stack ?? null,
+    detail: null,
+    isOpen: false,
+  };
 }
 
 function moved(before: Beat | null, after: Beat): boolean {

@@ -8,7 +8,7 @@ import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged
 import { type Speaking, seconds, silentSince } from './silence.js';
 import type { Beat } from './stats.js';
 import type { Vitals } from './vitals.js';
-import { isComing, nameOf } from './worker.js';
+import { nameOf } from './worker.js';
 
 /** Beats that a worker may owe before it counts as slow: one may be a little late. */
 const beatsOwed = 2.5;
@@ -55,7 +55,7 @@ export function judge(state: State, now: Millis, policy: Policy): Result {
  * memory that are short. A slot whose next worker is sick again gets no third one within the window: it would not help.
  */
 export function treat(state: State, now: Millis, policy: Policy): Result {
-  const isBusy = state.reload !== null || state.workers.some(isComing);
+  const isBusy = state.reload !== null || state.workers.some(({ phase }) => phase === 'starting');
   if (state.life.phase !== 'serving' || isBusy) return unchanged(state);
   const sick = state.workers.filter(({ phase, vitals }) => phase === 'ready' && vitals.health === 'sick');
   const isTreated = ({ slot }: Worker) => wasTreated(state, slot, { now, policy });

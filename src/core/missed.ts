@@ -1,4 +1,4 @@
-import type { Millis, State, Worker } from './model.js';
+import type { Life, Millis, State, Worker } from './model.js';
 import { type Policy, tickInterval } from './policy.js';
 import { log, type Result, unchanged } from './result.js';
 import { captureTime } from './silence.js';
@@ -32,6 +32,7 @@ export function forgiveMissedTime(
     {
       ...ticked,
       ...soakPostponed(state, missed),
+      life: stopPostponed(state.life, { missed, now }),
       workers: state.workers.map((worker) => postponed(worker, { missed, now, policy })),
       pressure: { ...pressure, quietUntil: pressure.quietUntil + missed },
       watchdog: { ...watchdog, quorumAt: past(watchdog.quorumAt, { missed, now }) },
@@ -72,6 +73,13 @@ function vitalsPostponed(vitals: Vitals, time: Missed): Vitals {
 /** What has happened cannot have been later than now. */
 function past(at: Millis, { missed, now }: Pick<Missed, 'missed' | 'now'>): Millis {
   return Math.min(now, at + missed);
+}
+
+/** The stop's own limit moves with those of its workers. */
+function stopPostponed(life: Life, time: Pick<Missed, 'missed' | 'now'>): Life {
+  if (life.phase !== 'stopping') return life;
+  const killedAt = life.killedAt === null ? null : past(life.killedAt, time);
+  return { ...life, deadline: life.deadline + time.missed, killedAt };
 }
 
 /** A canary is watched over time in which the master looked. */

@@ -6,7 +6,6 @@ import { chain, log, type Result, unchanged } from './result.js';
 import { isAwaited, retire, workersIn } from './slots.js';
 import type { Beat } from './stats.js';
 import { tellStatus } from './status.js';
-import { isComing } from './worker.js';
 
 /** Readings in a row that have to be too high: a burst is over sooner. */
 const readingsToAct = 3;
@@ -38,7 +37,7 @@ export function isMemoryShort({ pressure }: State): boolean {
 
 function relieve(state: State, reading: MemoryReading, now: Millis, policy: Policy): Result {
   const { slot, quietUntil } = state.pressure;
-  const comes = state.workers.some(isComing);
+  const comes = state.workers.some(({ phase }) => phase === 'starting');
   const isBusy = state.reload !== null || slot !== null || comes || now < quietUntil;
   if (state.life.phase !== 'serving' || isBusy) return unchanged(state);
   const [fattest] = grown(state);

@@ -29,8 +29,11 @@ export interface ReloadRecord {
 /** A record without its steps. */
 export type ReloadSummary = Omit<ReloadRecord, 'steps'>;
 
-/** `done`: the new generation serves; `rolled-back`: the old one does, again; `stopped`: the service ended first. */
-export type Verdict = 'done' | 'rolled-back' | 'stopped';
+/**
+ * `done`: the new generation serves; `rolled-back`: the old one does, again, or `reason` says what keeps it from that;
+ * `superseded`: another reload took over from one that did not get on; `stopped`: the service ended first.
+ */
+export type Verdict = 'done' | 'rolled-back' | 'superseded' | 'stopped';
 
 export interface ReloadStep {
   /** Since the reload's beginning. */

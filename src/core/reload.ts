@@ -2,7 +2,7 @@ import { answer, refusal, refused } from './answers.js';
 import { canaryStage, soakOver } from './canary.js';
 import type { Event, ReloadRequest } from './events.js';
 import { changeSlot, fillSlot } from './fork.js';
-import type { Millis, State, Worker } from './model.js';
+import type { Millis, Slot, State, Worker } from './model.js';
 import { type Policy, startingAtOnce } from './policy.js';
 import { currentRecord, note, replacedBy } from './record.js';
 import type { Reload } from './reload-model.js';
@@ -14,28 +14,42 @@ import { workersIn } from './slots.js';
 import { connectionsAccepted, statusLine, tellStatus, verdictLine } from './status.js';
 import { isUp } from './worker.js';
 
-/** Begins a rolling reload, unless one is under way. */
+/** Begins a rolling reload, unless one is under way that gets on. */
 export function reload(state: State, event: ReloadRequest, now: Millis, policy: Policy): Result {
-  const reason = refusal(state) ?? notNew(state, event.generation);
+  const stuck = stuckReload(state);
+  const reason =
+    refusal(stuck === null ? state : { ...state, reload: null }) ?? notNew(state, event.generation);
   if (reason !== null) return refused(state, event, `reload: ${reason}`);
   const soak = event.soak && policy.reload.soak > 0;
-  const begun = begin(state, { ...event, soak }, now);
+  const free =
+    stuck === null ? unchanged(state) : supersede(state, stuck, { by: event.generation, now, policy });
+  const begun = chain(free, (next) => begin(next, { ...event, soak }, now));
   const forked = event.rollback ? chain(begun, (next) => forkFirst(next, now, policy)) : begun;
   return chain(forked, askBeats);
 }
 
-/** The operator thinks better of it. */
-export function abort(state: State, event: Extract<Event, { type: 'abort' }>, now: Millis): Result {
+/**
+ * The operator thinks better of it: of the reload, which is rolled back, also one that was to have no way back; or of a
+ * rollback, which then leaves the slots that are not back to the usual restarts.
+ */
+export function abort(
+  state: State,
+  event: Extract<Event, { type: 'abort' }>,
+  now: Millis,
+  policy: Policy,
+): Result {
   const { reload } = state;
   if (reload === null) return refused(state, event, 'abort: no reload is under way');
-  if (reload.stage.name === 'rollback')
-    return refused(state, event, 'abort: it is being rolled back already');
-  if (!reload.rollback)
-    return refused(state, event, 'abort: a restart of all workers has nothing to go back to');
-  const message = `rolling back to generation ${state.generation}`;
-  return chain(answer(state, event.request, { accepted: true, message }), (next) =>
-    rollBack(next, `aborted by ${event.by}`, now),
-  );
+  const why = `aborted by ${event.by}`;
+  const accept = (message: string) => answer(state, event.request, { accepted: true, message });
+  if (reload.stage.name === 'rollback') {
+    const reason = `${reload.stage.reason}; the rollback was ${why}`;
+    return chain(accept(`the rollback to generation ${state.generation} is not waited for`), (next) =>
+      end(next, { reload, verdict: 'rolled-back', reason, now, policy }),
+    );
+  }
+  const back = onProven(state, reload);
+  return chain(accept(`rolling back to generation ${back.generation}`), () => rollBack(back, why, now));
 }
 
 /** Takes a reload as far as it can go by now. */
@@ -51,9 +65,20 @@ export function advanceReload(state: State, now: Millis, policy: Policy): Result
       return rollOn(state, reload, now, policy);
     case 'rollback':
       return isBack(state, reload)
-        ? end(state, { reload, verdict: 'rolled-back', reason: reload.stage.reason, now, policy })
+        ? end(state, { reload, verdict: 'rolled-back', reason: outcome(state, reload.stage), now, policy })
         : unchanged(state);
   }
+}
+
+/** A reload whose workers do not start, and that has nothing to go back to: neither it nor a rollback may last for ever. */
+export function stuckReload({ reload, slots }: State): Reload | null {
+  if (reload === null || (reload.rollback && reload.stage.name !== 'rollback')) return null;
+  return slots.some(falters) ? reload : null;
+}
+
+/** What was to serve here died before it listened, and nothing has listened here since. */
+function falters({ bootFailures }: Slot): boolean {
+  return bootFailures > 0;
 }
 
 /** The service ends while a reload is under way. */
@@ -63,9 +88,34 @@ export function stopReload(state: State, why: string, now: Millis): Result {
   return conclude({ ...state, pendingScale: null }, { reload, verdict: 'stopped', reason: why, now });
 }
 
+/** Another reload takes over. What is proven is what was before it. */
+function supersede(
+  state: State,
+  reload: Reload,
+  { by, now, policy }: { by: number; now: Millis; policy: Policy },
+): Result {
+  const reason = `superseded by the reload to generation ${by}`;
+  return end(onProven(state, reload), { reload, verdict: 'superseded', reason, now, policy });
+}
+
+/**
+ * A reload without a way back has declared its generation proven from the start. Where it comes to nothing that is taken
+ * back: slots that the generation before still serves need nothing more.
+ */
+function onProven(state: State, reload: Reload): State {
+  if (reload.rollback) return state;
+  const back: State = { ...state, generation: reload.record.from, reload: { ...reload, rollback: true } };
+  const isServed = ({ id }: Slot): boolean =>
+    workersIn(back, id).some(({ phase, generation }) => phase === 'ready' && generation === back.generation);
+  const slots = back.slots.map((slot) =>
+    isServed(slot) ? { ...slot, forkAt: null, forkAfter: null, bootFailures: 0 } : slot,
+  );
+  return { ...back, slots };
+}
+
 /** Generations tell workers, and what is counted about them, apart for ever. */
-function notNew({ generation, lastReload }: State, target: number): string | null {
-  const last = Math.max(generation, lastReload?.generation ?? 0);
+function notNew({ generation, reload, lastReload }: State, target: number): string | null {
+  const last = Math.max(generation, reload?.target ?? 0, lastReload?.generation ?? 0);
   return target > last ? null : `generation ${target}; expected one above ${last}`;
 }
 
@@ -144,10 +194,8 @@ function rollOn(state: State, reload: Reload, now: Millis, policy: Policy): Resu
   const left = state.slots.filter(({ id }) => !there.some(({ slot }) => slot === id));
   if (left.length === 0 && starting > 0) return unchanged(state);
   if (left.length === 0) return end(state, { reload, verdict: 'done', reason: null, now, policy });
-  // What becomes of a worker that is being killed, or that failed to start, is decided at its death and its next fork.
-  const waits = left.some(
-    ({ id, forkAt }) => isDying(state, id, reload.target) || (forkAt !== null && !reload.rollback),
-  );
+  // One that failed to start is tried again when its slot's time has come.
+  const waits = left.some(({ forkAt }) => forkAt !== null && !reload.rollback);
   const [first] = left;
   if (waits || first === undefined) return unchanged(state);
   return fillSlot(state, { slot: first.id, generation: reload.target }, now, policy);
@@ -157,20 +205,31 @@ function ofTarget({ workers }: State, { target }: Reload): readonly Worker[] {
   return workers.filter((worker) => worker.generation === target && isUp(worker));
 }
 
-function isDying(state: State, slot: number, generation: number): boolean {
-  return workersIn(state, slot).some(
-    (worker) => worker.generation === generation && worker.phase === 'dying',
-  );
-}
-
+/**
+ * Every slot is served by the proven generation alone. Where that cannot start any more either, the rollback is as far as
+ * it gets: who serves there stays, and the usual restarts go on.
+ */
 function isBack(state: State, { target }: Reload): boolean {
-  const left = state.workers.some((worker) => worker.generation === target && isUp(worker));
-  const served = state.slots.every(({ id }) =>
-    workersIn(state, id).some(
-      ({ phase, generation }) => phase === 'ready' && generation === state.generation,
-    ),
+  const faltering = new Set(state.slots.filter(falters).map(({ id }) => id));
+  const left = state.workers.some(
+    (worker) => worker.generation === target && isUp(worker) && !faltering.has(worker.slot),
+  );
+  const served = state.slots.every(
+    ({ id }) =>
+      faltering.has(id) ||
+      workersIn(state, id).some(
+        ({ phase, generation }) => phase === 'ready' && generation === state.generation,
+      ),
   );
   return served && !left;
+}
+
+/** Why it was rolled back, and where the proven generation does not start any more either. */
+function outcome({ slots, generation }: State, { reason }: { readonly reason: string }): string {
+  const ids = slots.filter(falters).map(({ id }) => id);
+  if (ids.length === 0) return reason;
+  const where = `${ids.length === 1 ? 'worker' : 'workers'} ${ids.join(', ')}`;
+  return `${reason}; generation ${generation} does not start any more either (${where})`;
 }
 
 interface Ending {
@@ -192,7 +251,8 @@ function end(state: State, ending: Ending & { readonly policy: Policy }): Result
   const asked = chain(told, askBeats);
   return chain(asked, (next) => {
     const { pendingScale } = next;
-    if (pendingScale === null) return unchanged(next);
+    // What supersedes it is the next reload that a scale waits for.
+    if (pendingScale === null || verdict === 'superseded') return unchanged(next);
     return applyScale({ ...next, pendingScale: null }, pendingScale, now, policy);
   });
 }

@@ -44,8 +44,7 @@ function begin(
 
 /** From here on its death is no news, as that of a worker that drains. */
 function dismiss(state: State, worker: Worker, { now, reload }: { now: Millis; reload: number }): Result {
-  if (worker.phase !== 'starting' && worker.phase !== 'dying') return unchanged(state);
-  const why = worker.phase === 'dying' ? worker.why : 'rolled back before it listened';
-  const leaving = killed(draining(worker, { now, deadline: now, reload }), why);
-  return [replaceWorker(state, leaving), worker.phase === 'dying' ? [] : [{ type: 'kill', key: worker.key }]];
+  if (worker.phase !== 'starting') return unchanged(state);
+  const leaving = killed(draining(worker, { now, deadline: now, reload }), 'rolled back before it listened');
+  return [replaceWorker(state, leaving), [{ type: 'kill', key: worker.key }]];
 }

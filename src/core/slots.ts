@@ -3,7 +3,7 @@ import type { Millis, Slot, State, Worker } from './model.js';
 import { drainingPerSlot, killGrace, type Policy } from './policy.js';
 import { note } from './record.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
-import { draining, holdsPlace, isUp, killed, nameOf } from './worker.js';
+import { draining, isUp, killed, nameOf } from './worker.js';
 
 /**
  * The generation that a slot's worker should have. While a reload rolls, a slot changes over as soon as a worker of the
@@ -13,7 +13,7 @@ export function wantedGeneration(state: State, slot: number): number {
   const { reload, generation } = state;
   if (reload?.stage.name !== 'rolling') return generation;
   const present = workersIn(state, slot)
-    .filter(holdsPlace)
+    .filter(isUp)
     .map((worker) => worker.generation);
   return [reload.target, reload.record.from].find((candidate) => present.includes(candidate)) ?? generation;
 }
@@ -34,7 +34,7 @@ export function settleSlots(state: State, now: Millis, policy: Policy): Result {
 /** Whether somebody serves the slot, starts in it, or is about to leave it and be followed. */
 export function isFilled(state: State, slot: number): boolean {
   const wanted = wantedGeneration(state, slot);
-  return workersIn(state, slot).some((worker) => worker.generation === wanted && holdsPlace(worker));
+  return workersIn(state, slot).some((worker) => worker.generation === wanted && isUp(worker));
 }
 
 export function workersIn({ workers }: State, id: number): readonly Worker[] {
@@ -110,15 +110,27 @@ function settle(state: State, slot: number, { now, policy }: { now: Millis; poli
   );
 }
 
-/** Who serves in a worker's place: a newer one of its generation, or one of the generation that is wanted instead. */
+/** Who serves in a worker's place: a newer one of its generation, or one of a generation that is wanted rather than its own. */
 function betterThan(state: State, worker: Worker): Worker | undefined {
   if (!isUp(worker) || isExtra(state, worker)) return undefined;
-  const wanted = wantedGeneration(state, worker.slot);
   const here = workersIn(state, worker.slot);
   const own = here.findIndex(({ key }) => key === worker.key);
+  const isWanted = wantedRather(state, worker);
   // A spare that was promoted may have a lower key than whom it follows, but it has a later place.
-  return here.find(({ generation, phase }, place) => {
-    if (phase !== 'ready') return false;
-    return generation === worker.generation ? place > own : generation === wanted;
-  });
+  return here.find(
+    ({ generation, phase }, place) =>
+      phase === 'ready' && (generation === worker.generation ? place > own : isWanted(generation)),
+  );
+}
+
+/**
+ * The generation that the slot should have is; before it is there, whatever another reload has left behind makes room for
+ * the proven one, and one that is rolled back for anything else.
+ */
+function wantedRather(state: State, { slot, generation }: Worker): (other: number) => boolean {
+  const wanted = wantedGeneration(state, slot);
+  const { target, record, stage } = state.reload ?? {};
+  if (stage?.name === 'rollback' && generation === target) return () => true;
+  const isLeftBehind = generation !== target && generation !== record?.from;
+  return (other) => other === wanted || (isLeftBehind && other === record?.from);
 }

@@ -5,7 +5,7 @@ import { isMemoryShort } from './pressure.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { retire } from './slots.js';
 import { tellStatus } from './status.js';
-import { holdsPlace, isUp } from './worker.js';
+import { isUp } from './worker.js';
 
 /** A spare has booted. Once it drains or dies, that comes too late to matter; and who has a slot is none. */
 export function spareBooted(state: State, key: WorkerKey, now: Millis): Result {
@@ -61,7 +61,7 @@ function isDue(state: State, now: Millis): boolean {
 }
 
 function isMissing(state: State): boolean {
-  const there = state.workers.filter((worker) => worker.slot === 0 && holdsPlace(worker));
+  const there = state.workers.filter((worker) => worker.slot === 0 && isUp(worker));
   return there.length < state.spares.wanted;
 }
 

@@ -83,7 +83,7 @@ function verdictOf({ lastReload }: State): string {
 export function verdictLine({ verdict, generation, took, reason }: ReloadRecord): string {
   const within = `${Math.round((took ?? 0) / 100) / 10} s`;
   if (verdict === 'done') return `reload to generation ${generation} done in ${within}`;
-  const what = verdict === 'stopped' ? 'stopped' : 'rolled back';
+  const what = verdict === 'rolled-back' ? 'rolled back' : verdict;
   return `reload to generation ${generation} ${what} after ${within}: ${reason ?? 'no reason'}`;
 }
 

@@ -90,7 +90,7 @@ function answer(state: State, event: Event, now: Millis, policy: Policy): Result
     case 'reload':
       return reload(state, event, now, policy);
     case 'abort':
-      return abort(state, event, now);
+      return abort(state, event, now, policy);
     case 'scale':
       return scale(state, event, now, policy);
     case 'restart':

@@ -78,10 +78,6 @@ function provedAt({ vitals }: Worker): Millis {
 function isComingBack(state: State, now: Millis, { hangTimeout, bootTimeout }: Policy): boolean {
   if (now - state.watchdog.quorumAt > hangTimeout + bootTimeout) return false;
   return state.slots.some(
-    ({ id, forkAt }) =>
-      forkAt !== null ||
-      workersIn(state, id).some(
-        (worker) => worker.phase === 'starting' || (worker.phase === 'dying' && worker.was !== 'draining'),
-      ),
+    ({ id, forkAt }) => forkAt !== null || workersIn(state, id).some(({ phase }) => phase === 'starting'),
   );
 }

@@ -64,16 +64,6 @@ export function isUp({ phase }: Worker): boolean {
   return phase === 'starting' || phase === 'spare' || phase === 'ready';
 }
 
-/** One that is being killed still has its place: its death decides what comes next. */
-export function holdsPlace(worker: Worker): boolean {
-  return isUp(worker) || (worker.phase === 'dying' && worker.was !== 'draining');
-}
-
-/** It starts, or is killed for not having started: then its death decides what comes next. */
-export function isComing(worker: Worker): boolean {
-  return holdsPlace(worker) && worker.phase !== 'ready' && worker.phase !== 'spare';
-}
-
 /** How the log calls it. */
 export function nameOf({ slot }: Pick<Worker, 'slot'>): string {
   return slot === 0 ? 'a spare' : `worker ${slot}`;

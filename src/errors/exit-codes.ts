@@ -13,7 +13,7 @@ export const exitCodes = {
   moduleMissing: 66,
   /** EX_UNAVAILABLE: the address to listen on is in use or does not exist. */
   addressInUse: 69,
-  /** EX_SOFTWARE: the app threw, ended or exported nothing usable before it listened. */
+  /** EX_SOFTWARE: the app threw, ended or exported nothing usable before it listened; or the running master met a bug of its own. */
   appFailed: 70,
   /** EX_OSERR: no process or no memory to be had. */
   noResources: 71,

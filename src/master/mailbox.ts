@@ -15,6 +15,18 @@ export interface MailboxSeam {
   readonly wake: (after: Millis, callback: () => void) => void;
   readonly perform: (effect: Effect) => void;
   readonly onChange?: (before: State, after: State, event: Event) => void;
+  /** Something threw that must not: the state is not to be trusted any more, and nothing is taken from here on. */
+  readonly onFatal: (error: unknown, where: Where) => void;
+}
+
+/** What the master was about when it failed. */
+export interface Where {
+  /** The type of the event. */
+  readonly event: Event['type'];
+  /** The type of the effect that was being performed; null: the event was being answered. */
+  readonly effect: Effect['type'] | null;
+  /** An outline of the state before. */
+  readonly state: string;
 }
 
 export interface Mailbox {
@@ -23,23 +35,35 @@ export interface Mailbox {
 }
 
 /** Feeds the core one event at a time and has its effects performed. There is one timer. */
-export function createMailbox({ policy, seed, now, wake, perform, onChange }: MailboxSeam): Mailbox {
+export function createMailbox(seam: MailboxSeam): Mailbox {
+  const { policy, seed, now, wake, perform, onChange, onFatal } = seam;
   let state = initialState({ seed });
   const queue: Event[] = [];
   let busy = false;
+  let failed = false;
 
   const run = (): void => {
-    if (busy) return;
+    if (busy || failed) return;
     busy = true;
-    for (let event = queue.shift(); event !== undefined; event = queue.shift()) {
-      const before = state;
+    for (let event = queue.shift(); event !== undefined && !failed; event = queue.shift()) handle(event);
+    busy = false;
+    if (!failed) arm();
+  };
+  const handle = (event: Event): void => {
+    const before = state;
+    let effect: Effect['type'] | null = null;
+    try {
       const [next, effects] = step(before, event, now(), policy());
       state = next;
       onChange?.(before, next, event);
-      for (const effect of effects) perform(effect);
+      for (const each of effects) {
+        effect = each.type;
+        perform(each);
+      }
+    } catch (error) {
+      failed = true;
+      onFatal(error, { event: event.type, effect, state: outline(before) });
     }
-    busy = false;
-    arm();
   };
 
   const post = (event: Event): void => {
@@ -53,4 +77,13 @@ export function createMailbox({ policy, seed, now, wake, perform, onChange }: Ma
   };
 
   return { post, state: () => state };
+}
+
+/** What a reader of the log has to know of a state to understand what went wrong in it. */
+function outline({ life, generation, reload, slots, workers }: State): string {
+  const trial = reload === null ? '' : `, reload to ${reload.target} (${reload.stage.name})`;
+  const each = workers.map(
+    ({ key, slot, generation, phase }) => `#${key} slot ${slot} gen ${generation} ${phase}`,
+  );
+  return `${life.phase}, generation ${generation}${trial}, ${slots.length} slots; ${each.join('; ') || 'no workers'}`;
 }

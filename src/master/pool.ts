@@ -1,9 +1,12 @@
 import cluster, { type ClusterSettings, type Worker } from 'node:cluster';
+import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.js';
 import type { Event } from '../core/events.js';
 import type { Failure, WorkerKey } from '../core/model.js';
+import { killGrace } from '../core/policy.js';
 import { exitCodes } from '../errors/exit-codes.js';
 import { heapFlags } from '../ipc/heap-sizes.js';
 import { quietInspector } from '../ipc/inspection.js';
@@ -29,6 +32,11 @@ export interface Pool {
   hand(key: WorkerKey, message: MasterMessage, connection: RawHandle): void;
   /** SIGKILL: a worker that is to be ended politely is sent a message. */
   kill(key: WorkerKey): void;
+  /**
+   * Ends all without the core, which has failed: they drain, and who is left after so many ms is killed. Resolves when
+   * they are gone, or have been killed.
+   */
+  endAll(timeout: number): Promise<void>;
 }
 
 /** How the process of a worker is started. */
@@ -132,6 +140,15 @@ export function createPool(seam: PoolSeam): Pool {
     },
     // Not worker.kill(), which waits for the channel and may wait for ever.
     kill: (key) => void workers.get(key)?.process.kill('SIGKILL'),
+    endAll: async (timeout) => {
+      const all = [...workers];
+      for (const [key] of all) say(key, { type: 'drain', timeout, last: false });
+      const gone = all.map(([, { process }]) =>
+        process.exitCode !== null || process.signalCode !== null ? null : once(process, 'exit'),
+      );
+      await Promise.race([Promise.all(gone), sleep(timeout + killGrace, undefined, { ref: false })]);
+      for (const [, { process }] of all) process.kill('SIGKILL');
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Loaded } from '../config/load.js';
 import { clusterStats } from '../core/cluster-stats.js';
 import type { Worker } from '../core/model.js';
+import { exitCodes } from '../errors/exit-codes.js';
 import { sortSockets } from '../supervisor/passed-sockets.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
 import { banner } from '../telemetry/banner.js';
@@ -75,6 +76,11 @@ export async function serve(options: ServeOptions): Promise<number> {
     now,
     wake: oneTimer(),
     perform: (effect) => perform(effect, means),
+    onFatal: (error, where) => {
+      log.error('a bug in the master: draining the workers, then ending', { error, ...where });
+      supervisor.notify({ stopping: true, status: `a bug in the master, at ${where.effect ?? where.event}` });
+      void pool.endAll(config.drainTimeout).then(() => resolve(exitCodes.appFailed));
+    },
     onChange: (before, after, event) => {
       centre.changed(before, after, event);
       if (config.sticky !== 'off') announce(after);

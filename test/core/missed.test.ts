@@ -23,7 +23,17 @@ describe('time that the master itself missed', () => {
     cluster.freeze(60_000).run(5_999);
     assert.deepEqual(cluster.effects('kill'), []);
     cluster.run(2_000);
-    assert.equal(cluster.effects('kill').length, 2);
+    assert.equal(cluster.effects('kill').length, 1, 'which ends the start');
+  });
+
+  test('moves the limit of a stop as it moves those of its workers', () => {
+    const cluster = new PaperCluster({ play: () => ({ drain: 20_000 }), policy: { drainTimeout: 30_000 } });
+    cluster.start().run(3_000).stop().run(5_000);
+    cluster.freeze(60_000).run(10_000);
+    assert.deepEqual(cluster.effects('kill'), []);
+    cluster.run(30_000);
+    assert.equal(cluster.state.life.phase, 'ended');
+    assert.deepEqual(cluster.effects('kill'), []);
   });
 
   test('does not keep the pings from systemd', () => {

@@ -203,13 +203,48 @@ describe('a reload without a way back', () => {
     assert.ok(cluster.state.restarts >= 2);
   });
 
-  test('cannot be aborted', () => {
-    const cluster = serving();
+  const neverListens: PaperOptions = {
+    policy: { bootTimeout: 2_000 },
+    play: ({ generation }) => (generation === 2 ? { boot: null } : {}),
+  };
+
+  test('is rolled back by an abort: the generation before serves on, nothing more is started', () => {
+    const cluster = serving(neverListens);
     cluster.reload(again);
+    cluster.run(5_000);
+    assert.equal(cluster.state.reload?.stage.name, 'rolling');
+    const before = cluster.effects('fork').length;
     assert.deepEqual(cluster.ask({ type: 'abort', by: 'alice' }), {
-      accepted: false,
-      reason: 'abort: a restart of all workers has nothing to go back to',
+      accepted: true,
+      message: 'rolling back to generation 1',
     });
+    cluster.run(30_000);
+    assert.equal(cluster.state.lastReload?.verdict, 'rolled-back');
+    assert.equal(cluster.effects('fork').length, before);
+    assert.deepEqual(up(cluster), [
+      [1, 1],
+      [2, 1],
+    ]);
+  });
+
+  test('whose workers never listen is superseded by a reload, and its record says so', () => {
+    const cluster = serving(neverListens);
+    cluster.reload(again);
+    assert.equal(cluster.reload({ generation: 3 }).accepted, false, 'as long as it gets on');
+    cluster.run(5_000);
+    assert.equal(cluster.reload({ generation: 4 }).accepted, true);
+    assert.equal(cluster.state.generation, 1, 'nothing of the one in between has proved itself');
+    const record = cluster.effects('record').find(({ record }) => record.generation === 2)?.record;
+    assert.deepEqual(
+      [record?.verdict, record?.reason],
+      ['superseded', 'superseded by the reload to generation 4'],
+    );
+    cluster.run(10_000);
+    assert.equal(cluster.state.lastReload?.verdict, 'done');
+    assert.deepEqual(up(cluster), [
+      [1, 4],
+      [2, 4],
+    ]);
   });
 
   test('replaces a slot whose worker was just being replaced, and leaves nobody behind', () => {

@@ -50,7 +50,7 @@ describe('a release is rolled back', () => {
     cluster.reload();
     cluster.run(12_000);
     assertBack(cluster);
-    assert.equal(reason(cluster), 'worker 1 of generation 2 did not listen within 10 s');
+    assert.equal(reason(cluster), 'worker 1 of generation 2 could not start: did not listen within 10 s');
   });
 
   test('for which no process is to be had', () => {
@@ -126,21 +126,72 @@ describe('a rollback in the middle of the rolling', () => {
     assert.deepEqual(cluster.logged('error'), ['generation 2 is rolled back: aborted by alice']);
   });
 
-  test('refuses a second abort, another reload and a restart', () => {
+  test('refuses another reload and a restart as long as it gets on', () => {
     const cluster = serving(halfway);
     cluster.reload();
     cluster.run(2_200);
     assert.equal(cluster.state.reload?.stage.name, 'rollback');
-    const reasons = [
-      cluster.ask({ type: 'abort', by: 'alice' }),
-      cluster.reload(),
-      cluster.ask({ type: 'restart', by: 'alice', slot: 1 }),
-    ].map((answer) => (answer.accepted ? 'accepted' : answer.reason));
+    const reasons = [cluster.reload(), cluster.ask({ type: 'restart', by: 'alice', slot: 1 })].map(
+      (answer) => (answer.accepted ? 'accepted' : answer.reason),
+    );
     assert.deepEqual(reasons, [
-      'abort: it is being rolled back already',
       'reload: a reload to generation 2 is under way (rollback)',
       'restart: a reload to generation 2 is under way (rollback)',
     ]);
+  });
+
+  /** Release 2 has migrated the database: what is started of release 1 from then on ends. */
+  const noneGoesBack: PaperOptions = {
+    play: ({ generation, slot, nth }) => {
+      if (generation === 2) return slot === 2 ? { bootFailure: { after: 80, failure } } : {};
+      return generation === 1 && nth > 1 ? { bootFailure: { after: 80, failure } } : {};
+    },
+  };
+
+  test('to a generation that does not start any more either is over: who serves stays, and the reason says it', () => {
+    const cluster = serving(noneGoesBack);
+    cluster.reload();
+    cluster.run(10_000);
+    assert.equal(cluster.state.reload, null);
+    assert.equal(cluster.state.lastReload?.verdict, 'rolled-back');
+    assert.match(reason(cluster) ?? '', /; generation 1 does not start any more either \(worker 1\)$/);
+    const serves = cluster.state.workers.filter(({ phase }) => phase === 'ready');
+    assert.deepEqual(
+      serves.map(({ slot, generation }) => [slot, generation]),
+      [
+        [2, 1],
+        [1, 2],
+      ],
+    );
+    assert.match(cluster.state.status, /2 of 2 workers ready/);
+  });
+
+  test('is left by a reload of a release that starts', () => {
+    const cluster = serving(noneGoesBack);
+    cluster.reload();
+    cluster.run(10_000);
+    assert.deepEqual(cluster.reload({ generation: 3 }).accepted, true);
+    cluster.run(10_000);
+    assert.equal(cluster.state.lastReload?.verdict, 'done');
+    assert.equal(cluster.state.generation, 3);
+  });
+
+  test('ends by an abort, whatever is missing', () => {
+    const cluster = serving({
+      play: ({ generation, slot, nth }) => {
+        if (generation === 2) return slot === 2 ? { bootFailure: { after: 80, failure } } : {};
+        return nth > 1 ? { boot: 9_000 } : {};
+      },
+    });
+    cluster.reload();
+    cluster.run(3_000);
+    assert.equal(cluster.state.reload?.stage.name, 'rollback');
+    const answer = cluster.ask({ type: 'abort', by: 'bob' });
+    assert.deepEqual(answer, { accepted: true, message: 'the rollback to generation 1 is not waited for' });
+    assert.equal(cluster.state.reload, null);
+    assert.match(reason(cluster) ?? '', /; the rollback was aborted by bob$/);
+    cluster.run(10_000);
+    assert.ok(cluster.state.workers.every(({ generation }) => generation === 1));
   });
 
   test('waits with its verdict for an old worker that crashes meanwhile', () => {

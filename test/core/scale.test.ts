@@ -124,13 +124,13 @@ describe('a scale', () => {
       play: ({ slot, nth }) =>
         slot === 1 ? {} : nth === 1 ? { crash: { after: 1_500 } } : { boot: null, immortal: true },
     }).run(11_000);
-    assert.equal(cluster.state.workers[1]?.phase, 'dying');
+    assert.equal(cluster.state.workers.find(({ key }) => key === 3)?.phase, 'dying');
+    const before = cluster.effects('fork').length;
     scale(cluster, { to: 1 });
     cluster.post({ type: 'exited', key: 3, code: null, signal: 'SIGKILL' });
-    assert.deepEqual(
-      cluster.state.workers.map(({ slot }) => slot),
-      [1],
-    );
+    cluster.run(20_000);
+    assert.equal(cluster.effects('fork').length, before);
+    assert.equal(cluster.state.slots.length, 1);
   });
 });
 

@@ -109,6 +109,22 @@ describe('the start', () => {
   });
 });
 
+describe('a start that does not get on', () => {
+  test('gets no more time: a worker that is tried again and again is ended by TimeoutStartSec=', () => {
+    const cluster = new PaperCluster({
+      play: () => ({ bootFailure: { after: 100, signal: 'SIGSEGV' } }),
+      policy: { restart: { intensity: 1_000 } },
+    });
+    cluster.start().run(60_000);
+    assert.equal(cluster.state.life.phase, 'starting');
+    const extended = cluster.effects('notify').filter(({ extend }) => extend !== undefined);
+    assert.deepEqual(
+      extended.map(({ at }) => at),
+      [0],
+    );
+  });
+});
+
 describe('a first start that cannot succeed', () => {
   test('ends at once with the reason as STATUS, ERRNO and the exit status of the failure', () => {
     const cluster = new PaperCluster({ play: () => ({ bootFailure: { after: 200, failure: refused } }) });

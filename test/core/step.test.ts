@@ -203,6 +203,7 @@ describe('step', () => {
       rollback: {
         ...nobodyKnown,
         ...inReload,
+        abort: 'answer step record warn notify(ready,status) ask-beat ask-beat',
         tick: 'noted',
       },
     });
@@ -273,11 +274,11 @@ describe('step', () => {
     assert.deepEqual(workerRow(workers.dying, 3), {
       ...nobodyKnown,
       forked: 'noted',
-      'fork-failed': 'error notify(status)',
+      'fork-failed': 'noted',
       failed: 'noted',
       cut: 'warn',
       current: 'noted',
-      exited: 'error notify(status)',
+      exited: 'debug',
     });
     assert.deepEqual(workerRow(workers.hung, 1), {
       ...nobodyKnown,

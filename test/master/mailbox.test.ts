@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Effect } from '../../src/core/effects.js';
-import { createMailbox, type Mailbox } from '../../src/master/mailbox.js';
+import { createMailbox, type Mailbox, type Where } from '../../src/master/mailbox.js';
 import { paperPolicy } from '../support/paper-policy.js';
 
 /** A mailbox on paper: what is performed is written down, and the one alarm is kept. */
@@ -10,6 +10,7 @@ function paperMailbox({
 }: {
   onEffect?: (effect: Effect, mailbox: Mailbox) => void;
 } = {}) {
+  const fatal: { error: unknown; where: Where }[] = [];
   const performed: string[] = [];
   const alarms: { after: number; ring: () => void }[] = [];
   const clock = { now: 0 };
@@ -22,8 +23,9 @@ function paperMailbox({
       performed.push(effect.type);
       onEffect(effect, mailbox);
     },
+    onFatal: (error, where) => void fatal.push({ error, where }),
   });
-  return { mailbox, performed, alarms, clock };
+  return { mailbox, performed, alarms, clock, fatal };
 }
 
 describe('the mailbox', () => {
@@ -109,5 +111,33 @@ describe('the mailbox', () => {
     mailbox.post({ type: 'stop', why: 'SIGTERM', now: false });
     assert.deepEqual(alarms, []);
     assert.equal(mailbox.state().life.phase, 'ended');
+  });
+
+  test('takes nothing more once an effect has thrown, and says where that was', () => {
+    const broken = new Error('no such release');
+    const { mailbox, fatal, performed, alarms } = paperMailbox({
+      onEffect: ({ type }) => {
+        if (type === 'notify') throw broken;
+      },
+    });
+    mailbox.post({ type: 'start' });
+    const state = 'idle, generation 1, 0 slots; no workers';
+    assert.deepEqual(fatal, [{ error: broken, where: { event: 'start', effect: 'notify', state } }]);
+    const before = performed.length;
+    mailbox.post({ type: 'stop', why: 'SIGTERM', now: false });
+    assert.equal(performed.length, before);
+    assert.deepEqual(alarms, [], 'nor does it wait for a time');
+  });
+
+  test('takes an answer of the core that throws as fatal, too', () => {
+    const { mailbox, fatal } = paperMailbox();
+    mailbox.post({ type: 'start' });
+    mailbox.post({ type: 'beat', key: 1, beat: null } as never);
+    mailbox.post({ type: 'ready', key: 1, urls: [] });
+    mailbox.post({ type: 'beat', key: 1, beat: null } as never);
+    assert.deepEqual(
+      fatal.map(({ where }) => [where.event, where.effect]),
+      [['beat', null]],
+    );
   });
 });

@@ -55,7 +55,12 @@ export const healthInvariants: readonly Invariant[] = [
       if (before.reload !== null) return 'in a reload';
       const again = before.slots.find(({ id, treatedAt }) => id === treated[0]?.id && treatedAt !== null);
       if (now - (again?.treatedAt ?? Number.NEGATIVE_INFINITY) < policy.restart.window) return 'again';
-      return before.workers.some(({ phase }) => phase === 'starting') ? 'while another starts' : undefined;
+      const starts = (key: number) =>
+        after.workers.some((worker) => worker.key === key && worker.phase === 'starting');
+      // One whose time was over in this very step has been killed before.
+      return before.workers.some(({ key, phase }) => phase === 'starting' && starts(key))
+        ? 'while another starts'
+        : undefined;
     },
   },
   {

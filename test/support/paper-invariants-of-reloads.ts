@@ -1,38 +1,57 @@
-import { type Invariant, isAccepted, isRunning, isUp, serves } from './paper-transition.js';
+import type { Reload } from '../../src/core/reload-model.js';
+import { type Invariant, isAccepted, isRunning, isUp, serves, type Transition } from './paper-transition.js';
+
+/** It ends in this step, perhaps because another takes over. */
+function ended({ before, after }: Transition): Reload | null {
+  const isOver = before.reload !== null && after.reload?.target !== before.reload.target;
+  return isOver ? before.reload : null;
+}
+
+/** It neither gets on nor has anything to go back to. */
+function isStuck({ reload, slots }: Transition['before']): boolean {
+  const hasNoWayBack = reload !== null && (!reload.rollback || reload.stage.name === 'rollback');
+  return hasNoWayBack && slots.some(({ bootFailures }) => bootFailures > 0);
+}
 
 /** What holds of requests and reloads in every step. */
 export const reloadInvariants: readonly Invariant[] = [
   {
-    words: 'a reload is accepted only while the service serves and no other is under way',
+    words: 'a reload is accepted only while the service serves and no other is under way that gets on',
     broken: ({ before, event, effects }) => {
       if (event.type !== 'reload') return undefined;
       const accepted = isAccepted(effects);
       const told = effects.filter((effect) => effect.type === 'notify' && effect.reloading === true).length;
       if (told !== (accepted ? 1 : 0)) return `${told} times RELOADING`;
-      return accepted && (before.life.phase !== 'serving' || before.reload !== null) ? 'accepted' : undefined;
+      const isFree = before.life.phase === 'serving' && (before.reload === null || isStuck(before));
+      if (!accepted && isFree && event.generation > newest(before)) return 'refused';
+      return accepted && !isFree ? 'accepted' : undefined;
     },
   },
   {
     words: 'the start, and the end of a reload, are told by exactly one READY each; a stopped reload by none',
-    broken: ({ before, after, effects }) => {
+    broken: (transition) => {
+      const { before, after, effects } = transition;
       const ready = effects.filter((effect) => effect.type === 'notify' && effect.ready === true).length;
       const started = before.life.phase === 'starting' && after.life.phase === 'serving';
-      const reloaded = before.reload !== null && after.reload === null && after.life.phase === 'serving';
+      const reloaded = ended(transition) !== null && after.life.phase === 'serving';
       return ready === Number(started || reloaded) ? undefined : `${ready} times READY`;
     },
   },
   {
     words: 'every reload leaves exactly one record with its verdict when it ends, and none before',
-    broken: ({ before, after, effects }) => {
+    broken: (transition) => {
+      const { after, effects } = transition;
+      const reload = ended(transition);
       const verdicts = effects.flatMap((effect) =>
         effect.type === 'step' && effect.step.step === 'verdict' ? [effect.generation] : [],
       );
-      const ended = before.reload !== null && after.reload === null ? [before.reload.target] : [];
-      if (verdicts.join() !== ended.join()) return `${verdicts.length} verdicts`;
-      if (before.reload === null || after.reload !== null) return undefined;
+      if (verdicts.join() !== (reload === null ? [] : [reload.target]).join())
+        return `${verdicts.length} verdicts`;
+      if (reload === null) return undefined;
       const verdict = after.lastReload?.verdict;
-      if (after.lastReload?.generation !== before.reload.target) return 'not kept';
-      const possible = isRunning(after) ? ['done', 'rolled-back'] : ['stopped'];
+      if (after.lastReload?.generation !== reload.target) return 'not kept';
+      const usual = isRunning(after) ? ['done', 'rolled-back'] : ['stopped'];
+      const possible = after.reload === null ? usual : ['superseded'];
       if (!possible.includes(verdict ?? '')) return `verdict ${verdict}`;
       const records = effects.filter(({ type }) => type === 'record').length;
       return records === 0 ? 'no record' : undefined;
@@ -46,11 +65,14 @@ export const reloadInvariants: readonly Invariant[] = [
     },
   },
   {
-    words: 'an abort that is accepted leads to a rollback',
+    words: 'an abort of a reload is accepted, and leads to a rollback; that of a rollback ends it',
     broken: ({ before, event, after, effects }) => {
-      if (event.type !== 'abort' || !isAccepted(effects)) return undefined;
+      if (event.type !== 'abort') return undefined;
       const stage = after.reload?.stage.name;
-      if (before.reload === null || !before.reload.rollback) return 'there is nothing to go back to';
+      if (isAccepted(effects) !== (before.reload !== null))
+        return before.reload === null ? 'of nothing' : 'refused';
+      if (before.reload === null) return undefined;
+      if (before.reload.stage.name === 'rollback' && after.reload !== null) return 'it goes on';
       return stage === 'rollback' || after.lastReload?.verdict === 'rolled-back'
         ? undefined
         : `stage ${stage}`;
@@ -74,6 +96,8 @@ export const reloadInvariants: readonly Invariant[] = [
       if (after.generation === before.generation) return undefined;
       if (event.type === 'reload' && !event.rollback) return undefined;
       const { reload } = before;
+      // One that counted as proven from the start has come to nothing.
+      if (reload?.rollback === false && after.generation === reload.record.from) return undefined;
       if (reload === null || after.generation !== reload.target) return `generation ${after.generation}`;
       const steps = after.lastReload?.steps ?? [];
       const at = (step: string) => steps.find((entry) => entry.step === step)?.at;
@@ -118,7 +142,8 @@ export const reloadInvariants: readonly Invariant[] = [
       if (worker === undefined) return undefined;
       const { lastReload } = before;
       const wasTried = lastReload?.verdict === 'rolled-back' && worker.generation === lastReload.generation;
-      if (wasTried && after.deaths !== before.deaths) return 'it counts after the verdict';
+      // One that stayed, since the generation before does not start any more, is a worker like any other.
+      if (wasTried && !isUp(worker) && after.deaths !== before.deaths) return 'it counts after the verdict';
       if (reload?.rollback !== true || worker.generation !== reload.target) return undefined;
       if (after.deaths !== before.deaths || after.restarts !== before.restarts) return 'it counts';
       if (worker.phase === 'draining' || (worker.phase === 'dying' && worker.was === 'draining'))
@@ -128,20 +153,33 @@ export const reloadInvariants: readonly Invariant[] = [
     },
   },
   {
-    words: 'after the verdict every slot is served by the generation that it names, and by no other',
-    broken: ({ before, after }) => {
+    words:
+      'after the verdict every slot is served by the generation that it names, and by no other; ' +
+      'but where that does not start, or the operator did not want to wait',
+    broken: ({ before, event, after }) => {
       if (before.reload === null || after.reload !== null || !isRunning(after)) return undefined;
-      const { target, record, rollback } = before.reload;
+      const { target, record } = before.reload;
       const done = after.lastReload?.verdict === 'done';
-      const expected = done ? target : rollback ? record.from : target;
+      const expected = done ? target : record.from;
       if (after.generation !== expected) return `generation ${after.generation}`;
-      const stranger = after.workers.find((worker) => isUp(worker) && worker.generation !== expected);
+      if (event.type === 'abort') return undefined;
+      const faltering = new Set(
+        before.slots.concat(after.slots).flatMap((slot) => (slot.bootFailures > 0 ? [slot.id] : [])),
+      );
+      const stranger = after.workers.find(
+        (worker) => isUp(worker) && worker.generation !== expected && (done || !faltering.has(worker.slot)),
+      );
       if (stranger !== undefined) return `worker ${stranger.key} of generation ${stranger.generation}`;
       // A scale that waited may have added slots just now.
       const unserved = before.slots.find(
-        ({ id }) => after.slots.some((slot) => slot.id === id) && !serves(after, id),
+        ({ id }) =>
+          after.slots.some((slot) => slot.id === id) && !serves(after, id) && (done || !faltering.has(id)),
       );
       return unserved === undefined ? undefined : `slot ${unserved.id} is not served`;
     },
   },
 ];
+
+function newest({ generation, reload, lastReload }: Transition['before']): number {
+  return Math.max(generation, reload?.target ?? 0, lastReload?.generation ?? 0);
+}

@@ -112,7 +112,8 @@ export const slotInvariants: readonly Invariant[] = [
   {
     words: 'a slot that waits for its backoff is not filled before, unless somebody asks for it',
     broken: ({ before, event, after, effects, now }) => {
-      if (event.type === 'restart' || !effects.some(({ type }) => type === 'fork')) return undefined;
+      const asksForIt = event.type === 'restart' || event.type === 'reload';
+      if (asksForIt || !effects.some(({ type }) => type === 'fork')) return undefined;
       const early = before.slots.find(({ id, forkAt }) => {
         const delay = delayAfterDeath(effects, id);
         const waits = delay === undefined ? (forkAt ?? now) > now : delay > 0;

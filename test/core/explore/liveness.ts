@@ -9,8 +9,13 @@ export interface Liveness {
   readonly words: string;
   /** Where it is asked at all. */
   readonly concerns: (world: World) => boolean;
-  readonly next: (core: Core, world: World, policy: Policy) => Move;
-  readonly reached: (world: World) => boolean;
+  /** @param start where the way began */
+  readonly next: (core: Core, world: World, policy: Policy, start: World) => Move;
+  readonly reached: (world: World, start: World) => boolean;
+  /** Under which it is asked, where that is another one. */
+  readonly policy?: (policy: Policy) => Policy;
+  /** What distinguishes worlds on such a way besides what they are; nothing where that is all. */
+  readonly name?: (world: World, start: World) => string;
   /** Longest time, ms. */
   readonly within: (policy: Policy) => number;
 }
@@ -20,15 +25,39 @@ export const livenesses: readonly Liveness[] = [
     words:
       'when all workers do well, every reload ends, every slot is served by one worker and every spare is there, or the stop ends',
     concerns: () => true,
-    next: (core, world, policy) => wellBehaved(world, 'well') ?? passing(core, world, policy),
+    next: (core, world, policy) => wellBehaved(world, () => false) ?? passing(core, world, policy),
     reached: ({ state }) => state.life.phase === 'ended' || isSettled(state),
     within: () => 60_000,
   },
   {
     words: 'when no worker of a generation on trial listens, the reload ends in a rollback',
     concerns: ({ state }) => state.reload?.rollback === true,
-    next: (core, world, policy) => wellBehaved(world, 'trial fails') ?? passing(core, world, policy),
+    next: (core, world, policy) =>
+      wellBehaved(world, ({ generation }) => generation === world.state.reload?.target) ??
+      passing(core, world, policy),
     reached: ({ state }) => state.life.phase === 'ended' || isSettled(state),
+    within: () => 60_000,
+  },
+  {
+    words:
+      'a reload of a good release leads to every slot serving it, though nothing of before starts any more',
+    concerns: ({ state }) => state.life.phase === 'serving',
+    next: (core, world, policy, start) =>
+      wayOut(core, world, policy, start.next) ??
+      wellBehaved(world, ({ generation }) => generation < start.next) ??
+      passing(core, world, policy),
+    reached: ({ state }, start) => isSettled(state) && state.generation >= start.next,
+    policy: withoutIntensity,
+    name: ({ state, next }, start) =>
+      [state.generation, state.reload?.target ?? 0, next].map((each) => each >= start.next).join(),
+    within: () => 120_000,
+  },
+  {
+    words: 'a rollback ends, though the generation before does not start any more',
+    concerns: ({ state }) => state.reload?.stage.name === 'rollback',
+    next: (core, world, policy) => wellBehaved(world, () => true) ?? passing(core, world, policy),
+    reached: ({ state }) => state.reload === null,
+    policy: withoutIntensity,
     within: () => 60_000,
   },
   {
@@ -47,6 +76,11 @@ export const livenesses: readonly Liveness[] = [
   },
 ];
 
+/** Deaths that end the master are another way out. */
+function withoutIntensity(policy: Policy): Policy {
+  return { ...policy, restart: { ...policy.restart, intensity: 1_000 } };
+}
+
 /** Remembers the worlds from which it comes about, so that each is gone through once. */
 export class Proof {
   readonly #liveness: Liveness;
@@ -58,20 +92,21 @@ export class Proof {
 
   /** @throws Violation where it does not come about */
   check(core: Core, world: World, policy: Policy): void {
-    const { words, concerns, next, reached, within } = this.#liveness;
+    const { words, concerns, next, reached, within, name: more = () => '' } = this.#liveness;
     if (!concerns(world)) return;
+    const own = this.#liveness.policy?.(policy) ?? policy;
     const way: string[] = [];
     const names: string[] = [];
-    for (let here = world; !reached(here); ) {
-      const name = canonical(here);
+    for (let here = world; !reached(here, world); ) {
+      const name = `${canonical(here)} ${more(here, world)}`;
       if (this.#proven.has(name)) break;
       way.push(name);
-      if (here.now - world.now > within(policy) || way.length > 200) {
+      if (here.now - world.now > within(own) || way.length > 400) {
         throw new Violation(`never: ${words}; then: ${names.slice(0, 20).join(', ')}, …`);
       }
-      const move = next(core, here, policy);
+      const move = next(core, here, own, world);
       names.push(move.words);
-      here = onTheWay(names, () => play(core, here, move, policy));
+      here = onTheWay(names, () => play(core, here, move, own));
     }
     for (const name of way) this.#proven.add(name);
   }
@@ -106,16 +141,25 @@ function isSettled(state: World['state']): boolean {
   );
 }
 
+/** A reload of a good release as soon as it is accepted; undefined once it was, or as long as it is not. */
+function wayOut(core: Core, world: World, policy: Policy, good: number): Move | undefined {
+  const { state, now } = world;
+  if (state.generation >= good || (state.reload?.target ?? 0) >= good) return undefined;
+  const asked = { request: 9, by: 'bob', at: 0, serial: 1, release: '/srv', soak: true, rollback: true };
+  const event = { type: 'reload', generation: world.next, ...asked } as const;
+  const [, effects] = core.step(state, event, now, policy);
+  const isAccepted = effects.some((effect) => effect.type === 'answer' && effect.answer.accepted);
+  return isAccepted ? { words: 'reload of a good release', events: [event] } : undefined;
+}
+
 /** What is to be expected of workers next; undefined where nothing is but time. */
-function wellBehaved(world: World, how: 'well' | 'trial fails'): Move | undefined {
+function wellBehaved(world: World, isBad: (worker: Worker) => boolean): Move | undefined {
   const { state, hung } = world;
-  const { reload } = state;
   const [probe] = probeMoves(world);
   if (probe !== undefined) return probe;
   for (const worker of state.workers) {
-    const isTrial = how === 'trial fails' && worker.generation === reload?.target;
     if (worker.phase === 'starting' && !hung.includes(worker.key))
-      return isTrial ? exit(worker, 1) : worker.slot === 0 ? booted(worker) : ready(worker);
+      return isBad(worker) ? exit(worker, 1) : worker.slot === 0 ? booted(worker) : ready(worker);
     if (worker.phase === 'draining' && !hung.includes(worker.key)) return workerMoves(world, worker)[0];
     if (worker.phase === 'dying') return exit(worker, 1);
   }

@@ -48,14 +48,14 @@ export const mutationsOfHealth: readonly Mutation[] = [
   {
     fault: 'sick workers are replaced all at once',
     file: 'judge.js',
-    text: 'const isBusy = state.reload !== null || state.workers.some(isComing);',
+    text: "const isBusy = state.reload !== null || state.workers.some(({ phase }) => phase === 'starting');",
     instead: 'const isBusy = state.reload !== null;',
   },
   {
     fault: 'sick workers are replaced in a reload',
     file: 'judge.js',
-    text: 'const isBusy = state.reload !== null || state.workers.some(isComing);',
-    instead: 'const isBusy = state.workers.some(isComing);',
+    text: "const isBusy = state.reload !== null || state.workers.some(({ phase }) => phase === 'starting');",
+    instead: "const isBusy = state.workers.some(({ phase }) => phase === 'starting');",
   },
   {
     fault: 'a worker that is sick again is replaced again and again',
@@ -80,12 +80,6 @@ export const mutationsOfHealth: readonly Mutation[] = [
     file: 'spares.js',
     text: 'isMissing(state) && !starts &&',
     instead: 'isMissing(state) &&',
-  },
-  {
-    fault: 'a spare that does not boot is followed before it is gone',
-    file: 'spares.js',
-    text: 'worker.slot === 0 && holdsPlace(worker)',
-    instead: 'worker.slot === 0 && isUp(worker)',
   },
   {
     fault: 'spares of the old generation stay after the reload',

@@ -30,7 +30,7 @@ const campaignsOfHealth: readonly Campaign[] = [
   { budget: { crashes: 1, restarts: 1 }, depth: 4, policy: { spares } },
   { budget: { hangs: 2, recoveries: 1 }, depth: 7, workers: 1 },
   { budget: { hangs: 2 }, depth: 3, workers: 3, policy: { pingInterval: 1_000, hangTimeout: 4_000 } },
-  { budget: { illnesses: 2 }, depth: 5 },
+  { budget: { illnesses: 2 }, depth: 5, policy: { bootTimeout: 3_000 } },
   { budget: { illnesses: 1, reloads: 1 }, depth: 4 },
   { budget: { shortages: 2 }, depth: 5, workers: 3 },
   { budget: { reloads: 1, crashes: 1 }, depth: 4, policy: { spares } },

@@ -11,8 +11,8 @@ export const mutations: readonly Mutation[] = [
   {
     fault: 'the old worker drains before the new one is ready',
     file: 'slots.js',
-    text: "if (phase !== 'ready')",
-    instead: 'if (false)',
+    text: "phase === 'ready' &&",
+    instead: 'true &&',
   },
   {
     fault: 'the old worker is never drained',
@@ -37,6 +37,24 @@ export const mutations: readonly Mutation[] = [
     file: 'reload.js',
     text: 'return applyScale({ ...next, pendingScale: null }, pendingScale, now, policy);',
     instead: 'return unchanged({ ...next, pendingScale: null });',
+  },
+  {
+    fault: 'a rollback to a generation that does not start any more lasts for ever',
+    file: 'reload.js',
+    text: 'new Set(state.slots.filter(falters)',
+    instead: 'new Set([].filter(falters)',
+  },
+  {
+    fault: 'a reload without a way back whose workers do not start keeps every other one out',
+    file: 'reload.js',
+    text: 'return slots.some(falters) ? reload : null;',
+    instead: 'return null;',
+  },
+  {
+    fault: 'a reload without a way back that came to nothing stays what crashed workers are replaced with',
+    file: 'reload.js',
+    text: 'if (reload.rollback)\n        return state;',
+    instead: 'if (true)\n        return state;',
   },
   {
     fault: 'READY is said twice',
@@ -85,12 +103,6 @@ export const mutations: readonly Mutation[] = [
     file: 'died.js',
     text: 'const told = reload === null ? ',
     instead: 'const told = true ? ',
-  },
-  {
-    fault: 'a worker on trial that was killed counts as a crash when it is gone',
-    file: 'rollback.js',
-    text: "worker.phase !== 'starting' && worker.phase !== 'dying'",
-    instead: "worker.phase !== 'starting'",
   },
   {
     fault: 'a rollback is over before the old generation is back',
