@@ -63,7 +63,8 @@ export function treat(state: State, now: Millis, policy: Policy): Result {
     state,
     sick.filter(isTreated).map((worker) => (next) => tellAgain(next, worker, now)),
   );
-  const worker = sick.find((worker) => findSlot(state, worker.slot) !== undefined && !isTreated(worker));
+  // Where the slot's next worker is due already, another one of the same would only come in its way.
+  const worker = sick.find((worker) => findSlot(state, worker.slot)?.forkAt === null && !isTreated(worker));
   return worker === undefined ? told : chain(told, (next) => replaceSick(next, { worker, now, policy }));
 }
 

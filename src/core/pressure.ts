@@ -69,7 +69,7 @@ function grown(state: State): readonly Grown[] {
   return state.workers
     .filter((worker): worker is Grown => {
       const { phase, beat, slot, vitals } = worker;
-      if (phase !== 'ready' || beat === null || findSlot(state, slot) === undefined) return false;
+      if (phase !== 'ready' || beat === null || findSlot(state, slot)?.forkAt !== null) return false;
       const first = vitals.firstRss ?? beat.rss;
       return beat.rss >= grownBy * first && beat.rss - first >= grownAtLeast;
     })
