@@ -77,6 +77,9 @@ function forbidden(path: string): string {
   if (socket === null) return `${what}: the directory ${dirname(path)} is closed to this user; use sudo`;
   const group = groupName(socket.gid);
   const open = (socket.mode & 0o020) !== 0 && socket.gid !== 0;
+  // A group that DynamicUser= makes nobody can join: systemd, docs/UIDS-GIDS.
+  if (socket.gid >= 61_184 && socket.gid <= 65_519)
+    return `${what}: use sudo, or give it to a group of yours: sudo systemctl edit rom-agent.service: under [Service] Group=NAME`;
   return open ? `${what}: it is for the group ${group}; join it, or use sudo` : `${what}; use sudo`;
 }
 

@@ -60,6 +60,8 @@ export interface SystemdFacts {
   readonly socket: SocketUnit | null;
   /** Of what ExecStart= names, the files that are not there. */
   readonly missing: readonly string[];
+  /** Of the paths that the sandbox is made of, those that are not there. */
+  readonly missingPaths: ServiceUnit['needed'];
 }
 
 export interface LaunchdFacts {

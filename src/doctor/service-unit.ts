@@ -51,6 +51,8 @@ export interface ServiceUnit {
   readonly runtimeDirectories: readonly string[];
   readonly otherDirectories: readonly string[];
   readonly readWritePaths: readonly string[];
+  /** Paths that have to be there, or the service is not even started (226); by directive. */
+  readonly needed: readonly { readonly directive: string; readonly path: string }[];
   readonly protectSystem: string;
   readonly protectHome: string;
   readonly privateTmp: boolean;
@@ -69,6 +71,7 @@ export const serviceProperties = [
   ...['ControlGroup', 'MemoryMax', 'MemoryHigh', 'CPUQuotaPerSecUSec', 'TasksMax', 'LimitNOFILE', 'User'],
   ...['DynamicUser', 'Environment', 'EnvironmentFiles', 'WorkingDirectory', 'StateDirectory'],
   ...['RuntimeDirectory', 'LogsDirectory', 'CacheDirectory', 'ReadWritePaths', 'ProtectSystem'],
+  ...['ReadOnlyPaths', 'InaccessiblePaths', 'BindPaths', 'BindReadOnlyPaths'],
   ...['ProtectHome', 'PrivateTmp', 'PrivateUsers', 'AmbientCapabilities', 'MemoryDenyWriteExecute'],
   ...['ProcSubset'],
 ] as const;
@@ -137,6 +140,9 @@ export function parseService(name: string, properties: Properties): ServiceUnit 
     runtimeDirectories: below('/run', 'RuntimeDirectory'),
     otherDirectories: [...below('/var/log', 'LogsDirectory'), ...below('/var/cache', 'CacheDirectory')],
     readWritePaths: words('ReadWritePaths').map((path) => path.replace(/^[-+]+/, '')),
+    needed: neededDirectives.flatMap((directive) =>
+      words(directive).flatMap((word) => pathThatMustBe(directive, word)),
+    ),
     protectSystem: text('ProtectSystem'),
     protectHome: text('ProtectHome'),
     privateTmp: yes('PrivateTmp'),
@@ -145,6 +151,16 @@ export function parseService(name: string, properties: Properties): ServiceUnit 
     memoryDenyWriteExecute: yes('MemoryDenyWriteExecute'),
     procSubset: text('ProcSubset'),
   };
+}
+
+const neededDirectives = [
+  ...['ReadWritePaths', 'ReadOnlyPaths', 'InaccessiblePaths', 'BindPaths', 'BindReadOnlyPaths'],
+] as const;
+
+/** With a `-` in front it may be missing; of a bind mount it is the source, before the colon. */
+function pathThatMustBe(directive: string, word: string): { directive: string; path: string }[] {
+  const [path = ''] = word.split(':');
+  return path.startsWith('/') || path.startsWith('+/') ? [{ directive, path: path.replace(/^\+/, '') }] : [];
 }
 
 /** `infinity`, `[not set]` and what is not there are no limit. */

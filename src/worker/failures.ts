@@ -4,6 +4,7 @@ import { portHolder } from '../config/port-holder.js';
 import type { Failure } from '../core/model.js';
 import { RomAgentError } from '../errors/errors.js';
 import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
+import { sandboxHint } from './sandbox.js';
 import { syntaxErrorAt } from './syntax-error.js';
 
 interface SystemError extends Error {
@@ -20,8 +21,9 @@ interface SystemError extends Error {
 export function failureOf(error: unknown): Failure {
   const known: SystemError = isNativeError(error) ? error : thrown(error);
   const { message, exitCode, expected } = explain(known);
+  const hint = sandboxHint(known);
   return {
-    message,
+    message: hint === null ? message : `${message}; ${hint}`,
     exitCode,
     ...(typeof known.errno === 'number' ? { errno: Math.abs(known.errno) } : {}),
     ...(expected || known.stack === undefined ? {} : { stack: known.stack }),

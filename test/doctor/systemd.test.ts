@@ -267,7 +267,7 @@ const cases: Readonly<Record<string, Case>> = {
     unit: { ActiveState: 'activating', SubState: 'auto-restart', NRestarts: '12', StatusText: '' },
     check: 'state',
     verdict: 'problem',
-    found: /^it ends and is started again, 12 times so far$/,
+    found: /^it ends with exit status \d+; it was started again 12 times$/,
     change: /journalctl/,
   },
   'a unit that was restarted': {

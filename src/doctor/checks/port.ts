@@ -1,4 +1,4 @@
-import { inUnit } from '../changes.js';
+import { bySysctl, inUnit } from '../changes.js';
 import type { Facts } from '../facts.js';
 import { type Check, type Outcome, ok, problem, unknown, warning } from '../finding.js';
 import { isInUse } from '../socket-unit.js';
@@ -74,7 +74,7 @@ function refused(
 
 function unprivileged(name: string): string {
   const port = name.replace('port ', '');
-  return `net.ipv4.ip_unprivileged_port_start = ${port} in /etc/sysctl.d/rom-agent.conf, or a port from 1024 on`;
+  return `${bySysctl('net.ipv4.ip_unprivileged_port_start', port)}; or a port from 1024 on`;
 }
 
 /** What this process may says nothing about the service's user. */
@@ -91,7 +91,8 @@ function privileged({ systemd, settings: { config }, sysctl, account }: Facts): 
   const right = 'CAP_NET_BIND_SERVICE';
   const lines = ['PrivateUsers=no', `CapabilityBoundingSet=${right}`, `AmbientCapabilities=${right}`];
   const why = has ? 'PrivateUsers=yes makes that right one of its own user namespace' : `without ${right}`;
-  const change = `${inUnit(unit.name, lines)}; or sudo systemctl enable ${unit.name.replace('.service', '.socket')}`;
+  // After 77 systemd tries nothing again: a drop-in alone changes nothing that is seen.
+  const change = `${inUnit(unit.name, lines)}, then sudo systemctl restart ${unit.name}; or ${bySysctl('net.ipv4.ip_unprivileged_port_start', port)}`;
   return [problem('ports below 1024', `${unit.name} may not open port ${port}: ${why}; it exits 77`, change)];
 }
 

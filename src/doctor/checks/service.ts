@@ -56,8 +56,7 @@ function state(unit: ServiceUnit): Outcome {
       `failed (${result}, exit status ${exitStatus})${said}`,
       `${log}; docs/exit-codes.md`,
     );
-  if (subState === 'auto-restart')
-    return problem('state', `it ends and is started again, ${restarts} times so far${said}`, log);
+  if (subState === 'auto-restart') return problem('state', `${endsAndStarts(unit)}${said}`, log);
   if (restarts > 0)
     return warning(
       'state',
@@ -65,6 +64,24 @@ function state(unit: ServiceUnit): Outcome {
       `${log}: why it ended`,
     );
   return ok('state', `${activeState}${said}`);
+}
+
+/** Those of systemd itself, before the daemon's first line: systemd.exec(5), process exit codes. */
+const beforeStart: Readonly<Record<number, string>> = {
+  200: 'CHDIR: WorkingDirectory= cannot be entered',
+  203: 'EXEC: node cannot be executed',
+  216: 'GROUP: Group= or SupplementaryGroups= names none',
+  217: 'USER: User= names none',
+  226: 'NAMESPACE: a path of the sandbox is not there, often one in ReadWritePaths=',
+  238: 'STATE_DIRECTORY: it cannot be made',
+  243: 'CREDENTIALS: what LoadCredential= names cannot be read',
+};
+
+function endsAndStarts({ exitStatus, restarts }: ServiceUnit): string {
+  const reason = beforeStart[exitStatus];
+  const again = restarts === 0 ? 'it is about to be started again' : `it was started again ${restarts} times`;
+  if (reason === undefined) return `it ends with exit status ${exitStatus}; ${again}`;
+  return `systemd cannot start it: exit status ${exitStatus}, ${reason}; ${again}`;
 }
 
 function loaded({ name, outdated, dropIns }: ServiceUnit): Outcome {

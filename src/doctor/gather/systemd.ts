@@ -25,6 +25,10 @@ export async function systemdFacts(seam: DoctorSeam, name: string): Promise<Syst
     name,
     unit,
     socket: isLoaded(socket) ? parseSocket(socketName, socket) : null,
+    missingPaths: (unit?.needed ?? []).filter(
+      // What systemd makes for the service is there once it starts.
+      ({ path }) => seam.stat(path) === null && !isMade(path, unit),
+    ),
     missing: unit === null ? [] : filesOf(unit).filter((path) => seam.stat(path) === null),
   };
 }
@@ -42,4 +46,13 @@ async function show(seam: DoctorSeam, unit: string, properties: readonly string[
 /** The program and, for node, its script. */
 export function filesOf({ execStart }: ServiceUnit): readonly string[] {
   return execStart.flatMap((argv) => argv.slice(0, 2)).filter((word) => word.startsWith('/'));
+}
+
+function isMade(path: string, unit: ServiceUnit | null): boolean {
+  const made = [
+    ...(unit?.stateDirectories ?? []),
+    ...(unit?.runtimeDirectories ?? []),
+    ...(unit?.otherDirectories ?? []),
+  ];
+  return made.some((directory) => path === directory || path.startsWith(`${directory}/`));
 }
