@@ -9,6 +9,13 @@ import type { Found, Values } from './values.js';
 export interface Effective<T = unknown> {
   readonly value: T;
   readonly from: string;
+  /** What it is with another number of workers, where it follows that. */
+  readonly at?: (workers: number) => T;
+}
+
+/** A number that may follow that of the workers, with so many of them. */
+export function withWorkers({ value, at }: Effective<number>, workers: number): number {
+  return at?.(workers) ?? value;
 }
 
 export type EffectiveValues = { readonly [K in Key]: Effective<Value<K>> } & {
@@ -183,10 +190,14 @@ function heapOf(
   const asked = heapLimitIn(nodeOptions);
   if (asked !== null) return { value: Math.max(smallestHeap, asked), from: 'NODE_OPTIONS' };
   if (budget !== null)
-    return { value: Math.floor(budget / workers), from: 'default: memory_budget / workers' };
+    return following(workers, (each) => Math.floor(budget / each), 'default: memory_budget / workers');
   if (!machine.memoryIsLimited) return { value: usualHeap, from: 'default' };
-  const share = heapShare(machine.memory, workers + spares.value);
-  return { value: Math.max(smallestHeap, share), from: `default: a share of the ${machine.memoryFrom}` };
+  const share = (each: number) => Math.max(smallestHeap, heapShare(machine.memory, each + spares.value));
+  return following(workers, share, `default: a share of the ${machine.memoryFrom}`);
+}
+
+function following(workers: number, at: (workers: number) => number, from: string): Effective<number> {
+  return { value: at(workers), from, at };
 }
 
 /** What a limit of memory leaves for the heap of each worker once all that is not heap has its part, MiB. */
@@ -203,7 +214,7 @@ function semiSpaceOf({ mode, max_semi_space_size: size }: Values): Effective<num
 
 function intensityOf({ 'restart.intensity': intensity }: Values, workers: number): Effective<number> {
   if (intensity.value !== 'auto') return { value: intensity.value, from: intensity.source };
-  return { value: 5 + 5 * workers, from: `${intensity.source}: 5 + 5 per worker` };
+  return following(workers, (each) => 5 + 5 * each, `${intensity.source}: 5 + 5 per worker`);
 }
 
 /** Any app answers `/` with something; the built-in one says how it is. */

@@ -1,6 +1,6 @@
 import type { Millis, Slot, State, Worker } from './model.js';
 import { blockFor } from './poison.js';
-import { type Policy, spareDelay } from './policy.js';
+import { ownPolicy, type Policy, spareDelay } from './policy.js';
 import { note } from './record.js';
 import { chain, chainAll, log, type Result } from './result.js';
 import { newWorker, promoted } from './worker.js';
@@ -27,7 +27,8 @@ export function fillSlot(
 /** Slot 0: a spare. */
 export function forkWorker(state: State, { slot, generation }: Place, now: Millis, policy: Policy): Result {
   const key = state.nextKey;
-  const worker = newWorker({ key, slot, generation, now, bootTimeout: policy.bootTimeout });
+  const { bootTimeout } = ownPolicy(policy, { generation });
+  const worker = newWorker({ key, slot, generation, now, bootTimeout });
   const forked: Result = [
     { ...state, nextKey: key + 1, workers: [...state.workers, worker] },
     [{ type: 'fork', key, slot, generation }, ...blockFor(state, [key], now)],
@@ -70,8 +71,9 @@ function promote(
   state: State,
   { spare, slot }: { spare: Worker; slot: number },
   now: Millis,
-  { bootTimeout }: Policy,
+  policy: Policy,
 ): Result {
+  const { bootTimeout } = ownPolicy(policy, spare);
   const worker = promoted(spare, { slot, now, bootTimeout });
   const others = state.workers.filter(({ key }) => key !== spare.key);
   // A fork holds the master up for some milliseconds, which the take-over needs more than the next spare.

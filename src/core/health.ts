@@ -4,7 +4,7 @@ import { died } from './died.js';
 import type { Event } from './events.js';
 import type { Life, Millis, State, Worker } from './model.js';
 import { paced } from './pace.js';
-import type { Policy } from './policy.js';
+import { ownPolicy, type Policy } from './policy.js';
 import { stuckReload } from './reload.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { trialOf } from './rollback.js';
@@ -45,7 +45,10 @@ export function keepLimits(state: State, now: Millis, policy: Policy): Result {
     state.workers.map(({ key }) => (next) => {
       // One that was killed may have taken others along.
       const worker = findWorker(next, key);
-      const why = worker === undefined ? null : verdict(worker, { life: next.life, now, policy });
+      const why =
+        worker === undefined
+          ? null
+          : verdict(worker, { life: next.life, now, policy: ownPolicy(policy, worker) });
       return worker === undefined || why === null
         ? unchanged(next)
         : kill(next, { worker, why, now, policy });

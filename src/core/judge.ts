@@ -3,7 +3,7 @@ import type { Health } from './evidence.js';
 import { changeSlot, fillSlot, findSlot } from './fork.js';
 import type { Millis, State, Worker } from './model.js';
 import { paced } from './pace.js';
-import type { Policy } from './policy.js';
+import { ownPolicy, type Policy } from './policy.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { type Speaking, seconds, silentSince } from './silence.js';
 import type { Beat } from './stats.js';
@@ -44,7 +44,7 @@ export function judge(state: State, now: Millis, policy: Policy): Result {
     state.workers.map(({ key }) => (next) => {
       const worker = findWorker(next, key);
       return worker?.phase === 'spare' || worker?.phase === 'ready'
-        ? judged(next, { worker, now, policy })
+        ? judged(next, { worker, now, policy: ownPolicy(policy, worker) })
         : unchanged(next);
     }),
   );

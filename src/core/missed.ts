@@ -1,5 +1,5 @@
 import type { Life, Millis, State, Worker } from './model.js';
-import { type Policy, tickInterval } from './policy.js';
+import { ownPolicy, type Policy, tickInterval } from './policy.js';
 import { log, type Result, unchanged } from './result.js';
 import { captureTime } from './silence.js';
 import type { Vitals } from './vitals.js';
@@ -33,7 +33,9 @@ export function forgiveMissedTime(
       ...ticked,
       ...soakPostponed(state, missed),
       life: stopPostponed(state.life, { missed, now }),
-      workers: state.workers.map((worker) => postponed(worker, { missed, now, policy })),
+      workers: state.workers.map((worker) =>
+        postponed(worker, { missed, now, policy: ownPolicy(policy, worker) }),
+      ),
       pressure: { ...pressure, quietUntil: pressure.quietUntil + missed },
       watchdog: { ...watchdog, quorumAt: past(watchdog.quorumAt, { missed, now }) },
     },

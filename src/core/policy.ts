@@ -19,6 +19,8 @@ export interface Policy {
   readonly balance: boolean;
   /** How often systemd is pinged; null where it asked for no pings. */
   readonly pingInterval: Millis | null;
+  /** What the workers of a generation are judged by that has other settings than the newest: see ownPolicy. */
+  readonly generations?: Readonly<Record<number, WorkerPolicy>>;
   /** How often the statistics line is written; 0: never. */
   readonly statisticsInterval: Millis;
   /** Exit statuses of the endings that the core decides itself. */
@@ -28,6 +30,18 @@ export interface Policy {
     readonly noResources: number;
     readonly tooManyRestarts: number;
   };
+}
+
+/** What one worker is judged by: it was told its own share of that when it was forked. */
+export type WorkerPolicy = Pick<
+  Policy,
+  'bootTimeout' | 'drainTimeout' | 'hangTimeout' | 'beatInterval' | 'health' | 'memory'
+>;
+
+/** The policy by which a worker is judged: with the settings of its own generation. */
+export function ownPolicy(policy: Policy, { generation }: { readonly generation: number }): Policy {
+  const own = policy.generations?.[generation];
+  return own === undefined ? policy : { ...policy, ...own };
 }
 
 /** When a canary is good enough: see canary.ts. */

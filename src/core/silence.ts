@@ -4,7 +4,7 @@ import type { Event } from './events.js';
 import type { Capture } from './evidence.js';
 import { afterBeat } from './judge.js';
 import type { Millis, State, Worker } from './model.js';
-import type { Policy } from './policy.js';
+import { ownPolicy, type Policy } from './policy.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { trialOf } from './rollback.js';
 import type { Beat } from './stats.js';
@@ -28,7 +28,8 @@ export function silentSince({ beatAt, vitals }: Pick<Speaking, 'beatAt' | 'vital
 }
 
 /** When the silence of a worker has its next consequence: it is looked at, or killed. */
-export function silenceDeadlines(worker: Worker, policy: Policy): readonly Millis[] {
+export function silenceDeadlines(worker: Worker, common: Policy): readonly Millis[] {
+  const policy = ownPolicy(common, worker);
   switch (worker.phase) {
     case 'draining':
       return [silentSince(worker) + policy.hangTimeout];
@@ -60,7 +61,7 @@ export function heard(
   { worker, beat, now, policy }: { worker: Speaking; beat: Beat; now: Millis; policy: Policy },
 ): Result {
   const { silence } = worker.vitals;
-  const vitals = afterBeat(worker, { beat, now, policy });
+  const vitals = afterBeat(worker, { beat, now, policy: ownPolicy(policy, worker) });
   const spoken = { ...worker, beat, beatAt: now, vitals };
   if (silence === null) return unchanged(replaceWorker(state, spoken));
   const ended = silence.ended ?? now - silentSince(worker);
@@ -98,13 +99,14 @@ function watch(
   state: State,
   { worker, now, policy }: { worker: Speaking; now: Millis; policy: Policy },
 ): Result {
+  const own = ownPolicy(policy, worker);
   if (isLookedAt(worker)) {
-    return now < killAt(worker, policy) ? unchanged(state) : hang(state, { worker, now, policy });
+    return now < killAt(worker, own) ? unchanged(state) : hang(state, { worker, now, policy });
   }
-  if (now < lookAt(worker, policy)) return unchanged(state);
+  if (now < lookAt(worker, own)) return unchanged(state);
   return [
     replaceWorker(state, withSilence(worker, { askedAt: now, capture: null, ended: null })),
-    [{ type: 'capture', key: worker.key, timeout: captureTime(policy) }],
+    [{ type: 'capture', key: worker.key, timeout: captureTime(own) }],
   ];
 }
 

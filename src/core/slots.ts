@@ -1,6 +1,6 @@
 import { fillSlot, findSlot } from './fork.js';
 import type { Millis, Slot, State, Worker } from './model.js';
-import { drainingPerSlot, killGrace, type Policy } from './policy.js';
+import { drainingPerSlot, killGrace, ownPolicy, type Policy } from './policy.js';
 import { note } from './record.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { draining, isUp, killed, nameOf } from './worker.js';
@@ -60,14 +60,15 @@ export function retire(
 ): Result {
   if (!isUp(worker)) return unchanged(state);
   const reload = state.reload?.target ?? null;
-  const deadline = now + policy.drainTimeout + killGrace;
+  const { drainTimeout } = ownPolicy(policy, worker);
+  const deadline = now + drainTimeout + killGrace;
   // Those that drain are in the order in which they began to.
   const others = state.workers.filter(({ key }) => key !== worker.key);
   const drained: Result = [
     { ...state, workers: [...others, draining(worker, { now, deadline, reload })] },
     [
       log('debug', `${nameOf(worker)} drains: ${why}`, { workerPid: worker.pid }),
-      { type: 'drain', key: worker.key, timeout: policy.drainTimeout, last: false },
+      { type: 'drain', key: worker.key, timeout: drainTimeout, last: false },
     ],
   ];
   const noted = chain(drained, (next) => note(next, now, { step: 'draining', worker, detail: why }));

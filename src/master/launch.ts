@@ -1,3 +1,4 @@
+import { withWorkers } from '../config/resolve.js';
 import { numberVariables, type WorkerSettings } from '../ipc/settings.js';
 import { withoutSupervisor } from '../supervisor/supervisor.js';
 import { appFlags } from './node-flags.js';
@@ -53,8 +54,16 @@ export function settingsOf(
   };
 }
 
-/** What the app finds in its environment: PORT and HOST as configured, and nothing that was meant for the master. */
-export function launchOf({ config, cwd }: Release, worker: number): Launch {
+/**
+ * How a worker is started. What the app finds in its environment: PORT and HOST as configured, and nothing that was meant
+ * for the master.
+ *
+ * @param workers the number in force, which a computed heap limit follows
+ */
+export function launchOf(
+  { config, effective, cwd }: Release,
+  { worker, workers }: { worker: number; workers: number },
+): Launch {
   const { dotenv, port, host, nodeEnv } = config;
   const own = {
     PORT: String(port),
@@ -64,5 +73,10 @@ export function launchOf({ config, cwd }: Release, worker: number): Launch {
     // As a shell that has changed there would have it.
     ...(cwd === process.cwd() ? {} : { PWD: cwd }),
   };
-  return { config, cwd, env: { ...dotenv, ...withoutSupervisor(process.env), ...own } };
+  const maxOldSpaceSize = withWorkers(effective.max_old_space_size, workers);
+  return {
+    config: { ...config, maxOldSpaceSize },
+    cwd,
+    env: { ...dotenv, ...withoutSupervisor(process.env), ...own },
+  };
 }

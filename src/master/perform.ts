@@ -23,11 +23,13 @@ export interface Means {
   readonly captureWorker: (key: WorkerKey, timeout: number) => void;
   readonly onServing: (urls: readonly string[]) => void;
   readonly end: (exitCode: number) => void;
+  /** Their number in force. */
+  readonly workers: () => number;
 }
 
 export function perform(effect: Effect, means: Means): void {
   const { supervisor, log, surroundings, pool, releases, centre, captureWorker, onServing, end } = means;
-  const { addresses, generation } = means;
+  const { addresses, generation, workers } = means;
   switch (effect.type) {
     case 'fork': {
       const release = releases.of(effect.generation);
@@ -36,7 +38,11 @@ export function perform(effect: Effect, means: Means): void {
         siblings: addresses.common(),
         onTrial: effect.generation !== generation(),
       };
-      return pool.fork(effect.key, settingsOf(release, birth, surroundings), launchOf(release, effect.slot));
+      return pool.fork(
+        effect.key,
+        settingsOf(release, birth, surroundings),
+        launchOf(release, { worker: effect.slot, workers: workers() }),
+      );
     }
     case 'drain':
       return pool.send(effect.key, { type: 'drain', timeout: effect.timeout, last: effect.last });

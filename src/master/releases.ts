@@ -23,6 +23,8 @@ export interface Release {
 
 export interface Releases {
   of(generation: number): Release;
+  /** Those that are needed, oldest first. */
+  all(): readonly Release[];
   /**
    * Reads the configuration anew and resolves the app's path, symbolic links included.
    *
@@ -96,6 +98,7 @@ export function createReleases(seam: ReleasesSeam): Releases {
       if (release === undefined) throw new Error(`no release of generation ${generation}`);
       return release;
     },
+    all: () => [...releases.values()],
     prepare: async () => {
       const next = await load();
       if (next.config.app !== null) mustExist(next.config.app, realpath);

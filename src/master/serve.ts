@@ -1,6 +1,7 @@
 import type { Loaded } from '../config/load.js';
 import { clusterStats } from '../core/cluster-stats.js';
 import type { Worker } from '../core/model.js';
+import { ownPolicy } from '../core/policy.js';
 import { exitCodes } from '../errors/exit-codes.js';
 import { sortSockets } from '../supervisor/passed-sockets.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
@@ -23,7 +24,7 @@ import { createMailbox, type Mailbox } from './mailbox.js';
 import { deferred, lazy } from './once.js';
 import { watchOomKills } from './oom-kills.js';
 import { type Means, perform } from './perform.js';
-import { policyOf } from './policy.js';
+import { policyInForce } from './policy.js';
 import { createPool } from './pool.js';
 import { readyLast } from './ready-last.js';
 import { noReaper, startReaper } from './reaper.js';
@@ -69,7 +70,10 @@ export async function serve(options: ServeOptions): Promise<number> {
   const releases = createReleases({ loaded, load, cwd: process.cwd(), env: process.env });
   const { promise, resolve } = deferred<number>();
 
-  const policy = () => policyOf(releases.of(newestGeneration(mailbox)).config, supervisor);
+  const inForce = policyInForce(supervisor.pingInterval);
+  const workersInForce = () => mailbox.state().slots.length || config.workers;
+  const policy = () =>
+    inForce({ newest: newestGeneration(mailbox), releases: releases.all(), workers: workersInForce() });
   const mailbox: Mailbox = createMailbox({
     policy,
     seed: Math.floor(Math.random() * 2 ** 32),
@@ -110,7 +114,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     onStatsRequest: (key, id) => pool.send(key, { type: 'stats', id, stats: stats() }),
   });
   const heard = (worker: Worker): boolean =>
-    isHeard(worker, { now: now(), beatInterval: policy().beatInterval });
+    isHeard(worker, { now: now(), beatInterval: ownPolicy(policy(), worker).beatInterval });
   const addresses = createAddresses(log.warn);
   const announce = createAnnouncer({ send: pool.send, isHeard: heard });
   const oomKills = lazy(() => watchOomKills({ ...systemFiles, now }));
@@ -164,6 +168,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     log,
     surroundings: { version: options.version, cpus: options.cpus, listen },
     pool,
+    workers: workersInForce,
     releases,
     centre,
     addresses,

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Capture } from '../../src/core/evidence.js';
+import { ownPolicy } from '../../src/core/policy.js';
 import { PaperCluster, type Play } from '../support/paper-cluster.js';
-import { type PolicyPart, paperBeat } from '../support/paper-policy.js';
+import { type PolicyPart, paperBeat, paperPolicy } from '../support/paper-policy.js';
 
 describe('a worker that falls silent', () => {
   test('is killed once it was silent for the limit, and replaced at once', () => {
@@ -231,5 +232,25 @@ test('hangs count as deaths: they end the master where there are too many', () =
   assert.match(
     cluster.logged('error').at(-1) ?? '',
     /^too many restarts: 3 within 60 s; the last: hung: silent/,
+  );
+});
+
+test('a worker is judged by the settings of its own generation, with which it was forked', () => {
+  const { hangTimeout, ...own } = ownPolicy(paperPolicy({ hangTimeout: 10_000 }), { generation: 1 });
+  const cluster = new PaperCluster({
+    // What a new configuration says; the workers that serve beat every second.
+    policy: {
+      hangTimeout: 800,
+      beatInterval: 200,
+      generations: { 1: { ...own, hangTimeout } },
+    },
+    play: ({ slot }) => (slot === 2 ? { hang: 3_000 } : {}),
+  });
+  cluster.start().run(11_500);
+  assert.deepEqual(cluster.effects('kill'), []);
+  cluster.run(2_000);
+  assert.deepEqual(
+    cluster.effects('kill').map(({ key }) => key),
+    [2],
   );
 });

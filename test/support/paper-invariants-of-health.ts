@@ -1,6 +1,6 @@
 import type { Effect } from '../../src/core/effects.js';
 import type { Millis, State, Worker } from '../../src/core/model.js';
-import { type Policy, tickInterval } from '../../src/core/policy.js';
+import { ownPolicy, type Policy, tickInterval } from '../../src/core/policy.js';
 import { here, holds, type Invariant, isRunning } from './paper-transition.js';
 
 /** What holds of silence, sickness, spares and pings in every step. */
@@ -10,13 +10,18 @@ export const healthInvariants: readonly Invariant[] = [
       'a silent worker is killed no later than its limit allows, whether or not somebody still looks at it',
     broken: ({ before, event, after, effects, now, policy }) => {
       if (event.type !== 'tick' || !isRunning(after)) return undefined;
-      const alive = after.workers.find((worker) => isExpected(worker) && now >= limitOf(worker, policy));
+      const alive = after.workers.find(
+        (worker) => isExpected(worker) && now >= limitOf(worker, ownPolicy(policy, worker)),
+      );
       if (alive !== undefined) return `worker ${alive.key} lives`;
       // A master that has looked away for longer than a tick could not do it sooner.
       if (now - before.tickedAt > tickInterval) return undefined;
       const killed = keysOf(effects, 'kill');
       const late = before.workers.find(
-        (worker) => isExpected(worker) && killed.includes(worker.key) && now > limitOf(worker, policy),
+        (worker) =>
+          isExpected(worker) &&
+          killed.includes(worker.key) &&
+          now > limitOf(worker, ownPolicy(policy, worker)),
       );
       return late === undefined ? undefined : `worker ${late.key} was killed late`;
     },

@@ -1,5 +1,5 @@
 import type { Effect } from '../../src/core/effects.js';
-import { drainingPerSlot } from '../../src/core/policy.js';
+import { drainingPerSlot, ownPolicy } from '../../src/core/policy.js';
 import { forksInto, here, holds, type Invariant, isExtra, isRunning, serves } from './paper-transition.js';
 
 /** What holds of slots and their workers in every step. */
@@ -72,7 +72,7 @@ export const slotInvariants: readonly Invariant[] = [
       const killed = before.workers.find(
         (worker) =>
           worker.phase === 'ready' &&
-          now - Math.max(worker.beatAt, worker.vitals.excusedUntil) < policy.hangTimeout &&
+          now - Math.max(worker.beatAt, worker.vitals.excusedUntil) < ownPolicy(policy, worker).hangTimeout &&
           effects.some(({ type, ...rest }) => type === 'kill' && 'key' in rest && rest.key === worker.key),
       );
       return killed === undefined ? undefined : `worker ${killed.key} was killed`;
