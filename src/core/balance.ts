@@ -22,6 +22,8 @@ export interface Moved {
 export const settleTime: Millis = 250;
 /** A worker that has been silent for longer is given nothing more to do. */
 const silence: Millis = 2_500;
+/** Who has as many more connections than another than this at least gives some away. */
+const leastDifference = 2;
 /** What is compared must be of one time: in a burst, beats that are further apart tell of different numbers. */
 const together: Millis = 200;
 
@@ -31,6 +33,7 @@ const together: Millis = 200;
  */
 export function balance(state: State, now: Millis, policy: Policy): Result {
   if (!policy.balance || state.life.phase !== 'serving' || state.reload !== null) return unchanged(state);
+  if (!isUneven(state.workers)) return unchanged(state);
   const ready = newestOfEachSlot(state.workers).filter((worker) => isAwake(worker, now) && isWell(worker));
   // One that is in the middle of a move would be counted with what it no longer has.
   if (!ready.every((worker) => isSettled(worker, state.moved))) return unchanged(state);
@@ -56,13 +59,25 @@ export function movesBetween(workers: readonly { readonly key: WorkerKey; readon
   const total = sorted.reduce((sum, { kept }) => sum + kept, 0);
   const most = sorted[0]?.kept ?? 0;
   const least = sorted.at(-1)?.kept ?? 0;
-  if (most - least < Math.max(2, total / sorted.length / 10)) return [];
+  if (most - least < Math.max(leastDifference, total / sorted.length / 10)) return [];
   const share = Math.floor(total / sorted.length);
   const surplus = sorted.map(({ key, kept }, place) => ({
     key,
     count: kept - share - (place < total % sorted.length ? 1 : 0),
   }));
   return match(surplus);
+}
+
+/** Whether there can be a move at all. Asked with every beat, of as many workers. */
+function isUneven(workers: readonly Worker[]): boolean {
+  let [least, most] = [Number.POSITIVE_INFINITY, 0];
+  for (const { phase, beat } of workers) {
+    if (phase !== 'ready') continue;
+    const kept = beat?.kept ?? 0;
+    if (kept < least) least = kept;
+    if (kept > most) most = kept;
+  }
+  return most - least >= leastDifference;
 }
 
 function match(surplus: readonly { readonly key: WorkerKey; readonly count: number }[]): Move[] {

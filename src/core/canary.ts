@@ -16,6 +16,8 @@ const fewestAnswers = 20;
 const fastEnough: Millis = 100;
 /** What a probe gets beyond its own time: the messages' way. */
 const probeGrace: Millis = 1_000;
+/** Others that are asked for a beat together with the canary. */
+const mostAsked = 16;
 /** The quantile that is compared: the slowest tenth is left to chance. */
 const compared = 0.9;
 
@@ -82,7 +84,9 @@ export function askWhileSoaking(state: State, now: Millis): Result {
   const { reload } = state;
   if (reload?.stage.name !== 'soak' || now < reload.stage.askAt) return unchanged(state);
   const stage: Soak = { ...reload.stage, askAt: nextAsk(reload.stage.until, now) };
-  const keys = [stage.key, ...othersOf(state, reload).map(({ key }) => key)];
+  // Of the others some are enough: the rest is compared by beats that are a second old at most.
+  const others = othersOf(state, reload).slice(0, mostAsked);
+  const keys = [stage.key, ...others.map(({ key }) => key)];
   return [{ ...state, reload: { ...reload, stage } }, keys.map((key): Effect => ({ type: 'ask-beat', key }))];
 }
 

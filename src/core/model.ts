@@ -85,6 +85,8 @@ export interface Slot {
   /** When its worker was last replaced because it was sick, and whether the log knows that the next one is as well. */
   readonly treatedAt: Millis | null;
   readonly toldAgain: boolean;
+  /** When its worker was last replaced because the memory was short. */
+  readonly relievedAt: Millis | null;
 }
 
 export type Worker = {
@@ -168,6 +170,8 @@ export interface Pressure {
   readonly slot: number | null;
   /** Nobody else is replaced before this. */
   readonly quietUntil: Millis;
+  /** When the log was told that a replacement would not help; null: not yet, or not since it was not short. */
+  readonly helplessAt: Millis | null;
 }
 
 export interface Watchdog {
@@ -209,7 +213,7 @@ export function initialState({ seed }: { seed: number }): State {
     lastDeaths: [],
     suspects: [],
     spares: { wanted: 0, forkAt: null, failures: 0 },
-    pressure: { readings: 0, slot: null, quietUntil: 0 },
+    pressure: { readings: 0, slot: null, quietUntil: 0, helplessAt: null },
     watchdog: { quorumAt: 0, withheld: false },
     restarts: 0,
     startedAt: 0,

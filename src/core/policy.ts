@@ -20,7 +20,7 @@ export interface Policy {
   /** How often systemd is pinged; null where it asked for no pings. */
   readonly pingInterval: Millis | null;
   /** What the workers of a generation are judged by that has other settings than the newest: see ownPolicy. */
-  readonly generations?: Readonly<Record<number, WorkerPolicy>>;
+  readonly generations?: Readonly<Record<number, Policy>>;
   /** How often the statistics line is written; 0: never. */
   readonly statisticsInterval: Millis;
   /** Exit statuses of the endings that the core decides itself. */
@@ -40,8 +40,7 @@ export type WorkerPolicy = Pick<
 
 /** The policy by which a worker is judged: with the settings of its own generation. */
 export function ownPolicy(policy: Policy, { generation }: { readonly generation: number }): Policy {
-  const own = policy.generations?.[generation];
-  return own === undefined ? policy : { ...policy, ...own };
+  return policy.generations?.[generation] ?? policy;
 }
 
 /** When a canary is good enough: see canary.ts. */

@@ -92,5 +92,6 @@ export function emptySlot(id: number): Slot {
     forkAfter: null,
     treatedAt: null,
     toldAgain: false,
+    relievedAt: null,
   };
 }

@@ -27,17 +27,17 @@ export function silentSince({ beatAt, vitals }: Pick<Speaking, 'beatAt' | 'vital
   return Math.max(beatAt, vitals.excusedUntil);
 }
 
-/** When the silence of a worker has its next consequence: it is looked at, or killed. */
-export function silenceDeadlines(worker: Worker, common: Policy): readonly Millis[] {
+/** When the silence of a worker has its next consequence: it is looked at, or killed; Infinity where it has none. */
+export function silenceDeadline(worker: Worker, common: Policy): Millis {
   const policy = ownPolicy(common, worker);
   switch (worker.phase) {
     case 'draining':
-      return [silentSince(worker) + policy.hangTimeout];
+      return silentSince(worker) + policy.hangTimeout;
     case 'spare':
     case 'ready':
-      return [isLookedAt(worker) ? killAt(worker, policy) : lookAt(worker, policy)];
+      return isLookedAt(worker) ? killAt(worker, policy) : lookAt(worker, policy);
     default:
-      return [];
+      return Number.POSITIVE_INFINITY;
   }
 }
 

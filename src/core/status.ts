@@ -8,7 +8,9 @@ import { chain, log, type Result, unchanged } from './result.js';
 
 /** Slots that somebody serves: while a worker is replaced, both it and the next are ready. */
 export function servedSlots({ slots, workers }: State): number {
-  return slots.filter(({ id }) => workers.some(({ slot, phase }) => slot === id && phase === 'ready')).length;
+  const served = new Set<number>();
+  for (const { slot, phase } of workers) if (phase === 'ready') served.add(slot);
+  return slots.filter(({ id }) => served.has(id)).length;
 }
 
 /** Spares that could take over. */

@@ -6,14 +6,14 @@ import { forkDue } from './fork.js';
 import { beat, extendStart, keepLimits } from './health.js';
 import { judge, treat } from './judge.js';
 import { forgiveMissedTime } from './missed.js';
-import type { Millis, State } from './model.js';
+import type { Millis, State, Worker } from './model.js';
 import { blockDeadlines, forgetSuspects } from './poison.js';
 import { type Policy, tickInterval } from './policy.js';
 import { memory } from './pressure.js';
 import { abort, advanceReload, reload } from './reload.js';
-import { chain, chainAll, type Result } from './result.js';
+import { chain, chainAll, type Result, unchanged } from './result.js';
 import { restart, scale } from './scale.js';
-import { captured, excused, silenceDeadlines, watchSilence } from './silence.js';
+import { captured, excused, silenceDeadline, watchSilence } from './silence.js';
 import { settleSlots } from './slots.js';
 import { settleSpares, spareBooted, spareDeadlines } from './spares.js';
 import { forked, ready, start } from './start.js';
@@ -28,9 +28,19 @@ import { pingDeadlines, pingDue, proveDue, proved } from './watchdog.js';
  * @param now the monotonic clock, ms
  */
 export function step(state: State, event: Event, now: Millis, policy: Policy): Result {
-  const answered = chain(answer(state, event, now, policy), (next) => reconcile(next, now, policy));
+  const answered = chain(answer(state, event, now, policy), (next) =>
+    movesNobody(next, event) ? unchanged(next) : reconcile(next, now, policy),
+  );
   const released = chain(answered, releaseIfClosed);
   return chain(released, (next) => endIfEmpty(next, now));
+}
+
+/**
+ * A beat changes what is known of its worker, and nothing that a slot is filled or emptied for; but for the canary's own,
+ * by which it is judged. With many workers there is hardly any other event.
+ */
+function movesNobody({ reload }: State, event: Event): boolean {
+  return event.type === 'beat' && (reload?.stage.name !== 'soak' || reload.stage.key !== event.key);
 }
 
 /** What follows from how things are by now, whichever event brought it about: until nothing more does. Spares come last. */
@@ -47,24 +57,20 @@ function reconcile(state: State, now: Millis, policy: Policy): Result {
 /** When the master has to look at the clock next, ms on the same clock; null once there is nothing to wait for. */
 export function nextDeadline(state: State, policy: Policy): Millis | null {
   if (state.life.phase === 'idle' || state.life.phase === 'ended') return null;
-  const forks = state.slots.flatMap(({ forkAt }) => (forkAt === null ? [] : [forkAt]));
-  const limits = state.workers.flatMap((worker) =>
-    worker.phase === 'starting' || worker.phase === 'draining' ? [worker.deadline] : [],
-  );
-  const silences = state.workers.flatMap((worker) => silenceDeadlines(worker, policy));
+  let nearest = state.tickedAt + tickInterval;
+  for (const { forkAt } of state.slots) if (forkAt !== null && forkAt < nearest) nearest = forkAt;
+  for (const worker of state.workers) nearest = Math.min(nearest, workerDeadline(worker, policy));
   const stage = state.reload?.stage;
   const soak = stage?.name === 'soak' ? soakDeadlines(stage, state.tickedAt) : [];
   const stop = state.life.phase === 'stopping' && state.life.killedAt === null ? [state.life.deadline] : [];
   const others = [...pingDeadlines(state, policy), ...spareDeadlines(state), ...blockDeadlines(state)];
-  return Math.min(
-    state.tickedAt + tickInterval,
-    ...forks,
-    ...limits,
-    ...silences,
-    ...soak,
-    ...others,
-    ...stop,
-  );
+  return Math.min(nearest, ...soak, ...others, ...stop);
+}
+
+function workerDeadline(worker: Worker, policy: Policy): Millis {
+  const silence = silenceDeadline(worker, policy);
+  const isLimited = worker.phase === 'starting' || worker.phase === 'draining';
+  return isLimited ? Math.min(worker.deadline, silence) : silence;
 }
 
 function answer(state: State, event: Event, now: Millis, policy: Policy): Result {

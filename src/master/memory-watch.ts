@@ -58,7 +58,7 @@ interface Usage {
 interface Files {
   readonly limits: readonly string[];
   readonly usage: string;
-  /** In memory.stat: page cache that the kernel takes back first. */
+  /** In memory.stat: what the kernel takes back before it kills: page cache, and slab that it can reclaim. */
   readonly cache: RegExp;
   /** Of the own cgroup; null where there is none. */
   readonly pressure: string | null;
@@ -67,13 +67,13 @@ interface Files {
 const filesOfV2: Files = {
   limits: ['memory.high', 'memory.max'],
   usage: 'memory.current',
-  cache: /^inactive_file (\d+)$/m,
+  cache: /^(?:inactive_file|active_file|slab_reclaimable) (\d+)$/gm,
   pressure: 'memory.pressure',
 };
 const filesOfV1: Files = {
   limits: ['memory.limit_in_bytes'],
   usage: 'memory.usage_in_bytes',
-  cache: /^total_inactive_file (\d+)$/m,
+  cache: /^total_(?:inactive|active)_file (\d+)$/gm,
   pressure: null,
 };
 
@@ -85,7 +85,8 @@ function usageIn(directory: string, files: Files, read: Read): readonly Usage[] 
   if (!Number.isFinite(limit)) return [];
   const used = Number(read(`${directory}/${usage}`));
   if (!Number.isFinite(used)) return [];
-  const reclaimable = Number(cache.exec(read(`${directory}/memory.stat`) ?? '')?.[1] ?? 0);
+  const stat = read(`${directory}/memory.stat`) ?? '';
+  const reclaimable = [...stat.matchAll(cache)].reduce((sum, [, bytes]) => sum + Number(bytes), 0);
   return [{ used: Math.max(0, used - reclaimable), limit, files }];
 }
 

@@ -55,12 +55,16 @@ export function policyInForce(pingInterval: number | null): (now: InForce) => Po
     if (release === undefined) throw new Error(`no release of generation ${newest}`);
     const policy = policyOf(release.config, { pingInterval });
     const intensity = withWorkers(release.effective['restart.intensity'], workers);
+    const common: Policy = { ...policy, restart: { ...policy.restart, intensity } };
     const generations = Object.fromEntries(
       releases
         .filter(({ generation }) => generation !== newest)
-        .map(({ generation, config }) => [generation, ownOf(policyOf(config, { pingInterval }))]),
+        .map(({ generation, config }) => [
+          generation,
+          { ...common, ...ownOf(policyOf(config, { pingInterval })) },
+        ]),
     );
-    const whole: Policy = { ...policy, restart: { ...policy.restart, intensity }, generations };
+    const whole: Policy = { ...common, generations };
     made = { of, policy: whole };
     return whole;
   };

@@ -72,8 +72,8 @@ describe('a cgroup that runs out of memory', () => {
   });
 
   test('is known by the time in which all wait for memory, too', () => {
-    assert.deepEqual(drained(read(fat(), 3, { used: 100, stalled: 0.09 })), []);
-    assert.deepEqual(drained(read(fat(), 3, { used: 100, stalled: 0.1 })), [2]);
+    assert.deepEqual(drained(read(fat(), 3, { used: 800, stalled: 0.09 })), []);
+    assert.deepEqual(drained(read(fat(), 3, { used: 800, stalled: 0.1 })), [2]);
   });
 
   test('is none where nobody asked for it', () => {
@@ -169,5 +169,38 @@ describe('a cgroup that runs out of memory', () => {
     cluster.stop().runToEnd();
     assert.equal(cluster.exitCode, 0);
     assert.equal(cluster.effects('fork').length, 3);
+  });
+
+  test('that others have filled costs no worker its place: it is said once that replacing would not help', () => {
+    const cluster = new PaperCluster({
+      policy: { ...pressed, memory: { maxRss: null, maxHeap: 0, pressure: 0.6 } },
+      play: () => ({ beat: (served) => ({ rss: (served < 1_500 ? 50 : 120) * mebibyte }) }),
+    })
+      .start()
+      .run(10_500);
+    read(cluster, 120, { used: 950 });
+    assert.deepEqual(drained(cluster), []);
+    const [told, ...more] = cluster.logged('warn');
+    assert.match(
+      told ?? '',
+      /^memory is short, 950 of 1000 MiB are used: replacing workers would not help, the workers have/,
+    );
+    assert.deepEqual(more, []);
+  });
+
+  test('whose workers grow again after each replacement loses each of them once, not every few seconds', () => {
+    const cluster = new PaperCluster({ policy: pressed, play: () => growing(20) }).start().run(10_000);
+    read(cluster, 590);
+    assert.deepEqual([...drained(cluster)].length, 3);
+    assert.match(
+      cluster.logged('warn').at(-1) ?? '',
+      /each worker that has grown was replaced within the last 10 minutes$/,
+    );
+  });
+
+  test('is not short because somebody waits for memory while there is plenty', () => {
+    const cluster = fat();
+    read(cluster, 30, { used: 300, stalled: 0.5 });
+    assert.deepEqual([drained(cluster), cluster.logged('warn')], [[], []]);
   });
 });

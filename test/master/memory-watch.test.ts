@@ -22,7 +22,8 @@ describe('the memory of a cgroup', () => {
       [`${own}/memory.high`]: `${gibibyte}\n`,
       [`${own}/memory.max`]: `${2 * gibibyte}\n`,
       [`${own}/memory.current`]: '900000000\n',
-      [`${own}/memory.stat`]: 'anon 1\nfile 2\ninactive_anon 3\ninactive_file 100000000\nactive_file 4\n',
+      [`${own}/memory.stat`]:
+        'anon 1\nfile 2\ninactive_anon 3\ninactive_file 99000000\nactive_file 600000\nslab_reclaimable 400000\n',
       [`${own}/memory.pressure`]:
         'some avg10=40.00 avg60=0.00 total=9\nfull avg10=12.50 avg60=0.00 total=9\n',
     });
@@ -50,7 +51,7 @@ describe('the memory of a cgroup', () => {
       '/sys/fs/cgroup/unified/memory.pressure': 'full avg10=90.00 avg60=0.00 avg300=0.00 total=9\n',
       [`${group}/memory.limit_in_bytes`]: '1000\n',
       [`${group}/memory.usage_in_bytes`]: '700\n',
-      [`${group}/memory.stat`]: 'inactive_file 1\ntotal_inactive_file 100\n',
+      [`${group}/memory.stat`]: 'inactive_file 1\ntotal_inactive_file 60\ntotal_active_file 40\n',
       '/sys/fs/cgroup/memory/memory.limit_in_bytes': '9223372036854771712\n',
       '/sys/fs/cgroup/memory/memory.usage_in_bytes': '700\n',
     });

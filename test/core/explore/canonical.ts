@@ -8,8 +8,9 @@ import type { World } from './world.js';
 export function canonical({ state, now, hung, ill, left }: World): string {
   const { slots, workers } = state;
   const dues = slots.map(
-    ({ id, forkAt, forkAfter, crashes, treatedAt }) =>
-      `${id}:${forkAt === null ? '' : forkAt - now}${crashes > 0 ? 'c' : ''}${treatedAt === null ? '' : 't'}` +
+    ({ id, forkAt, forkAfter, crashes, bootFailures, treatedAt, relievedAt }) =>
+      `${id}:${forkAt === null ? '' : forkAt - now}${crashes > 0 ? 'c' : ''}${bootFailures > 0 ? 'b' : ''}${treatedAt === null ? '' : 't'}` +
+      `${relievedAt === null ? '' : 'm'}` +
       (forkAfter === null ? '' : `a${workers.findIndex(({ key }) => key === forkAfter)}`),
   );
   const people = workers.map(

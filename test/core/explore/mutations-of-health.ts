@@ -5,8 +5,8 @@ export const mutationsOfHealth: readonly Mutation[] = [
   {
     fault: 'a silent worker lives for as long as nobody knows what it does',
     file: 'silence.js',
-    text: 'return now < killAt(worker, policy) ?',
-    instead: 'return now < killAt(worker, policy) || worker.vitals.silence.capture === null ?',
+    text: 'return now < killAt(worker, own) ?',
+    instead: 'return now < killAt(worker, own) || worker.vitals.silence.capture === null ?',
   },
   {
     fault: 'a silent worker is killed without being looked at',
@@ -35,8 +35,8 @@ export const mutationsOfHealth: readonly Mutation[] = [
   {
     fault: 'a worker is silent for longer than its limit where no tick happens to be due',
     file: 'step.js',
-    text: '...silences, ',
-    instead: '',
+    text: 'const silence = silenceDeadline(worker, policy);',
+    instead: 'const silence = Infinity;',
   },
   {
     fault: 'who hangs is killed, and nobody follows',
