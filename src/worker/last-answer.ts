@@ -5,23 +5,32 @@ import { bytesBeingParsed } from './node-internals.js';
 
 const headEnd = '\r\n\r\n';
 
+/** Bytes that came at once on a connection, and how many requests were begun with them. */
+interface Piece {
+  readonly bytes: string;
+  readonly begun: number;
+}
+
 /**
  * Has the last answer of each connection say `Connection: close`, and no other: Node would never send the answers behind
  * it, and would cut off a client that is still sending. Which one is the last is found out when its head is written.
  */
 export function createLastAnswers(): (response: ServerResponse, socket: Socket) => void {
-  /** Requests that were begun in one piece of bytes. */
-  const inOnePiece = new Map<Socket, number>();
+  const pieces = new WeakMap<Socket, Piece>();
 
-  /** What is parsed is parsed in one go; the next tick is behind it. */
+  /** Promises that the app waits for may be settled while the same bytes still count as being parsed. */
   const count = (socket: Socket): void => {
-    if (inOnePiece.size === 0) process.nextTick(() => inOnePiece.clear());
-    inOnePiece.set(socket, (inOnePiece.get(socket) ?? 0) + 1);
+    const bytes = bytesBeingParsed(socket).toString('latin1');
+    const before = pieces.get(socket);
+    const isSame = before?.bytes === bytes && before.begun < headsIn(bytes);
+    pieces.set(socket, { bytes, begun: isSame ? before.begun + 1 : 1 });
   };
   const isLast = (response: ServerResponse, socket: Socket): boolean => {
     if (isSending(response.req)) return false;
     if (exchangesOf(socket).at(-1)?.response !== response) return false;
-    return !hasMore(socket, { begun: inOnePiece.get(socket) ?? 0, request: response.req });
+    const bytes = bytesBeingParsed(socket).toString('latin1');
+    const piece = pieces.get(socket);
+    return !hasMore(bytes, { begun: piece?.bytes === bytes ? piece.begun : 0, request: response.req });
   };
   return (response, socket) => {
     if (response.headersSent) return;
@@ -40,11 +49,14 @@ function hasBody(headers: IncomingMessage['headers']): boolean {
 }
 
 /** Whether more came with a request, of which nothing is known yet. In doubt, as with a blank line in a body: yes. */
-function hasMore(socket: Socket, { begun, request }: { begun: number; request: IncomingMessage }): boolean {
-  const pieces = bytesBeingParsed(socket).toString('latin1').split(headEnd);
-  const heads = pieces.length - 1;
+function hasMore(bytes: string, { begun, request }: { begun: number; request: IncomingMessage }): boolean {
+  const heads = headsIn(bytes);
   if (heads === 0) return false;
-  return heads > begun || (!hasBody(request.headers) && pieces.at(-1) !== '');
+  return heads > begun || (!hasBody(request.headers) && !bytes.endsWith(headEnd));
+}
+
+function headsIn(bytes: string): number {
+  return bytes.split(headEnd).length - 1;
 }
 
 /** Node reads `shouldKeepAlive` as it writes the head; from then on it stays as it was read. */

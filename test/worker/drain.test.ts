@@ -40,6 +40,18 @@ test('the next request of an idle keep-alive connection is answered, with Connec
   assert.ok((await draining.done) < 5_000, 'nobody is left to linger for');
 });
 
+test('so is one that an app answers after it has waited for promises', async (t) => {
+  const port = await serving(t, async (_req, res) => {
+    for (let turn = 0; turn < 5; turn++) await null;
+    res.end('fine');
+  });
+  const client = await open(t, port);
+  await client.request(get(), timeout);
+  const draining = drain(t, { linger: 5_000 });
+  assert.equal((await client.request(get(), timeout)).closing, true);
+  assert.ok((await draining.done) < 5_000);
+});
+
 test('a connection that stays idle is closed after the linger, not before', async (t) => {
   const port = await serving(t, (_req, res) => res.end('fine'));
   const client = await open(t, port);
