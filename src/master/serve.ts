@@ -189,6 +189,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     post: mailbox.post,
     commands: centre.commands,
     terminalGone: terminalWatch(process.stdout),
+    now,
   });
   const { config: first, cwd, cwdFrom } = releases.of(1);
   if (first.app !== null) log.info(`the app is ${first.app}, its working directory ${cwd}: ${cwdFrom}`);

@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http';
-import { Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isHttp, type TrackedServer, type Upgrade } from './follow-server.js';
 import { holdConnections, longestHold } from './hold.js';
 import { createLastAnswers } from './last-answer.js';
-import { idleConnections, isHttpBusy } from './node-internals.js';
+import { closeListener, idleConnections, isHttpBusy } from './node-internals.js';
 import type { Servers } from './servers.js';
 import { sendGoingAway } from './websocket.js';
 
@@ -76,17 +76,12 @@ export function createDrainer(servers: Servers, { linger, closeWebSockets }: Dra
 async function closeListeners(servers: Servers, { last, closed }: DrainCall): Promise<void> {
   const held = last ? holdConnections(servers) : null;
   await held?.quiet();
-  for (const { server } of servers.all) stopAccepting(server);
+  for (const { server } of servers.all) closeListener(server);
   if (held === null) return void closed();
   await Promise.race([closed(), sleep(releaseLimit)]);
   held.release();
   // What they have sent is read before anybody looks for connections on which nothing came.
   await sleep(sweepInterval);
-}
-
-/** Closes the listener alone, unlike `http.Server.close()`, which closes idle connections with it. */
-function stopAccepting(server: Server): void {
-  if (server.listening) Server.prototype.close.call(server);
 }
 
 /** Tells what is not plain HTTP/1 to go, once each; what begins during the drain is told at the next sweep. */

@@ -287,6 +287,44 @@ export function aroundListenNow(
 /** UV_TCP_REUSEPORT (uv.h), among the flags of a listen(). */
 export const reusePortFlag = 2;
 
+/** Handles whose sockets are closed while their servers, as far as the app knows, listen. */
+const closedHandles = new WeakSet<object>();
+
+/**
+ * Closes a server's listening socket and nothing else: for the app the server goes on listening until it calls
+ * `close()` itself, which then behaves as in Node (whose callback gets an error where there is no handle any more).
+ * Where Node has no such handle the server itself is closed.
+ */
+export function closeListener(server: Server): void {
+  if (!isAccepting(server)) return;
+  const handle = listenHandleOf(server);
+  if (typeof handle?.close !== 'function') return void TcpServer.prototype.close.call(server);
+  const closed = closedHandle(handle);
+  closedHandles.add(closed);
+  handle.close();
+  setListenHandle(server, closed);
+}
+
+/** Whether a server listens, and its socket is open: see closeListener. */
+export function isAccepting(server: Server): boolean {
+  const handle = listenHandleOf(server);
+  return server.listening && (handle === null || !closedHandles.has(handle));
+}
+
+/** In the place of a handle that is closed: `server.address()` says the same as before. */
+function closedHandle(handle: ListenHandle): ListenHandle {
+  const bound: Record<string, unknown> = {};
+  const outcome = handle.getsockname?.(bound);
+  const nothing = (): void => {};
+  const closed = { onconnection: undefined, close: nothing, ref: nothing, unref: nothing, listen: () => 0 };
+  if (outcome === undefined) return closed;
+  const getsockname = (out: Record<string, unknown>): number => {
+    Object.assign(out, bound);
+    return outcome;
+  };
+  return { ...closed, getsockname };
+}
+
 /** Makes a socket one of the server's connections. */
 export function enlist(server: Server, socket: Socket): void {
   const counted = server as unknown as InnerServer;

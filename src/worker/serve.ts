@@ -18,6 +18,7 @@ import { currentOf, exposeCurrent } from './last-word.js';
 import { redirectListens } from './listen-calls.js';
 import { addressOf, isPassed, listenOnRest, redirectToPassed } from './listen-passed.js';
 import { keepTickShape } from './next-tick.js';
+import { isAccepting } from './node-internals.js';
 import { createOperations } from './operations.js';
 import { createAccepting } from './pause-accepting.js';
 import { type Servers, trackServers, urlOf } from './servers.js';
@@ -89,9 +90,9 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     onWarning: log.warn,
   });
   const accepting = createAccepting(
-    ({ listening }) =>
+    (server) =>
       // Of a server that nobody can reach a replacement makes a good one.
-      void (listening && fail(new Error('the listening socket was not to be had again'))),
+      void (isAccepting(server) && fail(new Error('the listening socket was not to be had again'))),
   );
   const descriptors = guardDescriptors({
     servers,

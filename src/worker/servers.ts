@@ -13,6 +13,7 @@ import {
 } from './connections.js';
 import { asNote, newestAndOldest, noteOf, type StreamNote } from './current-requests.js';
 import { followServer, isTls, type TrackedServer } from './follow-server.js';
+import { isAccepting } from './node-internals.js';
 
 export type { TrackedServer } from './follow-server.js';
 
@@ -27,6 +28,7 @@ export interface Servers {
   /** With every beat: see RequestClock. */
   renewClock(): void;
   bytesWritten(): number;
+  /** Whose listening sockets are open: a drain closes them before the app closes its servers. */
   listening(): readonly Server[];
   /** Listeners that are being opened: the answer of the master is on its way. */
   pending(): number;
@@ -159,7 +161,7 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
       const open = new Set(all().flatMap(({ accepted }) => [...accepted]));
       return [...open].reduce((sum, socket) => sum + writtenTo(socket), connections.bytesWritten());
     },
-    listening: () => all().flatMap(({ server }) => (server.listening ? [server] : [])),
+    listening: () => all().flatMap(({ server }) => (isAccepting(server) ? [server] : [])),
     pending: () => opening.size,
     listenError: () => listenError,
   };

@@ -1,4 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
+import { Server } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Channel } from './channel.js';
 import { deferred } from './deferred.js';
 import type { Drainer } from './drain.js';
@@ -66,8 +68,15 @@ async function end(
     onError('the app failed in its SIGTERM handler', error);
     return 0;
   });
-  if (handlers === 0) exit(0);
-  else channel.unref();
+  if (handlers > 0) return channel.unref();
+  await closeServers(servers);
+  exit(0);
+}
+
+/** An app may clean up behind its server's 'close' and have no handler of a signal. */
+async function closeServers({ all }: Pick<Servers, 'all'>): Promise<void> {
+  for (const { server } of all) if (server.listening) Server.prototype.close.call(server);
+  await turn();
 }
 
 /** That the listeners are closed, with what is left and how much there ever was. */

@@ -76,8 +76,11 @@ describe('a Ctrl-C', { timeout: 60_000 }, () => {
     service.daemon.kill('SIGINT');
     await refused(service);
     const before = performance.now();
-    service.daemon.kill('SIGINT');
+    // Those within half a second of the first are one press.
+    const press = setInterval(() => service.daemon.kill('SIGINT'), 50);
+    t.after(() => clearInterval(press));
     await ended(service.daemon, 0);
+    clearInterval(press);
     assert.ok(performance.now() - before < 10_000, 'it did not wait for drain_timeout, 30 s');
     assert.deepEqual(problems(service.daemon), ['SIGINT: killing the workers that are left']);
   });

@@ -6,6 +6,7 @@ import { onSignals, type SignalSeam } from '../../src/master/signals.js';
 
 function paperProcess({ terminalGone = false } = {}) {
   const emitter = new EventEmitter();
+  const clock = { now: 1_000 };
   const posted: Event[] = [];
   const asked: unknown[] = [];
   const commands: SignalSeam['commands'] = {
@@ -22,9 +23,10 @@ function paperProcess({ terminalGone = false } = {}) {
     post: (event: Event) => void posted.push(event),
     commands,
     terminalGone: () => terminalGone,
+    now: () => clock.now,
   };
   const forget = onSignals(emitter as NodeJS.Process, seam);
-  return { emitter, posted, asked, forget };
+  return { emitter, posted, asked, forget, clock };
 }
 
 describe('signals', () => {
@@ -65,12 +67,18 @@ describe('signals', () => {
   });
 
   test('a second Ctrl-C does not wait', () => {
-    const { emitter, posted } = paperProcess();
-    for (let index = 0; index < 3; index++) emitter.emit('SIGINT');
+    const { emitter, posted, clock } = paperProcess();
+    for (let index = 0; index < 3; index++, clock.now += 500) emitter.emit('SIGINT');
     assert.deepEqual(
       posted.map((event) => event.type === 'stop' && event.now),
       [false, true, true],
     );
+  });
+
+  test('a Ctrl-C that comes several times within moments, from the terminal and from npm, is one', () => {
+    const { emitter, posted, clock } = paperProcess();
+    for (let index = 0; index < 5; index++, clock.now += 99) emitter.emit('SIGINT');
+    assert.ok(posted.every((event) => event.type === 'stop' && !event.now));
   });
 
   test('a first Ctrl-C after a SIGTERM waits all the same', () => {

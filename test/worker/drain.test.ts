@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtemp } from 'node:fs/promises';
 import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import { Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { promisify } from 'node:util';
 import { ConnectFailed, type Connection, openConnection } from '../support/http-connection.js';
 import { waitFor } from '../support/wait.js';
 import { openBytes } from './byte-client.js';
@@ -354,11 +359,51 @@ test('a server that the app closed itself drains too', async (t) => {
   await draining.done;
 });
 
-test('the event "close" of the server comes when its drain is over', async (t) => {
+test('the app closes its server after the drain as if nobody had touched it', async (t) => {
   const server = createServer((_req, res) => res.end('ok'));
+  // As graceful-shutdown libraries do it: before the drain, and past the instance.
+  const close = Server.prototype.close.bind(server);
+  const port = await listening(t, server);
+  const address = server.address();
+  const client = await open(t, port);
+  await client.request(get(), timeout);
+  let closes = 0;
+  server.on('close', () => closes++);
+  await drain(t).done;
+  assert.deepEqual([server.listening, server.address(), closes], [true, address, 0]);
+  const error = await new Promise((resolve) => close(resolve));
+  assert.deepEqual([error, server.listening, server.address()], [undefined, false, null]);
+  assert.equal(closes, 1);
+  await assert.rejects(promisify(close)(), { code: 'ERR_SERVER_NOT_RUNNING' });
+});
+
+test('the app that closes its server during the drain hears of it once the connections are gone', async (t) => {
+  const server = createServer({ keepAliveTimeout: 60_000 }, (_req, res) => res.end('ok'));
   const client = await open(t, await listening(t, server));
   await client.request(get(), timeout);
-  const closed = once(server, 'close');
-  await drain(t).done;
+  const draining = drain(t, { linger: 5_000 });
+  await waitFor('the listener to close', () => servers.listening().length === 0);
+  const closed = promisify(Server.prototype.close).call(server);
+  assert.equal(servers.counts().connections, 1);
+  await client.request(get(), timeout);
   await closed;
+  await draining.done;
+});
+
+test('a server that is disposed of after the drain closes without an error', async (t) => {
+  const server = createServer((_req, res) => res.end('ok'));
+  await listening(t, server);
+  await drain(t).done;
+  await server[Symbol.asyncDispose]();
+  assert.equal(server.listening, false);
+});
+
+test('a server on a unix socket says the same address until the app closes it', async (t) => {
+  const server = createServer((_req, res) => res.end('ok'));
+  const path = join(await mkdtemp(join(tmpdir(), 'drain-')), 's');
+  server.listen(path);
+  await once(server, 'listening');
+  await drain(t).done;
+  assert.deepEqual([server.listening, server.address()], [true, path]);
+  await promisify(server.close.bind(server))();
 });
