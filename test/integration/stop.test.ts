@@ -79,8 +79,9 @@ describe('a Ctrl-C', { timeout: 60_000 }, () => {
     // Those within half a second of the first are one press.
     const press = setInterval(() => service.daemon.kill('SIGINT'), 50);
     t.after(() => clearInterval(press));
-    await ended(service.daemon, 0);
+    await service.daemon.waitForLine(/SIGINT: killing the workers/, patience);
     clearInterval(press);
+    await ended(service.daemon, 0);
     assert.ok(performance.now() - before < 10_000, 'it did not wait for drain_timeout, 30 s');
     assert.deepEqual(problems(service.daemon), ['SIGINT: killing the workers that are left']);
   });
