@@ -34,7 +34,9 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
     program.command('serve').argument('[app]', "the app's module; without it the built-in app is served"),
   )
     .description('serve an app with a cluster of workers, until SIGTERM; arguments for it stand behind --')
-    .showHelpAfterError("(the app's arguments stand behind --: rom-agent serve app.js -- --flag value)")
+    .showHelpAfterError(
+      "(see rom-agent serve --help; the app's arguments stand behind --: rom-agent serve app.js -- --flag value)",
+    )
     .action(async (app: string | undefined, flags: Record<string, unknown>) => {
       const { serveCommand } = await import('./serve.js');
       exit(await serveCommand(given(app, flags)));

@@ -30,7 +30,7 @@ const atTheStart: Readonly<Record<string, Bad>> = {
   },
   'never listens': {
     release: 'never-listens.mjs',
-    reason: /^worker [12] of generation 2 did not listen within 2 s$/,
+    reason: /^worker [12] of generation 2 could not start: did not listen within 2 s$/,
     env: { ROM_AGENT_BOOT_TIMEOUT: '2s' },
   },
   'lacks a package': {

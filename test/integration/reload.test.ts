@@ -71,6 +71,7 @@ describe('a reload', { timeout: 120_000 }, () => {
           generation: 2,
           from: 1,
           release: `${service.tree.root}/releases/2/app.mjs`,
+          serial: 1,
           by: 'SIGHUP',
           lost: 0,
           verdict: 'done',

@@ -211,8 +211,8 @@ function assertDelays(
   }
 }
 
-function forkedAt({ time, took }: Entry): number {
-  return Date.parse(time) - Number(took);
+function forkedAt({ time, tookMs }: Entry): number {
+  return Date.parse(time) - Number(tookMs);
 }
 
 function deaths({ daemon }: Service): string[] {
