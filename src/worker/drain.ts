@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isHttp, type TrackedServer, type Upgrade } from './follow-server.js';
 import { holdConnections, longestHold } from './hold.js';
-import { createLastAnswers } from './last-answer.js';
+import { closeBehindBody, createLastAnswers } from './last-answer.js';
 import { closeListener, idleConnections, isHttpBusy } from './node-internals.js';
 import type { Servers } from './servers.js';
 import { sendGoingAway } from './websocket.js';
@@ -68,7 +68,9 @@ export function createDrainer(servers: Servers, { linger, closeWebSockets }: Dra
       if (draining) tellToClose(response, socket);
     },
     onAnswered: (response) => {
-      if (draining && response.shouldKeepAlive) quietSince = performance.now();
+      if (!draining) return;
+      if (response.shouldKeepAlive) quietSince = performance.now();
+      else closeBehindBody(response);
     },
   };
 }

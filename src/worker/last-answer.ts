@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { exchangesOf } from './connections.js';
-import { bytesBeingParsed } from './node-internals.js';
+import { bytesBeingParsed, keepOpen } from './node-internals.js';
 
 const headEnd = '\r\n\r\n';
 
@@ -26,7 +26,6 @@ export function createLastAnswers(): (response: ServerResponse, socket: Socket) 
     pieces.set(socket, { bytes, begun: isSame ? before.begun + 1 : 1 });
   };
   const isLast = (response: ServerResponse, socket: Socket): boolean => {
-    if (isSending(response.req)) return false;
     if (exchangesOf(socket).at(-1)?.response !== response) return false;
     const bytes = bytesBeingParsed(socket).toString('latin1');
     const piece = pieces.get(socket);
@@ -39,7 +38,17 @@ export function createLastAnswers(): (response: ServerResponse, socket: Socket) 
   };
 }
 
-/** Whether the client is not done with sending the body. */
+/**
+ * Once the last answer of a connection is out: a client that is still sending its body is not cut off by a reset, which
+ * might cost it the answer (RFC 9112, section 9.6). It has been told that the connection closes, which is done when the
+ * rest has come.
+ */
+export function closeBehindBody(response: ServerResponse): void {
+  const { req } = response;
+  if (!isSending(req) || !keepOpen(response)) return;
+  req.once('end', () => req.socket.destroySoon());
+}
+
 function isSending({ complete, headers }: IncomingMessage): boolean {
   return !complete && hasBody(headers);
 }

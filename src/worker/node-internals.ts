@@ -10,6 +10,7 @@
  * - Each is checked on the majors in `testedMajors`, by tests that run on all of them.
  */
 import cluster from 'node:cluster';
+import type { ServerResponse } from 'node:http';
 import Module from 'node:module';
 import { type Server, type Socket, Server as TcpServer } from 'node:net';
 import type { RawHandle } from '../ipc/raw-handle.js';
@@ -156,6 +157,14 @@ export function isHttpPaused(socket: Socket): boolean {
 /** Whether node:http has an answer of this connection under way. */
 export function isHttpBusy(socket: Socket): boolean {
   return (inner(socket)._httpMessage ?? null) !== null;
+}
+
+/** Has node:http leave the connection open behind an answer that says `close`. False where it would not have closed it. */
+export function keepOpen(response: ServerResponse): boolean {
+  const outgoing = response as unknown as { _last?: boolean };
+  if (outgoing._last !== true) return false;
+  outgoing._last = false;
+  return true;
 }
 
 /** Where a first answer leaves the field. Before other fields: see markIdle. */
