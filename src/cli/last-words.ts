@@ -1,17 +1,16 @@
 import type { Supervisor } from '../supervisor/supervisor.js';
 import { formatJournal } from '../telemetry/format.js';
 import { chooseLayout } from '../telemetry/layout.js';
-import { complain, guarded } from './terminal.js';
+import { complain, writeError } from './terminal.js';
 
 /** What commander prints to standard error; in the journal at priority err, as what ends a service is. */
 export function printError(text: string): void {
-  const safe = guarded(text);
-  process.stderr.write(isJournal() ? safe.replaceAll(/^(?=.)/gm, '<3>') : safe);
+  writeError(isJournal() ? text.replaceAll(/^(?=.)/gm, '<3>') : text);
 }
 
 /** Why the process ends, said without the log: to standard error, a stack in one entry of the journal. */
 export function sayLast(message: string, stack?: string): void {
-  if (isJournal()) process.stderr.write(entry(message, stack));
+  if (isJournal()) writeError(entry(message, stack));
   else complain(stack === undefined ? message : `${message}\n${stack}`);
 }
 

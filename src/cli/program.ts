@@ -3,7 +3,7 @@ import { configFile, defaultOf, flagOf, keys, settingOf } from '../config/settin
 import { addControlCommands } from './control-commands.js';
 import { printError } from './last-words.js';
 import { shells } from './shells.js';
-import { guarded, onReaderGone } from './terminal.js';
+import { onReaderGone, whenPrinted, writeError, writeOut } from './terminal.js';
 import { version } from './version.js';
 
 export interface ProgramSeam {
@@ -52,7 +52,7 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
       const { checkCommand } = await import('./check.js');
       const { text, errors, exitCode } = await checkCommand(given(app, flags));
       print(text);
-      process.stderr.write(guarded(errors));
+      writeError(errors);
       process.exitCode = exitCode;
     });
 
@@ -75,7 +75,7 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
   addControlCommands(program, {
     open: async (flags) => (await import('./session.js')).openSession(flags),
     // A connection that is still open must not keep the process; the callback comes once the text is out.
-    finish: (exitCode) => process.stdout.write('', () => exit(exitCode)),
+    finish: (exitCode) => whenPrinted(() => exit(exitCode)),
   });
 
   program
@@ -91,7 +91,7 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
 
 function print(text: string): void {
   onReaderGone();
-  process.stdout.write(guarded(text));
+  writeOut(text);
 }
 
 /** Sixty options take a millisecond or two, which are on the way to readiness. */

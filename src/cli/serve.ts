@@ -10,6 +10,7 @@ import { type LazyLog, lazyLog } from '../telemetry/lazy-log.js';
 import { guardOutput } from '../telemetry/lost-output.js';
 import { bugMessage, sayLast, tellReason } from './last-words.js';
 import { exitStatusFor, findSupervisor } from './supervisor.js';
+import { writeOut } from './terminal.js';
 import { version } from './version.js';
 
 /** `rom-agent serve`: runs until the service has ended. Resolves to the exit status. */
@@ -106,5 +107,5 @@ async function bug(
 function bannerPrinter(log: LazyLog): ((text: string) => void) | null {
   if (log.format !== 'pretty' || !process.stdout.isTTY) return null;
   // Below the lines that came before it, which may still wait for the log to load.
-  return (text) => void log.close().then(() => process.stdout.write(text));
+  return (text) => void log.close().then(() => writeOut(text, { colours: true }));
 }

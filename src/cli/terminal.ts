@@ -33,7 +33,7 @@ export function openTerminal(): Terminal {
   const interactive = stdout.isTTY === true;
   const colours = interactive && !env.NO_COLOR && env.TERM !== 'dumb';
   return {
-    print: (text) => void stdout.write(guarded(text, { colours })),
+    print: (text) => writeOut(text, { colours }),
     printJson: (value, form) => void stdout.write(`${toJson(value, form === 'pretty' ? 2 : undefined)}\n`),
     erase: (lines) => void stdout.write(`\x1b[${lines}A\r\x1b[J`),
     warn: complain,
@@ -45,9 +45,23 @@ export function openTerminal(): Terminal {
   };
 }
 
+/** The two places by which text leaves a command; JSON, which is escaped as JSON, and the cursor apart. */
+export function writeOut(text: string, { colours = false } = {}): void {
+  process.stdout.write(guarded(text, { colours }));
+}
+
+export function writeError(text: string): void {
+  process.stderr.write(guarded(text));
+}
+
 /** A sentence, or a few lines of them, to standard error. */
 export function complain(text: string): void {
-  process.stderr.write(`rom-agent: ${guarded(text)}\n`);
+  writeError(`rom-agent: ${text}\n`);
+}
+
+/** Calls back once what was printed is out. */
+export function whenPrinted(callback: () => void): void {
+  process.stdout.write('', callback);
 }
 
 /** The last to see a text: nothing but line breaks, and colours where we paint, gets to the terminal. */

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { plain, toJson } from '../../src/cli/foreign.js';
@@ -7,7 +9,7 @@ import { guarded } from '../../src/cli/terminal.js';
 import type { ControlEvent } from '../../src/control/api.js';
 import { answers, lines } from '../../src/control/openapi-examples.js';
 import { folder, opened } from '../control/place.js';
-import { plainEnvironment } from '../support/process.js';
+import { plainEnvironment, repoRoot } from '../support/process.js';
 import { waitFor } from '../support/wait.js';
 
 /** Clears the screen, forges a line, rings, turns the direction, speaks C1, and breaks lines as Unicode does. */
@@ -106,6 +108,14 @@ describe('a daemon whose strings are evil', () => {
 });
 
 describe('what is foreign', () => {
+  test('has one way out: nothing but the terminal writes to standard output and standard error', () => {
+    const cli = join(repoRoot, 'src/cli');
+    const writers = readdirSync(cli).filter((name) =>
+      /\b(stdout|stderr)\.write\(|console\./.test(readFileSync(join(cli, name), 'utf8')),
+    );
+    assert.deepEqual(writers, ['terminal.ts']);
+  });
+
   test('is one line, but for a stack', () => {
     assert.deepEqual(plain({ cause: 'a\nb', stack: 'a\n\x1bb', list: ['\r'] }), {
       cause: 'a\\nb',
