@@ -6,13 +6,13 @@ import { waitFor } from '../support/wait.js';
 /** One connection, byte by byte: for what is not HTTP, or not any more. */
 export class ByteClient {
   readonly socket: Socket;
-  #bytes: Buffer = Buffer.alloc(0);
+  #chunks: Buffer[] = [];
   #end: 'fin' | 'reset' | null = null;
 
   constructor(socket: Socket) {
     this.socket = socket;
     socket.on('data', (chunk: Buffer) => {
-      this.#bytes = Buffer.concat([this.#bytes, chunk]);
+      this.#chunks.push(chunk);
     });
     socket.on('error', () => {
       this.#end = 'reset';
@@ -23,11 +23,12 @@ export class ByteClient {
   }
 
   get bytes(): Buffer {
-    return this.#bytes;
+    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
+    return this.#chunks[0] ?? Buffer.alloc(0);
   }
 
   get text(): string {
-    return this.#bytes.toString('latin1');
+    return this.bytes.toString('latin1');
   }
 
   /** How the server ended the connection; null while it is open. */
@@ -38,13 +39,13 @@ export class ByteClient {
   /** What has come, once it holds `part`. */
   async until(part: string | Buffer): Promise<Buffer> {
     await waitFor(`${JSON.stringify(part.toString('latin1'))} from the server`, () =>
-      this.#bytes.includes(part),
+      this.bytes.includes(part),
     );
-    return this.#bytes;
+    return this.bytes;
   }
 
   ended(): Promise<'fin' | 'reset' | null> {
-    return waitFor('the end of the connection', () => this.#end);
+    return waitFor('the end of the connection', () => this.#end, { timeout: 30_000 });
   }
 }
 

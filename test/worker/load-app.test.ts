@@ -14,7 +14,8 @@ const module = new URL('../../src/worker/load-app.js', import.meta.url).href;
 function folder(t: TestContext, files: Record<string, string>): string {
   const path = realpathSync(mkdtempSync(join(tmpdir(), 'rom-agent-load-')));
   t.after(() => rmSync(path, { recursive: true }));
-  for (const [name, text] of Object.entries(files)) {
+  // Whatever lies in the directories above says nothing about it.
+  for (const [name, text] of Object.entries({ 'package.json': '{}', ...files })) {
     mkdirSync(dirname(join(path, name)), { recursive: true });
     writeFileSync(join(path, name), text);
   }
