@@ -29,7 +29,7 @@ _rom_agent() {
         --socket-mode) words='' ;;
         --node-env) words='' ;;
         --dispatch) words='shared round-robin reuseport' ;;
-        --balance) words='on off' ;;
+        --balance) words='auto on off' ;;
         --sticky) words='off address cookie' ;;
         --sticky-cookie) words='' ;;
         --max-old-space-size) words='' ;;
@@ -89,7 +89,7 @@ _rom_agent() {
         --socket-mode) words='' ;;
         --node-env) words='' ;;
         --dispatch) words='shared round-robin reuseport' ;;
-        --balance) words='on off' ;;
+        --balance) words='auto on off' ;;
         --sticky) words='off address cookie' ;;
         --sticky-cookie) words='' ;;
         --max-old-space-size) words='' ;;
@@ -149,7 +149,7 @@ _rom_agent() {
         --socket-mode) words='' ;;
         --node-env) words='' ;;
         --dispatch) words='shared round-robin reuseport' ;;
-        --balance) words='on off' ;;
+        --balance) words='auto on off' ;;
         --sticky) words='off address cookie' ;;
         --sticky-cookie) words='' ;;
         --max-old-space-size) words='' ;;

@@ -27,7 +27,7 @@ export interface Config {
   readonly nodeEnv: string;
   readonly dispatch: Dispatch;
   /** Whether kept connections are evened out among the workers; with dispatch shared. */
-  readonly balance: 'on' | 'off';
+  readonly balance: 'auto' | 'on' | 'off';
   /** By what a client is brought back to its worker. */
   readonly sticky: 'off' | 'address' | 'cookie';
   /** Name of the cookie with which sticky `cookie` does that. */

@@ -123,11 +123,13 @@ export const settings = {
       'them out; `reuseport`: a queue per worker (Linux, Node 22.12 or later).',
   }),
   balance: setting({
-    kind: oneOf('on', 'off'),
-    default: 'on',
+    kind: oneOf('auto', 'on', 'off'),
+    default: 'auto',
     description:
-      'Whether kept connections are evened out among the workers, with `dispatch` `shared`. `off`: for an app that ' +
-      'keeps something about a client with its connection, such as NTLM.',
+      'Whether kept connections are evened out among the workers, with `dispatch` `shared`. `auto`: where that is safe, ' +
+      'and one log line says where it is not; `on`: also on a Node that it is not tested on, and where the app listens ' +
+      'for connections beside `node:http`; `off`: for an app that keeps something about a client with its connection, ' +
+      'such as NTLM.',
   }),
   sticky: setting({
     kind: oneOf('off', 'address', 'cookie'),

@@ -34,7 +34,9 @@ const together: Millis = 200;
 export function balance(state: State, now: Millis, policy: Policy): Result {
   if (!policy.balance || state.life.phase !== 'serving' || state.reload !== null) return unchanged(state);
   if (!isUneven(state.workers)) return unchanged(state);
-  const ready = newestOfEachSlot(state.workers).filter((worker) => isAwake(worker, now) && isWell(worker));
+  const ready = newestOfEachSlot(state.workers).filter(
+    (worker) => isAwake(worker, now) && isWell(worker) && takesPart(worker),
+  );
   // One that is in the middle of a move would be counted with what it no longer has.
   if (!ready.every((worker) => isSettled(worker, state.moved))) return unchanged(state);
   const moves = movesBetween(ready.map(({ key, beat }) => ({ key, kept: beat?.kept ?? 0 })));
@@ -98,6 +100,11 @@ function match(surplus: readonly { readonly key: WorkerKey; readonly count: numb
 
 function isAwake(worker: Ready, now: Millis): boolean {
   return worker.beat !== null && now - worker.beatAt <= silence;
+}
+
+/** A worker that cannot move connections says so by having no number of them. */
+function takesPart({ beat }: Ready): boolean {
+  return beat?.kept !== null;
 }
 
 /** One that is late has enough to do, and may be replaced soon. */

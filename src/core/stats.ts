@@ -82,8 +82,8 @@ export interface Beat {
   readonly connections: number;
   /** Connections since the worker's start, those that are closed included. */
   readonly accepted: number;
-  /** Open connections that could be handed on: plain HTTP/1, at least one request answered, and kept. */
-  readonly kept: number;
+  /** Open connections that could be handed on: plain HTTP/1, at least one request answered, and kept; null: none can be handed on here. */
+  readonly kept: number | null;
   /** Answers that are complete, and how many of them had a status of 500 or more. */
   readonly answers: number;
   readonly errors: number;

@@ -168,7 +168,7 @@ const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
       inFlight: number,
       connections: number,
       accepted: number,
-      kept: number,
+      kept: nullable(number),
       answers: number,
       errors: number,
       latency: numbers,

@@ -33,6 +33,7 @@ export interface WorkerSettings
     | 'args'
     | 'mode'
     | 'dispatch'
+    | 'balance'
     | 'sticky'
     | 'stickyCookie'
     | 'linger'

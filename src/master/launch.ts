@@ -27,12 +27,24 @@ export function settingsOf(
   { slot: worker, siblings, onTrial }: Birth,
   { version, cpus, listen }: Surroundings,
 ): WorkerSettings {
-  const { app, mode, dispatch, sticky, stickyCookie, linger, orphanTimeout, websockets, routesPrefix, log } =
-    config;
+  const {
+    app,
+    mode,
+    dispatch,
+    balance,
+    sticky,
+    stickyCookie,
+    linger,
+    orphanTimeout,
+    websockets,
+    routesPrefix,
+    log,
+  } = config;
   return {
     app,
     mode,
     dispatch,
+    balance,
     sticky,
     stickyCookie,
     linger,

@@ -21,7 +21,7 @@ export function policyOf(config: Config, { pingInterval }: { pingInterval: numbe
     poison: config.poison,
     restart: config.restart,
     reload: { ...config.reload, maxErrors: config.reload.maxErrors / 100 },
-    balance: config.balance === 'on' && config.dispatch === 'shared' && config.sticky === 'off',
+    balance: config.balance !== 'off' && config.dispatch === 'shared' && config.sticky === 'off',
     pingInterval,
     statisticsInterval: config.log.statsInterval,
     exits: {

@@ -24,7 +24,7 @@ const delayResolution = 20;
 export interface BeatsSeam {
   readonly servers: Servers;
   /** See Beat. */
-  readonly kept: () => number;
+  readonly kept: () => number | null;
   readonly send: (beat: Beat) => void;
   /** How often the worker shows that its event loop turns, ms. */
   readonly interval: number;

@@ -8,7 +8,15 @@ import type { RawHandle } from '../ipc/raw-handle.js';
 import type { Channel } from './channel.js';
 import { attach, detach, isBetweenRequests, isPlainHttp, markBusy, markIdle } from './connection-handle.js';
 import { announce, type Connection, connectionOf, isAnswering } from './connections.js';
-import { cameByDetour, countsRequests, hasForeignListeners, pins } from './may-move.js';
+import {
+  cameByDetour,
+  countsRequests,
+  hasForeignListeners,
+  hasOwnConnections,
+  isFronted,
+  pins,
+} from './may-move.js';
+import type { Moving } from './moving.js';
 import { serverOf, silenceLeft } from './node-internals.js';
 import { ours } from './own-listeners.js';
 
@@ -19,7 +27,7 @@ export interface HandOn {
   onRequest(response: ServerResponse, connection: Connection): void;
   onAnswered(response: ServerResponse, connection: Connection): void;
   /** See Beat. */
-  kept(): number;
+  kept(): number | null;
   /** A connection that no server knows yet, for another worker. */
   give(server: Server, connection: Placed & { readonly to: ReadyWorker }): void;
   /** The same, for the server itself. */
@@ -43,6 +51,7 @@ export interface HandOnSeam {
   readonly channel: Pick<Channel, 'send' | 'hand'>;
   /** The number of kept connections is another than was reported last. */
   readonly onChange: () => void;
+  readonly moving: Pick<Moving, 'mode' | 'isAble' | 'tell'>;
 }
 
 /** An order is for connections on which requests come, ms; what is left of it is made up by those that are idle ... */
@@ -57,7 +66,7 @@ const refusalHolds = 10_000;
 const calm = 100;
 const longestChange = 400;
 
-export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
+export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): HandOn {
   const names = new WeakMap<Server, string>();
   const servers = new Map<string, Server>();
   /** Servers that another worker does not have, and until when that is taken for granted. */
@@ -125,7 +134,14 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
     if (sent) handle.close();
     else receive(what, handle);
   };
+  /** Whether a server's connections may be moved at all. */
+  const isOpen = (server: Server): boolean => {
+    const isOwn = means.mode === 'auto' ? hasOwnConnections(server) : isFronted(server);
+    if (isOwn) means.tell("the app listens for 'connection' of its server itself");
+    return !isOwn;
+  };
   const mayGo = (socket: Socket): boolean => {
+    if (!means.isAble() || !isOpen(serverOf(socket) as Server)) return false;
     if (underWay >= mostUnderWay || isAnswering(socket)) return false;
     if (connectionOf(socket).isPinned) return false;
     if (countsRequests(serverOf(socket) as Server)) return false;
@@ -177,7 +193,7 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
       });
     },
     onRequest: (response, connection) => {
-      connection.isPinned = pins(response);
+      if (means.mode !== 'off') connection.isPinned = pins(response);
       if (!connection.isWaiting) return;
       connection.isWaiting = false;
       markBusy(connection.socket);
@@ -186,7 +202,17 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
       const { socket } = connection;
       if (!response.shouldKeepAlive || (connection.isWeighed && orders.length === 0) || socket.destroyed)
         return;
-      if (!isPlainHttp(socket) || !names.has(serverOf(socket) as Server) || cameByDetour(socket)) return;
+      if (
+        means.mode === 'off' ||
+        !isPlainHttp(socket) ||
+        !names.has(serverOf(socket) as Server) ||
+        cameByDetour(socket)
+      )
+        return;
+      if (!connection.isWeighed && !isOpen(serverOf(socket) as Server)) {
+        connection.isWeighed = true;
+        return;
+      }
       keep(socket);
       if (orders.length === 0) return;
       // Node, and listeners of the app, have yet to come to the end of this answer.
@@ -197,7 +223,7 @@ export function createHandOn({ channel, onChange }: HandOnSeam): HandOn {
     },
     kept: () => {
       reported = kept.size;
-      return reported;
+      return means.isAble() ? reported : null;
     },
     give: (server, { handle, head, to: { key, slot } }) => {
       const name = names.get(server);

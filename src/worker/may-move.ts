@@ -33,6 +33,11 @@ export function hasOwnConnections(server: Server): boolean {
   return listeners.length !== 1 || !listeners.every(isNodesHttpListener);
 }
 
+/** Whether node:http is not the one that the connections of its server come to: something of the app is before it. */
+export function isFronted(server: Server): boolean {
+  return !server.listeners('connection').some(isNodesHttpListener);
+}
+
 /** Whether somebody besides Node and us listens for anything that happens to a connection. */
 export function hasForeignListeners(socket: Socket): boolean {
   return socket

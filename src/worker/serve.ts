@@ -17,6 +17,7 @@ import { keepListeners } from './keep-listeners.js';
 import { currentOf, exposeCurrent } from './last-word.js';
 import { redirectListens } from './listen-calls.js';
 import { addressOf, isPassed, listenOnRest, redirectToPassed } from './listen-passed.js';
+import { createMoving } from './moving.js';
 import { keepTickShape } from './next-tick.js';
 import { isAccepting } from './node-internals.js';
 import { createOperations } from './operations.js';
@@ -77,7 +78,12 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     linger: settings.linger,
     closeWebSockets: settings.websockets === 'close',
   });
-  const handOn = createHandOn({ channel, onChange: () => beats.now() });
+  const moving = createMoving({
+    settings,
+    // One worker speaks for all: they run the same Node and the same app.
+    say: (message, isAsked) => (state.worker === 1 ? log[isAsked ? 'warn' : 'info'](message) : undefined),
+  });
+  const handOn = createHandOn({ channel, onChange: () => beats.now(), moving });
   const sticky = createSticky({ settings, handOn });
   const exit = (code: number): void => void log.close().finally(() => process.exit(code));
   const shutdown = createShutdown({
@@ -234,6 +240,7 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
   // A drain may have begun its own meanwhile.
   if (state.draining) return;
   beats.start({ withBytes: false });
+  void moving.begin();
   prepare();
   watchDeaf({ servers, listen: settings.listen, isServing, onDeaf: (error) => void retire(error) });
 }

@@ -41,7 +41,7 @@ describe('loadConfig without any source', () => {
       socketMode: null,
       nodeEnv: 'production',
       dispatch: 'shared',
-      balance: 'on',
+      balance: 'auto',
       sticky: 'off',
       stickyCookie: 'rom-agent',
       maxOldSpaceSize: 512,

@@ -80,6 +80,7 @@ function fieldsOf(value: Raw, at: readonly string[] = []): string[][] {
 }
 
 const nullable = [
+  'beat.beat.kept',
   'probed.failure',
   'hand-on.to',
   'hand-on.slot',

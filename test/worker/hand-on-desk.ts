@@ -44,12 +44,15 @@ export function first(sockets: readonly Socket[]): Socket {
 
 export interface Desk {
   readonly sent: WorkerMessage[];
+  /** Why connections stay. */
+  readonly told: string[];
   readonly handOn: ReturnType<typeof createHandOn>;
   readonly changes: () => number;
 }
 
 /** `deliver`: whether the master can be reached. */
-export function desk({ server }: Echo, deliver: boolean): Desk {
+export function desk({ server }: Echo, deliver: boolean, mode: 'auto' | 'on' = 'on'): Desk {
+  const told: string[] = [];
   const sent: WorkerMessage[] = [];
   let changes = 0;
   const handOn = createHandOn({
@@ -61,13 +64,14 @@ export function desk({ server }: Echo, deliver: boolean): Desk {
       },
     },
     onChange: () => changes++,
+    moving: { mode, isAble: () => true, tell: (reason) => void told.push(reason) },
   });
   handOn.onListening(server);
   server.prependListener('request', ({ socket }, response) => {
     handOn.onRequest(response, connectionOf(socket));
     response.on('finish', () => handOn.onAnswered(response, connectionOf(socket)));
   });
-  return { sent, handOn, changes: () => changes };
+  return { sent, told, handOn, changes: () => changes };
 }
 
 export async function asked(t: TestContext, port: number, text: string): Promise<ByteClient> {
