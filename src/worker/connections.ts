@@ -35,6 +35,8 @@ export interface Connections {
   begun(socket: Socket, response: ServerResponse): Connection;
   /** The whole of the answer has gone out. Undefined where it is not known to be under way. */
   answered(socket: Socket, response: ServerResponse): Connection | undefined;
+  /** An answer that is none of node:http. @param took ms */
+  count(status: number, took: number): void;
   counts(): ConnectionCounts;
   /** With every beat: see RequestClock. */
   renewClock(): void;
@@ -151,6 +153,10 @@ export function trackConnections(now: () => number = () => performance.now()): C
         connection.weight = next.weight;
       }
       return connection;
+    },
+    count: (status, took) => {
+      counter.count(status);
+      counter.time(took, 1);
     },
     counts: () => ({ requests, inFlight, accepted, connections: open, ...counter.counts() }),
     renewClock: () => clock.renew(),

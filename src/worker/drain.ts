@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isHttp, type TrackedServer, type Upgrade } from './follow-server.js';
+import { createGoodBye } from './go-away.js';
 import { holdConnections, longestHold } from './hold.js';
 import { closeBehindBody, createLastAnswers } from './last-answer.js';
 import { closeListener, idleConnections, isHttpBusy } from './node-internals.js';
@@ -41,9 +42,10 @@ const releaseLimit = longestHold + 200;
  * listener closes first; every answer from then on says `Connection: close`; a connection that stays idle past the
  * linger is closed; what is upgraded is told to go and then left to itself.
  */
-export function createDrainer(servers: Servers, { linger, closeWebSockets }: DrainOptions): Drainer {
+export function createDrainer(servers: Servers, options: DrainOptions): Drainer {
+  const { linger } = options;
   const tellToClose = createLastAnswers();
-  const sendAway = farewell(closeWebSockets);
+  const sendAway = farewell(options);
   let draining = false;
   /** When a connection last went idle without having been told to close. */
   let quietSince = 0;
@@ -87,14 +89,11 @@ async function closeListeners(servers: Servers, { last, closed }: DrainCall): Pr
 }
 
 /** Tells what is not plain HTTP/1 to go, once each; what begins during the drain is told at the next sweep. */
-function farewell(closeWebSockets: boolean): (entry: TrackedServer) => void {
+function farewell({ linger, closeWebSockets }: DrainOptions): (entry: TrackedServer) => void {
+  const goodBye = createGoodBye({ linger });
   const told = new WeakSet<object>();
   return ({ upgraded, sessions }) => {
-    for (const session of sessions) {
-      if (told.has(session)) continue;
-      told.add(session);
-      session.close();
-    }
+    for (const [session, streams] of sessions) goodBye.tell(session, streams);
     if (!closeWebSockets) return;
     for (const [socket, upgrade] of upgraded) {
       if (told.has(socket) || !isOpenWebSocket(socket, upgrade)) continue;

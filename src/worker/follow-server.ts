@@ -1,5 +1,5 @@
 import type { Server as HttpServer, IncomingMessage } from 'node:http';
-import type { Http2Session, IncomingHttpHeaders } from 'node:http2';
+import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Server, Socket } from 'node:net';
 import { ours } from './own-listeners.js';
 import { SocketList } from './socket-list.js';
@@ -11,7 +11,8 @@ export interface TrackedServer {
   readonly accepted: SocketList;
   /** Connections as the app knows them: behind TLS the decrypted ones, else the same list. */
   readonly sockets: SocketList;
-  readonly sessions: Set<Http2Session>;
+  /** Sessions of HTTP/2, with how many streams are open. */
+  readonly sessions: Map<Http2Session, number>;
   /** Sockets that left HTTP. */
   readonly upgraded: Map<Socket, Upgrade>;
 }
@@ -24,7 +25,7 @@ export interface Upgrade {
 }
 
 export interface Follower {
-  onStream(stream: NodeJS.EventEmitter, headers: IncomingHttpHeaders): void;
+  onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
   /** A connection, as in `accepted`. */
   onAccepted(socket: Socket): void;
   onClosed(socket: Socket): void;
@@ -40,7 +41,7 @@ export function followServer(
   const accepted = new SocketList();
   // Behind TLS the app, its requests and its upgrades know the decrypted socket only.
   const sockets = isTls(server) ? new SocketList() : accepted;
-  const entry: TrackedServer = { server, accepted, sockets, sessions: new Set(), upgraded: new Map() };
+  const entry: TrackedServer = { server, accepted, sockets, sessions: new Map(), upgraded: new Map() };
   const { upgraded } = entry;
   const forget = ours(function (this: Socket): void {
     accepted.delete(this);
@@ -55,9 +56,18 @@ export function followServer(
   server.on('connection', note);
   if (sockets !== accepted) followDecrypted(entry);
   server.on('session', (session: Http2Session) => {
-    entry.sessions.add(session);
-    session.once('close', () => entry.sessions.delete(session));
-    session.on('stream', onStream);
+    const { sessions } = entry;
+    sessions.set(session, 0);
+    session.once('close', () => sessions.delete(session));
+    const change = (by: number): void => {
+      const open = sessions.get(session);
+      if (open !== undefined) sessions.set(session, open + by);
+    };
+    session.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+      change(1);
+      stream.once('close', () => change(-1));
+      onStream(stream, headers);
+    });
   });
   for (const event of ['upgrade', 'connect']) followUpgrades(event, { entry, onUpgraded });
   return entry;

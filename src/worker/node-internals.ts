@@ -10,7 +10,9 @@
  * - Each is checked on the majors in `testedMajors`, by tests that run on all of them.
  */
 import cluster from 'node:cluster';
+import { writeSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
+import type { Http2Session } from 'node:http2';
 import Module from 'node:module';
 import { type Server, type Socket, Server as TcpServer } from 'node:net';
 import type { RawHandle } from '../ipc/raw-handle.js';
@@ -234,6 +236,35 @@ function stopParsing(socket: Socket): void {
   if (parser?._consumed !== true) return;
   parser.unconsume?.();
   parser._consumed = false;
+}
+
+// ------------------------------------------------------ HTTP/2 (internal/http2/core.js, node_http2.cc)
+
+/** What is below a session: a Node stream writes what it can at once, and keeps the rest (stream_base.cc). */
+interface StreamHandle {
+  readonly fd?: number;
+  readonly bytesWritten?: number;
+  readonly writeQueueSize?: number;
+}
+
+/**
+ * Writes a frame of ours into the connection of an HTTP/2 session, straight to the kernel. Node gives it whole frames, all
+ * that it has in one go: where nothing of them is left to be written, one has just ended. False where nothing was
+ * written: behind TLS, before the session's own first frame, or while a client does not read.
+ */
+export function writeBetweenFrames(session: Http2Session, frame: Buffer): boolean {
+  if (session.destroyed || session.encrypted === true) return false;
+  const handle = inner(session.socket as Socket)._handle as (RawHandle & StreamHandle) | null | undefined;
+  if (!handle || !sendable.has(handle.constructor.name)) return false;
+  const { fd = -1, bytesWritten = 0, writeQueueSize } = handle;
+  if (fd < 0 || bytesWritten === 0 || writeQueueSize !== 0) return false;
+  try {
+    // Half a frame would be the end of the session.
+    if (writeSync(fd, frame) < frame.length) session.destroy();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 // ---------------------------------------------------- listening (net.js, tcp_wrap.cc, pipe_wrap.cc)

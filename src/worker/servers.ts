@@ -11,9 +11,10 @@ import {
   trackConnections,
   writtenTo,
 } from './connections.js';
-import { asNote, newestAndOldest, noteOf, type StreamNote } from './current-requests.js';
+import { asNote, newestAndOldest } from './current-requests.js';
 import { followServer, isTls, type TrackedServer } from './follow-server.js';
 import { isAccepting } from './node-internals.js';
+import { trackStreams } from './streams.js';
 
 export type { TrackedServer } from './follow-server.js';
 
@@ -77,8 +78,7 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
   const tracked = new Set<TrackedServer>();
   const opening = new Set<Server>();
   const connections = trackConnections();
-  const streams = new Map<object, StreamNote>();
-  let streamed = 0;
+  const streams = trackStreams(connections.count);
   let listenError: Error | null = null;
   let latest: Server | null = null;
 
@@ -91,11 +91,7 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
     if (known.has(server)) return;
     known.add(server);
     const entry = followServer(server, {
-      onStream: (stream, headers) => {
-        streamed++;
-        streams.set(stream, noteOf(headers));
-        stream.once('close', () => streams.delete(stream));
-      },
+      onStream: streams.begun,
       onAccepted: (socket) => {
         const newest = connections.opened(socket);
         events.onAccepted?.(connections.open(), newest);
@@ -151,10 +147,14 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
       return all();
     },
     underWay,
-    current: () => newestAndOldest([...underWay().map(asNote), ...streams.values()]),
+    current: () => newestAndOldest([...underWay().map(asNote), ...streams.current()]),
     counts: () => {
       const { requests, inFlight, ...counts } = connections.counts();
-      return { ...counts, requests: requests + streamed, inFlight: inFlight + streams.size };
+      return {
+        ...counts,
+        requests: requests + streams.requests(),
+        inFlight: inFlight + streams.current().length,
+      };
     },
     renewClock: connections.renewClock,
     bytesWritten: () => {

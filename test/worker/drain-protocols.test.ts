@@ -157,6 +157,16 @@ for (const kind of ['h2c', 'h2'] as const) {
     await draining.done;
   });
 
+  test(`a request that a client sends before it hears of the drain is answered (${kind})`, async (t) => {
+    const { session, answer } = await http2(t, kind);
+    await waitFor('the session', () => servers.all.some(({ sessions }) => sessions.size === 1));
+    const draining = drain(t, { linger: 1_000 });
+    const body = bodyOf(session.request({ ':path': '/' }));
+    (await answer()).end('not refused');
+    assert.equal(await body, 'not refused');
+    await draining.done;
+  });
+
   test(`an HTTP/2 session (${kind}) with nothing to do ends at once`, async (t) => {
     const { session } = await http2(t, kind);
     await waitFor('the session', () => servers.all.some(({ sessions }) => sessions.size === 1));
@@ -190,6 +200,42 @@ test('an idle HTTP/1.1 connection of an HTTP/2 server is closed after the linger
   assert.ok(took >= 150, `${took} ms`);
   await client.ended();
 });
+
+for (const answers of [true, false]) {
+  const client = `a client that answers ${answers ? 'a' : 'no'} ping`;
+  test(`${client} is told to open no more streams, and then which was the last`, async (t) => {
+    const server = createH2cServer((_req, res) => res.end('ok'));
+    const client = await openBytes(t, await listening(t, server));
+    // The preface and empty SETTINGS (RFC 9113, section 3.4).
+    client.socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+    client.socket.write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]));
+    await client.until(Buffer.from([4]));
+    const draining = drain(t, { linger: 50 });
+    if (answers) {
+      const ping = await waitFor('a ping', () => framesOf(client).find(({ type }) => type === 6));
+      client.socket.write(
+        Buffer.concat([Buffer.from([0, 0, 8, 6, 1, 0, 0, 0, 0]), ping?.payload ?? Buffer.of()]),
+      );
+    }
+    await draining.done;
+    const last = framesOf(client).flatMap(({ type, payload }) =>
+      type === 7 ? [payload.readUInt32BE(0)] : [],
+    );
+    // Node says the second as it closes the session and once more as it ends it.
+    assert.deepEqual([last[0], [...new Set(last.slice(1))]], [2 ** 31 - 1, [0]]);
+    await client.ended();
+  });
+}
+
+function framesOf({ bytes }: ByteClient): { type: number; payload: Buffer }[] {
+  const frames: { type: number; payload: Buffer }[] = [];
+  for (let at = 0; at + 9 <= bytes.length; ) {
+    const end = at + 9 + bytes.readUIntBE(at, 3);
+    frames.push({ type: bytes.readUInt8(at + 3), payload: bytes.subarray(at + 9, end) });
+    at = end;
+  }
+  return frames;
+}
 
 interface Http2Setup {
   readonly session: ClientHttp2Session;
