@@ -78,7 +78,7 @@ test(
     const own = await service(machine, t, {
       name: 'spins',
       app: 'misbehaves.cjs',
-      env: { ROM_AGENT_HANG_TIMEOUT: '2s' },
+      env: { ROM_AGENT_HANG_TIMEOUT: '6s' },
       settings: ['WatchdogSec=3'],
     });
     await own.start();
