@@ -14,7 +14,7 @@ import { type Daemon, fixtures, startDaemon } from '../support/process.js';
 import { waitFor } from '../support/wait.js';
 
 /** A machine that is busy with other things takes this long at times, ms. */
-export const patience = 20_000;
+export const patience = 60_000;
 
 /** The app with a route for every misbehaviour; see the file. */
 export const workbench: string = fixture('integration/workbench.mjs');
