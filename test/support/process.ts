@@ -36,6 +36,8 @@ export interface StartOptions {
   readonly script?: string;
   /** Flags of node itself. */
   readonly nodeArgs?: readonly string[];
+  /** The node that runs it, this one unless told. */
+  readonly node?: string;
 }
 
 /** A daemon under test: the leader of a process group of its own, as a supervisor would start it. */
@@ -136,9 +138,10 @@ export function startDaemon({
   cwd = repoRoot,
   script = mainPath,
   nodeArgs = [],
+  node = process.execPath,
 }: StartOptions): Daemon {
   if (!existsSync(script)) throw new Error(`${script} is missing: build it first (npm run build)`);
-  const child = spawn(process.execPath, [...nodeArgs, script, ...args], {
+  const child = spawn(node, [...nodeArgs, script, ...args], {
     cwd,
     env: { ...plainEnvironment(), ...env },
     detached: true,
