@@ -30,6 +30,8 @@ export interface Pool {
   send(key: WorkerKey, message: MasterMessage): void;
   /** As `send`, with a connection, which stays open here. */
   hand(key: WorkerKey, message: MasterMessage, connection: RawHandle): void;
+  /** What the app in another worker has to say to the app in this one. */
+  tell(key: WorkerKey, message: object): void;
   /** SIGKILL: a worker that is to be ended politely is sent a message. */
   kill(key: WorkerKey): void;
   /**
@@ -61,6 +63,8 @@ export interface PoolSeam {
   readonly onGone: (key: WorkerKey) => void;
   /** A worker has written a file about itself, or could not. */
   readonly onEvidence: (key: WorkerKey, message: EvidenceMessage) => void;
+  /** The app has sent something that is not ours. */
+  readonly onAppMessage: (key: WorkerKey, message: unknown) => void;
   readonly onMalformed: (key: WorkerKey, reason: string) => void;
   /** A process has started, or is gone: for who has to know the PIDs. */
   readonly onPid: (pid: number, alive: boolean) => void;
@@ -87,6 +91,7 @@ export function createPool(seam: PoolSeam): Pool {
     worker.process.on(channelEvent, (raw: unknown, connection: unknown) =>
       receive({ ...seam, onHello }, { key, raw, connection: connection as RawHandle | undefined }),
     );
+    worker.on('message', (message: unknown) => seam.onAppMessage(key, message));
     worker.on('error', (error: Error) => {
       if (worker.process.pid !== undefined) return;
       workers.delete(key);
@@ -137,6 +142,10 @@ export function createPool(seam: PoolSeam): Pool {
       const worker = workers.get(key);
       // Node passes its own handles on as they are. A worker that dies at this moment is reported by its exit.
       if (worker?.isConnected()) worker.send(seal(message), connection as never, () => {});
+    },
+    tell: (key, message) => {
+      const worker = workers.get(key);
+      if (worker?.isConnected()) worker.send(message, () => {});
     },
     // Not worker.kill(), which waits for the channel and may wait for ever.
     kill: (key) => void workers.get(key)?.process.kill('SIGKILL'),

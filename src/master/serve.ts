@@ -10,6 +10,7 @@ import type { LazyLog } from '../telemetry/lazy-log.js';
 import { createAddresses } from './addresses.js';
 import { adviceFor } from './advice.js';
 import { createAnnouncer, isHeard } from './announce.js';
+import { createAppMessages } from './app-messages.js';
 import { after, now, oneTimer } from './clock.js';
 import { createCommands } from './commands.js';
 import { controlDoor } from './control-door.js';
@@ -103,7 +104,9 @@ export async function serve(options: ServeOptions): Promise<number> {
       for (const url of message.urls) socketFiles.check(url);
     },
     urls: () => addresses.urls(),
+    onAppMessage: (key, message) => appMessages.receive(key, message),
     onGone: (key) => {
+      appMessages.gone(key);
       addresses.gone(key);
       handOver.gone(key);
       evidence.gone(key);
@@ -113,6 +116,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     onMalformed: (key, reason) => log.warn('a worker sent a malformed message', { key, reason }),
     onStatsRequest: (key, id) => pool.send(key, { type: 'stats', id, stats: stats() }),
   });
+  const appMessages = createAppMessages({ tell: pool.tell, warn: log.warn });
   const heard = (worker: Worker): boolean =>
     isHeard(worker, { now: now(), beatInterval: ownPolicy(policy(), worker).beatInterval });
   const addresses = createAddresses(log.warn);

@@ -398,7 +398,7 @@ export interface ListenQuery {
   /** -1: a path. */
   readonly port?: number | null;
   /** 4, 6, or -1 for a path. */
-  readonly addressType?: number | null;
+  readonly addressType?: number | string | null;
   readonly fd?: number | undefined;
   readonly flags?: number | undefined;
   readonly backlog?: number | undefined;

@@ -28,6 +28,7 @@ import { shelterSignals } from './signals.js';
 import { type HeldListeners, holdListeners } from './spare.js';
 import { createSticky } from './sticky.js';
 import { isTarget, targetFirst } from './target.js';
+import { ownUdpPorts } from './udp-ports.js';
 import { workerLog } from './worker-log.js';
 
 export interface Means {
@@ -227,6 +228,7 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
   };
 
   keepListeners(process);
+  ownUdpPorts();
   try {
     if (settings.worker === 0) await standBy(holdListeners());
     await boot.done;

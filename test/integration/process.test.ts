@@ -17,6 +17,7 @@ interface Told {
   readonly thread: readonly string[];
   readonly child: readonly string[];
   readonly cwd: string;
+  readonly udpPort: number;
   readonly messages: readonly unknown[];
 }
 
@@ -53,6 +54,20 @@ describe('an app as a process', { timeout: 120_000 }, () => {
         messages: [],
       },
     );
+    await service.daemon.waitForLine(/discarded a message of the app .*topic as-a-process/, patience);
+    await stopped(service);
+  });
+
+  it('has a UDP port of its own in each worker, where any will do', async (t) => {
+    const service = await serve(t, { app });
+    const ports = new Map<number, number>();
+    const look = async () => {
+      const { pid, udpPort } = await told(service);
+      ports.set(pid, udpPort);
+      return ports.size;
+    };
+    await waitFor('an answer of both workers', look, { timeout: patience, until: (size) => size >= 2 });
+    assert.equal(new Set(ports.values()).size, 2);
     await stopped(service);
   });
 
