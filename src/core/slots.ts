@@ -31,7 +31,7 @@ export function settleSlots(state: State, now: Millis, policy: Policy): Result {
   );
 }
 
-/** Whether somebody serves the slot, starts in it, or is about to leave it and be followed. */
+/** Whether somebody of the generation that is wanted serves the slot, or starts in it. */
 export function isFilled(state: State, slot: number): boolean {
   const wanted = wantedGeneration(state, slot);
   return workersIn(state, slot).some((worker) => worker.generation === wanted && isUp(worker));

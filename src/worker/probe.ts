@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { type Server as HttpServer, get as httpGet, type IncomingMessage } from 'node:http';
-import { type AddressInfo, type ListenOptions, Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { Server, type Socket } from 'node:net';
 import { divert } from '../http/divert.js';
 import type { Listen } from '../ipc/settings.js';
 import { announce } from './connections.js';
 import { isHttp, isTls, type TrackedServer } from './follow-server.js';
+import { listenForOurselves, type Where } from './own-listener.js';
 import { type Servers, untracked } from './servers.js';
 import { targetFirst } from './target.js';
 
@@ -80,7 +79,7 @@ async function askServer(server: Server, asked: Asked): Promise<IncomingMessage>
   });
   untracked.add(door);
   try {
-    const where = await openDoor(door);
+    const where = await listenForOurselves(door);
     return await answerTo({ ...asked, where, tls: isTls(server) });
   } finally {
     door.close();
@@ -115,42 +114,6 @@ export async function proves(
 
 const proofHeader = 'x-rom-agent-proof';
 
-/** Where the door is, as http.request() wants it. */
-type Where = { readonly host: string; readonly port: number } | { readonly socketPath: string };
-
-/**
- * By the loopback, as apps expect of a client: their listeners of 'connection' see an address like any other. Where the
- * service may use no network at all, by a unix socket.
- */
-async function openDoor(door: Server): Promise<Where> {
-  for (const host of ['127.0.0.1', '::1']) {
-    try {
-      await open(door, { port: 0, host });
-      return { host, port: (door.address() as AddressInfo).port };
-    } catch {}
-  }
-  const path = unixPath();
-  await open(door, { path });
-  return { socketPath: path };
-}
-
-/** `exclusive`: a listener of this process, not one of the cluster. */
-function open(door: Server, options: ListenOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    door.once('error', reject);
-    door.listen({ ...options, exclusive: true }, () => {
-      door.off('error', reject);
-      resolve();
-    });
-  });
-}
-
-/** On Linux a name that is no file (unix(7)). */
-function unixPath(): string {
-  const name = `rom-agent-${randomUUID()}`;
-  return process.platform === 'linux' ? `\0${name}` : join(tmpdir(), name.slice(0, 20));
-}
-
 async function answerTo({
   where,
   path,
@@ -162,7 +125,7 @@ async function answerTo({
   const get = tls ? (await import('node:https')).get : httpGet;
   return new Promise((resolve, reject) => {
     const options = {
-      ...where,
+      ...('path' in where ? { socketPath: where.path } : where),
       path,
       agent: false,
       headers: { 'User-Agent': 'rom-agent', ...headers },

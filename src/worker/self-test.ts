@@ -1,11 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
-import { connect, type ListenOptions, type NetConnectOpts, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { attach, detach, isBetweenRequests, markIdle } from './connection-handle.js';
 import { silenceLeft } from './node-internals.js';
+import { listenForOurselves, type Where } from './own-listener.js';
 import { untracked } from './servers.js';
 
 /** How long one state may take to come, ms. */
@@ -27,8 +25,8 @@ export async function testMove(): Promise<string | null> {
   }
   let client: Socket | null = null;
   try {
-    const where = await open(from);
-    await open(to);
+    const where = await listenForOurselves(from);
+    await listenForOurselves(to);
     const [socket, other] = await met(from, where);
     client = other;
     const failure = await tryMove({ socket, client, to });
@@ -79,34 +77,11 @@ async function comes(isThere: () => boolean): Promise<boolean> {
 }
 
 /** Both ends of a connection to a server. */
-function met(server: Server, where: NetConnectOpts): Promise<[Socket, Socket]> {
+function met(server: Server, where: Where): Promise<[Socket, Socket]> {
   return new Promise((resolve, reject) => {
     const client = connect(where);
     client.on('error', reject);
     server.once('connection', (socket: Socket) => resolve([socket.on('error', () => {}), client]));
     setTimeout(() => reject(new Error('no connection came')), patience).unref();
-  });
-}
-
-/** On the loopback; where the service may use no network at all, on a unix socket. */
-async function open(server: Server): Promise<NetConnectOpts> {
-  try {
-    await listen(server, { port: 0, host: '127.0.0.1' });
-    const address = server.address();
-    if (address !== null && typeof address === 'object') return { port: address.port, host: '127.0.0.1' };
-  } catch {}
-  const name = `rom-agent-${randomUUID()}`;
-  const path = process.platform === 'linux' ? `\0${name}` : join(tmpdir(), name.slice(0, 20));
-  await listen(server, { path });
-  return { path };
-}
-
-function listen(server: Server, options: ListenOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ ...options, exclusive: true }, () => {
-      server.off('error', reject);
-      resolve();
-    });
   });
 }
