@@ -9,7 +9,7 @@ UNAME ?= $(shell uname -s)
 CPUS := $(shell $(NODE) -p 'os.availableParallelism()' 2>/dev/null || echo 2)
 
 .PHONY: help run build deps system-deps test-deps bench-deps check types lint unit explore integration test-systemd \
-        test-launchd test bench reloads faults clean
+        test-launchd apps apps-install apps-sample test bench reloads faults clean
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -46,7 +46,7 @@ lint: deps
 build/.stamp: $(SOURCES) $(shell find test -name '*.ts') test/tsconfig.json tsconfig.json node_modules/.package-lock.json
 	@rm -rf build && npx tsc -p test/tsconfig.json && ln -s ../node_modules build/node_modules && cp package.json build/ && touch $@
 
-ROOMS := errors core ipc config master worker http supervisor telemetry control doctor cli support bench faults
+ROOMS := errors core ipc config master worker http supervisor telemetry control doctor cli support bench faults system
 tests_of = $(shell find $(addprefix test/,$(1)) -name '*.test.ts' 2>/dev/null | sed 's|^|build/|; s|\.ts$$|.js|' | sort)
 
 # A process for each test file costs more than most of these tests: a room is one process, but where tests need a
@@ -74,7 +74,16 @@ test-launchd: build build/.stamp ## The plist, with a stand-in for launchd
 test-systemd: build build/.stamp test-deps ## Behaviour under a real systemd, booted in a container (root)
 	@$(NODE) --test build/test/systemd/all.js
 
-SUITES := types lint unit explore integration test-launchd test-systemd
+apps-install: build/.stamp ## Install and build the real apps of test/fixtures/system, once: needs the network
+	@$(NODE) build/test/system/apps/install-all.js
+
+apps: build build/.stamp ## Real apps and frameworks, installed from npm, under load: docs/apps.md. Ten minutes
+	@$(NODE) --test build/test/system/apps/all.js; status=$$?; $(NODE) build/test/system/apps/write-page.js; exit $$status
+
+apps-sample: build build/.stamp ## Five of them: Express, Koa, Fastify, Hono, Socket.IO
+	@APPS=set:sample $(NODE) --test build/test/system/apps/all.js
+
+SUITES := types lint unit explore integration test-launchd test-systemd apps-sample
 test: ## Every suite, whatever fails, and what came of each at the end
 	@MAKE='$(MAKE)' sh test/run-suites.sh $(SUITES)
 

@@ -56,8 +56,8 @@ class HttpClients implements Clients {
       port,
       watch: { answered: (body) => this.#see(body) },
       clients: paths.flatMap((path) => [
-        { kind: 'keep-alive', count: 4, pauseMs: 10, path },
-        { kind: 'per-connection', count: 3, pauseMs: 10, path },
+        { kind: 'keep-alive', count: 2, pauseMs: 20, path },
+        { kind: 'per-connection', count: 2, pauseMs: 20, path },
       ]),
     });
   }

@@ -9,7 +9,7 @@ import type { HostedApp } from './catalogue.js';
 import { type Clients, startClients } from './clients.js';
 
 /** A slow framework on a machine that is ten times slower than usual, ms. */
-export const patience = Number(process.env.PAT ?? 60_000);
+export const patience = 60_000;
 
 /** How long steps took, ms. For the page: no test decides by them. */
 export interface Figures {
@@ -50,6 +50,8 @@ export class Life {
         WORKERS: '2',
         ROM_AGENT_CONTROL_SOCKET: join(control, 'control.sock'),
         ROM_AGENT_RELOAD_SOAK: '0',
+        ROM_AGENT_RELOAD_PROBE_TIMEOUT: `${patience}ms`,
+        ROM_AGENT_BOOT_TIMEOUT: `${patience}ms`,
         ...app.env,
       },
     });

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { repoRoot } from '../../support/process.js';
+import { hostedApps } from './catalogue.js';
+import { fileName } from './outcomes.js';
+import { appsPage, withoutFigures } from './page.js';
+
+describe('docs/apps.md', () => {
+  test('says what the catalogue of apps and their lock files say', () => {
+    const page = readFileSync(join(repoRoot, 'docs', 'apps.md'), 'utf8');
+    const generated = appsPage(() => null);
+    assert.equal(
+      withoutFigures(page),
+      withoutFigures(generated),
+      'make apps with UPDATE_DOCS=1 writes it anew',
+    );
+  });
+
+  test('loses to the comparison only what was measured', () => {
+    const measured = appsPage(({ name }) => ({ name, failures: {}, figures: { stop: 1234 } }));
+    assert.match(measured, /\| 1230 ms \|$/m);
+    assert.equal(withoutFigures(measured), withoutFigures(appsPage(() => null)));
+  });
+});
+
+describe('the catalogue of apps', () => {
+  test('has a name for each that is its own, also as the name of a file', () => {
+    assert.equal(new Set(hostedApps.map(({ name }) => fileName(name))).size, hostedApps.length);
+  });
+});
