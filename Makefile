@@ -77,13 +77,13 @@ test-systemd: build build/.stamp test-deps ## Behaviour under a real systemd, bo
 apps-install: build/.stamp ## Install and build the real apps of test/fixtures/system, once: needs the network
 	@$(NODE) build/test/system/apps/install-all.js
 
-apps: build build/.stamp ## Real apps and frameworks, installed from npm, under load: docs/apps.md. Ten minutes
+apps: build build/.stamp ## Real apps and frameworks, installed from npm, under load: docs/apps.md. Five minutes
 	@$(NODE) --test build/test/system/apps/all.js; status=$$?; $(NODE) build/test/system/apps/write-page.js; exit $$status
 
 apps-sample: build build/.stamp ## Five of them: Express, Koa, Fastify, Hono, Socket.IO
 	@APPS=set:sample $(NODE) --test build/test/system/apps/all.js
 
-SUITES := types lint unit explore integration test-launchd test-systemd apps-sample
+SUITES := types lint unit explore integration test-launchd test-systemd
 test: ## Every suite, whatever fails, and what came of each at the end
 	@MAKE='$(MAKE)' sh test/run-suites.sh $(SUITES)
 

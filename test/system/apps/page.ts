@@ -1,27 +1,21 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type HostedApp, hostedApps } from './catalogue.js';
 import { fixtureOf } from './install.js';
-import { fileName, type Outcome, outcomes } from './outcomes.js';
+import type { Outcome } from './outcomes.js';
 
 /** docs/apps.md, made from the catalogue of apps and what came of each. */
-export function appsPage(outcomeOf: (app: HostedApp) => Outcome | null): string {
-  const rows = hostedApps.map((app) => row(app, outcomeOf(app)));
+export function appsPage(outcomesOf: (app: HostedApp) => readonly Outcome[]): string {
+  const rows = hostedApps.map((app) => row(app, outcomesOf(app)));
   return `${intro}\n${[headings, headings.map(() => '---'), ...rows].map(line).join('\n')}\n${notes}`;
 }
 
 /** The page without what was measured, which no test compares. */
 export function withoutFigures(page: string): string {
-  return page.replaceAll(/(?:\d+ ms|not run) \|$/gm, 'figure |');
+  return page.replaceAll(/ \| (?:[^|\n]*) \| (?:[^|\n]*) \|$/gm, ' | figures |');
 }
 
-/** What the last `make apps` has left of an app. */
-export function lastOutcome({ name }: HostedApp): Outcome | null {
-  const file = join(outcomes, `${fileName(name)}.json`);
-  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Outcome) : null;
-}
-
-const headings = ['app', 'versions', 'works', 'its own cleaning up', 'stopped in'];
+const headings = ['app', 'versions', 'works', 'its own cleaning up', 'passed', 'stopped in'];
 
 const intro = `# Apps that are tried
 
@@ -52,10 +46,33 @@ What to know about all of them:
 - A question that crosses the server's Close frame on a WebSocket has no answer; the client asks again.
 `;
 
-function row(app: HostedApp, outcome: Outcome | null): readonly string[] {
-  const { stop } = outcome?.figures ?? {};
-  const figure = stop === undefined ? 'not run' : `${Math.round(stop / 10) * 10} ms`;
-  return [app.name, versions(app), verdict(app), app.cleansUp, figure];
+function row(app: HostedApp, outcomes: readonly Outcome[]): readonly string[] {
+  return [app.name, versions(app), verdict(app), app.cleansUp, passed(outcomes), stopped(outcomes)];
+}
+
+function passed(outcomes: readonly Outcome[]): string {
+  if (outcomes.length === 0) return 'not run';
+  const failed = outcomes.flatMap(({ failures }) => Object.keys(failures).slice(0, 1).map(inShort));
+  const steps = [...new Set(failed)].map(
+    (step) => `${failed.filter((one) => one === step).length} in the ${step}`,
+  );
+  const runs = `${outcomes.length - failed.length} of ${outcomes.length}`;
+  return steps.length === 0 ? runs : `${runs}; failed: ${steps.join(', ')}`;
+}
+
+function inShort(step: string): string {
+  return /reload|stop/.exec(step)?.[0] ?? 'start';
+}
+
+function stopped(outcomes: readonly Outcome[]): string {
+  const times = outcomes.flatMap(({ figures: { stop } }) => stop ?? []).sort((a, b) => a - b);
+  const [median, longest] = [times[times.length >> 1], times.at(-1)];
+  if (median === undefined || longest === undefined) return 'not run';
+  return median === longest ? inMs(median) : `${inMs(median)}, ${inMs(longest)}`;
+}
+
+function inMs(time: number): string {
+  return `${Math.round(time / 10) * 10} ms`;
 }
 
 function verdict({ fails, configuration, note }: HostedApp): string {

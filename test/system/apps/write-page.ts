@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repoRoot } from '../../support/process.js';
-import { appsPage, lastOutcome } from './page.js';
+import { outcomesOf } from './outcomes.js';
+import { appsPage } from './page.js';
 
-// After a run of all apps: docs/apps.md with what was measured, where it is asked for.
-if (process.env.UPDATE_DOCS === '1') writeFileSync(join(repoRoot, 'docs', 'apps.md'), appsPage(lastOutcome));
+// After runs of all apps: docs/apps.md with what was measured, where it is asked for.
+if (process.env.UPDATE_DOCS === '1') writeFileSync(join(repoRoot, 'docs', 'apps.md'), appsPage(outcomesOf));
