@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isHttp, type TrackedServer, type Upgrade } from './follow-server.js';
 import { createGoodBye } from './go-away.js';
 import { holdConnections, longestHold } from './hold.js';
 import { closeBehindBody, createLastAnswers } from './last-answer.js';
-import { closeListener, idleConnections, isHttpBusy } from './node-internals.js';
+import { closeListener, idleConnections, isAccepting, isHttpBusy } from './node-internals.js';
 import type { Servers } from './servers.js';
 import { sendGoingAway } from './websocket.js';
 
@@ -14,9 +14,13 @@ export interface DrainOptions {
   readonly linger: number;
   /** Whether WebSocket clients are sent a Close frame. */
   readonly closeWebSockets: boolean;
+  /** Which of the servers that listen are beside the service: they close last. */
+  readonly beside?: (listening: readonly Server[]) => ReadonlySet<Server>;
 }
 
 export interface DrainCall {
+  /** When the worker is cut, ms from now. */
+  readonly timeout: number;
   /** No other worker goes on accepting: see hold.ts. */
   readonly last: boolean;
   /** Tells the master that the listeners are closed; resolves when those of all workers are. */
@@ -37,34 +41,55 @@ const sweepInterval = 25;
 /** What a hung worker may hold up the others' last answers, ms: longer than a busy one. */
 const releaseLimit = longestHold + 200;
 
+/** The share of its time in which the service is to drain; after that the servers beside it drain as well. */
+const shareOfService = 0.5;
+/** How long a connection that has just come to a server beside the service may take to send something, ms. */
+const firstBytes = 100;
+
 /**
  * `server.close()` ends idle keep-alive connections at once and so races with the client's next request. Here the
  * listener closes first; every answer from then on says `Connection: close`; a connection that stays idle past the
  * linger is closed; what is upgraded is told to go and then left to itself.
+ *
+ * An app may have servers of its own behind the one that is configured, to which it passes requests on. They go on
+ * accepting until the connections of the service are gone.
  */
 export function createDrainer(servers: Servers, options: DrainOptions): Drainer {
-  const { linger } = options;
+  const { linger, beside = () => new Set() } = options;
   const tellToClose = createLastAnswers();
   const sendAway = farewell(options);
   let draining = false;
   /** When a connection last went idle without having been told to close. */
   let quietSince = 0;
 
-  const sweep = (): boolean => {
-    for (const entry of servers.all) sendAway(entry);
-    if (performance.now() - quietSince >= linger) for (const entry of servers.all) closeIdle(entry);
-    return isQuiet(servers);
+  const sweep = (entries: readonly TrackedServer[]): void => {
+    for (const entry of entries) sendAway(entry);
+    if (performance.now() - quietSince >= linger) for (const entry of entries) closeIdle(entry);
   };
 
   return {
-    drain: async ({ last, closed }) => {
+    drain: async ({ last, timeout, closed }) => {
       draining = true;
       quietSince = performance.now();
+      const half = quietSince + timeout * shareOfService;
+      const later = beside(servers.listening());
+      const service = (): TrackedServer[] => servers.all.filter(({ server }) => !later.has(server));
       for (const { response, socket } of servers.underWay()) tellToClose(response, socket);
-      for (const entry of servers.all) sendAway(entry);
-      await closeListeners(servers, { last, closed });
+      for (const entry of service()) sendAway(entry);
+      await closeListeners({ all: service(), counts: servers.counts }, { last, closed });
       quietSince = performance.now();
-      await every(sweepInterval, sweep);
+      if (later.size > 0) {
+        await every(sweepInterval, () => {
+          sweep(service());
+          return service().every(isEmpty) || performance.now() > half;
+        });
+        await closeBeside(servers, last);
+        quietSince = Math.max(quietSince, performance.now() - linger + Math.min(linger, firstBytes));
+      }
+      await every(sweepInterval, () => {
+        sweep(servers.all);
+        return isQuiet(servers);
+      });
     },
     onRequest: (response, socket) => {
       if (draining) tellToClose(response, socket);
@@ -77,7 +102,9 @@ export function createDrainer(servers: Servers, options: DrainOptions): Drainer 
   };
 }
 
-async function closeListeners(servers: Servers, { last, closed }: DrainCall): Promise<void> {
+type Closing = Pick<Servers, 'all' | 'counts'>;
+
+async function closeListeners(servers: Closing, { last, closed }: Omit<DrainCall, 'timeout'>): Promise<void> {
   const held = last ? holdConnections(servers) : null;
   await held?.quiet();
   for (const { server } of servers.all) closeListener(server);
@@ -86,6 +113,19 @@ async function closeListeners(servers: Servers, { last, closed }: DrainCall): Pr
   held.release();
   // What they have sent is read before anybody looks for connections on which nothing came.
   await sleep(sweepInterval);
+}
+
+/** They may be of use to others than the app, on a port of their own; each worker does it by itself. */
+async function closeBeside({ all, counts }: Closing, last: boolean): Promise<void> {
+  const { accepted } = counts();
+  const others = async (): Promise<void> => {
+    // Whoever is answered comes again, to another worker that has yet to close.
+    if (counts().accepted > accepted) await sleep(longestHold);
+  };
+  await closeListeners(
+    { all: all.filter(({ server }) => isAccepting(server)), counts },
+    { last, closed: others },
+  );
 }
 
 /** Tells what is not plain HTTP/1 to go, once each; what begins during the drain is told at the next sweep. */
@@ -117,6 +157,10 @@ function closeIdle({ server, accepted, sockets, upgraded }: TrackedServer): void
   // Node does not count a connection as idle on which nothing has ever come.
   for (const socket of sockets) if (socket.bytesRead === 0 && !upgraded.has(socket)) socket.destroy();
   for (const socket of accepted) if (socket.bytesRead === 0) socket.destroy();
+}
+
+function isEmpty({ accepted, sockets }: TrackedServer): boolean {
+  return accepted.size === 0 && sockets.size === 0;
 }
 
 function isQuiet(servers: Servers): boolean {

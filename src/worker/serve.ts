@@ -10,7 +10,7 @@ import { deferred } from './deferred.js';
 import { descriptorLimit, guardDescriptors, openDescriptors } from './descriptors.js';
 import { createDrainer } from './drain.js';
 import { runErrand } from './errands.js';
-import { createFailing, onUncaught } from './fail.js';
+import { createFailing, lastAnswers, onUncaught } from './fail.js';
 import { createHandOn } from './hand-on.js';
 import { hostApp } from './host.js';
 import { keepListeners } from './keep-listeners.js';
@@ -27,7 +27,7 @@ import { createShutdown, tellClosed } from './shutdown.js';
 import { shelterSignals } from './signals.js';
 import { type HeldListeners, holdListeners } from './spare.js';
 import { createSticky } from './sticky.js';
-import { isTarget, targetFirst } from './target.js';
+import { isTarget, serversBeside, targetFirst } from './target.js';
 import { ownUdpPorts } from './udp-ports.js';
 import { workerLog } from './worker-log.js';
 
@@ -78,6 +78,7 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
   const drainer = createDrainer(servers, {
     linger: settings.linger,
     closeWebSockets: settings.websockets === 'close',
+    beside: (listening) => serversBeside(listening, settings.listen),
   });
   const moving = createMoving({
     settings,
@@ -190,7 +191,11 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     state.draining = true;
     handOn.stop();
     sticky.stop();
-    await drainer.drain({ last: false, closed: () => tellClosed({ servers, channel }) });
+    await drainer.drain({
+      last: false,
+      timeout: lastAnswers,
+      closed: () => tellClosed({ servers, channel }),
+    });
     await channel.send({ type: 'drained' });
   };
   /** For who asks afterwards what was lost. */

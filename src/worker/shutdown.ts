@@ -57,6 +57,7 @@ async function end(
   const work = tellApp(timeout, onError);
   await drainer.drain({
     last,
+    timeout,
     closed: async () => {
       await tellClosed({ servers, channel });
       await released;

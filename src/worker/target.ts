@@ -25,6 +25,15 @@ export function targetFirst<Entry extends { readonly server: Server }>(
   return [...(on ?? []), ...(off ?? [])];
 }
 
+/**
+ * The servers that the app has beside its service: another of its servers may need them to answer. None where nobody is
+ * on what is configured.
+ */
+export function serversBeside(servers: readonly Server[], listen: Listen): ReadonlySet<Server> {
+  const beside = servers.filter((server) => !isTarget(server, listen));
+  return new Set(beside.length < servers.length ? beside : []);
+}
+
 /** The target in words. */
 export function targetName(listen: Listen): string {
   switch (listen.kind) {

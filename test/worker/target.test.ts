@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Listen } from '../../src/ipc/settings.js';
-import { isTarget, targetFirst, targetName } from '../../src/worker/target.js';
+import { isTarget, serversBeside, targetFirst, targetName } from '../../src/worker/target.js';
 
 async function open(t: TestContext, where: { port?: number; path?: string }): Promise<Server> {
   const server = createServer().listen({
@@ -28,6 +28,14 @@ test('a port is the target on whatever address, a path as it is, and port 0 is a
   assert.deepEqual(on({ kind: 'tcp', port: 0, host: null }), [true, false]);
   assert.deepEqual(on({ kind: 'path', path, mode: null }), [false, true]);
   assert.deepEqual(on({ kind: 'fds', sockets: [], port }), [false, false]);
+});
+
+test('servers beside the target are those that are not on it, where one is', async (t) => {
+  const [inner, main] = [await open(t, { port: 0 }), await open(t, { port: 0 })];
+  const beside = (port: number) => [...serversBeside([inner, main], { kind: 'tcp', port, host: null })];
+  assert.deepEqual(beside((main.address() as { port: number }).port), [inner]);
+  assert.deepEqual(beside(1), [], 'nobody is the service: all of them are');
+  assert.deepEqual(beside(0), []);
 });
 
 test('the server on the target comes first', async (t) => {

@@ -31,19 +31,21 @@ export interface Draining {
 
 export interface DrainSetup extends Partial<DrainOptions> {
   readonly last?: boolean;
+  readonly timeout?: number;
   readonly closed?: () => Promise<void>;
 }
 
 /** Begins to drain every server of this process. */
 export function drain(t: TestContext, setup: DrainSetup = {}): Draining {
-  const { linger = 150, closeWebSockets = true, last = false, closed = async () => {} } = setup;
-  drainer = createDrainer(servers, { linger, closeWebSockets });
+  const { linger = 150, closeWebSockets = true, beside = () => new Set<Server>() } = setup;
+  const { last = false, timeout = 30_000, closed = async () => {} } = setup;
+  drainer = createDrainer(servers, { linger, closeWebSockets, beside });
   t.after(() => {
     drainer = null;
   });
   const began = performance.now();
   let over = false;
-  const done = drainer.drain({ last, closed }).then(() => {
+  const done = drainer.drain({ last, timeout, closed }).then(() => {
     over = true;
     return performance.now() - began;
   });
