@@ -23,6 +23,7 @@ CONFIG=/etc/rom-agent/rom-agent.toml
 MANIFEST=$LIBDIR/install-manifest
 LABEL=org.rom-agent
 LOGDIR=/var/log/rom-agent
+LOGFILE=$LOGDIR/rom-agent.log
 STATEDIR=/var/db/rom-agent
 # systemd searches these two prefixes; from any other only /etc is left.
 case $PREFIX in
@@ -66,6 +67,8 @@ uninstall_all() {
   trap 'rm -rf "$scratch"' EXIT
   cp "$DESTDIR$MANIFEST" "$scratch/manifest"
   sed -n 's/^file //p' "$scratch/manifest" | while IFS= read -r path; do rm -f "$DESTDIR$path"; done
+  # The installer made it, empty.
+  if [ "$UNAME" = Darwin ] && [ ! -s "$DESTDIR$LOGFILE" ]; then rm -f "$DESTDIR$LOGFILE"; fi
   sed -n 's/^config //p' "$scratch/manifest" | while IFS= read -r path; do remove_config "$path"; done
   rm -rf "$DESTDIR$LIBDIR"
   # The deepest first; a directory that holds anything else stays.
@@ -225,14 +228,39 @@ install_launchd() {
   install_file 644 "$scratch/plist" "/Library/LaunchDaemons/$LABEL.plist"
   fill packaging/newsyslog.conf >"$scratch/newsyslog"
   install_file 644 "$scratch/newsyslog" /etc/newsyslog.d/rom-agent.conf
-  for path in "$LOGDIR" "$STATEDIR"; do
-    make_directory "$path"
-    chmod 750 "$DESTDIR$path"
-    if [ -z "$DESTDIR" ]; then
-      chown "$SERVICE_USER:$SERVICE_GROUP" "$path" || fail "there is no account $SERVICE_USER:$SERVICE_GROUP; see docs/launchd.md"
-    fi
-  done
+  # Of the account: its parent is root's, and nothing below it is touched here.
+  make_directory "$STATEDIR"
+  chmod 750 "$DESTDIR$STATEDIR"
+  give "$SERVICE_USER:$SERVICE_GROUP" "$DESTDIR$STATEDIR"
+  install_log_directory
 }
+
+# newsyslog renames, creates and changes owners there as root, by name: a link that the service's account could put there
+# would give it any file. So the directory is root's, and the file alone is the account's.
+install_log_directory() {
+  if [ -d "$DESTDIR$LOGDIR" ] && [ "$(id -u)" = 0 ] && [ "$(owner_of "$DESTDIR$LOGDIR")" != 0 ]; then
+    # An earlier version gave it to the account, which may have left anything in it.
+    aside=$LOGDIR.$(date +%Y%m%d%H%M%S)
+    mv "$DESTDIR$LOGDIR" "$DESTDIR$aside"
+    echo "kept: the earlier logs are in $DESTDIR$aside"
+  fi
+  make_directory "$LOGDIR"
+  chmod 750 "$DESTDIR$LOGDIR"
+  give "0:$SERVICE_GROUP" "$DESTDIR$LOGDIR"
+  if [ ! -e "$DESTDIR$LOGFILE" ]; then
+    : >"$DESTDIR$LOGFILE"
+    chmod 640 "$DESTDIR$LOGFILE"
+  fi
+  give "$SERVICE_USER:$SERVICE_GROUP" "$DESTDIR$LOGFILE"
+}
+
+# give OWNER PATH. In a package the machine that it is installed on does that, where this one has no such account.
+give() {
+  if [ "$(id -u)" != 0 ]; then return 0; fi
+  chown -h "$1" "$2" 2>/dev/null || object "there is no account $1; see docs/launchd.md"
+}
+
+owner_of() { ls -ldn "$1" | awk '{ print $3 }'; }
 
 install_file() {
   make_directory "$(dirname "$3")"

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { findDirectories, ofCheckout } from '../config/directories.js';
+import { findDirectories, launchdRuntime, ofCheckout } from '../config/directories.js';
 import { gather, type LoadInput } from '../config/load.js';
 import { ConfigError, type Problem } from '../errors/errors.js';
 
@@ -23,15 +23,17 @@ export async function findControlSocket({ input, uid, isThere, warn }: SocketSea
   const own = problems.filter(({ field }) => field === 'control_socket');
   if (own.length > 0) throw new ConfigError(own);
   if (problems.length > 0) warn('the configuration has errors; rom-agent check prints them');
-  const system = systemSocket(input.platform);
-  if (!from.startsWith('default') || value === system || isThere(value)) return value;
-  if (!isThere(system)) return value;
+  const candidates = systemSockets(input.platform);
+  if (!from.startsWith('default') || isThere(value)) return value;
+  const system = candidates.find((path) => path !== value && isThere(path));
+  if (system === undefined) return value;
   if (from.includes(ofCheckout)) {
     // The one that is meant may be a tour's, and the other one in production.
     warn(`the service of this machine is not asked; it has the control socket ${system}`);
     return value;
   }
-  return uid === 0 ? value : system;
+  // Where root itself runs a daemon by hand, it is at the default.
+  return uid === 0 && input.platform !== 'darwin' ? value : system;
 }
 
 /** Whether there is anything; a directory that may not be entered hides the answer, and so counts as yes. */
@@ -45,9 +47,10 @@ export function isThere(path: string): boolean {
   }
 }
 
-/** Of the service that root runs. */
-function systemSocket(platform: NodeJS.Platform): string {
+/** Of the service that this machine has: under launchd, which runs it as an account of its own, or as root's. */
+function systemSockets(platform: NodeJS.Platform): readonly string[] {
   const nowhere = '';
   const { runtime } = findDirectories({ env: {}, uid: 0, platform, home: nowhere, tmpdir: nowhere });
-  return `${runtime}/control.sock`;
+  const all = platform === 'darwin' ? [launchdRuntime, runtime] : [runtime];
+  return all.map((directory) => `${directory}/control.sock`);
 }

@@ -8,6 +8,7 @@ import { serve } from '../master/serve.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
 import { type LazyLog, lazyLog } from '../telemetry/lazy-log.js';
 import { guardOutput } from '../telemetry/lost-output.js';
+import { followOutput, outputVariable } from '../telemetry/output-file.js';
 import { bugMessage, sayLast, tellReason } from './last-words.js';
 import { exitStatusFor, findSupervisor } from './supervisor.js';
 import { writeOut } from './terminal.js';
@@ -15,14 +16,16 @@ import { version } from './version.js';
 
 /** `rom-agent serve`: runs until the service has ended. Resolves to the exit status. */
 export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
-  let log = lazyLog({ config: untilConfigured, bindings: { role: 'master' } });
+  const outputFile = process.env[outputVariable] ?? null;
+  const output = followOutput({ path: outputFile });
+  let log = lazyLog({ config: untilConfigured, bindings: { role: 'master' }, stdout: output });
   const supervisor = findSupervisor((problem) => unheard(problem, log));
   endOnBug({ supervisor, log: () => log });
   try {
     const input = systemInput(flags);
     const loaded = await loadConfig(input);
     const { config } = loaded;
-    log = lazyLog({ config: config.log, bindings: { role: 'master' } });
+    log = lazyLog({ config: config.log, bindings: { role: 'master' }, stdout: output });
     if (config.log.dir !== null) await checkLogDirectory(config.log.dir);
     // Its lines go through the log, which bears that; the banner alone does not.
     guardOutput(process, () => {});
@@ -35,6 +38,8 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
       log,
       version,
       cpus,
+      output,
+      outputFile,
       printBanner: bannerPrinter(log),
     });
     await log.close();

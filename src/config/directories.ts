@@ -23,6 +23,11 @@ export interface DirectoriesInput {
 }
 
 const name = 'rom-agent';
+/**
+ * Where the shipped LaunchDaemon has them, in the environment that its plist sets: /var/run is emptied at each boot, and
+ * the service's account may make nothing there.
+ */
+export const launchdRuntime = `/var/db/${name}/run`;
 /** How `from` begins where they belong to a checkout. */
 export const ofCheckout = 'the checkout';
 

@@ -57,6 +57,8 @@ export interface WorkerSettings
   readonly siblings: Siblings | null;
   /** Its generation has not proved itself yet. */
   readonly onTrial: boolean;
+  /** The file of standard output that is followed through its rotation. */
+  readonly outputFile: string | null;
   /** How long an app that listens elsewhere may take until it listens where it is configured to, ms. */
   readonly portWait: number;
 }

@@ -11,6 +11,7 @@ export interface Surroundings {
   /** CPUs that the process may use. */
   readonly cpus: number;
   readonly listen: WorkerSettings['listen'];
+  readonly outputFile: WorkerSettings['outputFile'];
 }
 
 /** Of a worker among the others. */
@@ -25,7 +26,7 @@ const longestPortWait = 10_000;
 export function settingsOf(
   { config }: Release,
   { slot: worker, siblings, onTrial }: Birth,
-  { version, cpus, listen }: Surroundings,
+  { version, cpus, listen, outputFile }: Surroundings,
 ): WorkerSettings {
   const {
     app,
@@ -58,6 +59,7 @@ export function settingsOf(
     version,
     cpus,
     listen,
+    outputFile,
     args: config.args,
     execArgv: appFlags(config),
     siblings,

@@ -22,6 +22,7 @@ import {
 } from '../ipc/messages.js';
 import type { RawHandle } from '../ipc/raw-handle.js';
 import { settingsVariable, type WorkerSettings } from '../ipc/settings.js';
+import type { Output } from '../telemetry/output-file.js';
 import { appFlags } from './node-flags.js';
 
 /** The worker processes, by key. */
@@ -50,6 +51,8 @@ export interface Launch {
 }
 
 export interface PoolSeam {
+  /** What a worker has as its standard output and standard error. */
+  readonly output: Output;
   readonly dispatch: Config['dispatch'];
   readonly post: (event: Event) => void;
   readonly onStatsRequest: (key: WorkerKey, id: number) => void;
@@ -76,7 +79,7 @@ export interface PoolSeam {
 const lastWords = 500;
 
 export function createPool(seam: PoolSeam): Pool {
-  const { dispatch, post, onPid, onGone, oomKills } = seam;
+  const { dispatch, post, onPid, onGone, oomKills, output } = seam;
   const workers = new Map<WorkerKey, Worker>();
   /** What is said to workers that have not said hello yet. */
   const unsaid = new Map<WorkerKey, MasterMessage[]>();
@@ -84,7 +87,7 @@ export function createPool(seam: PoolSeam): Pool {
 
   const forkWorker = (key: WorkerKey, settings: WorkerSettings, launch: Launch): void => {
     // It holds for the forks that follow, and for those alone.
-    cluster.setupPrimary(setUp(launch));
+    cluster.setupPrimary(setUp(launch, output));
     const worker = cluster.fork({ ...exactly(launch.env), [settingsVariable]: JSON.stringify(settings) });
     workers.set(key, worker);
     unsaid.set(key, []);
@@ -185,13 +188,15 @@ export interface Inspection {
   readonly settings: Pick<ClusterSettings, 'inspectPort'>;
 }
 
-function setUp({ config, cwd }: Launch): ClusterSettings {
+function setUp({ config, cwd }: Launch, { fd }: Output): ClusterSettings {
   const flags = appFlags(config);
   const inspection = inspectionFor(flags, process.env.NODE_OPTIONS);
   return {
     exec: fileURLToPath(new URL('../worker/main.js', import.meta.url)),
     args: [],
     cwd,
+    // The file of standard output was rotated: the inherited ones are the renamed one.
+    ...(fd === 1 ? {} : { stdio: ['inherit', fd, fd, 'ipc'] }),
     ...inspection.settings,
     execArgv: [...flags, ...inspection.flags, ...heapFlags(config)],
   };

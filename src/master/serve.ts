@@ -7,6 +7,7 @@ import { sortSockets } from '../supervisor/passed-sockets.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
 import { banner } from '../telemetry/banner.js';
 import type { LazyLog } from '../telemetry/lazy-log.js';
+import type { Output } from '../telemetry/output-file.js';
 import { createAddresses } from './addresses.js';
 import { adviceFor } from './advice.js';
 import { createAnnouncer, isHeard } from './announce.js';
@@ -43,6 +44,9 @@ export interface ServeOptions {
   readonly version: string;
   /** CPUs that the process may use. */
   readonly cpus: number;
+  readonly output: Output;
+  /** The file of standard output that is followed through its rotation. */
+  readonly outputFile: string | null;
   /** Writes the start-up banner; null where nobody would read it. */
   readonly printBanner: ((text: string) => void) | null;
 }
@@ -93,6 +97,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     },
   });
   const pool = createPool({
+    output: options.output,
     // Of passed sockets node:cluster hands nothing out.
     dispatch: listen.kind === 'fds' ? 'shared' : config.dispatch,
     post: mailbox.post,
@@ -170,7 +175,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const means: Means = {
     supervisor,
     log,
-    surroundings: { version: options.version, cpus: options.cpus, listen },
+    surroundings: { version: options.version, cpus: options.cpus, listen, outputFile: options.outputFile },
     pool,
     workers: workersInForce,
     releases,

@@ -36,6 +36,6 @@ export interface Supervisor {
 export function withoutSupervisor(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES, ...others } =
     env;
-  const { ROM_AGENT_SUPERVISOR, ...rest } = others;
+  const { ROM_AGENT_SUPERVISOR, ROM_AGENT_OUTPUT, ...rest } = others;
   return rest;
 }

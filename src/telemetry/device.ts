@@ -1,4 +1,5 @@
 import * as fs from 'node:fs';
+import type { Output } from './output-file.js';
 
 /** What a sink writes to. `done` may be called before write() returns. */
 export interface Device {
@@ -17,11 +18,12 @@ export interface Device {
  * on the inherited descriptor itself would not last: the flag is shared with every process that has it, and
  * libuv takes it away with each child that it starts, Node with each child that ends. What cannot be opened
  * again, a socket such as the journal's above all, is written to in libuv's thread pool; there a blocked
- * write costs a thread, and process.exit() waits for it.
+ * write costs a thread, and process.exit() waits for it. The number of the descriptor is asked for with each write,
+ * since a file may be rotated.
  */
-export function openDevice(fd: number): Device {
-  const own = reopenNonBlocking(fd);
-  return own === null ? pooledDevice(fd) : nonBlockingDevice(own);
+export function openDevice(output: Output): Device {
+  const own = reopenNonBlocking(output.fd);
+  return own === null ? pooledDevice(output) : nonBlockingDevice(own);
 }
 
 function reopenNonBlocking(fd: number): number | null {
@@ -54,11 +56,11 @@ function nonBlockingDevice(fd: number): Device {
   };
 }
 
-function pooledDevice(fd: number): Device {
+function pooledDevice(output: Output): Device {
   return {
     reopens: false,
-    write: (chunk, done) => fs.write(fd, chunk, done),
-    writeSync: (chunk) => fs.writeSync(fd, chunk),
+    write: (chunk, done) => fs.write(output.fd, chunk, done),
+    writeSync: (chunk) => fs.writeSync(output.fd, chunk),
     close: () => {},
   };
 }

@@ -2,6 +2,7 @@ import type { LogConfig } from '../config/config.js';
 import type { Layout, Level } from './format.js';
 import { chooseLayout } from './layout.js';
 import { isEnabled, levels } from './levels.js';
+import type { Output } from './output-file.js';
 import { openWriter, type Writer } from './writer.js';
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -20,7 +21,7 @@ export interface LogOptions {
   readonly config: LogConfig;
   /** In every line: `{ worker: 2 }`, or `{ role: 'master' }`. The PID is added. */
   readonly bindings: Readonly<Record<string, string | number>>;
-  readonly stdout?: { readonly fd: number };
+  readonly stdout?: Output;
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Milliseconds since the epoch. */
   readonly clock?: () => number;

@@ -59,7 +59,7 @@ function createLogger({ config, bindings, clock }: WriterOptions, write: (line: 
 
 function openStdout({ stdout, maxBytes }: WriterOptions, warn: Warn): Sink {
   return createSink({
-    device: openDevice(stdout.fd),
+    device: openDevice(stdout),
     ...(maxBytes === undefined ? {} : { maxBytes }),
     onRecovered: (lost) => warn('standard output was blocked, log lines were lost', { lost }),
   });

@@ -462,3 +462,15 @@ export function runMainModule(file: string): void {
   const { runMain } = Module as unknown as { runMain?: (file: string) => void };
   if (typeof runMain === 'function') runMain(file);
 }
+
+// ------------------------------------- standard output that is a file (internal/fs/sync_write_stream.js)
+
+/**
+ * Has what is written to process.stdout or process.stderr go to another descriptor from now on, where the stream is one
+ * of a file, which writes to its `fd` each time. False: it is another kind of stream, and stays as it is.
+ */
+export function pointStream(stream: object, fd: number): boolean {
+  if (stream.constructor.name !== 'SyncWriteStream' || typeof Reflect.get(stream, 'fd') !== 'number')
+    return false;
+  return Reflect.set(stream, 'fd', fd);
+}

@@ -11,6 +11,7 @@ import { descriptorLimit, guardDescriptors, openDescriptors } from './descriptor
 import { createDrainer } from './drain.js';
 import { runErrand } from './errands.js';
 import { createFailing, lastAnswers, onUncaught } from './fail.js';
+import { followWithStreams } from './follow-output.js';
 import { createHandOn } from './hand-on.js';
 import { hostApp } from './host.js';
 import { keepListeners } from './keep-listeners.js';
@@ -41,7 +42,7 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
   process.execArgv = [...settings.execArgv];
   process.argv.splice(2, Number.POSITIVE_INFINITY, ...settings.args);
   keepTickShape();
-  const log = workerLog(settings.log, settings.worker);
+  const log = workerLog(settings.log, settings.worker, followWithStreams(settings.outputFile, process));
   const output = guardOutput(process, (name) =>
     log.warn(
       `nobody reads ${name === 'stdout' ? 'standard output' : 'standard error'}: what is written to it is lost`,

@@ -1,13 +1,16 @@
 import type { LogConfig } from '../config/config.js';
 import { type LazyLog, lazyLog } from '../telemetry/lazy-log.js';
+import type { Output } from '../telemetry/output-file.js';
 
 /** A worker's log. The number in its lines changes once, when a spare gets its place. */
 export interface WorkerLog extends LazyLog {
   setWorker(worker: number): void;
 }
 
-export function workerLog(config: LogConfig, worker: number): WorkerLog {
-  let log = open(config, worker);
+export function workerLog(config: LogConfig, worker: number, stdout: Output): WorkerLog {
+  const open = (number: number): LazyLog =>
+    lazyLog({ config, bindings: { worker: number === 0 ? 'spare' : number }, stdout });
+  let log = open(worker);
   return {
     trace: (...line) => log.trace(...line),
     debug: (...line) => log.debug(...line),
@@ -22,11 +25,7 @@ export function workerLog(config: LogConfig, worker: number): WorkerLog {
     close: () => log.close(),
     setWorker: (next) => {
       void log.close();
-      log = open(config, next);
+      log = open(next);
     },
   };
-}
-
-function open(config: LogConfig, worker: number): LazyLog {
-  return lazyLog({ config, bindings: { worker: worker === 0 ? 'spare' : worker } });
 }

@@ -85,6 +85,25 @@ describe('the control socket of a command', () => {
     assert.deepEqual([both, one, none], [own, system, own]);
   });
 
+  test('is on macOS that of the service, which is no account of a person, for root and for others', async () => {
+    const launchd = '/var/db/rom-agent/run/control.sock';
+    const byHand = { ...userDirectories, runtime: '/var/run/rom-agent', runtimeFrom: 'user root' };
+    const others = { ...userDirectories, runtime: '/tmp/rom-agent-501', runtimeFrom: 'neither' };
+    const at = async (directories: typeof byHand, uid: number, there: readonly string[]) =>
+      (await find({ platform: 'darwin', directories }, { uid, there })).path;
+    assert.equal(await at(byHand, 0, [launchd]), launchd);
+    assert.equal(await at(others, 501, [launchd]), launchd);
+    assert.equal(await at(byHand, 0, []), '/var/run/rom-agent/control.sock');
+    assert.equal(
+      await at(byHand, 0, [launchd, '/var/run/rom-agent/control.sock']),
+      '/var/run/rom-agent/control.sock',
+    );
+    assert.equal(
+      await at(others, 501, ['/var/run/rom-agent/control.sock']),
+      '/var/run/rom-agent/control.sock',
+    );
+  });
+
   test('that was named is never replaced by that of the system', async () => {
     const env = { ROM_AGENT_CONTROL_SOCKET: '/run/env.sock' };
     assert.equal((await find({ env }, { there: [system] })).path, '/run/env.sock');

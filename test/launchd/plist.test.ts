@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DOMParser, type Element } from '@xmldom/xmldom';
+import { launchdRuntime } from '../../src/config/directories.js';
 import { settings } from '../../src/config/settings.js';
 import { type Dictionary, isDictionary, parseDictionary, shippedText } from './job.js';
 import { type Kind, nestedKeys, topLevelKeys } from './keys.js';
 
 const text = shippedText();
 const job = parseDictionary(text);
+const variables = job.EnvironmentVariables as Readonly<Record<string, string>>;
 
 describe('the launchd plist', () => {
   it('has known keys only', () => {
@@ -44,7 +46,17 @@ describe('the launchd plist', () => {
   });
 
   it('tells the daemon that launchd would restart it for ever', () => {
-    assert.deepEqual(job.EnvironmentVariables, { ROM_AGENT_SUPERVISOR: 'launchd' });
+    assert.equal(variables.ROM_AGENT_SUPERVISOR, 'launchd');
+  });
+
+  it('has the account keep its history where it may write, and its socket where the command looks', async () => {
+    assert.equal(variables.STATE_DIRECTORY, '@STATEDIR@');
+    assert.equal(variables.RUNTIME_DIRECTORY?.replace('@STATEDIR@', '/var/db/rom-agent'), launchdRuntime);
+    assert.equal(job.WorkingDirectory, '@STATEDIR@');
+  });
+
+  it('names the file that the daemon is to follow', () => {
+    assert.equal(variables.ROM_AGENT_OUTPUT, job.StandardOutPath);
   });
 
   it('lets launchd signal the workers when the master is gone', () => {

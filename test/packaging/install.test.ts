@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   copyFileSync,
   cpSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -21,6 +23,10 @@ import { mainPath, repoRoot } from '../support/process.js';
 
 const lib = 'usr/local/lib/rom-agent';
 const config = 'etc/rom-agent/rom-agent.toml';
+const log = 'var/log/rom-agent/rom-agent.log';
+/** Any account without rights: install.sh takes numbers too. */
+const nobody = 65534;
+const asRoot = { skip: process.getuid?.() !== 0 && 'changes owners, which root may' };
 const shared = [
   'usr/local/share/bash-completion/completions/rom-agent',
   'usr/local/share/fish/vendor_completions.d/rom-agent.fish',
@@ -81,8 +87,8 @@ describe('make install', () => {
       config,
       'usr/local/bin/rom-agent',
       ...shared,
+      log,
     ]);
-    assert.ok(existsSync(join(dest, 'var/log/rom-agent')));
     assert.ok(existsSync(join(dest, 'var/db/rom-agent')));
     const plist = read(dest, 'Library/LaunchDaemons/org.rom-agent.plist');
     assert.match(plist, /<string>\/usr\/local\/lib\/rom-agent\/dist\/cli\/main\.js<\/string>/);
@@ -91,6 +97,28 @@ describe('make install', () => {
       read(dest, 'etc/newsyslog.d/rom-agent.conf'),
       /^\/var\/log\/rom-agent\/rom-agent\.log\s+_romagent:_romagent\s+640\s+7\s+10240\s+\*\s+N$/m,
     );
+  });
+
+  it('leaves the directory of the log to root, in which newsyslog works as root', asRoot, (t) => {
+    const { dest, make } = project(t);
+    // What an earlier version gave to the account, and what that may have left there.
+    mkdirSync(join(dest, 'var/log/rom-agent'), { recursive: true });
+    symlinkSync('/etc/passwd', join(dest, log));
+    chownSync(join(dest, 'var/log/rom-agent'), nobody, nobody);
+    const { status, stdout, stderr } = make('install', 'UNAME=Darwin', `SERVICE_USER=${nobody}`);
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /kept: the earlier logs are in .*var\/log\/rom-agent\.\d{14}/);
+    const owners = (path: string) => {
+      const { uid, gid, mode } = lstatSync(join(dest, path));
+      return [uid, gid, (mode & 0o7777).toString(8)];
+    };
+    assert.deepEqual(owners('var/log/rom-agent'), [0, nobody, '750']);
+    assert.deepEqual(owners(log), [nobody, nobody, '640']);
+    assert.ok(lstatSync(join(dest, log)).isFile());
+    assert.deepEqual(owners('var/db/rom-agent'), [nobody, nobody, '750']);
+    writeFileSync(join(dest, log), 'a line\n');
+    make('install', 'UNAME=Darwin', `SERVICE_USER=${nobody}`);
+    assert.equal(read(dest, log), 'a line\n', 'the next install leaves it as it is');
   });
 
   for (const uname of ['Linux', 'Darwin']) {
