@@ -1,13 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isHttp, type TrackedServer, type Upgrade } from './follow-server.js';
-import { createGoodBye } from './go-away.js';
+import { createFarewells, type Farewells } from './farewells.js';
+import { isHttp, type TrackedServer } from './follow-server.js';
 import { holdConnections, longestHold } from './hold.js';
 import { closeBehindBody, createLastAnswers } from './last-answer.js';
 import { closeListener, idleConnections, isAccepting, isHttpBusy } from './node-internals.js';
 import type { Servers } from './servers.js';
-import { sendGoingAway } from './websocket.js';
 
 export interface DrainOptions {
   /** How long an idle keep-alive connection is kept for one more request, ms. */
@@ -57,13 +56,13 @@ const firstBytes = 100;
 export function createDrainer(servers: Servers, options: DrainOptions): Drainer {
   const { linger, beside = () => new Set() } = options;
   const tellToClose = createLastAnswers();
-  const sendAway = farewell(options);
   let draining = false;
+  let farewells: Farewells | null = null;
   /** When a connection last went idle without having been told to close. */
   let quietSince = 0;
 
   const sweep = (entries: readonly TrackedServer[]): void => {
-    for (const entry of entries) sendAway(entry);
+    farewells?.tell(entries);
     if (performance.now() - quietSince >= linger) for (const entry of entries) closeIdle(entry);
   };
 
@@ -75,7 +74,8 @@ export function createDrainer(servers: Servers, options: DrainOptions): Drainer 
       const later = beside(servers.listening());
       const service = (): TrackedServer[] => servers.all.filter(({ server }) => !later.has(server));
       for (const { response, socket } of servers.underWay()) tellToClose(response, socket);
-      for (const entry of service()) sendAway(entry);
+      farewells = createFarewells(options, { last, timeout });
+      farewells.tell(service());
       await closeListeners({ all: service(), counts: servers.counts }, { last, closed });
       quietSince = performance.now();
       if (later.size > 0) {
@@ -126,26 +126,6 @@ async function closeBeside({ all, counts }: Closing, last: boolean): Promise<voi
     { all: all.filter(({ server }) => isAccepting(server)), counts },
     { last, closed: others },
   );
-}
-
-/** Tells what is not plain HTTP/1 to go, once each; what begins during the drain is told at the next sweep. */
-function farewell({ linger, closeWebSockets }: DrainOptions): (entry: TrackedServer) => void {
-  const goodBye = createGoodBye({ linger });
-  const told = new WeakSet<object>();
-  return ({ upgraded, sessions }) => {
-    for (const [session, streams] of sessions) goodBye.tell(session, streams);
-    if (!closeWebSockets) return;
-    for (const [socket, upgrade] of upgraded) {
-      if (told.has(socket) || !isOpenWebSocket(socket, upgrade)) continue;
-      told.add(socket);
-      sendGoingAway(socket);
-    }
-  };
-}
-
-/** Before the app has answered the handshake, a frame of ours would be taken for that answer. */
-function isOpenWebSocket(socket: Socket, { protocol, bytesBefore }: Upgrade): boolean {
-  return protocol === 'websocket' && socket.bytesWritten > bytesBefore;
 }
 
 function closeIdle({ server, accepted, sockets, upgraded }: TrackedServer): void {

@@ -3,6 +3,7 @@ import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from 'node:
 import type { Server, Socket } from 'node:net';
 import { ours } from './own-listeners.js';
 import { SocketList } from './socket-list.js';
+import { followWebSocket, type WebSocketEnd } from './websocket.js';
 
 /** A server that the app started, and its connections. */
 export interface TrackedServer {
@@ -20,8 +21,8 @@ export interface TrackedServer {
 export interface Upgrade {
   /** In lower case, such as `websocket`. */
   readonly protocol: string;
-  /** What had been written before: the app's answer to the upgrade comes after it. */
-  readonly bytesBefore: number;
+  /** Of a WebSocket. */
+  readonly end: WebSocketEnd | null;
 }
 
 export interface Follower {
@@ -90,7 +91,7 @@ function followUpgrades(
 ): void {
   const note = (request: IncomingMessage, socket: Socket): void => {
     const protocol = (request.headers.upgrade ?? event).toLowerCase();
-    upgraded.set(socket, { protocol, bytesBefore: socket.bytesWritten });
+    upgraded.set(socket, { protocol, end: protocol === 'websocket' ? followWebSocket(socket) : null });
     onUpgraded(socket);
   };
   const isOn = (): boolean => server.listeners(event).includes(note);

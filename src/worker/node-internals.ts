@@ -105,6 +105,12 @@ function loopTime(): number | null {
   return startOf(timer);
 }
 
+/** What a library of the app has put on an object under a symbol of its own; undefined where it has not. */
+export function underSymbol(owner: object, name: string): unknown {
+  const key = symbolOf(owner, name);
+  return key === undefined ? undefined : Reflect.get(owner, key);
+}
+
 function symbolOf(owner: object, name: string): symbol | undefined {
   return Object.getOwnPropertySymbols(owner).find(({ description }) => description === name);
 }

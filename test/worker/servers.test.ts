@@ -166,7 +166,7 @@ for (const when of ['before', 'after'] as const) {
     const port = await listening(t, server);
     if (when === 'after') accept();
     const client = await upgraded(t, port);
-    assert.deepEqual([...entryOf(server).upgraded.values()], [{ protocol: 'websocket', bytesBefore: 0 }]);
+    assert.deepEqual(protocolsOf(server), ['websocket']);
     client.socket.destroy();
     await waitFor('it to be forgotten', () => entryOf(server).upgraded.size === 0);
   });
@@ -190,7 +190,7 @@ test('CONNECT is noted as an upgrade', async (t) => {
   const client = await openBytes(t, await listening(t, server));
   client.socket.write('CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n');
   await client.until('200 OK');
-  assert.deepEqual([...entryOf(server).upgraded.values()], [{ protocol: 'connect', bytesBefore: 0 }]);
+  assert.deepEqual(protocolsOf(server), ['connect']);
 });
 
 test('bytes of connections that are over still count', async (t) => {
@@ -253,6 +253,10 @@ test('a server is named by its URL', async (t) => {
   t.after(() => everywhere.close());
   assert.equal(urlOf(everywhere), `http://localhost:${(everywhere.address() as AddressInfo).port}`);
 });
+
+function protocolsOf(server: Server): string[] {
+  return [...entryOf(server).upgraded.values()].map(({ protocol }) => protocol);
+}
 
 async function upgraded(t: TestContext, port: number): Promise<ByteClient> {
   const client = await openBytes(t, port);
