@@ -26,6 +26,14 @@ export function bugMessage(error: unknown): string {
   return `a bug in rom-agent: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`;
 }
 
+/** What entry.cjs says of a file that is needed at once, for one that is loaded with a command. */
+export const fileMissing = "a file of rom-agent's is missing; unless it is being upgraded, install it again";
+
+/** Only files and packages of rom-agent's own are loaded in this process. */
+export function isIncomplete(error: unknown): error is Error {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
+}
+
 function isJournal(): boolean {
   return chooseLayout('auto', { fd: 2, env: process.env }) === 'journal';
 }

@@ -1,8 +1,7 @@
-#!/usr/bin/env node
 import { CommanderError } from 'commander';
 import { RomAgentError } from '../errors/errors.js';
 import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
-import { bugMessage, sayLast, tellReason } from './last-words.js';
+import { bugMessage, fileMissing, isIncomplete, sayLast, tellReason } from './last-words.js';
 import { createProgram } from './program.js';
 import { exitStatusFor, findSupervisor } from './supervisor.js';
 
@@ -21,6 +20,11 @@ function endingOf(error: unknown): Ending {
   if (error instanceof RomAgentError) {
     sayLast(error.message);
     return { exitCode: error.exitCode, why: error.message };
+  }
+  if (isIncomplete(error)) {
+    const why = `${fileMissing}: ${error.message.split('\n')[0]}`;
+    sayLast(why);
+    return { exitCode: exitCodes.tryAgain, why };
   }
   sayLast(bugMessage(error), error instanceof Error ? error.stack : undefined);
   return { exitCode: exitCodes.bug, why: bugMessage(error) };
