@@ -24,6 +24,15 @@ interface HandleMaker {
 /** EADDRNOTAVAIL, as libuv has it. */
 const unknownSocket = -99;
 
+/** The master's own copies of the listening sockets. */
+export interface KeptOpen {
+  /**
+   * Closes them for good: from here on each socket lives as long as a worker has a copy, and the last one that closes
+   * is a worker, which accepts until that very moment. Sockets that were passed in stay open.
+   */
+  letGo(): void;
+}
+
 /**
  * The master's handles on listening sockets; nobody accepts on them, the workers have copies.
  *
@@ -36,9 +45,9 @@ export function keepOpen(
   fds: readonly number[],
   maker: HandleMaker = net as unknown as HandleMaker,
   files: Pick<SocketFiles, 'bound' | 'closed'> = noFiles,
-): void {
+): KeptOpen {
   const create = maker._createServerHandle;
-  if (create === undefined) return;
+  if (create === undefined) return { letGo: () => {} };
   const shared = new Map<string, Shared>();
   maker._createServerHandle = (address, port, addressType, fd, flags = 0) => {
     const again = portToListenAgain(flags);
@@ -59,6 +68,11 @@ export function keepOpen(
       users: isKept ? Number.POSITIVE_INFINITY : 1,
     });
     return handle;
+  };
+  return {
+    letGo: () => {
+      for (const { users, close } of [...shared.values()]) if (Number.isFinite(users)) close();
+    },
   };
 }
 
@@ -84,15 +98,28 @@ interface Shared {
   readonly handle: ListenHandle;
   /** node:cluster closes a handle once for each key that it keeps it under; the last one closes it. */
   users: number;
+  readonly close: () => void;
 }
 
-function share(shared: Map<string, Shared>, name: string, entry: Shared): void {
-  const { handle } = entry;
-  const { close } = handle;
+function share(
+  shared: Map<string, Shared>,
+  name: string,
+  { handle, users }: Pick<Shared, 'handle' | 'users'>,
+): void {
+  const close = handle.close.bind(handle);
+  let isOpen = true;
+  const entry: Shared = {
+    handle,
+    users,
+    close: () => {
+      if (shared.get(name) === entry) shared.delete(name);
+      if (isOpen) close();
+      isOpen = false;
+    },
+  };
   handle.close = () => {
     if (--entry.users > 0) return;
-    if (shared.get(name) === entry) shared.delete(name);
-    close.call(handle);
+    entry.close();
   };
   shared.set(name, entry);
 }

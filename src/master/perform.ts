@@ -25,11 +25,13 @@ export interface Means {
   readonly end: (exitCode: number) => void;
   /** Their number in force. */
   readonly workers: () => number;
+  /** See KeptOpen. */
+  readonly letGo: () => void;
 }
 
 export function perform(effect: Effect, means: Means): void {
   const { supervisor, log, surroundings, pool, releases, centre, captureWorker, onServing, end } = means;
-  const { addresses, generation, workers } = means;
+  const { addresses, generation, workers, letGo } = means;
   switch (effect.type) {
     case 'fork': {
       const release = releases.of(effect.generation);
@@ -45,6 +47,7 @@ export function perform(effect: Effect, means: Means): void {
       );
     }
     case 'drain':
+      if (effect.last) letGo();
       return pool.send(effect.key, { type: 'drain', timeout: effect.timeout, last: effect.last });
     case 'release':
       return pool.send(effect.key, { type: 'release' });

@@ -65,7 +65,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const socketFiles = createSocketFiles((path) =>
     log.debug(`the app had removed the file of its unix socket ${path}: it is there again`),
   );
-  keepOpen(
+  const { letGo } = keepOpen(
     sockets.app.map(({ fd }) => fd),
     undefined,
     socketFiles,
@@ -178,6 +178,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     surroundings: { version: options.version, cpus: options.cpus, listen, outputFile: options.outputFile },
     pool,
     workers: workersInForce,
+    letGo,
     releases,
     centre,
     addresses,

@@ -107,6 +107,7 @@ type Closing = Pick<Servers, 'all' | 'counts'>;
 async function closeListeners(servers: Closing, { last, closed }: Omit<DrainCall, 'timeout'>): Promise<void> {
   const held = last ? holdConnections(servers) : null;
   await held?.quiet();
+  await held?.empty();
   for (const { server } of servers.all) closeListener(server);
   if (held === null) return void closed();
   await Promise.race([closed(), sleep(releaseLimit)]);

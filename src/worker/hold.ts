@@ -7,12 +7,16 @@ import type { Servers } from './servers.js';
 export interface Held {
   /** Resolves once nobody new has come for a moment and nothing is being answered, or after too long. */
   quiet(): Promise<void>;
+  /** Resolves right behind a look at the queue that found nobody in it: now is the time to close it. */
+  empty(): Promise<void>;
   release(): void;
 }
 
 /** A moment without a new connection, and how long to wait for one, ms. */
 const moment = 8;
 export const longestHold = 400;
+/** How often the queue is looked at for the last time, where somebody is in it each time. */
+const longestLook = 50;
 
 /**
  * When the last process closes a listening socket, the kernel resets what it has queued for it: requests that were sent
@@ -20,6 +24,8 @@ export const longestHold = 400;
  * before the end, nothing more is read: requests that are in are answered, whoever comes again is accepted and kept
  * waiting, until nobody is left to come. Once the socket is closed everywhere the rest is read and answered, and the
  * next connection is refused.
+ *
+ * The master has closed its copies by then (master/keep-open.ts): who closes last is a worker, which has just looked.
  */
 export function holdConnections({ all, counts }: Pick<Servers, 'all' | 'counts'>): Held {
   // Apps of other protocols may have a use of their own for pause().
@@ -44,6 +50,12 @@ export function holdConnections({ all, counts }: Pick<Servers, 'all' | 'counts'>
         before = came;
         await sleep(moment);
         // A process that got no CPU finds its timer due before it finds who came meanwhile: let it look.
+        await turn();
+      }
+    },
+    empty: async () => {
+      for (let before = -1, looks = 0; before !== came && looks < longestLook; looks++) {
+        before = came;
         await turn();
       }
     },

@@ -100,8 +100,12 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
   });
   const accepting = createAccepting(
     (server) =>
-      // Of a server that nobody can reach a replacement makes a good one.
-      void (isAccepting(server) && fail(new Error('the listening socket was not to be had again'))),
+      // Of a server that nobody can reach a replacement makes a good one; at a stop the master has none to give.
+      void (
+        !state.draining &&
+        isAccepting(server) &&
+        fail(new Error('the listening socket was not to be had again'))
+      ),
   );
   const descriptors = guardDescriptors({
     servers,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import type { Connection } from '../support/http-connection.js';
 import { type ClientGroup, startLoad } from '../support/load.js';
 import { signalPid } from '../support/process.js';
@@ -54,6 +55,12 @@ describe('SIGTERM under load', { timeout: 120_000 }, () => {
       const service = await serve(t, { app: workbench });
       await stopUnderLoad(service, everyClient);
     }
+  });
+
+  it('loses no request where the master is slow to close its copy of the listening socket', async (t) => {
+    const env = { NODE_OPTIONS: `--import=${pathToFileURL(fixture('integration/slow-close.mjs'))}` };
+    const service = await serve(t, { app: workbench, env });
+    await stopUnderLoad(service, [{ kind: 'per-connection', count: 8, pauseMs: 20 }]);
   });
 
   it('loses no request of the built-in app', async (t) => {

@@ -36,6 +36,27 @@ describe('keepOpen', () => {
     assert.deepEqual(made, [3, 9, 9, 4, undefined]);
   });
 
+  test('lets go of every socket but those that were passed in, once each', () => {
+    const closed: string[] = [];
+    const maker = {
+      _createServerHandle: (address: string) => ({ close: () => void closed.push(address) }),
+    };
+    const { letGo } = keepOpen([3], maker as never);
+    const open = maker._createServerHandle as unknown as (...query: unknown[]) => { close(): void };
+    open('passed', -1, -1, 3);
+    const handle = open('127.0.0.1', 3000, 4);
+    open('::', 3001, 6).close();
+    letGo();
+    letGo();
+    assert.deepEqual(closed, ['::', '127.0.0.1']);
+    handle.close();
+    assert.deepEqual(
+      closed,
+      ['::', '127.0.0.1'],
+      'what node:cluster closes by its own count is closed already',
+    );
+  });
+
   test('lets the workers of node:cluster find the socket again after the last of them was killed', async (t) => {
     const holder = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
     t.after(() => holder.close());
