@@ -42,6 +42,7 @@ function splitArguments(argv: readonly string[]): {
 
 async function main(): Promise<void> {
   const [, , called] = process.argv;
+  if (process.pid === 1 && isServe(called)) (await import('./first-process.js')).letShellReap();
   try {
     const { own, appArguments } = splitArguments(process.argv);
     await createProgram({ exit: (code) => process.exit(code), called, appArguments }).parseAsync(own);

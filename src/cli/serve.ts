@@ -26,6 +26,8 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
     const loaded = await loadConfig(input);
     const { config } = loaded;
     log = lazyLog({ config: config.log, bindings: { role: 'master' }, stdout: output });
+    const zombies = process.pid === 1 ? (await import('./first-process.js')).whyZombies() : null;
+    if (zombies !== null) log.warn(zombies);
     if (config.log.dir !== null) await checkLogDirectory(config.log.dir);
     // Its lines go through the log, which bears that; the banner alone does not.
     guardOutput(process, () => {});

@@ -152,6 +152,20 @@ describe('resources', () => {
     assert.equal((await examined({ files })).one('threads').verdict, 'problem');
   });
 
+  test('a daemon that is process 1 of a container is warned of', async () => {
+    const first: DaemonFacts = {
+      state: 'runs',
+      pid: 1,
+      pids: [1],
+      version: '',
+      node: '',
+      settings: {},
+    };
+    const { found, change } = (await examined({ daemon: first })).one('process 1');
+    assert.match(found, /stay as zombies/);
+    assert.match(change ?? '', /docker run --init/);
+  });
+
   test('the descriptors of the daemon that runs count, else those of the unit, else of the shell', async () => {
     const limits = 'Max open files            256      512      files     \n';
     const shell = await examined({ unitName: null, files: { '/proc/self/limits': limits } });

@@ -4,7 +4,7 @@ import { type Check, type Outcome, ok, problem, unknown, warning } from '../find
 import { isInUse } from '../socket-unit.js';
 
 /** Whether the daemon can listen where it is to. */
-export const portChecks: readonly Check[] = [daemon, listen, privileged, ephemeral];
+export const portChecks: readonly Check[] = [daemon, firstProcess, listen, privileged, ephemeral];
 
 const sudo = 'sudo rom-agent doctor';
 
@@ -19,6 +19,19 @@ function daemon({ daemon }: Facts): readonly Outcome[] {
       return [ok('daemon', `pid ${pid}, rom-agent ${version}, Node ${node.replace(/^v/, '')}`)];
     }
   }
+}
+
+/** As in a container: no process above it reaps what the app leaves behind. */
+function firstProcess({ daemon }: Facts): readonly Outcome[] {
+  if (daemon.state !== 'runs' || daemon.pid !== 1) return [];
+  const found = 'the daemon is process 1: children that outlive their parents stay as zombies';
+  return [
+    warning(
+      'process 1',
+      found,
+      'start the container with an init (docker run --init), or Node 22.15 or later',
+    ),
+  ];
 }
 
 function listen({ port: found, daemon, settings: { config }, systemd }: Facts): readonly Outcome[] {
