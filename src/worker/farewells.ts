@@ -39,7 +39,7 @@ export function createFarewells(
   return {
     tell: (entries) => {
       for (const { sessions } of entries) {
-        for (const [session, streams] of sessions) goodBye.tell(session, streams);
+        for (const session of sessions.keys()) goodBye.tell(session);
       }
       if (!closeWebSockets) return;
       sayGoodBye(

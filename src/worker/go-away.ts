@@ -8,47 +8,50 @@ const longestAnswer = 1_000;
 
 /** Tells HTTP/2 clients to go, each once. */
 export interface GoodBye {
-  /** To be called again and again. @param streams how many are open */
-  tell(session: Http2Session, streams: number): void;
+  /** To be called again and again. */
+  tell(session: Http2Session): void;
 }
 
 /**
  * Ends HTTP/2 sessions without refusing a stream. RFC 9113 has it in two steps: the client is told to open no more, and
  * what it has sent before it read that is served; once it has answered a ping nothing is on its way any more, and it is
- * told which stream was the last.
+ * told which stream was the last. Node knows the second step alone: whatever comes after its GOAWAY is refused. Without
+ * TLS the first one is written past it. Behind TLS that cannot be done.
  *
- * Node knows the second step alone: whatever comes after its GOAWAY is refused. Without TLS the first one is written past
- * it. Behind TLS that cannot be done, and the session is told while the client waits for an answer, when most clients
- * have nothing else on its way, or once nothing has come for the linger.
+ * When the client is told matters in either case. One that reads GOAWAY while it has a request in its own queue refuses
+ * that itself (nghttp2, and so Node and grpc-js, with REFUSED_STREAM). Its queue is empty when it has just sent a request,
+ * and most clients wait for the answer then; so that is the moment, or when nothing has come for the linger.
  */
 export function createGoodBye({ linger }: { readonly linger: number }): GoodBye {
   const told = new WeakSet<Http2Session>();
   const since = new WeakMap<Http2Session, number>();
-  const waited = (session: Http2Session): number => {
-    const now = performance.now();
-    const first = since.get(session) ?? now;
-    since.set(session, first);
-    return now - first;
+
+  const say = (session: Http2Session): void => {
+    if (told.has(session)) return;
+    if (session.encrypted === true) close(session);
+    else if (writeBetweenFrames(session, openNoMore)) closeAfterAnswer(session);
+    else return;
+    told.add(session);
   };
-  const tellAtNextRequest = (session: Http2Session): void => {
-    // What came together with it begins first.
-    if (waited(session) === 0) session.once('stream', () => setImmediate(close, session));
+  const sayAtRequests = (session: Http2Session): void => {
+    session.on('stream', () => {
+      if (told.has(session)) return;
+      if (session.encrypted !== true) say(session);
+      // What came together with it begins before the session ends; and Node's own first frame goes before ours.
+      if (!told.has(session)) setImmediate(say, session);
+    });
   };
   return {
-    tell: (session, streams) => {
+    tell: (session) => {
       if (told.has(session)) return;
-      if (session.encrypted === true) {
-        tellAtNextRequest(session);
-        if (streams === 0 && waited(session) < linger) return;
-        close(session);
-      } else if (writeBetweenFrames(session, openNoMore)) {
-        closeAfterAnswer(session);
-      } else {
-        // It has more to write than the client reads, perhaps.
-        if (waited(session) < longestAnswer) return;
-        close(session);
-      }
-      told.add(session);
+      const first = since.get(session);
+      const now = performance.now();
+      since.set(session, first ?? now);
+      if (first === undefined) return sayAtRequests(session);
+      if (now - first < linger) return;
+      say(session);
+      // It has more to write than the client reads, perhaps.
+      if (now - first >= linger + longestAnswer) close(session);
     },
   };
 }

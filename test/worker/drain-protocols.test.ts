@@ -167,6 +167,26 @@ for (const kind of ['h2c', 'h2'] as const) {
     await draining.done;
   });
 
+  test(`a client that asks again and again is told while it waits for an answer (${kind})`, async (t) => {
+    const { session, answer } = await http2(t, kind);
+    await waitFor('the session', () => servers.all.some(({ sessions }) => sessions.size === 1));
+    let told = false;
+    session.once('goaway', () => {
+      told = true;
+    });
+    const draining = drain(t, { linger: 10_000 });
+    await waitFor('the listener to close', () => servers.listening().length === 0);
+    // Several sweeps, and what they write would be there.
+    await pause(150);
+    assert.equal(told, false, 'not while it may have a request of its own in its queue');
+    const body = bodyOf(session.request({ ':path': '/' }));
+    const response = await answer();
+    await waitFor('GOAWAY', () => told);
+    response.end('answered behind it');
+    assert.equal(await body, 'answered behind it');
+    await draining.done;
+  });
+
   test(`an HTTP/2 session (${kind}) with nothing to do ends at once`, async (t) => {
     const { session } = await http2(t, kind);
     await waitFor('the session', () => servers.all.some(({ sessions }) => sessions.size === 1));
