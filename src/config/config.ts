@@ -48,6 +48,8 @@ export interface Config {
   readonly orphanTimeout: number;
   /** What is done with WebSockets at a drain: sent a Close frame (1001, going away), or left to the app. */
   readonly websockets: 'close' | 'leave';
+  /** Whether paths of requests and command lines of children are told by their kind alone. */
+  readonly redact: 'on' | 'off';
   /** Booted workers that wait to take over. */
   readonly spares: number;
   readonly health: HealthConfig;

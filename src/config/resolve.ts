@@ -101,6 +101,7 @@ export function toConfig(values: EffectiveValues, dotenv: Readonly<Record<string
     hangTimeout: values.hang_timeout.value,
     orphanTimeout: values.orphan_timeout.value,
     websockets: values.websockets.value,
+    redact: values.redact.value,
     spares: values.spares.value,
     health: {
       slowDelay: values['health.slow_delay'].value,

@@ -200,6 +200,12 @@ export const settings = {
     description:
       'What a drain does with WebSockets: `close`: sends a Close frame (1001, going away); `leave`: leaves them to the app.',
   }),
+  redact: setting({
+    kind: oneOf('on', 'off'),
+    default: 'on',
+    description:
+      'What the log, `status` and `stack` tell of requests in flight and of children that a hung worker waits for: `on`: the route (`/reset/:id`) and the name of the program; `off`: the path without its query, and the command line.',
+  }),
   control_socket: setting({
     kind: path('the path of a unix socket'),
     default: null,

@@ -2,8 +2,15 @@ import { findSlot } from './fork.js';
 import type { KeptDeath, Millis, State, Suspect, Worker } from './model.js';
 import { perSecond } from './pace.js';
 import { currentRecord } from './record.js';
-import type { ReloadRecord } from './reload-record.js';
-import type { ClusterStats, DeathSummary, PoisonSummary, WorkerStats } from './stats.js';
+import type { ReloadRecord, ReloadSummary } from './reload-record.js';
+import type {
+  ClusterStats,
+  DeathSummary,
+  PoisonSummary,
+  PublicReload,
+  PublicStats,
+  WorkerStats,
+} from './stats.js';
 import { requestsServed, servedSlots, total, waitingSpares } from './status.js';
 
 /** One death says nothing about a request. */
@@ -19,7 +26,7 @@ export interface Surroundings {
   readonly records: readonly ReloadRecord[];
 }
 
-/** The master's view of the service, for `GET /api/cluster/stats`. */
+/** The master's view of the service, for the control socket. */
 export function clusterStats(state: State, { now, mode, master, records }: Surroundings): ClusterStats {
   return {
     status: serviceStatus(state.life),
@@ -43,6 +50,20 @@ export function clusterStats(state: State, { now, mode, master, records }: Surro
       .filter(({ deaths }) => deaths.length >= deathsToTell)
       .map((suspect) => poisonSummary(suspect, now)),
   };
+}
+
+/** What of it `GET /api/cluster/stats` answers. */
+export function publicStats({ deaths, poison, lastReload, reloads, ...rest }: ClusterStats): PublicStats {
+  return {
+    ...rest,
+    lastReload: lastReload === null ? null : publicReload(lastReload),
+    reloads: reloads.map(publicReload),
+  };
+}
+
+function publicReload(record: ReloadSummary): PublicReload {
+  const { serial, generation, from, at, took, accepted, moved, lost, verdict } = record;
+  return { serial, generation, from, at, took, accepted, moved, lost, verdict };
 }
 
 function deathSummary({ key, isOpen, at, ...death }: KeptDeath, now: Millis): DeathSummary {

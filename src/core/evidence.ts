@@ -9,7 +9,7 @@ export type Health = 'fit' | 'slow' | 'sick' | 'lost';
 /** A request in flight, as far as it may be told: without its query, its headers and its body. */
 export interface RequestNote {
   readonly method: string;
-  /** At most 200 characters. */
+  /** At most 200 characters: its route, or with `redact = "off"` all of it. See routeOf. */
   readonly path: string;
   /** Since its first line was read. */
   readonly age: Millis;
@@ -78,15 +78,43 @@ export interface Blocked extends Fingerprint {
   readonly for: Millis;
 }
 
-/** Segments of a path that tell one thing from another of its kind: numbers, UUIDs, long hexadecimal and base64 names. */
-const identifying = /^(\d+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|(?=.*\d)[\w-]{20,})$/i;
-
-/** The path with what differs from request to request taken out. */
+/**
+ * The path with what differs from request to request, and what may be secret, taken out: a segment that does not read as
+ * words (a number, a UUID, a token, an address, anything escaped) becomes `:id`, and what is behind `longestPath` is cut
+ * off. The route of a route is the same.
+ */
 export function routeOf(path: string): string {
-  return path
+  return withoutQuery(path)
     .split('/')
-    .map((segment) => (identifying.test(segment) ? ':id' : segment))
-    .join('/');
+    .map((segment) => (segment === placeholder || isReadable(segment) ? segment : placeholder))
+    .join('/')
+    .slice(0, longestPath);
+}
+
+export function withoutQuery(url: string): string {
+  const end = url.search(/[?#]/);
+  return end === -1 ? url : url.slice(0, end);
+}
+
+const placeholder = ':id';
+/** Characters of a segment, and of its letters in a row, beyond which it is rather a token. */
+const longestSegment = 60;
+const longestWord = 20;
+/** Letters from one capital, or several in a row, to the next: `getUserById` has 2.8, random letters have about 2. */
+const shortestHump = 2.5;
+
+/** Words of letters between `-`, `_`, `.`, `~` and `*`; a word may have a few digits at its end, as `v2` and `oauth2`. */
+function isReadable(segment: string): boolean {
+  if (segment.length > longestSegment || !/^[\w.~*-]*$/.test(segment)) return false;
+  return segment.split(/[-_.~*]+/).every(isWord);
+}
+
+function isWord(word: string): boolean {
+  if (word === '') return true;
+  const [, letters = ''] = /^([a-z]+)\d{0,2}$/i.exec(word) ?? [];
+  if (letters === '' || letters.length > longestWord) return false;
+  const humps = 1 + (letters.slice(1).match(/[A-Z]+/g)?.length ?? 0);
+  return humps === 1 || letters.length / humps >= shortestHump;
 }
 
 export function fingerprintOf({ method, path }: Pick<RequestNote, 'method' | 'path'>): Fingerprint {

@@ -2,7 +2,7 @@ import type { DeathRecord, Health, PoisonRecord, RequestNote } from './evidence.
 import type { Millis } from './model.js';
 import type { ReloadRecord, ReloadSummary } from './reload-record.js';
 
-/** What `GET /api/cluster/stats` answers: the master's view of the whole service. Times are whole seconds. */
+/** The master's view of the whole service. Times are whole seconds. */
 export interface ClusterStats {
   readonly status: 'starting' | 'serving' | 'stopping';
   readonly mode: string;
@@ -38,6 +38,17 @@ export interface ClusterStats {
   /** Requests that were in flight at more than one death, the most suspicious first. */
   readonly poison: readonly PoisonSummary[];
 }
+
+/**
+ * What is answered over HTTP, where anybody may ask who can reach the service: nothing that came from the app, its
+ * requests or its operators. The rest is on the control socket.
+ */
+export type PublicStats = Omit<ClusterStats, 'deaths' | 'poison' | 'lastReload' | 'reloads'> & {
+  readonly lastReload: PublicReload | null;
+  readonly reloads: readonly PublicReload[];
+};
+
+export type PublicReload = Omit<ReloadSummary, 'release' | 'by' | 'reason'>;
 
 /** A death with how long ago it was, s. */
 export type DeathSummary = Omit<DeathRecord, 'at'> & { readonly ago: number };

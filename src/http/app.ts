@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http';
 import type { Duplex } from 'node:stream';
 import Router from '@koa/router';
 import Koa, { type Context } from 'koa';
-import type { ClusterStats } from '../core/stats.js';
+import type { PublicStats } from '../core/stats.js';
 import { answerErrors, type OnError } from './answer-errors.js';
 import { onClientError } from './client-error.js';
 import { HttpError } from './errors.js';
@@ -14,7 +14,7 @@ export interface AppOptions {
   /** May be cached: the same object is taken to have the same values. */
   readonly info: () => Info;
   /** Asks the master. A rejection, or silence past `statsTimeout`, is answered with 503. */
-  readonly stats: () => Promise<ClusterStats>;
+  readonly stats: () => Promise<PublicStats>;
   /** False once this process drains. */
   readonly ready: () => boolean;
   readonly onError: OnError;

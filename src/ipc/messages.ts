@@ -1,6 +1,6 @@
 import type { Blocked, RequestNote } from '../core/evidence.js';
 import type { Failure, WorkerKey } from '../core/model.js';
-import type { Beat, ClusterStats } from '../core/stats.js';
+import type { Beat, PublicStats } from '../core/stats.js';
 
 /** What a worker says to the master. */
 export type WorkerMessage =
@@ -92,7 +92,7 @@ export type MasterMessage =
       readonly path: string;
       readonly seconds: number;
     }
-  | { readonly type: 'stats'; readonly id: number; readonly stats: ClusterStats };
+  | { readonly type: 'stats'; readonly id: number; readonly stats: PublicStats };
 
 export type EvidenceKind = 'profile' | 'heap-snapshot';
 

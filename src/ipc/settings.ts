@@ -39,6 +39,7 @@ export interface WorkerSettings
     | 'linger'
     | 'orphanTimeout'
     | 'websockets'
+    | 'redact'
     | 'routesPrefix'
     | 'log'
   > {

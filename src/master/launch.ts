@@ -38,6 +38,7 @@ export function settingsOf(
     linger,
     orphanTimeout,
     websockets,
+    redact,
     routesPrefix,
     log,
   } = config;
@@ -51,6 +52,7 @@ export function settingsOf(
     linger,
     orphanTimeout,
     websockets,
+    redact,
     routesPrefix,
     log,
     worker,

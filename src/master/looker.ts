@@ -10,6 +10,8 @@ export interface LookerSeam {
   readonly send: (key: WorkerKey, message: MasterMessage) => void;
   /** Calls back after so many ms; returns what prevents it. */
   readonly after: (delay: Millis, call: () => void) => () => void;
+  /** Whether command lines of a worker's children are told. */
+  readonly commandLines: boolean;
   /** Finds out what a process does; never rejects. */
   readonly capture?: (options: CaptureOptions) => Promise<Capture>;
 }
@@ -61,7 +63,7 @@ interface Room {
 
 function openRoom(
   pid: number,
-  { workers, send, after, capture = loadedCapture }: LookerSeam,
+  { workers, send, after, commandLines, capture = loadedCapture }: LookerSeam,
   leave: () => void,
 ): Room {
   let underWay: Promise<Capture> | null = null;
@@ -83,7 +85,7 @@ function openRoom(
       onDisconnected();
       return notFound(String(error));
     };
-    return capture({ pid, timeout, own, onDisconnected }).catch(failed);
+    return capture({ pid, timeout, own, commandLines, onDisconnected }).catch(failed);
   };
   return {
     look: (timeout) => {

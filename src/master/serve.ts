@@ -1,5 +1,5 @@
 import type { Loaded } from '../config/load.js';
-import { clusterStats } from '../core/cluster-stats.js';
+import { clusterStats, publicStats } from '../core/cluster-stats.js';
 import type { Worker } from '../core/model.js';
 import { ownPolicy } from '../core/policy.js';
 import { exitCodes } from '../errors/exit-codes.js';
@@ -119,7 +119,7 @@ export async function serve(options: ServeOptions): Promise<number> {
     onEvidence: (key, message) => evidence.receive(key, message),
     oomKills: () => oomKills()(),
     onMalformed: (key, reason) => log.warn('a worker sent a malformed message', { key, reason }),
-    onStatsRequest: (key, id) => pool.send(key, { type: 'stats', id, stats: stats() }),
+    onStatsRequest: (key, id) => pool.send(key, { type: 'stats', id, stats: publicStats(stats()) }),
   });
   const appMessages = createAppMessages({ tell: pool.tell, warn: log.warn });
   const heard = (worker: Worker): boolean =>
@@ -141,7 +141,13 @@ export async function serve(options: ServeOptions): Promise<number> {
   );
   const stats = () => statsOf(mailbox, options, history());
   const workers = () => mailbox.state().workers;
-  const looker = createLooker({ after, workers, send: pool.send, post: mailbox.post });
+  const looker = createLooker({
+    after,
+    workers,
+    send: pool.send,
+    post: mailbox.post,
+    commandLines: config.redact === 'off',
+  });
   const evidence = createEvidence({
     workers,
     send: pool.send,

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { withoutQuery } from '../core/evidence.js';
 import { createAnswerCounter } from './answer-counter.js';
 import { ours } from './own-listeners.js';
 import { RequestClock } from './request-clock.js';
@@ -182,11 +183,6 @@ export function isAnswering(socket: Known): boolean {
 /** The path of a request without its query; routers of Express cut their own part off `url`. */
 export function pathOf(request: IncomingMessage & { originalUrl?: string }): string {
   return withoutQuery(request.originalUrl ?? request.url ?? '');
-}
-
-export function withoutQuery(url: string): string {
-  const end = url.search(/[?#]/);
-  return end === -1 ? url : url.slice(0, end);
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http2';
-import { longestPath, notedRequests, type RequestNote } from '../core/evidence.js';
-import { type Exchange, pathOf, withoutQuery } from './connections.js';
+import { longestPath, notedRequests, type RequestNote, routeOf, withoutQuery } from '../core/evidence.js';
+import { type Exchange, pathOf } from './connections.js';
 
 /** A request in flight with when it began, ms of performance.now(). */
 export interface StreamNote {
@@ -19,10 +19,22 @@ export function noteOf(headers: IncomingHttpHeaders): StreamNote {
   return { method, path: withoutQuery(path), begun: performance.now() };
 }
 
+/** How much of a path leaves the worker. */
+export type TellPath = (path: string) => string;
+
+/** Its route: a path may hold what is secret. */
+export const redacted: TellPath = routeOf;
+export const whole: TellPath = (path) => path.slice(0, longestPath);
+
+interface Telling {
+  readonly tellPath?: TellPath;
+  readonly now?: number;
+}
+
 /** The oldest hang, the newest may be what kills: of many requests in flight some of either are told. */
 export function newestAndOldest(
   notes: readonly StreamNote[],
-  now = performance.now(),
+  { tellPath = redacted, now = performance.now() }: Telling = {},
 ): readonly RequestNote[] {
   const sorted = notes.length > 1 ? notes.toSorted((a, b) => a.begun - b.begun) : notes;
   const most = 2 * notedRequests;
@@ -30,7 +42,7 @@ export function newestAndOldest(
     sorted.length <= most ? sorted : [...sorted.slice(0, notedRequests), ...sorted.slice(-notedRequests)];
   return told.map(({ method, path, begun }) => ({
     method,
-    path: path.slice(0, longestPath),
+    path: tellPath(path),
     age: Math.round(now - begun),
   }));
 }

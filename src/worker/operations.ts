@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import type { ClusterStats } from '../core/stats.js';
+import type { PublicStats } from '../core/stats.js';
 import type { Info } from '../http/info.js';
 import type { WorkerSettings } from '../ipc/settings.js';
 import type { LazyLog } from '../telemetry/lazy-log.js';
@@ -13,7 +13,7 @@ export interface Operations {
   prepare(): Promise<void>;
   /** Adds them to a server that is about to listen: not later, lest the app be asked for them. */
   mount(server: Server): void;
-  onStats(answer: { readonly id: number; readonly stats: ClusterStats }): void;
+  onStats(answer: { readonly id: number; readonly stats: PublicStats }): void;
 }
 
 export interface OperationsSeam {
@@ -29,11 +29,11 @@ export interface OperationsSeam {
 const infoAge = 1_000;
 
 export function createOperations({ settings, worker, channel, ready, log }: OperationsSeam): Operations {
-  const waiting = new Map<number, (stats: ClusterStats) => void>();
+  const waiting = new Map<number, (stats: PublicStats) => void>();
   const mounted = new WeakSet<Server>();
   let mountOn: (server: Server) => void = () => {};
   let lastId = 0;
-  const stats = (): Promise<ClusterStats> =>
+  const stats = (): Promise<PublicStats> =>
     new Promise((resolve) => {
       const id = ++lastId;
       waiting.set(id, resolve);

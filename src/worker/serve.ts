@@ -5,6 +5,7 @@ import { guardOutput } from '../telemetry/lost-output.js';
 import { createBeats } from './beats.js';
 import { createBlockedRequests } from './blocked.js';
 import { openChannel } from './channel.js';
+import { redacted, whole } from './current-requests.js';
 import { watchDeaf } from './deaf.js';
 import { deferred } from './deferred.js';
 import { descriptorLimit, guardDescriptors, openDescriptors } from './descriptors.js';
@@ -75,6 +76,7 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
       handOn.onAnswered(response, connection);
     },
     onUpgraded: (socket) => handOn.onUpgraded(socket),
+    tellPath: settings.redact === 'on' ? redacted : whole,
   });
   const drainer = createDrainer(servers, {
     linger: settings.linger,

@@ -11,7 +11,7 @@ import {
   trackConnections,
   writtenTo,
 } from './connections.js';
-import { asNote, newestAndOldest } from './current-requests.js';
+import { asNote, newestAndOldest, type TellPath } from './current-requests.js';
 import { followServer, isTls, type TrackedServer } from './follow-server.js';
 import { isAccepting } from './node-internals.js';
 import { trackStreams } from './streams.js';
@@ -57,6 +57,8 @@ export interface ServerEvents {
   onAnswered(response: ServerResponse, connection: Connection): void;
   /** A connection left HTTP. */
   onUpgraded(socket: Socket): void;
+  /** Unless given: its route. */
+  tellPath: TellPath;
 }
 
 /** What `server.listen()` works with; the diagnostics channel hands out the very object. */
@@ -147,7 +149,7 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
       return all();
     },
     underWay,
-    current: () => newestAndOldest([...underWay().map(asNote), ...streams.current()]),
+    current: () => newestAndOldest([...underWay().map(asNote), ...streams.current()], events),
     counts: () => {
       const { requests, inFlight, ...counts } = connections.counts();
       return {

@@ -52,6 +52,7 @@ describe('loadConfig without any source', () => {
       hangTimeout: 10_000,
       orphanTimeout: 5000,
       websockets: 'close',
+      redact: 'on',
       spares: 0,
       health: { slowDelay: 500, slowLimit: 30_000, probe: null, masterTimeout: 30_000 },
       memory: { maxRss: null, maxHeap: 90, pressure: 90 },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clusterStats } from '../../src/core/cluster-stats.js';
+import { clusterStats, publicStats } from '../../src/core/cluster-stats.js';
 import { PaperCluster } from '../support/paper-cluster.js';
 import { paperBeat } from '../support/paper-policy.js';
 
@@ -178,4 +178,35 @@ test('clusterStats has the record of the reload that is under way, and later of 
   assert.deepEqual([lastReload?.generation, lastReload?.verdict, lastReload?.took], [2, null, null]);
   cluster.run(5_000);
   assert.equal(statsOf(cluster).lastReload?.verdict, 'done');
+});
+
+test('what is answered over HTTP holds nothing of the app, its requests and its operators', () => {
+  const secret = 'SECRET';
+  const play = ({ slot, nth }: { slot: number; nth: number }) =>
+    slot === 1 && nth <= 2
+      ? {
+          requests: [{ method: 'GET', path: `/${secret}`, age: 1 }],
+          crash: { after: 1_000, failure: { message: secret, exitCode: 70, stack: secret } },
+        }
+      : {};
+  const cluster = new PaperCluster({ play, policy: { poison: { deaths: 2, window: 60_000, block: 0 } } });
+  cluster.start().run(10_000);
+  const kept = {
+    ...{ serial: 1, generation: 2, from: 1, at: 5, took: 1, accepted: 2, moved: 3, lost: 4 },
+    ...{ release: secret, by: secret, reason: secret, verdict: 'rolled-back' as const },
+  };
+  const record = {
+    ...kept,
+    steps: [{ at: 1, step: 'died' as const, worker: 1, generation: 2, detail: secret }],
+  };
+  const own = clusterStats(cluster.state, { now: cluster.now, mode: 'cluster', master, records: [record] });
+  const whole = { ...own, lastReload: record };
+  assert.equal(own.deaths.length, 2);
+  assert.match(JSON.stringify(whole), /SECRET/);
+  const told = publicStats(whole);
+  assert.doesNotMatch(JSON.stringify(told), /SECRET/);
+  const { release, by, reason, ...reload } = kept;
+  assert.deepEqual([told.lastReload, told.reloads], [reload, [reload]]);
+  assert.equal('deaths' in told || 'poison' in told, false);
+  assert.deepEqual(told.workers, own.workers);
 });

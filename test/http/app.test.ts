@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ClusterStats } from '../../src/core/stats.js';
+import type { PublicStats } from '../../src/core/stats.js';
 import { createApp } from '../../src/http/app.js';
 import { raw, sampleInfo, serving } from './serving.js';
 
@@ -255,7 +255,7 @@ async function statusAndJson(url: string): Promise<[number, unknown]> {
   return [answer.status, await answer.json()];
 }
 
-const sampleStats: ClusterStats = {
+const sampleStats: PublicStats = {
   status: 'serving',
   mode: 'cluster',
   generation: 1,
@@ -270,6 +270,4 @@ const sampleStats: ClusterStats = {
   lastReload: null,
   reloads: [],
   spares: { wanted: 0, ready: 0 },
-  deaths: [],
-  poison: [],
 };

@@ -33,7 +33,7 @@ async function subject(t: TestContext, script: string, args: readonly string[] =
   });
   await once(child.stdout as NodeJS.ReadableStream, 'data');
   const look = (timeout = limit) =>
-    capture({ pid, timeout, own: 'file:///nowhere/', onDisconnected: () => {} });
+    capture({ pid, timeout, own: 'file:///nowhere/', commandLines: true, onDisconnected: () => {} });
   return { child, pid, stderr: () => stderr, look };
 }
 

@@ -75,7 +75,8 @@ describe('a hung worker', { timeout: 240_000 }, () => {
   it('in a call of the system is told by what it waits for', async (t) => {
     const { service, entry } = await hanging(t, '/block');
     assert.match(entry.msg, /blocked in a system call/);
-    assert.match(JSON.stringify(entry), /sleep 8/);
+    assert.match(JSON.stringify(entry), /its child is \\"sh\\" with 2 arguments/);
+    assert.doesNotMatch(service.daemon.output(), /sleep 8/);
     await stopped(service);
   });
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { readMemory } from '../../src/master/memory-watch.js';
 import { freePort } from '../support/net.js';
@@ -18,6 +19,7 @@ import {
   serving,
   stats,
   stopped,
+  temporaryDirectory,
   untilStats,
 } from './service.js';
 
@@ -34,6 +36,7 @@ async function limited(
   assert.ok(typeof make !== 'string');
   const { enter, remove } = make(mebibytes * mebibyte);
   const port = await freePort('127.0.0.1');
+  const control = join(temporaryDirectory(t), 'control.sock');
   const daemon = startUnder(t, {
     args: ['serve', fixture('integration/eats-memory.mjs')],
     under: enter,
@@ -42,12 +45,13 @@ async function limited(
       PORT: String(port),
       WORKERS: '2',
       ROM_AGENT_ROUTES_PREFIX: '/_ops',
+      ROM_AGENT_CONTROL_SOCKET: control,
       ...env,
     },
   });
   t.after(remove);
   await serving(daemon);
-  return { daemon, port, routes: '/_ops' };
+  return { daemon, port, routes: '/_ops', control };
 }
 
 describe('a worker that the kernel kills for memory', { skip }, () => {

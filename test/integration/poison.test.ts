@@ -33,9 +33,16 @@ describe('a request that kills', { timeout: 240_000 }, () => {
     assert.deepEqual(
       deaths.map(({ kind, code, lost, requests }) => [kind, code, lost, requests.map(({ path }) => path)]),
       [
-        ['crash', 3, 1, ['/exit/4711']],
-        ['crash', 3, 1, ['/exit/17']],
+        ['crash', 3, 1, ['/exit/:id']],
+        ['crash', 3, 1, ['/exit/:id']],
       ],
+    );
+    // Neither the log nor the routes that anybody may ask tell more.
+    assert.doesNotMatch(service.daemon.output(), /4711/);
+    const { json } = await ask({ port: service.port, path: `${service.routes}/api/cluster/stats` });
+    assert.deepEqual(
+      ['deaths', 'poison'].filter((key) => key in (json as object)),
+      [],
     );
     await stopped(service);
   });

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import type { ClusterStats } from '../../src/core/stats.js';
+import type { PublicStats } from '../../src/core/stats.js';
 import { ask, freePort } from '../support/net.js';
 import { waitFor } from '../support/wait.js';
 import { cpuQuota } from './cgroup.js';
@@ -35,7 +35,7 @@ describe('the built-in app', { timeout: 60_000 }, () => {
     for (const [pid, connection] of workers) {
       const about = JSON.parse((await say(connection, info)).body) as Record<string, unknown>;
       assert.deepEqual([about.name, about.pid, about.mode], ['rom-agent', pid, 'cluster']);
-      const told = JSON.parse((await say(connection, '/api/cluster/stats')).body) as ClusterStats;
+      const told = JSON.parse((await say(connection, '/api/cluster/stats')).body) as PublicStats;
       assert.deepEqual(told.workers.map((worker) => worker.pid).sort(), [...workers.keys()].sort());
       assert.deepEqual(
         [told.status, told.ready, told.wanted, told.restarts, told.master.pid],

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
+import { connectControl } from '../../src/control/client.js';
 import type { ClusterStats } from '../../src/core/stats.js';
 import { type Connection, openConnection, type Target } from '../support/http-connection.js';
 import type { RawResponse } from '../support/http-reader.js';
@@ -38,6 +39,8 @@ export interface Service {
   readonly port: number;
   /** The operational routes: a hosted app has them under a prefix. */
   readonly routes: string;
+  /** Path of its control socket, which tells more than the routes; null: it has none of its own. */
+  readonly control?: string;
 }
 
 /** Starts the daemon and waits until all of its workers listen. */
@@ -54,6 +57,7 @@ export async function begin(
 ): Promise<Service> {
   const port = Number(env.PORT ?? (await freePort('127.0.0.1')));
   const routes = app === undefined ? '' : '/_ops';
+  const control = env.ROM_AGENT_CONTROL_SOCKET ?? join(temporaryDirectory(t), 'control.sock');
   const daemon = startDaemon({
     t,
     args: ['serve', ...(app === undefined ? [] : [app]), ...flags],
@@ -62,11 +66,12 @@ export async function begin(
       WORKERS: '2',
       ...(routes === '' ? {} : { ROM_AGENT_ROUTES_PREFIX: routes }),
       PORT: String(port),
+      ROM_AGENT_CONTROL_SOCKET: control,
       ...env,
     },
     ...(cwd === undefined ? {} : { cwd }),
   });
-  return { daemon, port, routes };
+  return { daemon, port, routes, control };
 }
 
 export async function serving(daemon: Daemon): Promise<void> {
@@ -74,7 +79,8 @@ export async function serving(daemon: Daemon): Promise<void> {
 }
 
 /** The master's view. */
-export async function stats({ port, routes }: Service): Promise<ClusterStats> {
+export async function stats({ port, routes, control }: Service): Promise<ClusterStats> {
+  if (control !== undefined) return connectControl({ path: control }).status();
   const { status, json, text } = await ask({ port, path: `${routes}/api/cluster/stats` });
   assert.equal(status, 200, text);
   return json as ClusterStats;

@@ -20,6 +20,7 @@ function paper() {
   let alarms: { at: number; ring: () => void }[] = [];
   let now = 0;
   const looker = createLooker({
+    commandLines: false,
     workers: () => [{ key: 1, pid: 4711 } as Worker, { key: 2, pid: null } as Worker],
     post: (event) => void posted.push(event),
     send: (key, { type }) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer, type ServerResponse } from 'node:http';
 import { connect as connectHttp2, createServer as createH2cServer } from 'node:http2';
 import { test } from 'node:test';
-import { newestAndOldest } from '../../src/worker/current-requests.js';
+import { newestAndOldest, whole } from '../../src/worker/current-requests.js';
 import { currentOf, exposeCurrent } from '../../src/worker/last-word.js';
 import { waitFor } from '../support/wait.js';
 import { openBytes } from './byte-client.js';
@@ -62,14 +62,19 @@ test('of many the ten oldest and the ten newest are told, and not more than 200 
     path: `/${index}`,
     begun: index,
   }));
-  const told = newestAndOldest([...notes].reverse(), 1_000);
+  const told = newestAndOldest([...notes].reverse(), { now: 1_000, tellPath: whole });
   assert.equal(told.length, 20);
   assert.deepEqual(told[0], { method: 'GET', path: '/0', age: 1_000 });
   assert.equal(told[9]?.path, '/9');
   assert.equal(told[10]?.path, '/490');
   assert.deepEqual(told.at(-1), { method: 'GET', path: '/499', age: 501 });
-  const [long] = newestAndOldest([{ method: 'GET', path: `/${'x'.repeat(999)}`, begun: 0 }], 1);
+  const [long] = newestAndOldest([{ method: 'GET', path: `/${'x/'.repeat(999)}`, begun: 0 }], { now: 1 });
   assert.equal(long?.path.length, 200);
+});
+
+test('of a path its route is told: what may be secret does not leave the worker', () => {
+  const secret = { method: 'POST', path: '/reset/kQ2x9vTn', begun: 0 };
+  assert.deepEqual(newestAndOldest([secret], { now: 1 }), [{ method: 'POST', path: '/reset/:id', age: 1 }]);
 });
 
 test('a debugger finds what is in flight, and nobody else stumbles over it', async () => {

@@ -20,6 +20,8 @@ export interface CaptureOptions {
   readonly timeout: number;
   /** Where this program's own files are, as a URL that ends in a slash. */
   readonly own: string;
+  /** Whether command lines of its children are told, and not only the names of their programs. */
+  readonly commandLines: boolean;
   /** Called once, when no connection to its inspector is left: perhaps later than the capture is there. */
   readonly onDisconnected: () => void;
 }
@@ -47,17 +49,17 @@ interface Means {
 
 async function look(options: CaptureOptions, means: Means): Promise<Capture> {
   const { seam } = means;
-  const { pid, timeout } = options;
+  const { pid, timeout, commandLines } = options;
   const first = await lookAt(pid, seam);
   if (first === null) return unknown('the process is gone, or cannot be seen');
   if (isStopped(first)) return { ...nothing, state: 'stopped' };
   if (!catchesSigusr1(pid, seam))
-    return fromOutside(pid, { first, seam, why: 'it has no inspector', asked: false });
+    return fromOutside(pid, { first, seam, commandLines, why: 'it has no inspector', asked: false });
   try {
     const signal = AbortSignal.timeout(Math.ceil(timeout * share));
     return await fromWithin(options, { ...means, first, signal });
   } catch (error) {
-    return fromOutside(pid, { first, seam, why: sentence(error), asked: isSilence(error) });
+    return fromOutside(pid, { first, seam, commandLines, why: sentence(error), asked: isSilence(error) });
   }
 }
 
@@ -109,20 +111,24 @@ function believed({ paused, stack, at, requests }: Testimony, starved: boolean):
 interface Outside {
   readonly first: Look;
   readonly seam: LookSeam;
+  readonly commandLines: boolean;
   /** Why it could not be asked itself. */
   readonly why: string;
   /** Whether a process that sleeps and has nothing to do would have answered. */
   readonly asked: boolean;
 }
 
-async function fromOutside(pid: number, { first, seam, why, asked }: Outside): Promise<Capture> {
+async function fromOutside(
+  pid: number,
+  { first, seam, commandLines, why, asked }: Outside,
+): Promise<Capture> {
   const last = await lookAt(pid, seam);
   if (last === null) return unknown('the process ended meanwhile');
   if (isStopped(last)) return { ...nothing, state: 'stopped' };
   if (isStarved(first, last)) return { ...nothing, state: 'starved' };
   if (last.state === 'R') return { ...nothing, state: 'running', detail: `no stack: ${why}` };
   if (last.state === 'D' || (last.state === 'S' && asked)) {
-    return { ...nothing, state: 'blocked', detail: waitsFor(pid, seam) };
+    return { ...nothing, state: 'blocked', detail: waitsFor(pid, seam, commandLines) };
   }
   return unknown(why);
 }

@@ -51,9 +51,11 @@ export function catchesSigusr1(pid: number, { readFile, platform }: LookSeam): b
 }
 
 /** What it waits for, as far as the kernel says: its place in it, and the children that it has. */
-export function waitsFor(pid: number, { readFile }: LookSeam): string | null {
+export function waitsFor(pid: number, { readFile }: LookSeam, commandLines: boolean): string | null {
   const place = attempt(readFile, `/proc/${pid}/wchan`);
-  const children = childrenOf(pid, readFile);
+  const children = childrenOf(pid, readFile).map(
+    ({ pid, argv }) => `${commandLines ? commandLine(argv) : programOf(argv)} (pid ${pid})`,
+  );
   const parts = [
     ...(place === undefined || !/^[a-z_]/i.test(place) ? [] : [`it waits in ${place}`]),
     ...(children.length === 0
@@ -95,12 +97,28 @@ function ranOf(pid: number, { readFile }: LookSeam): number | null {
   return Number.isNaN(nanoseconds) ? null : nanoseconds / 1e6;
 }
 
-function childrenOf(pid: number, readFile: LookSeam['readFile']): readonly string[] {
+interface Child {
+  readonly pid: string;
+  readonly argv: readonly string[];
+}
+
+function childrenOf(pid: number, readFile: LookSeam['readFile']): readonly Child[] {
   const pids = (attempt(readFile, `/proc/${pid}/task/${pid}/children`) ?? '').split(' ').filter(Boolean);
-  return pids.slice(0, mostChildren).map((child) => {
-    const command = (attempt(readFile, `/proc/${child}/cmdline`) ?? '').replaceAll('\0', ' ').trim();
-    return `"${command.slice(0, longestCommand)}" (pid ${child})`;
-  });
+  return pids.slice(0, mostChildren).map((child) => ({
+    pid: child,
+    argv: (attempt(readFile, `/proc/${child}/cmdline`) ?? '').replace(/\0$/, '').split('\0'),
+  }));
+}
+
+function commandLine(argv: readonly string[]): string {
+  return `"${argv.join(' ').trim().slice(0, longestCommand)}"`;
+}
+
+/** Its arguments may be secret. A process can give itself a title, which stands in place of the first word. */
+function programOf([title = '', ...args]: readonly string[]): string {
+  const [file = ''] = title.split(/\s/, 1);
+  const name = `"${file.slice(file.lastIndexOf('/') + 1).slice(0, longestCommand)}"`;
+  return args.length === 0 ? name : `${name} with ${args.length} argument${args.length === 1 ? '' : 's'}`;
 }
 
 function attempt(readFile: LookSeam['readFile'], path: string): string | undefined {

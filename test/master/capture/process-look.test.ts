@@ -77,17 +77,30 @@ describe('what a process waits for', () => {
       '/proc/8/cmdline': '/bin/sh\0-c\0sleep 30\0',
     };
     assert.equal(
-      waitsFor(7, seam(files)),
+      waitsFor(7, seam(files), true),
       'it waits in do_epoll_wait; its children are "/bin/sh -c sleep 30" (pid 8), "" (pid 9)',
     );
   });
 
+  test('is told by the names of programs alone, whose arguments may be secret', () => {
+    const files = {
+      '/proc/7/task/7/children': '8 9 10 ',
+      '/proc/8/cmdline': '/usr/bin/mysqldump\0-u\0shop\0-pSECRET\0',
+      '/proc/9/cmdline': 'postgres: shop SECRET 10.0.0.1\0',
+      '/proc/10/cmdline': 'sleep\x0030\0',
+    };
+    assert.equal(
+      waitsFor(7, seam(files), false),
+      'its children are "mysqldump" with 3 arguments (pid 8), "postgres:" (pid 9), "sleep" with 1 argument (pid 10)',
+    );
+  });
+
   test('is unknown where the kernel does not say', () => {
-    assert.equal(waitsFor(7, seam({ '/proc/7/wchan': '0' })), null);
+    assert.equal(waitsFor(7, seam({ '/proc/7/wchan': '0' }), true), null);
   });
 
   test('is told in short, however long the command line', () => {
     const files = { '/proc/7/task/7/children': '8', '/proc/8/cmdline': 'x'.repeat(5_000) };
-    assert.equal(waitsFor(7, seam(files))?.length, 'its child is "" (pid 8)'.length + 120);
+    assert.equal(waitsFor(7, seam(files), true)?.length, 'its child is "" (pid 8)'.length + 120);
   });
 });
