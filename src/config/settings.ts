@@ -182,7 +182,7 @@ export const settings = {
     kind: duration({ min: 0, max: hour }),
     default: 500,
     description:
-      'How long a drain keeps an idle keep-alive connection for one more request. Below `drain_timeout`.',
+      'How long a drain keeps an idle keep-alive connection for one more request, and one that had its last answer until the client closes it. Below `drain_timeout`.',
   }),
   hang_timeout: setting({
     kind: duration({ min: second, max: hour }),

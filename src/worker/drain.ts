@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createFarewells, type Farewells } from './farewells.js';
 import { isHttp, type TrackedServer } from './follow-server.js';
 import { holdConnections, longestHold } from './hold.js';
-import { closeBehindBody, createLastAnswers } from './last-answer.js';
+import { closeBehindAnswer, createLastAnswers } from './last-answer.js';
+import { isLingering } from './linger.js';
 import { closeListener, idleConnections, isAccepting, isHttpBusy } from './node-internals.js';
 import type { Servers } from './servers.js';
 
@@ -97,7 +98,7 @@ export function createDrainer(servers: Servers, options: DrainOptions): Drainer 
     onAnswered: (response) => {
       if (!draining) return;
       if (response.shouldKeepAlive) quietSince = performance.now();
-      else closeBehindBody(response);
+      else closeBehindAnswer(response, linger);
     },
   };
 }
@@ -133,11 +134,15 @@ function closeIdle({ server, accepted, sockets, upgraded }: TrackedServer): void
   if (!isHttp(server)) return;
   const idle = idleConnections(server);
   if (idle === null) server.closeIdleConnections();
-  // Node takes an answer for sent once the app is done with it; a slow client has yet to get it.
-  else for (const socket of idle) if (!isHttpBusy(socket) && socket.writableLength === 0) socket.destroy();
+  else for (const socket of idle) if (!isEnding(socket)) socket.destroy();
   // Node does not count a connection as idle on which nothing has ever come.
   for (const socket of sockets) if (socket.bytesRead === 0 && !upgraded.has(socket)) socket.destroy();
   for (const socket of accepted) if (socket.bytesRead === 0) socket.destroy();
+}
+
+/** Node takes an answer for sent once the app is done with it; a slow client has yet to get it. */
+function isEnding(socket: Socket): boolean {
+  return isHttpBusy(socket) || socket.writableLength > 0 || isLingering(socket);
 }
 
 function isEmpty({ accepted, sockets }: TrackedServer): boolean {
@@ -149,16 +154,17 @@ function isQuiet(servers: Servers): boolean {
   return inFlight === 0 && connections === 0;
 }
 
+/** Looks behind a turn of the event loop: a process that had no CPU for a while reads first what has come meanwhile. */
 function every(interval: number, done: () => boolean): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setInterval(() => {
-      if (!done()) return;
+    let over = false;
+    const look = (): void => {
+      if (over || !done()) return;
+      over = true;
       clearInterval(timer);
       resolve();
-    }, interval);
-    if (done()) {
-      clearInterval(timer);
-      resolve();
-    }
+    };
+    const timer = setInterval(() => setImmediate(look), interval);
+    look();
   });
 }

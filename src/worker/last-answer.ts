@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { exchangesOf } from './connections.js';
+import { closeLingering, ignoreRequests } from './linger.js';
 import { bytesBeingParsed, keepOpen } from './node-internals.js';
 
 const headEnd = '\r\n\r\n';
@@ -34,19 +35,29 @@ export function createLastAnswers(): (response: ServerResponse, socket: Socket) 
   return (response, socket) => {
     if (response.headersSent) return;
     count(socket);
-    decideLate(response, () => isLast(response, socket));
+    decideLate(response, () => {
+      const last = isLast(response, socket);
+      if (last) process.nextTick(() => isDecided(response) && ignoreRequests(socket));
+      return last;
+    });
   };
 }
 
 /**
- * Once the last answer of a connection is out: a client that is still sending its body is not cut off by a reset, which
- * might cost it the answer (RFC 9112, section 9.6). It has been told that the connection closes, which is done when the
- * rest has come.
+ * Once the last answer of a connection is out, which said `Connection: close`: the connection lingers for at most so many
+ * ms. A client that is still sending its body is waited for first, for the app may be reading it.
  */
-export function closeBehindBody(response: ServerResponse): void {
+export function closeBehindAnswer(response: ServerResponse, limit: number): void {
   const { req } = response;
-  if (!isSending(req) || !keepOpen(response)) return;
-  req.once('end', () => req.socket.destroySoon());
+  if (!keepOpen(response)) return;
+  const close = (): void => closeLingering(req.socket, limit);
+  if (isSending(req)) req.once('end', close);
+  else close();
+}
+
+/** Whether the head that says it is written, and the request read to its end. */
+function isDecided(response: ServerResponse): boolean {
+  return response.headersSent && !response.shouldKeepAlive && !isSending(response.req);
 }
 
 function isSending({ complete, headers }: IncomingMessage): boolean {

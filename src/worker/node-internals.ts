@@ -141,6 +141,16 @@ export function isNodesListener(event: string | symbol, listener: { readonly nam
   return typeof event === 'string' && nodesListeners[event]?.includes(listener.name) === true;
 }
 
+/** Takes off what node:http listens with for the bytes of requests, or for their end. False where there is no such thing. */
+export function removeRequestReader(socket: Socket, event: 'data' | 'end'): boolean {
+  const [reader] = socket.listeners(event).filter(({ name }) => name === requestReaders[event]);
+  if (reader === undefined) return false;
+  socket.removeListener(event, reader as () => void);
+  return true;
+}
+
+const requestReaders = { data: 'bound socketOnData', end: 'bound socketOnEnd' } as const;
+
 /** The listener of node:http for the connections of its servers. */
 export function isNodesHttpListener(listener: { readonly name: string }): boolean {
   return listener.name === 'connectionListener';

@@ -49,8 +49,12 @@ export class ByteClient {
   }
 }
 
-export function openBytes(t: TestContext, port: number): Promise<ByteClient> {
-  return opened(t, connect({ port, host: '127.0.0.1', noDelay: true }), 'connect');
+export function openBytes(
+  t: TestContext,
+  port: number,
+  options: { readonly allowHalfOpen?: boolean } = {},
+): Promise<ByteClient> {
+  return opened(t, connect({ port, host: '127.0.0.1', noDelay: true, ...options }), 'connect');
 }
 
 export function openTls(t: TestContext, port: number, ALPNProtocols: string[] = []): Promise<ByteClient> {

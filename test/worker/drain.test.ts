@@ -66,6 +66,22 @@ test('a connection that stays idle is closed after the linger, not before', asyn
   await waitFor('the end', () => client.idle === 'fin');
 });
 
+test('a request that came while the worker had no CPU is answered, however long that was', async (t) => {
+  const port = await serving(t, (_req, res) => res.end('fine'));
+  const [kept, fresh] = [await openBytes(t, port), await openBytes(t, port)];
+  kept.socket.write(get());
+  await kept.until('fine');
+  await waitFor('both connections', () => servers.counts().connections === 2);
+  const draining = drain(t, { linger: 100 });
+  await waitFor('the listener to close', () => servers.listening().length === 0);
+  for (const { socket } of [kept, fresh]) socket.write(get());
+  // Neither a timer nor a request is looked at for so long, ms.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+  assert.deepEqual([await kept.ended(), await fresh.ended()], ['fin', 'fin']);
+  for (const { text } of [kept, fresh]) assert.match(text, /Connection: close.*fine$/s);
+  await draining.done;
+});
+
 test('a connection on which nothing ever came is closed after the linger', async (t) => {
   const port = await serving(t, (_req, res) => res.end('fine'));
   const client = await open(t, port);
@@ -189,6 +205,60 @@ test('a client that is answered before it has sent its body is not cut off while
   }
   assert.equal(await client.ended(), 'fin');
   await draining.done;
+});
+
+test('a client that pipelines on behind its last answer, in pieces, is not cut off while it has yet to read it', async (t) => {
+  const urls: string[] = [];
+  const port = await serving(t, (req, res) => {
+    urls.push(req.url ?? '');
+    res.end(req.url?.padEnd(50_000));
+  });
+  const client = await openBytes(t, port);
+  client.socket.write(get('/before'));
+  await client.until('/before');
+  const draining = drain(t, { linger: 5_000 });
+  client.socket.pause();
+  client.socket.write(get('/last'));
+  await waitFor('the answer', () => servers.counts().inFlight === 0 && urls.length === 2);
+  for (const piece of get('/behind')) {
+    await new Promise((resolve) => client.socket.write(piece, resolve));
+    assert.equal(client.end, null);
+  }
+  client.socket.resume();
+  assert.equal(await client.ended(), 'fin');
+  assert.match(client.text, /\/last *$/);
+  await draining.done;
+  assert.deepEqual(urls, ['/before', '/last'], 'what it sent behind that is not executed');
+});
+
+test('what is pipelined behind an answer that said close, and is still being written, is not executed', async (t) => {
+  const { port, waiting } = await holding(t);
+  const client = await openBytes(t, port);
+  client.socket.write(get('/last'));
+  await requests(waiting, 1);
+  const draining = drain(t, { linger: 5_000 });
+  waiting[0]?.write('be');
+  await client.until('be');
+  const [entry] = servers.all;
+  const read = (): number => [...(entry?.sockets ?? [])][0]?.bytesRead ?? 0;
+  client.socket.write(get('/behind'));
+  await waitFor('the other request', read, { until: (bytes) => bytes > get('/last').length });
+  waiting[0]?.end('en');
+  assert.equal(await client.ended(), 'fin');
+  assert.equal(waiting.length, 1);
+  assert.ok((await draining.done) < 5_000, 'a client that closes at once is not waited for');
+});
+
+test('a client that does not close its half is waited for as long as an idle one', async (t) => {
+  const port = await serving(t, (_req, res) => res.end('fine'));
+  const client = await openBytes(t, port, { allowHalfOpen: true });
+  client.socket.write(get());
+  await client.until('fine');
+  const draining = drain(t, { linger: 200 });
+  client.socket.write(get());
+  assert.equal(await client.ended(), 'fin');
+  const took = await draining.done;
+  assert.ok(took >= 200 && took < 5_000, `${took} ms`);
 });
 
 test('a client that reads slowly gets all of its answer', async (t) => {
