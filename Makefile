@@ -9,7 +9,8 @@ UNAME ?= $(shell uname -s)
 CPUS := $(shell $(NODE) -p 'os.availableParallelism()' 2>/dev/null || echo 2)
 
 .PHONY: help run build deps system-deps test-deps bench-deps check types lint unit explore integration test-systemd \
-        test-launchd apps apps-install apps-sample test bench reloads faults clean
+        test-launchd apps apps-install apps-sample fuzz fuzz-sample fuzz-mutations test-nodes nodes-sample \
+        test bench reloads faults clean
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -83,7 +84,22 @@ apps: build build/.stamp ## Real apps and frameworks, installed from npm, under 
 apps-sample: build build/.stamp ## Five of them: Express, Koa, Fastify, Hono, Socket.IO
 	@APPS=set:sample $(NODE) --test build/test/system/apps/all.js
 
-SUITES := types lint unit explore integration test-launchd test-systemd
+fuzz: build/.stamp ## Connections at random, compared with node itself: an hour, or FUZZ_SECONDS
+	@$(NODE) build/test/fuzz/main.js
+
+fuzz-sample: build/.stamp ## The scripts that have found something, and a few others: a minute
+	@$(NODE) --test build/test/fuzz/suite/sample.js
+
+fuzz-mutations: build/.stamp ## Whether the fuzzer finds each mistake once its guard is taken out. Five minutes
+	@$(NODE) --test build/test/fuzz/suite/mutations.js
+
+test-nodes: build/.stamp ## The worker's tests on every major of Node, which come from npm (Linux, x64)
+	@$(NODE) --test build/test/nodes/all.js
+
+nodes-sample: build/.stamp ## Those of them that are about moving and ending connections
+	@NODES_SAMPLE=1 $(NODE) --test build/test/nodes/all.js
+
+SUITES := types lint unit explore integration nodes-sample fuzz-sample test-launchd test-systemd
 test: ## Every suite, whatever fails, and what came of each at the end
 	@MAKE='$(MAKE)' sh test/run-suites.sh $(SUITES)
 

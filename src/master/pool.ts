@@ -19,9 +19,8 @@ import {
   parseWorkerMessage,
   seal,
   type WorkerMessage,
-  withLostHandle,
 } from '../ipc/messages.js';
-import { handleOf, type RawHandle } from '../ipc/raw-handle.js';
+import type { RawHandle } from '../ipc/raw-handle.js';
 import { settingsVariable, type WorkerSettings } from '../ipc/settings.js';
 import type { Output } from '../telemetry/output-file.js';
 import { appFlags } from './node-flags.js';
@@ -93,7 +92,7 @@ export function createPool(seam: PoolSeam): Pool {
     workers.set(key, worker);
     unsaid.set(key, []);
     worker.process.on(channelEvent, (raw: unknown, connection: unknown) =>
-      receive({ ...seam, onHello }, { key, raw, connection: handleOf(connection) }),
+      receive({ ...seam, onHello }, { key, raw, connection: connection as RawHandle | undefined }),
     );
     worker.on('message', (message: unknown) => seam.onAppMessage(key, message));
     worker.on('error', (error: Error) => {
@@ -218,7 +217,7 @@ interface Incoming {
 }
 
 function receive(seam: Receiver, { key, raw, connection }: Incoming): void {
-  const parsed = parseWorkerMessage(withLostHandle(raw, connection));
+  const parsed = parseWorkerMessage(raw);
   if (parsed.kind === 'malformed') return seam.onMalformed(key, parsed.reason);
   if (parsed.kind !== 'message') return;
   const { message } = parsed;

@@ -5,9 +5,8 @@ import {
   parseMasterMessage,
   seal,
   type WorkerMessage,
-  withLostHandle,
 } from '../ipc/messages.js';
-import { handleOf, type RawHandle } from '../ipc/raw-handle.js';
+import type { RawHandle } from '../ipc/raw-handle.js';
 
 /** The line to the master. */
 export interface Channel {
@@ -15,7 +14,7 @@ export interface Channel {
   send(message: WorkerMessage): Promise<void>;
   /** With a connection, which stays open here. Resolves to whether it was written. */
   hand(message: WorkerMessage, connection: RawHandle): Promise<boolean>;
-  /** Also tells the master that messages are heard from now on. A connection may have been lost on its way. */
+  /** Also tells the master that messages are heard from now on. */
   onMessage(handle: (message: MasterMessage, connection: RawHandle | undefined) => void): void;
   onLost(handle: () => void): void;
   /** Whether the channel alone keeps the process running. */
@@ -39,8 +38,8 @@ export function openChannel(worker: NodeJS.Process): Channel {
       }),
     onMessage: (handle) => {
       (worker as EventEmitter).on(channelEvent, (raw: unknown, connection: unknown) => {
-        const parsed = parseMasterMessage(withLostHandle(raw, connection));
-        if (parsed.kind === 'message') handle(parsed.message, handleOf(connection));
+        const parsed = parseMasterMessage(raw);
+        if (parsed.kind === 'message') handle(parsed.message, connection as RawHandle | undefined);
       });
       void send({ type: 'hello' });
     },

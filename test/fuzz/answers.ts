@@ -22,10 +22,12 @@ export interface Cut {
   readonly rest: string;
   /** The bytes of the whole answers. */
   readonly used: number;
+  /** The next answer is not whole before there are as many bytes behind those. */
+  readonly lacks: number;
 }
 
 interface Framed {
-  /** Where it ends. */
+  /** Where it ends, which may be behind what has come. */
   readonly end: number;
   readonly untilClose: boolean;
 }
@@ -36,12 +38,17 @@ export function cutAnswers(bytes: Buffer, requests: readonly Request[]): Cut {
   const answers: Answer[] = [];
   let at = 0;
   let finals = 0;
+  let lacks = 1;
   while (at < text.length) {
     const headEnd = text.indexOf('\r\n\r\n', at);
     if (headEnd === -1 || !text.startsWith('HTTP/1.1 ', at)) break;
     const head = text.slice(at, headEnd + 2);
     const framed = frame(text, { head, bodyAt: headEnd + 4, method: requests[finals]?.method });
     if (framed === null) break;
+    if (framed.end > text.length) {
+      lacks = framed.end - at;
+      break;
+    }
     const status = statusOf(head);
     const isFinal = status >= 200 || status === 101;
     const pid = field(head, 'x-where');
@@ -57,7 +64,7 @@ export function cutAnswers(bytes: Buffer, requests: readonly Request[]): Cut {
     if (isFinal) finals++;
     at = framed.end;
   }
-  return { answers, rest: comparable(text.slice(at)), used: at };
+  return { answers, rest: comparable(text.slice(at)), used: at, lacks };
 }
 
 /** Without the date, the process, and the cookie that names the worker. */
@@ -70,7 +77,7 @@ export function withoutPersistence(text: string): string {
   return text.replace(/^(Connection: (?:close|keep-alive)|Keep-Alive: [^\r\n]*)\r\n/gim, '');
 }
 
-/** Null where it is not whole. */
+/** Null where it is not whole, and does not say how long it is. */
 function frame(
   text: string,
   { head, bodyAt, method }: { head: string; bodyAt: number; method: string | undefined },
@@ -86,8 +93,7 @@ function frame(
   }
   const length = field(head, 'content-length');
   if (length === undefined) return rest;
-  const end = bodyAt + Number(length);
-  return end > text.length ? null : { end, untilClose: false };
+  return { end: bodyAt + Number(length), untilClose: false };
 }
 
 function endOfChunks(text: string, from: number): number | null {

@@ -52,8 +52,10 @@ class Player {
   /** When the last byte came, or the connection was made. */
   #heardAt = 0;
   #answers = 0;
-  /** Bytes that are no whole answer yet. */
-  #left: Buffer = Buffer.alloc(0);
+  /** Bytes that are no whole answer yet: how many there are, and how many it takes. */
+  #left: Buffer[] = [];
+  #size = 0;
+  #lacks = 1;
   #end: Play['end'] = 'open';
   #endedAt = 0;
   #wasLate = false;
@@ -63,7 +65,8 @@ class Player {
     this.#socket = socket;
     socket.on('data', (bytes: Buffer) => {
       this.#chunks.push(bytes);
-      this.#left = Buffer.concat([this.#left, bytes]);
+      this.#left.push(bytes);
+      this.#size += bytes.length;
       this.#heardAt = performance.now();
       this.#changed();
     });
@@ -134,9 +137,13 @@ class Player {
 
   /** The whole answers so far. */
   #count({ requests }: Script): number {
-    const { answers, used } = cutAnswers(this.#left, requests.slice(this.#answers));
+    if (this.#size < this.#lacks) return this.#answers;
+    const bytes = Buffer.concat(this.#left);
+    const { answers, used, lacks } = cutAnswers(bytes, requests.slice(this.#answers));
     this.#answers += answers.filter(({ isFinal }) => isFinal).length;
-    this.#left = this.#left.subarray(used);
+    this.#left = [bytes.subarray(used)];
+    this.#size -= used;
+    this.#lacks = lacks;
     return this.#answers;
   }
 

@@ -1,4 +1,4 @@
-import { cookieField, placeholders, type Request, type Script, type Step } from './script.js';
+import { clientLine, cookieField, placeholders, type Request, type Script, type Step } from './script.js';
 
 /** Nobody may take it for a request. */
 const smuggled = `GET /smuggled HTTP/1.1\r\nHost: x\r\nX-Token: ${placeholders.play}x0\r\n${cookieField}\r\n`;
@@ -71,21 +71,36 @@ export const corpus: readonly Script[] = [
     { answers: 1 },
     { close: true },
   ]),
-  script('an early answer to a long upload', 'patient', ({ head }) => [
-    { send: `${head('POST', '/early', 'Content-Length: 400000\r\n')}${'q'.repeat(200_000)}` },
-    { answers: 1 },
+  /** A worker that drained closed behind its answer: a reset, which made a client lose it that had not read it yet. */
+  script('an answer to half of an upload, read later', 'patient', ({ head }) => [
+    { slowRead: 2_500 },
+    { send: `${head('POST', '/slow?ms=1000', 'Content-Length: 400000\r\n')}${'q'.repeat(200_000)}` },
+    { pause: 1_500 },
+    { send: 'q'.repeat(100_000) },
     { pause: 300 },
-    { send: 'q'.repeat(200_000) },
-    { send: head('GET', '/echo') },
-    { answers: 2 },
-    { end: true },
-  ]),
-  script('a client that reads slowly', 'patient', ({ head }) => [
-    { slowRead: 800 },
-    { send: head('GET', '/big?n=4000000') },
+    { send: 'q'.repeat(100_000) },
     { answers: 1 },
     { end: true },
   ]),
+  /** A worker that drained took what was written into the kernel, or was to be, for what the client had got. */
+  script('a client that reads slowly', 'patient', ({ head }) => [
+    { slowRead: 2_500 },
+    { send: head('GET', '/big?n=8000000') },
+    { answers: 1 },
+    { end: true },
+  ]),
+  /** The second worker took the client for nobody. */
+  ...(['fronted', 'detour'] as const).map((server) =>
+    script(`whose connection it is, which the app has read itself (${server})`, server, ({ head }) => [
+      { send: clientLine },
+      ...[1, 2, 3, 4, 5].flatMap((answers): Step[] => [
+        { send: head('GET', '/echo') },
+        { answers },
+        { pause: 300 },
+      ]),
+      { end: true },
+    ]),
+  ),
 ];
 
 /** For sticky sessions: a worker that looks for the cookie has to meet all that Node's own parser would. */
@@ -120,6 +135,13 @@ export const corpusOfSticky: readonly Script[] = [
     beside: `GET /echo HTTP/1.1\r\nHost: x\r\nX-Token: ${placeholders.play}b0\r\n${cookieField}\r\n`,
   },
 ];
+
+/** One of them, by its name. */
+export function corpusScript(name: string): Script {
+  const found = corpus.find((one) => one.name === name);
+  if (found === undefined) throw new Error(`no script of the corpus is called ${JSON.stringify(name)}`);
+  return found;
+}
 
 interface Writer {
   /** A head with its own token, which the script is to be answered. */

@@ -1,6 +1,5 @@
-import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
+import { connectControl } from '../../src/control/client.js';
 import { signalPid } from '../support/process.js';
 import type { Service } from './services.js';
 
@@ -8,29 +7,23 @@ import type { Service } from './services.js';
 export interface Disturbance {
   /** When it happened, ms of performance.now(). */
   readonly times: readonly number[];
+  hasFailed(): boolean;
   /** Ends it; rejects where it could not be done. */
   stop(): Promise<void>;
 }
 
-export const undisturbed: Disturbance = { times: [], stop: async () => {} };
+export const undisturbed: Disturbance = { times: [], hasFailed: () => false, stop: async () => {} };
 
 /** Between two of them, so that scripts also meet workers that do nothing but serve, ms. */
 const rest = 200;
 
 /** Reload after reload, each of which has to succeed. */
-export function reloads({
-  control,
-  node,
-  main,
-}: {
-  control: string;
-  node: string;
-  main: string;
-}): Disturbance {
-  const args = [main, 'reload', '--no-soak', '--control-socket', control];
+export function reloads(control: string): Disturbance {
+  const client = connectControl({ path: control });
   return repeatedly(async (times) => {
+    const { verdict } = await client.reload({ by: 'fuzz', soak: false, rollback: false }, () => {});
+    if (verdict !== 'done') throw new Error(`a reload failed: ${verdict}`);
     times.push(performance.now());
-    await promisify(execFile)(node, args);
   });
 }
 
@@ -50,6 +43,7 @@ export function kills({ log }: Service, workers: number): Disturbance {
 function repeatedly(act: (times: number[]) => Promise<void>): Disturbance {
   const times: number[] = [];
   let stopped = false;
+  let failed = false;
   const run = async (): Promise<void> => {
     while (!stopped) {
       await act(times);
@@ -58,9 +52,12 @@ function repeatedly(act: (times: number[]) => Promise<void>): Disturbance {
   };
   const running = run();
   // It is told when it is stopped.
-  running.catch(() => {});
+  running.catch(() => {
+    failed = true;
+  });
   return {
     times,
+    hasFailed: () => failed,
     stop: () => {
       stopped = true;
       return running;

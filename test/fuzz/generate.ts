@@ -1,6 +1,6 @@
 import { Choices } from './random.js';
 import { badRequests, goodRequests, RequestWriter } from './requests.js';
-import { onePiece, type Script, type ServerName, type Step } from './script.js';
+import { clientLine, onePiece, type Script, type ServerName, type Step } from './script.js';
 
 /** See maxRequestsPerSocket in test/fixtures/fuzz/app.cjs. */
 const requestLimit = 6;
@@ -35,6 +35,7 @@ class Generator {
 
   script(): Script {
     const choices = this.#choices;
+    if (this.#server === 'fronted' || this.#server === 'detour') this.#send(clientLine);
     if (choices.chance(0.12)) this.#steps.push({ slowRead: choices.int(50, 600) });
     for (let rounds = choices.int(1, 5); rounds > 0 && !this.#isOver && !this.#isFull(); rounds--)
       this.#round();

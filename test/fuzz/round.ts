@@ -1,20 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { mainPath } from '../support/process.js';
 import { cutAnswers } from './answers.js';
 import { play } from './client.js';
 import { type Judge, type Outcome, same, sameUnlessKilled, sameWhileDraining } from './compare.js';
 import { type Disturbance, kills, reloads, undisturbed } from './disturbance.js';
 import { type AppLog, nothing } from './executed.js';
 import { placeholders, rewrite, type Script } from './script.js';
-import { type Mode, type Services, startServices, workers } from './services.js';
+import { type Mode, type ServiceOptions, type Services, startServices, workers } from './services.js';
 
-export interface RoundOptions {
-  readonly mode: Mode;
-  readonly node: string;
-  /** Of the daemon, built; see variant.ts. */
-  readonly main?: string;
+export interface RoundOptions extends Omit<ServiceOptions, 'folder'> {
   /** So many scripts are played at once. */
   readonly lanes?: number;
 }
@@ -36,8 +31,8 @@ export interface RoundResult {
   readonly disturbances: number;
 }
 
-/** Until it says null. */
-export type NextScript = () => Script | null;
+/** Until it says null; it is told how many kills or reloads there were. */
+export type NextScript = (disturbances: number) => Script | null;
 
 interface Played {
   readonly id: string;
@@ -48,36 +43,60 @@ interface Played {
 
 /** Starts both services, plays scripts to both, ends both, and compares. */
 export async function playRound(next: NextScript, options: RoundOptions): Promise<RoundResult> {
-  const { mode, node, main = mainPath, lanes = 24 } = options;
   const folder = mkdtempSync(join(tmpdir(), 'rom-agent-fuzz-'));
   try {
-    const services = await startServices({ mode, node, main, folder });
-    const disturbance = disturb(mode, { services, node, main });
-    const played: Played[] = [];
-    const lane = async (): Promise<void> => {
-      for (let script = next(); script !== null; script = next())
-        played.push(await playToBoth(script, { services, mode, number: ++begun }));
-    };
-    let begun = 0;
-    await Promise.all(Array.from({ length: lanes }, lane));
-    await disturbance.stop();
-    const [plain, agent] = await Promise.all([services.plain.stop(), services.agent.stop()]);
-    const judge = judgeOf(mode, disturbance);
-    const findings = [
-      ...played.flatMap((one) => compare(one, { judge, plain, agent })),
-      ...unattributed(plain, agent),
-    ];
-    const counts = { scripts: played.length, disturbances: disturbance.times.length };
-    return { findings, ...counts, ...tally(played) };
+    const services = await startServices({ ...options, folder });
+    const { plain, agent } = services;
+    try {
+      const disturbance = disturb(options.mode, services);
+      const played = await playAll(next, { ...options, services, disturbance });
+      const [plainLog, agentLog] = await Promise.all([plain.stop(), agent.stop()]);
+      const judged = { judge: judgeOf(options.mode, disturbance), plain: plainLog, agent: agentLog };
+      const findings = [
+        ...played.flatMap((one) => compare(one, judged)),
+        ...unattributed(plainLog, agentLog),
+      ];
+      const counts = { scripts: played.length, disturbances: disturbance.times.length };
+      return { findings, ...counts, ...tally(played) };
+    } finally {
+      for (const { daemon } of [plain, agent]) daemon.killGroup('SIGKILL');
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+interface Playing extends RoundOptions {
+  readonly services: Services;
+  readonly disturbance: Disturbance;
+}
+
+async function playAll(
+  next: NextScript,
+  { services, mode, disturbance, lanes = 24 }: Playing,
+): Promise<Played[]> {
+  const played: Played[] = [];
+  let begun = 0;
+  const take = (): Script | null => (disturbance.hasFailed() ? null : next(disturbance.times.length));
+  const lane = async (): Promise<void> => {
+    for (let script = take(); script !== null; script = take())
+      played.push(await playToBoth(script, { services, mode, number: ++begun }));
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  await disturbance.stop();
+  return played;
 }
 
 /** A list of scripts, each played so often. */
 export function each(scripts: readonly Script[], times = 1): NextScript {
   const left = Array.from({ length: times }, () => scripts).flat();
   return () => left.shift() ?? null;
+}
+
+/** One script, `most` times at most, until there were so many kills or reloads. */
+export function untilDisturbed(script: Script, disturbances: number, most: number): NextScript {
+  let left = most;
+  return (happened) => (happened < disturbances && left-- > 0 ? script : null);
 }
 
 async function playToBoth(
@@ -99,11 +118,8 @@ function addressOf(number: number): string {
   return process.platform === 'linux' ? `127.0.0.${2 + (number % 40)}` : '127.0.0.1';
 }
 
-function disturb(
-  mode: Mode,
-  { services: { agent }, node, main }: { services: Services; node: string; main: string },
-): Disturbance {
-  if (mode === 'reload') return reloads({ control: agent.control, node, main });
+function disturb(mode: Mode, { agent }: Services): Disturbance {
+  if (mode === 'reload') return reloads(agent.control);
   return mode === 'kill' ? kills(agent, workers) : undisturbed;
 }
 

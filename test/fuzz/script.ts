@@ -6,6 +6,8 @@ export const serverNames = [
   'late',
   'limit',
   'few',
+  'fronted',
+  'detour',
   'tls',
   'unix',
 ] as const;
@@ -61,6 +63,9 @@ export const placeholders = {
   /** The value of the sticky cookie. */
   worker: 'W.K',
 } as const;
+
+/** What the servers "fronted" and "detour" expect of a client before anything else. */
+export const clientLine = 'PROXY alice\r\n';
 
 export const cookieField = `Cookie: a=b; rom-agent=${placeholders.worker}\r\n`;
 

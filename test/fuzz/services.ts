@@ -4,9 +4,10 @@ import { ask, freePort } from '../support/net.js';
 import { type Daemon, fixtures, mainPath, startDaemon } from '../support/process.js';
 import { waitFor } from '../support/wait.js';
 import { certificate } from '../worker/certificate.js';
-import type { Target } from './client.js';
+import { cutAnswers } from './answers.js';
+import { play, type Target } from './client.js';
 import { type AppLog, readAppLog } from './executed.js';
-import { type ServerName, serverNames } from './script.js';
+import { placeholders, type Script, type ServerName, type Step, serverNames } from './script.js';
 
 /** How the daemon runs, and what happens to it meanwhile. `off`: nothing is moved. `plain`: no daemon at all. */
 export const modes = [
@@ -22,12 +23,14 @@ export type Mode = (typeof modes)[number];
 
 export interface ServiceOptions {
   readonly mode: Mode;
-  /** The node that runs both sides. */
-  readonly node: string;
+  /** The node that runs both sides; this one unless told. */
+  readonly node?: string;
   /** Of the daemon, built; see variant.ts. */
   readonly main?: string;
   /** An empty folder. */
   readonly folder: string;
+  /** Its workers are to find out that they cannot move connections. */
+  readonly refuses?: boolean;
 }
 
 /** The app, under node itself or under the daemon. */
@@ -65,30 +68,37 @@ const flags: Readonly<Record<Mode, readonly string[]>> = {
   plain: [],
 };
 
-/** Starts both, and waits until they serve. */
+/** Starts both, and waits until they serve and connections move. */
 export async function startServices({
   mode,
-  node,
+  node = process.execPath,
   main = mainPath,
   folder,
+  refuses = false,
 }: ServiceOptions): Promise<Services> {
   const { key, cert } = await certificate();
   writeFileSync(join(folder, 'key.pem'), key);
   writeFileSync(join(folder, 'cert.pem'), cert);
   const plain = await start('plain', { node, folder, command: { script: app, args: [] }, processes: 1 });
-  const control = join(folder, 'control.sock');
-  const args = ['serve', app, '--workers', `${workers}`, '--control-socket', control, ...flags[mode]];
-  const agent = await start('agent', {
-    node,
-    folder,
-    command: mode === 'plain' ? { script: app, args: [] } : { script: main, args },
-    processes: mode === 'plain' ? 1 : workers,
-  }).catch(async (error: unknown) => {
-    await plain.stop();
+  const started = [plain];
+  try {
+    const control = join(folder, 'control.sock');
+    const args = ['serve', app, '--workers', `${workers}`, '--control-socket', control, ...flags[mode]];
+    const agent = await start('agent', {
+      node,
+      folder,
+      command: mode === 'plain' ? { script: app, args: [] } : { script: main, args },
+      processes: mode === 'plain' ? 1 : workers,
+    });
+    started.push(agent);
+    if (refuses) await agent.daemon.waitForLine(/the self-test of moves failed/, patience);
+    else if (flags[mode].includes('on')) await untilMoved(agent.target);
+    const cookies = mode === 'sticky-cookie' ? await cookiesOf(agent.target) : [];
+    return { plain, agent: { ...agent, control }, cookies };
+  } catch (error) {
+    await Promise.all(started.map((service) => service.stop()));
     throw error;
-  });
-  const cookies = mode === 'sticky-cookie' ? await cookiesOf(agent.target) : [];
-  return { plain, agent: { ...agent, control }, cookies };
+  }
 }
 
 interface Start {
@@ -128,7 +138,35 @@ async function start(name: string, { node, folder, command, processes }: Start):
 }
 
 /** Of no play: see executed.ts. */
-const headers = { 'X-Token': 'p000000r0' };
+const token = `${placeholders.play}r0`;
+const headers = { 'X-Token': token };
+
+const ways = workers * (workers - 1);
+/** One connection on which there is always a next request, and time to move before it. */
+const wanderer: Script = {
+  name: 'a connection that wanders',
+  server: 'patient',
+  steps: [1, 2, 3, 4, 5, 6, 7, 8].flatMap((answers): Step[] => [
+    { send: `GET /echo HTTP/1.1\r\nHost: x\r\nX-Token: ${token}\r\n\r\n` },
+    { answers },
+    { pause: 100 },
+    ...(answers === 8 ? [{ end: true } as const] : []),
+  ]),
+  requests: Array.from({ length: 8 }, () => ({ token, method: 'GET' })),
+};
+
+/** Asks until connections have moved from every worker to every other: workers test themselves before they move any. */
+async function untilMoved(target: Target): Promise<void> {
+  const seen = new Set<string>();
+  const look = async (): Promise<number> => {
+    const { bytes } = await play(wanderer, target);
+    const pids = cutAnswers(bytes, wanderer.requests).answers.map(({ pid }) => pid);
+    for (const [place, pid] of pids.entries())
+      if (place > 0 && pid !== pids[place - 1]) seen.add(`${pids[place - 1]} to ${pid}`);
+    return seen.size;
+  };
+  await waitFor('connections to move', look, { timeout: patience, until: (count) => count >= ways });
+}
 
 /** Asks until every worker has answered. */
 async function cookiesOf({ ports }: Target): Promise<string[]> {

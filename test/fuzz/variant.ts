@@ -23,7 +23,7 @@ export async function buildVariant(folder: string, plants: readonly Plant[]): Pr
   mkdirSync(join(place, 'build'));
   cpSync(compiled, sources, { recursive: true });
   for (const plant of plants) sow(sources, plant);
-  symlinkSync(join(repoRoot, 'node_modules'), join(place, 'node_modules'));
+  for (const shared of ['node_modules', 'src']) symlinkSync(join(repoRoot, shared), join(place, shared));
   cpSync(join(repoRoot, 'package.json'), join(place, 'package.json'));
   const bundle = join(repoRoot, 'packaging', 'bundle.mjs');
   await promisify(execFile)(process.execPath, [bundle], { cwd: place });
@@ -41,11 +41,18 @@ function sow(sources: string, { file, text, instead }: Plant): void {
 }
 
 /**
- * A master that has connections moved from everywhere to everywhere all the time, and not only where some are too many.
- * What the workers do is what they always do.
+ * A master that has connections moved from everywhere to everywhere all the time, and not only where some are too many;
+ * a worker tells of itself ten times in a second, and each time there are new orders. How workers move connections, and
+ * which, is what it always is.
  */
 export const restless: readonly Plant[] = [
   { file: 'core/balance.js', text: 'settleTime = 250', instead: 'settleTime = 20' },
+  { file: 'core/balance.js', text: 'if (!isUneven(state.workers))', instead: 'if (false)' },
+  {
+    file: 'core/balance.js',
+    text: '(worker) => isAwake(worker, now) && isWell(worker) && takesPart(worker)',
+    instead: '(worker) => takesPart(worker)',
+  },
   {
     file: 'core/balance.js',
     text: 'if (!ready.every((worker) => isSettled(worker, state.moved)))',
@@ -58,4 +65,9 @@ export const restless: readonly Plant[] = [
       'const moves = ready.flatMap(({ key: from }) => ready.filter(({ key }) => key !== from).map(({ key: to }) => ({ from, to, count: 1_000 })));',
   },
   { file: 'core/balance.js', text: 'now - beatAt > together', instead: 'false' },
+  {
+    file: 'worker/beats.js',
+    text: 'timer = setInterval(() => send(beat(withBytes)), interval)',
+    instead: 'timer = setInterval(() => send(beat(withBytes)), 100)',
+  },
 ];

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { corpusFor, generated } from '../campaign.js';
+import { corpusOfSticky } from '../corpus.js';
+import { each, type NextScript, playRound, type RoundResult } from '../round.js';
+import { toJson } from '../script.js';
+import type { Mode } from '../services.js';
+import { buildVariant, restless } from '../variant.js';
+
+/** The same scripts every time: `make fuzz` looks for new ones. */
+const seed = 2_000;
+const scripts = 48;
+const lanes = 32;
+
+const titles = {
+  balance: 'while connections move all the time',
+  'sticky-address': 'while clients stick to workers by their address',
+  'sticky-cookie': 'while clients stick to workers by a cookie',
+  reload: 'while workers drain and new ones take over',
+  kill: 'while workers are killed',
+} as const;
+const stickyModes = ['sticky-address', 'sticky-cookie'] as const;
+
+// Most of the time scripts wait: two services at once are not slower than one.
+describe('what clients see and what the app executes is as under node itself', { concurrency: 2 }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'rom-agent-sample-'));
+  let main = '';
+  before(async () => {
+    main = await buildVariant(folder, restless);
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  const playsAsNode = async (mode: Mode, next: NextScript): Promise<void> => {
+    const result = await playRound(next, { mode, main, lanes });
+    assert.equal(told(result), '');
+  };
+  for (const [mode, title] of Object.entries(titles) as [keyof typeof titles, string][]) {
+    test(title, () => {
+      const corpus = each(mode.startsWith('sticky') ? [] : corpusFor(mode));
+      const others = generated(seed, scripts);
+      return playsAsNode(mode, (times) => corpus(times) ?? others(times));
+    });
+  }
+
+  const awaited =
+    'the worker that looks for the cookie reads heads by rules of its own, and nobody counts maxConnections';
+  for (const mode of stickyModes) {
+    test(`mistakes and limits, ${titles[mode]}`, { todo: awaited }, () =>
+      playsAsNode(mode, each(corpusOfSticky)),
+    );
+  }
+});
+
+/** Each finding with its script, which FUZZ_SCRIPT plays again. */
+function told({ findings }: RoundResult): string {
+  return findings.map(({ script, what }) => `${what}\n${script === null ? '' : toJson(script)}\n`).join('\n');
+}
