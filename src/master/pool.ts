@@ -62,6 +62,8 @@ export interface PoolSeam {
   readonly onListens: (key: WorkerKey, message: ListensMessage) => void;
   /** Where the service is, as far as the workers that are ready know. */
   readonly urls: () => readonly string[];
+  /** What a worker has in its environment for its children to inherit. */
+  readonly mark: (key: WorkerKey) => NodeJS.ProcessEnv;
   /** Nothing comes from this worker any more. */
   readonly onGone: (key: WorkerKey) => void;
   /** A worker has written a file about itself, or could not. */
@@ -88,7 +90,11 @@ export function createPool(seam: PoolSeam): Pool {
   const forkWorker = (key: WorkerKey, settings: WorkerSettings, launch: Launch): void => {
     // It holds for the forks that follow, and for those alone.
     cluster.setupPrimary(setUp(launch, output));
-    const worker = cluster.fork({ ...exactly(launch.env), [settingsVariable]: JSON.stringify(settings) });
+    const worker = cluster.fork({
+      ...exactly(launch.env),
+      ...seam.mark(key),
+      [settingsVariable]: JSON.stringify(settings),
+    });
     workers.set(key, worker);
     unsaid.set(key, []);
     worker.process.on(channelEvent, (raw: unknown, connection: unknown) =>

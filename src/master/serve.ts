@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Loaded } from '../config/load.js';
 import { clusterStats, publicStats } from '../core/cluster-stats.js';
 import type { Worker } from '../core/model.js';
@@ -12,6 +13,7 @@ import { createAddresses } from './addresses.js';
 import { adviceFor } from './advice.js';
 import { createAnnouncer, isHeard } from './announce.js';
 import { createAppMessages } from './app-messages.js';
+import { signalIfAlive, trackChildren } from './children.js';
 import { after, now, oneTimer } from './clock.js';
 import { createCommands } from './commands.js';
 import { controlDoor } from './control-door.js';
@@ -23,6 +25,7 @@ import { keepOpen } from './keep-open.js';
 import { clearStaleSocket, listenTarget } from './listen-target.js';
 import { createLooker } from './looker.js';
 import { createMailbox, type Mailbox } from './mailbox.js';
+import { findMarked } from './marked-processes.js';
 import { deferred, lazy } from './once.js';
 import { watchOomKills } from './oom-kills.js';
 import { type Means, perform } from './perform.js';
@@ -110,7 +113,9 @@ export async function serve(options: ServeOptions): Promise<number> {
     },
     urls: () => addresses.urls(),
     onAppMessage: (key, message) => appMessages.receive(key, message),
+    mark: (key) => children.mark(key),
     onGone: (key) => {
+      children.left(key);
       appMessages.gone(key);
       addresses.gone(key);
       handOver.gone(key);
@@ -120,6 +125,13 @@ export async function serve(options: ServeOptions): Promise<number> {
     oomKills: () => oomKills()(),
     onMalformed: (key, reason) => log.warn('a worker sent a malformed message', { key, reason }),
     onStatsRequest: (key, id) => pool.send(key, { type: 'stats', id, stats: publicStats(stats()) }),
+  });
+  const children = trackChildren({
+    find: findMarked,
+    kill: signalIfAlive,
+    sleep,
+    info: log.info,
+    warn: log.warn,
   });
   const appMessages = createAppMessages({ tell: pool.tell, warn: log.warn });
   const heard = (worker: Worker): boolean =>
@@ -223,6 +235,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const exitCode = await promise;
   forgetSignals();
   watches.end();
+  await children.settled();
   await Promise.all([door.close(), history.used()?.settled()]);
   reaper.dismiss();
   return exitCode;

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { ask } from '../support/net.js';
+import { signalPid } from '../support/process.js';
 import { waitFor } from '../support/wait.js';
 import { switchTo } from './releases.js';
 import { run } from './run.js';
@@ -40,6 +41,25 @@ async function numbers(service: Service): Promise<Map<number, Told['worker']>> {
   return found;
 }
 
+/** What test/fixtures/apps/leaves-children.cjs has started. */
+interface Helpers {
+  readonly worker: number;
+  readonly helper: number;
+  readonly detached: number;
+}
+
+/** Of another worker than `before`. */
+async function helpers(t: TestContext, { port }: Service, before?: number): Promise<Helpers> {
+  const look = async () => (await ask({ port, path: '/', timeout: patience })).json as Helpers;
+  const found = await waitFor('a worker', () => look().catch(() => null), {
+    timeout: patience,
+    until: (answer) => answer !== null && answer.worker !== before,
+  });
+  assert.ok(found);
+  t.after(() => signalPid(found.detached, 'SIGKILL'));
+  return found;
+}
+
 describe('an app as a process', { timeout: 120_000 }, () => {
   it('finds no flag and no message of ours, nor do its threads and its children', async (t) => {
     const service = await serve(t, { app, env: { WORKERS: '1' } });
@@ -56,6 +76,22 @@ describe('an app as a process', { timeout: 120_000 }, () => {
     );
     await service.daemon.waitForLine(/discarded a message of the app .*topic as-a-process/, patience);
     await stopped(service);
+  });
+
+  it('leaves no helper behind, in a crash nor in a stop, but those with a session of their own', async (t) => {
+    const service = await serve(t, { app: fixture('apps/leaves-children.cjs'), env: { WORKERS: '1' } });
+    const first = await helpers(t, service);
+    signalPid(first.worker, 'SIGKILL');
+    await waitFor('the helper to go', () => !signalPid(first.helper, 0), { timeout: patience });
+    await service.daemon.waitForLine(/has left sleep \(pid \d+\) behind: SIGTERM/, patience);
+    const second = await helpers(t, service, first.worker);
+    await stopped(service);
+    // It has ended by then; who reaps it is up to the machine.
+    await waitFor('the helper to go', () => !signalPid(second.helper, 0), { timeout: patience });
+    assert.deepEqual(
+      [first, second].map(({ detached }) => signalPid(detached, 0)),
+      [true, true],
+    );
   });
 
   it('has a UDP port of its own in each worker, where any will do', async (t) => {
