@@ -50,6 +50,7 @@ _rom_agent() {
         --health-slow-limit) words='' ;;
         --health-probe) words='' ;;
         --health-master-timeout) words='' ;;
+        --health-capture) words='on off' ;;
         --memory-max-rss) words='' ;;
         --memory-max-heap) words='' ;;
         --memory-pressure) words='' ;;
@@ -72,7 +73,7 @@ _rom_agent() {
         --log-dir) file=1 ;;
         --log-stats-interval) words='' ;;
         *)
-          words='--config --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --help'
+          words='--config --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --help'
           if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac
@@ -111,6 +112,7 @@ _rom_agent() {
         --health-slow-limit) words='' ;;
         --health-probe) words='' ;;
         --health-master-timeout) words='' ;;
+        --health-capture) words='on off' ;;
         --memory-max-rss) words='' ;;
         --memory-max-heap) words='' ;;
         --memory-pressure) words='' ;;
@@ -133,7 +135,7 @@ _rom_agent() {
         --log-dir) file=1 ;;
         --log-stats-interval) words='' ;;
         *)
-          words='--config --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --changed --json --help'
+          words='--config --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --changed --json --help'
           if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac
@@ -172,6 +174,7 @@ _rom_agent() {
         --health-slow-limit) words='' ;;
         --health-probe) words='' ;;
         --health-master-timeout) words='' ;;
+        --health-capture) words='on off' ;;
         --memory-max-rss) words='' ;;
         --memory-max-heap) words='' ;;
         --memory-pressure) words='' ;;
@@ -195,7 +198,7 @@ _rom_agent() {
         --log-stats-interval) words='' ;;
         --unit) words='' ;;
         *)
-          words='--config --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --unit --all --json --help'
+          words='--config --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --unit --all --json --help'
           if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac

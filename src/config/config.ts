@@ -78,6 +78,8 @@ export interface HealthConfig {
   readonly probe: string | null;
   /** A master whose event loop stands still for this long is aborted, where no systemd watches it. ms; 0: never */
   readonly masterTimeout: number;
+  /** Whether a worker has a thread that says where it hangs. */
+  readonly capture: 'on' | 'off';
 }
 
 /** When a worker has too much memory. */

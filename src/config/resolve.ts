@@ -108,6 +108,7 @@ export function toConfig(values: EffectiveValues, dotenv: Readonly<Record<string
       slowLimit: values['health.slow_limit'].value,
       probe: values['health.probe'].value,
       masterTimeout: values['health.master_timeout'].value,
+      capture: values['health.capture'].value,
     },
     memory: {
       maxRss: values['memory.max_rss'].value,

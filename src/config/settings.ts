@@ -265,6 +265,12 @@ export const settings = {
     description:
       'A master whose event loop stands still for this long is aborted, where no watchdog of systemd does that; 0: never.',
   }),
+  'health.capture': setting({
+    kind: oneOf('on', 'off'),
+    default: 'on',
+    description:
+      'Whether a worker that hangs is asked where it is, for its stack and its requests in the log. `on` takes a thread in each worker, 6 to 10 MB.',
+  }),
   'memory.max_rss': setting({
     kind: integer({ min: 32, max: 16_777_216, unit: 'MiB' }),
     default: null,

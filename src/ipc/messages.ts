@@ -81,8 +81,6 @@ export type MasterMessage =
   | { readonly type: 'prove'; readonly timeout: number }
   /** What to answer with 503 from now on, in place of what was said before. */
   | { readonly type: 'block'; readonly requests: readonly Blocked[] }
-  /** Close the inspector that the master had opened. */
-  | { readonly type: 'close-inspector' }
   /** Write a file about this process, for `seconds` where it takes time. */
   | {
       readonly type: 'evidence';
@@ -217,7 +215,6 @@ const masterShapes: Readonly<Record<MasterMessage['type'], Shape>> = {
   beat: {},
   probe: { path: string, timeout: number },
   promote: { slot: number },
-  'close-inspector': {},
   prove: { timeout: number },
   block: { requests: anything },
   evidence: { id: number, kind: string, path: string, seconds: number },

@@ -45,6 +45,8 @@ export interface WorkerSettings
   > {
   /** Number of its slot, from 1; 0: a spare, which has none yet. */
   readonly worker: number;
+  /** Whether it has a thread that says where it hangs: see witness.ts. */
+  readonly capture: Config['health']['capture'];
   /** How often it sends a beat, ms. */
   readonly beatInterval: number;
   /** What it asks itself to show that it answers; null: something that never reaches the app. */

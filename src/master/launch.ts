@@ -56,6 +56,7 @@ export function settingsOf(
     routesPrefix,
     log,
     worker,
+    capture: config.health.capture,
     beatInterval: beatInterval(config),
     healthProbe: config.health.probe,
     version,

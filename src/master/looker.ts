@@ -1,17 +1,18 @@
 import type { Event } from '../core/events.js';
 import type { Capture } from '../core/evidence.js';
 import type { Millis, Worker, WorkerKey } from '../core/model.js';
-import type { MasterMessage } from '../ipc/messages.js';
 import type { CaptureOptions } from './capture/capture.js';
+import type { Witness } from './capture/witness.js';
 
 export interface LookerSeam {
   readonly workers: () => readonly Worker[];
   readonly post: (event: Event) => void;
-  readonly send: (key: WorkerKey, message: MasterMessage) => void;
   /** Calls back after so many ms; returns what prevents it. */
   readonly after: (delay: Millis, call: () => void) => () => void;
   /** Whether command lines of a worker's children are told. */
   readonly commandLines: boolean;
+  /** The thread in a worker that can be asked where it is; null where it has none. */
+  readonly witness: (pid: number) => Witness | null;
   /** Finds out what a process does; never rejects. */
   readonly capture?: (options: CaptureOptions) => Promise<Capture>;
 }
@@ -25,25 +26,23 @@ export interface Looker {
 /** Where this program's own files are. */
 const own = new URL('../', import.meta.url).href;
 
-/**
- * A healthy worker has no debugger that listens, so that it is told to close it again. Node 20 crashes where that
- * happens while a connection to it begins or ends: one look at a time, the order some time after the last, and the next
- * look some time after the order.
- */
-const closeAfter: Millis = 1_000;
-const settled: Millis = 250;
-
+/** One look at a process at a time: whoever asks meanwhile is answered with what that one finds. */
 export function createLooker(seam: LookerSeam): Looker {
-  const { workers, post, after } = seam;
-  const rooms = new Map<number, Room>();
+  const { workers, post, after, commandLines, witness, capture = loadedCapture } = seam;
+  const underWay = new Map<number, Promise<Capture>>();
 
+  const begin = (pid: number, timeout: Millis): Promise<Capture> => {
+    const begun = capture({ pid, timeout, own, commandLines, witness: witness(pid) })
+      .catch((error: unknown) => notFound(String(error)))
+      .finally(() => underWay.delete(pid));
+    underWay.set(pid, begun);
+    return begun;
+  };
   const look = (pid: number, timeout: Millis): Promise<Capture> => {
-    const room = rooms.get(pid) ?? openRoom(pid, seam, () => rooms.delete(pid));
-    rooms.set(pid, room);
     const late = new Promise<Capture>((resolve) => {
       after(timeout, () => resolve(notFound('there was no time for it: another look was under way')));
     });
-    return Promise.race([room.look(timeout), late]);
+    return Promise.race([underWay.get(pid) ?? begin(pid, timeout), late]);
   };
   const lookAtWorker = async (key: WorkerKey, timeout: Millis): Promise<Capture> => {
     const pid = workers().find((worker) => worker.key === key)?.pid ?? null;
@@ -53,48 +52,6 @@ export function createLooker(seam: LookerSeam): Looker {
     look,
     capture: (key, timeout) =>
       void lookAtWorker(key, timeout).then((found) => post({ type: 'captured', key, capture: found })),
-  };
-}
-
-/** Where one process is looked at. */
-interface Room {
-  look(timeout: Millis): Promise<Capture>;
-}
-
-function openRoom(
-  pid: number,
-  { workers, send, after, commandLines, capture = loadedCapture }: LookerSeam,
-  leave: () => void,
-): Room {
-  let underWay: Promise<Capture> | null = null;
-  let ready = Promise.resolve();
-  let forget = (): void => {};
-  const close = (): void => {
-    for (const worker of workers()) if (worker.pid === pid) send(worker.key, { type: 'close-inspector' });
-    ready = new Promise<void>((resolve) => void after(settled, resolve)).then(() => {
-      if (underWay === null) leave();
-    });
-  };
-  const begin = async (timeout: Millis): Promise<Capture> => {
-    await ready;
-    const onDisconnected = (): void => {
-      underWay = null;
-      forget = after(closeAfter, close);
-    };
-    const failed = (error: unknown): Capture => {
-      onDisconnected();
-      return notFound(String(error));
-    };
-    return capture({ pid, timeout, own, commandLines, onDisconnected }).catch(failed);
-  };
-  return {
-    look: (timeout) => {
-      if (underWay === null) {
-        forget();
-        underWay = begin(timeout);
-      }
-      return underWay;
-    },
   };
 }
 

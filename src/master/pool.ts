@@ -1,6 +1,7 @@
 import cluster, { type ClusterSettings, type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
+import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.js';
@@ -9,7 +10,6 @@ import type { Failure, WorkerKey } from '../core/model.js';
 import { killGrace } from '../core/policy.js';
 import { exitCodes } from '../errors/exit-codes.js';
 import { heapFlags } from '../ipc/heap-sizes.js';
-import { quietInspector } from '../ipc/inspection.js';
 import {
   channelEvent,
   type EvidenceMessage,
@@ -22,7 +22,9 @@ import {
 } from '../ipc/messages.js';
 import type { RawHandle } from '../ipc/raw-handle.js';
 import { settingsVariable, type WorkerSettings } from '../ipc/settings.js';
+import { witnessFd } from '../ipc/witness.js';
 import type { Output } from '../telemetry/output-file.js';
+import { createWitness, type Witness } from './capture/witness.js';
 import { appFlags } from './node-flags.js';
 
 /** The worker processes, by key. */
@@ -33,6 +35,8 @@ export interface Pool {
   hand(key: WorkerKey, message: MasterMessage, connection: RawHandle): void;
   /** What the app in another worker has to say to the app in this one. */
   tell(key: WorkerKey, message: object): void;
+  /** The thread in this process that can be asked where its main thread is; null where it has none. */
+  witness(pid: number): Witness | null;
   /** SIGKILL: a worker that is to be ended politely is sent a message. */
   kill(key: WorkerKey): void;
   /**
@@ -83,6 +87,7 @@ const lastWords = 500;
 export function createPool(seam: PoolSeam): Pool {
   const { dispatch, post, onPid, onGone, oomKills, output } = seam;
   const workers = new Map<WorkerKey, Worker>();
+  const witnesses = new Map<number, Witness>();
   /** What is said to workers that have not said hello yet. */
   const unsaid = new Map<WorkerKey, MasterMessage[]>();
   cluster.schedulingPolicy = dispatch === 'round-robin' ? cluster.SCHED_RR : cluster.SCHED_NONE;
@@ -109,8 +114,11 @@ export function createPool(seam: PoolSeam): Pool {
     const { pid } = worker.process;
     if (pid === undefined) return;
     onPid(pid, true);
+    if (launch.config.health.capture === 'on')
+      witnesses.set(pid, createWitness(worker.process.stdio[witnessFd] as Duplex | null | undefined));
     worker.on('exit', (code: number | null, signal: string | null) => {
       onPid(pid, false);
+      witnesses.delete(pid);
       const kills = oomKills();
       afterLastWords(worker, () => {
         workers.delete(key);
@@ -156,6 +164,7 @@ export function createPool(seam: PoolSeam): Pool {
       const worker = workers.get(key);
       if (worker?.isConnected()) worker.send(message, () => {});
     },
+    witness: (pid) => witnesses.get(pid) ?? null,
     // Not worker.kill(), which waits for the channel and may wait for ever.
     kill: (key) => void workers.get(key)?.process.kill('SIGKILL'),
     endAll: async (timeout) => {
@@ -170,41 +179,17 @@ export function createPool(seam: PoolSeam): Pool {
   };
 }
 
-/**
- * SIGUSR1 has a worker open its inspector, which is how a hung one is looked into. With these it does so on a free port
- * and without a word on standard error. An operator who debugs decides himself.
- *
- * @param port where this process itself would be debugged
- */
-export function inspectionFor(
-  argv: readonly string[],
-  nodeOptions = '',
-  port = process.debugPort,
-): Inspection {
-  const isDebugged = [...argv, nodeOptions].some((text) => text.includes('--inspect'));
-  return {
-    flags: isDebugged ? [] : [quietInspector],
-    // node:cluster counts up from the master's port, from 0 too, which means a free one.
-    settings: isDebugged && port !== 0 ? {} : { inspectPort: 0 },
-  };
-}
-
-export interface Inspection {
-  readonly flags: readonly string[];
-  readonly settings: Pick<ClusterSettings, 'inspectPort'>;
-}
-
 function setUp({ config, cwd }: Launch, { fd }: Output): ClusterSettings {
   const flags = appFlags(config);
-  const inspection = inspectionFor(flags, process.env.NODE_OPTIONS);
+  const pipes = config.health.capture === 'on' ? ['pipe' as const] : [];
   return {
     exec: fileURLToPath(new URL('../worker/main.js', import.meta.url)),
     args: [],
     cwd,
-    // The file of standard output was rotated: the inherited ones are the renamed one.
-    ...(fd === 1 ? {} : { stdio: ['inherit', fd, fd, 'ipc'] }),
-    ...inspection.settings,
-    execArgv: [...flags, ...inspection.flags, ...heapFlags(config)],
+    // Where the file of standard output was rotated, the inherited ones are the renamed one.
+    stdio:
+      fd === 1 ? ['inherit', 'inherit', 'inherit', 'ipc', ...pipes] : ['inherit', fd, fd, 'ipc', ...pipes],
+    execArgv: [...flags, ...heapFlags(config)],
   };
 }
 

@@ -156,8 +156,8 @@ export async function serve(options: ServeOptions): Promise<number> {
   const looker = createLooker({
     after,
     workers,
-    send: pool.send,
     post: mailbox.post,
+    witness: pool.witness,
     commandLines: config.redact === 'off',
   });
   const evidence = createEvidence({

@@ -4,7 +4,7 @@ import type { Channel } from './channel.js';
 import type { Servers } from './servers.js';
 
 /** What the master asks for that has an answer of its own. */
-export type Errand = Extract<MasterMessage, { type: 'probe' | 'prove' | 'evidence' | 'close-inspector' }>;
+export type Errand = Extract<MasterMessage, { type: 'probe' | 'prove' | 'evidence' }>;
 
 export interface ErrandSeam {
   readonly servers: Pick<Servers, 'all'>;
@@ -33,15 +33,5 @@ export async function runErrand(errand: Errand, { servers, settings, channel }: 
       const { id, path } = errand;
       return channel.send({ type: 'evidence', id, path, ...(await writeEvidence(errand)) });
     }
-    case 'close-inspector': {
-      const inspector = await import('node:inspector');
-      return operatorsOwn() ? undefined : inspector.close();
-    }
   }
-}
-
-/** `--inspect` and its like, which are there from the start: not what the master adds, which opens nothing. */
-function operatorsOwn(): boolean {
-  const flags = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)];
-  return flags.some((flag) => /^--inspect(-brk|-wait)?(=|$)/.test(flag));
 }

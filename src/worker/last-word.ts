@@ -1,4 +1,5 @@
 import type { RequestNote } from '../core/evidence.js';
+import { inFlightSymbol } from '../ipc/witness.js';
 import type { Servers } from './servers.js';
 
 export interface Current {
@@ -11,9 +12,9 @@ export function currentOf(servers: Pick<Servers, 'counts' | 'current'>): Current
 }
 
 /**
- * Where the master's debugger finds what is in flight while this process spins: a hung worker cannot be asked otherwise,
+ * Where the thread of witness.ts finds what is in flight while this process spins: a hung worker cannot be asked otherwise,
  * and the request that it hangs in is younger than its last beat. See master/capture.
  */
 export function exposeCurrent(process: object, servers: Pick<Servers, 'counts' | 'current'>): void {
-  Object.defineProperty(process, Symbol.for('rom-agent.inFlight'), { value: () => currentOf(servers) });
+  Object.defineProperty(process, Symbol.for(inFlightSymbol), { value: () => currentOf(servers) });
 }

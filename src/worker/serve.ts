@@ -31,6 +31,7 @@ import { type HeldListeners, holdListeners } from './spare.js';
 import { createSticky } from './sticky.js';
 import { isTarget, serversBeside, targetFirst } from './target.js';
 import { ownUdpPorts } from './udp-ports.js';
+import { startWitness } from './witness.js';
 import { workerLog } from './worker-log.js';
 
 export interface Means {
@@ -226,6 +227,15 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     if (output.count() > 0) log.warn('output of the app was lost', { writes: output.count() });
     log.flush();
   });
+  const witness = (): void => {
+    if (settings.capture === 'off') return;
+    void startWitness((error) =>
+      log.warn(
+        'the thread that tells where this worker hangs cannot run: it would be replaced without a stack',
+        { error },
+      ),
+    );
+  };
   /** As ready as can be, without listening, until a slot is to be filled. */
   const standBy = async (listeners: HeldListeners): Promise<void> => {
     await Promise.race([boot.done, listeners.held]);
@@ -233,6 +243,7 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     channel.ref();
     await channel.send({ type: 'spare' });
     beats.start({ withBytes: false, idle: true });
+    witness();
     state.worker = await promotion.promise;
     log.setWorker(state.worker);
     Object.assign(process.env, numberVariables(state.worker));
@@ -254,6 +265,7 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
   // A drain may have begun its own meanwhile.
   if (state.draining) return;
   beats.start({ withBytes: false });
+  if (settings.worker !== 0) witness();
   void moving.begin();
   prepare();
   watchDeaf({ servers, listen: settings.listen, isServing, onDeaf: (error) => void retire(error) });

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import type { Duplex } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import type { Capture } from '../../src/core/evidence.js';
 import { capture } from '../../src/master/capture/capture.js';
-import { watchListeners } from '../../src/master/capture/inspector-port.js';
+import { createWitness } from '../../src/master/capture/witness.js';
 import { waitFor } from '../support/wait.js';
+import { listenersOf } from './inspector.js';
 import { patience } from './service.js';
 
 const skip = process.platform !== 'linux' && 'reads /proc';
-/** As the pool has them. */
-const flags = ['--inspect-publish-uid=http', '--inspect-port=0'];
+const thread = new URL('../../src/worker/witness.js', import.meta.url).href;
 const limit = 10_000;
 
 interface Subject {
@@ -20,10 +22,14 @@ interface Subject {
   look(timeout?: number): Promise<Capture>;
 }
 
-/** A process that runs `script` once it has said so. */
-async function subject(t: TestContext, script: string, args: readonly string[] = flags): Promise<Subject> {
-  const program = `process.stdout.write('begun'); setTimeout(function later() { ${script} }, 50)`;
-  const child = spawn(process.execPath, [...args, '-e', program], { stdio: ['ignore', 'pipe', 'pipe'] });
+/** A process that runs `script` once it has said so, with the thread that tells where it is. */
+async function subject(t: TestContext, script: string, args: readonly string[] = []): Promise<Subject> {
+  const program = `
+    import(${JSON.stringify(thread)}).then(({ startWitness }) => startWitness((error) => console.error(error)));
+    setTimeout(() => { process.stdout.write('begun'); setTimeout(function later() { ${script} }, 50) }, 200)`;
+  const child = spawn(process.execPath, [...args, '-e', program], {
+    stdio: ['ignore', 'pipe', 'pipe', 'ignore', 'pipe'],
+  });
   const { pid } = child;
   assert.ok(pid !== undefined);
   t.after(() => child.kill('SIGKILL'));
@@ -32,8 +38,9 @@ async function subject(t: TestContext, script: string, args: readonly string[] =
     stderr += text;
   });
   await once(child.stdout as NodeJS.ReadableStream, 'data');
+  const witness = createWitness(child.stdio[4] as Duplex);
   const look = (timeout = limit) =>
-    capture({ pid, timeout, own: 'file:///nowhere/', commandLines: true, onDisconnected: () => {} });
+    capture({ pid, timeout, own: 'file:///nowhere/', commandLines: true, witness });
   return { child, pid, stderr: () => stderr, look };
 }
 
@@ -101,10 +108,17 @@ describe('a process that does not answer, looked at from outside', { skip }, () 
     await isIn(spinning, 'later');
   });
 
-  test('does not answer on another port of its own either', async (t) => {
-    const script = "require('node:net').createServer().listen(0, '127.0.0.1', () => { for (;;); })";
-    const { stack } = await becomes(await subject(t, script), 'running');
-    assert.notEqual(stack, null);
+  test('was in native code, and goes on unpaused once it is out', async (t) => {
+    const script = "require('node:crypto').pbkdf2Sync('a', 'b', 2e6, 64, 'sha512'); process.exit(7)";
+    const native = await subject(t, script);
+    const ended = once(native.child, 'exit');
+    await native.look(100);
+    assert.deepEqual(await ended, [7, null]);
+  });
+
+  test('is looked at again and again, and goes on in between', async (t) => {
+    const spinning = await subject(t, 'for (;;);');
+    for (let turn = 0; turn < 20; turn++) await isIn(spinning, 'later');
   });
 
   test('is gone', async (t) => {
@@ -114,22 +128,59 @@ describe('a process that does not answer, looked at from outside', { skip }, () 
   });
 });
 
-describe('the inspector of a worker', { skip }, () => {
-  test('does not listen before it is asked for, and says nothing of its own', async (t) => {
-    const idle = await subject(t, 'setInterval(() => {}, 60_000)');
-    const newListeners = watchListeners(idle.pid, { platform: process.platform });
-    assert.deepEqual(await newListeners(), []);
-    process.kill(idle.pid, 'SIGUSR1');
-    const listeners = await waitFor('its inspector', newListeners, { until: ({ length }) => length > 0 });
-    assert.equal(listeners.length, 1);
-    assert.equal(idle.stderr(), '');
+/** Asks every listener of the loopback for a debugger, for as long as it lives, and writes what it finds. */
+const poller = `
+const { readFileSync } = require('node:fs');
+const { get } = require('node:http');
+const ask = (port) => new Promise((resolve) => get({ host: '127.0.0.1', port, path: '/json/list', agent: false, timeout: 500 },
+  (response) => {
+    let text = '';
+    response.setEncoding('utf8').on('data', (part) => { text += part; }).on('end', () => {
+      if (text.includes('webSocketDebuggerUrl')) process.stdout.write(text.replaceAll('\\n', ' ') + '\\n');
+      resolve();
+    }).on('error', resolve);
+  }).on('error', resolve).on('timeout', function () { this.destroy(); }));
+(async () => {
+  process.stdout.write('polls\\n');
+  for (;;) {
+    const rows = readFileSync('/proc/net/tcp', 'utf8').split('\\n').filter((row) => / 0A /.test(row));
+    await Promise.all(rows.map((row) => ask(Number.parseInt(row.trim().split(/\\s+/)[1].slice(9), 16))));
+  }
+})();`;
+const nobody = 65534;
+
+/** What another user of the machine finds of this process. */
+async function otherUser(t: TestContext, pid: number): Promise<() => string[]> {
+  const child = spawn(process.execPath, ['-e', poller], {
+    ...{ uid: nobody, gid: nobody, cwd: '/' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  const lines: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
+  await waitFor('the other user', () => lines.length > 0, { timeout: patience });
+  return () => lines.filter((line) => line.includes(`[${pid}]`));
+}
+
+const asRoot = skip || (process.getuid?.() !== 0 && 'needs root, to be another user');
+
+describe('another user of the machine, who asks every port of the loopback for a debugger', {
+  skip: asRoot,
+}, () => {
+  test('finds none while a process is looked at, and nothing listens', async (t) => {
+    const spinning = await subject(t, 'for (;;);');
+    const found = await otherUser(t, spinning.pid);
+    for (let turn = 0; turn < 20; turn++) {
+      await isIn(spinning, 'later');
+      assert.deepEqual(listenersOf(spinning.pid), []);
+    }
+    assert.deepEqual(found(), []);
+    assert.equal(spinning.stderr(), '');
   });
 
-  test('says that somebody has come, which Node cannot be kept from, and nothing more', async (t) => {
-    const idle = await subject(t, 'setInterval(() => {}, 60_000)');
-    await becomes(idle, 'idle');
-    idle.child.kill('SIGTERM');
-    await once(idle.child, 'close');
-    assert.match(idle.stderr(), /^(Debugger attached\.\n)+$/);
+  test('would find one that listens', async (t) => {
+    const open = await subject(t, 'for (;;);', ['--inspect=0']);
+    const found = await otherUser(t, open.pid);
+    await waitFor('the debugger', () => found().length > 0, { timeout: patience });
   });
 });

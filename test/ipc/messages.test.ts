@@ -44,7 +44,6 @@ const fromMaster: Readonly<Record<MasterMessage['type'], unknown>> = {
   probe: { type: 'probe', path: '/healthz', timeout: 5_000 },
   stats: { type: 'stats', id: 7, stats: { status: 'serving' } },
   promote: { type: 'promote', slot: 2 },
-  'close-inspector': { type: 'close-inspector' },
   prove: { type: 'prove', timeout: 1_000 },
   block: { type: 'block', requests: [{ method: 'GET', route: '/', for: 1_000 }] },
   evidence: { type: 'evidence', id: 3, kind: 'profile', path: '/var/lib/x.cpuprofile', seconds: 5 },

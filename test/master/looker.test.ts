@@ -16,16 +16,13 @@ interface Look extends CaptureOptions {
 function paper() {
   const looks: Look[] = [];
   const posted: Event[] = [];
-  const orders: number[] = [];
   let alarms: { at: number; ring: () => void }[] = [];
   let now = 0;
   const looker = createLooker({
     commandLines: false,
     workers: () => [{ key: 1, pid: 4711 } as Worker, { key: 2, pid: null } as Worker],
     post: (event) => void posted.push(event),
-    send: (key, { type }) => {
-      if (type === 'close-inspector') orders.push(key);
-    },
+    witness: () => null,
     after: (delay, ring) => {
       const alarm = { at: now + delay, ring };
       alarms.push(alarm);
@@ -47,7 +44,7 @@ function paper() {
     for (const { ring } of due) ring();
     await settle();
   };
-  return { looker, looks, posted, orders, pass };
+  return { looker, looks, posted, pass };
 }
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
@@ -85,44 +82,14 @@ describe('a look', () => {
     assert.deepEqual(await Promise.all(both), [idle, idle]);
   });
 
-  test('has the inspector closed some time after its connection has ended, and not before', async () => {
-    const { looker, looks, orders, pass } = paper();
-    void looker.look(4711, 2_000);
-    await settle();
-    looks[0]?.find(idle);
-    await pass(1_500);
-    assert.deepEqual(orders, []);
-    looks[0]?.onDisconnected();
-    await pass(1_000);
-    assert.deepEqual(orders, [1]);
-  });
-
-  test('puts that off while more looks follow', async () => {
-    const { looker, looks, orders, pass } = paper();
-    for (const index of [0, 1, 2]) {
-      void looker.look(4711, 2_000);
+  test('of a process is followed by another one when it is over', async () => {
+    const { looker, looks } = paper();
+    for (const index of [0, 1]) {
+      const found = looker.look(4711, 2_000);
       await settle();
       looks[index]?.find(idle);
-      looks[index]?.onDisconnected();
-      await pass(900);
+      await found;
     }
-    assert.deepEqual([looks.length, orders], [3, []]);
-    await pass(100);
-    assert.deepEqual(orders, [1]);
-  });
-
-  test('waits until a worker that was told to close it will have done so', async () => {
-    const { looker, looks, orders, pass } = paper();
-    void looker.look(4711, 2_000);
-    await settle();
-    looks[0]?.find(idle);
-    looks[0]?.onDisconnected();
-    await pass(1_000);
-    assert.deepEqual(orders, [1]);
-    void looker.look(4711, 2_000);
-    await pass(100);
-    assert.equal(looks.length, 1);
-    await pass(150);
     assert.equal(looks.length, 2);
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { connectInspector } from '../../src/master/capture/inspector.js';
-import { inspectorAt, watchListeners } from '../../src/master/capture/inspector-port.js';
+import { connectInspector } from './inspector-client.js';
+import { inspectorAt, watchListeners } from './inspector-port.js';
 import { waitFor } from './wait.js';
 
 /** With these in its environment a process of Node can be blocked, and says nothing about it. */

@@ -40,16 +40,6 @@ export function isStarved(before: Look, after: Look): boolean {
   return after.at - before.at >= leastSpan && (after.ran - before.ran) / (after.at - before.at) < leastShare;
 }
 
-/**
- * Whether SIGUSR1 does it no harm. Node catches it, and opens its inspector; one that does not (--disable-sigusr1, a
- * process that has hardly begun) would be killed by it. The mask is that of proc_pid_status(5).
- */
-export function catchesSigusr1(pid: number, { readFile, platform }: LookSeam): boolean {
-  if (platform !== 'linux') return true;
-  const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(attempt(readFile, `/proc/${pid}/status`) ?? '')?.[1] ?? '0';
-  return ((BigInt(`0x${mask}`) >> BigInt(sigusr1 - 1)) & 1n) === 1n;
-}
-
 /** What it waits for, as far as the kernel says: its place in it, and the children that it has. */
 export function waitsFor(pid: number, { readFile }: LookSeam, commandLines: boolean): string | null {
   const place = attempt(readFile, `/proc/${pid}/wchan`);
@@ -68,8 +58,6 @@ export function waitsFor(pid: number, { readFile }: LookSeam, commandLines: bool
 /** Of a command line. */
 const longestCommand = 120;
 const mostChildren = 5;
-/** signal(7), on every architecture that Node runs on, Linux. */
-const sigusr1 = 10;
 
 /** The name is in parentheses and may hold spaces and parentheses itself. */
 function stateOf(pid: number, { readFile }: LookSeam): string | null {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
-  catchesSigusr1,
   isStarved,
   type Look,
   type LookSeam,
@@ -49,24 +48,6 @@ describe('a starved process', () => {
       assert.equal(isStarved(before, after), starved);
     });
   }
-});
-
-describe('SIGUSR1', () => {
-  const caught = (mask: string, platform: NodeJS.Platform = 'linux') =>
-    catchesSigusr1(7, { ...seam({ '/proc/7/status': `Name:\tnode\nSigCgt:\t${mask}\n` }), platform });
-
-  test('is caught by a process with its bit in the mask, and by no other', () => {
-    assert.equal(caught('0000000108044602'), true);
-    assert.equal(caught('0000000108044402'), false);
-  });
-
-  test('would kill a process that cannot be looked at, for all that is known', () => {
-    assert.equal(catchesSigusr1(7, seam({})), false);
-  });
-
-  test('is taken for caught where there is no such mask', () => {
-    assert.equal(caught('0', 'darwin'), true);
-  });
 });
 
 describe('what a process waits for', () => {

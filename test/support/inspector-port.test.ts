@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { inspectorAt, parseLsof, watchListeners } from '../../../src/master/capture/inspector-port.js';
+import { inspectorAt, parseLsof, watchListeners } from './inspector-port.js';
 
 const head =
   '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
