@@ -9,7 +9,7 @@ UNAME ?= $(shell uname -s)
 CPUS := $(shell $(NODE) -p 'os.availableParallelism()' 2>/dev/null || echo 2)
 
 .PHONY: help run build deps system-deps test-deps bench-deps check types lint unit explore integration test-systemd \
-        test-launchd apps apps-install apps-sample fuzz fuzz-sample fuzz-mutations test-nodes nodes-sample \
+        test-launchd test-units apps apps-install apps-sample fuzz fuzz-sample fuzz-mutations test-nodes nodes-sample \
         test bench reloads faults clean
 
 help: ## Show what there is
@@ -74,6 +74,9 @@ test-launchd: build build/.stamp ## The plist, with a stand-in for launchd
 
 test-systemd: build build/.stamp test-deps ## Behaviour under a real systemd, booted in a container (root)
 	@$(NODE) --test build/test/systemd/all.js
+
+test-units: build build/.stamp test-deps ## Real apps from npm under the shipped unit, in a booted systemd (root): slow the first time
+	@$(NODE) --test build/test/systemd/real-apps/all.test.js
 
 apps-install: build/.stamp ## Install and build the real apps of test/fixtures/system, once: needs the network
 	@$(NODE) build/test/system/apps/install-all.js

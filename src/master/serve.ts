@@ -34,7 +34,7 @@ import { createPool } from './pool.js';
 import { readyLast } from './ready-last.js';
 import { noReaper, startReaper } from './reaper.js';
 import { createReleases } from './releases.js';
-import { onSignals, terminalWatch } from './signals.js';
+import { onSignals, ownTerminal } from './signals.js';
 import { createSocketFiles } from './socket-files.js';
 import { createWatches } from './watches.js';
 
@@ -216,7 +216,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const forgetSignals = onSignals(process, {
     post: mailbox.post,
     commands: centre.commands,
-    terminalGone: terminalWatch(process.stdout),
+    terminal: ownTerminal(),
     now,
   });
   const { config: first, cwd, cwdFrom } = releases.of(1);

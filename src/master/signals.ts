@@ -2,36 +2,41 @@ import { closeSync, openSync } from 'node:fs';
 import type { Commands } from '../control/api.js';
 import type { Event } from '../core/events.js';
 import { isSecondPress } from '../core/press.js';
+import { isTerminal } from '../telemetry/layout.js';
 
 export interface SignalSeam {
   readonly post: (event: Event) => void;
   readonly commands: Pick<Commands, 'reload' | 'scale'>;
-  /** Whether the terminal that the master was started on is gone; false where it was started on none. */
-  readonly terminalGone: () => boolean;
+  readonly terminal: Terminal;
   /** ms */
   readonly now: () => number;
+}
+
+/** The terminal that the master was started on, if any. */
+export interface Terminal {
+  readonly isThere: boolean;
+  /** False where it was started on none. */
+  isGone(): boolean;
 }
 
 /**
  * What signals ask of the master. A second press of Ctrl-C means "now", as it does for most programs of a terminal;
  * a second SIGTERM is harmless. SIGHUP means "reload", as daemon(7) has it, unless it says that the terminal has gone.
+ * SIGTTIN and SIGTTOU are a terminal's own: under `stty tostop` it sends one for each write of a job in the background, which
+ * the kernel begins anew until the job has stopped. They are left to it where there is one.
  *
  * @returns what undoes it
  */
-export function onSignals(
-  master: NodeJS.Process,
-  { post, commands, terminalGone, now }: SignalSeam,
-): () => void {
+export function onSignals(master: NodeJS.Process, { post, commands, terminal, now }: SignalSeam): () => void {
   let interruptedAt: number | null = null;
   const handlers: Partial<Record<NodeJS.Signals, () => void>> = {
     SIGTERM: () => post({ type: 'stop', why: 'SIGTERM', now: false }),
     SIGHUP: () => {
-      if (terminalGone()) post({ type: 'stop', why: 'SIGHUP', now: false });
+      if (terminal.isGone()) post({ type: 'stop', why: 'SIGHUP', now: false });
       else void commands.reload({ by: 'SIGHUP', soak: true, rollback: true });
     },
     SIGUSR2: () => void commands.reload({ by: 'SIGUSR2', soak: false, rollback: false }),
-    SIGTTIN: () => void commands.scale({ add: 1 }, 'SIGTTIN'),
-    SIGTTOU: () => void commands.scale({ add: -1 }, 'SIGTTOU'),
+    ...(terminal.isThere ? {} : scaling(commands)),
     SIGINT: () => {
       post({ type: 'stop', why: 'SIGINT', now: isSecondPress(interruptedAt, now()) });
       interruptedAt ??= now();
@@ -44,15 +49,23 @@ export function onSignals(
   };
 }
 
-/** A terminal that has hung up cannot be opened any more (tty(4)). */
-export function terminalWatch({ isTTY }: { isTTY: boolean }): () => boolean {
-  return () => {
-    if (!isTTY) return false;
-    try {
-      closeSync(openSync('/dev/tty', 'r'));
-      return false;
-    } catch {
-      return true;
-    }
+function scaling(commands: SignalSeam['commands']) {
+  return {
+    SIGTTIN: () => void commands.scale({ add: 1 }, 'SIGTTIN'),
+    SIGTTOU: () => void commands.scale({ add: -1 }, 'SIGTTOU'),
   };
+}
+
+/** Output may be redirected: any of the standard streams tells. One that has hung up cannot be opened any more (tty(4)). */
+export function ownTerminal(isThere = [0, 1, 2].some(isTerminal)): Terminal {
+  return { isThere, isGone: () => isThere && !canOpen('/dev/tty') };
+}
+
+function canOpen(path: string): boolean {
+  try {
+    closeSync(openSync(path, 'r'));
+    return true;
+  } catch {
+    return false;
+  }
 }

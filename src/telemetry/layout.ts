@@ -29,7 +29,7 @@ function isJournal(fd: number, env: Env): boolean {
 }
 
 /** node:tty brings node:net along (3 ms), so it is asked about character devices only. */
-function isTerminal(fd: number): boolean {
+export function isTerminal(fd: number): boolean {
   try {
     if (!fstatSync(fd).isCharacterDevice()) return false;
   } catch {

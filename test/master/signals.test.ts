@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import type { Event } from '../../src/core/events.js';
 import { onSignals, type SignalSeam } from '../../src/master/signals.js';
 
-function paperProcess({ terminalGone = false } = {}) {
+function paperProcess({ terminal = false, terminalGone = false } = {}) {
   const emitter = new EventEmitter();
   const clock = { now: 1_000 };
   const posted: Event[] = [];
@@ -22,7 +22,7 @@ function paperProcess({ terminalGone = false } = {}) {
   const seam = {
     post: (event: Event) => void posted.push(event),
     commands,
-    terminalGone: () => terminalGone,
+    terminal: { isThere: terminal || terminalGone, isGone: () => terminalGone },
     now: () => clock.now,
   };
   const forget = onSignals(emitter as NodeJS.Process, seam);
@@ -54,6 +54,11 @@ describe('signals', () => {
     emitter.emit('SIGHUP');
     assert.deepEqual(posted, [{ type: 'stop', why: 'SIGHUP', now: false }]);
     assert.deepEqual(asked, []);
+  });
+
+  test('SIGTTIN and SIGTTOU are left to a terminal, which stops jobs in the background by them', () => {
+    const { emitter } = paperProcess({ terminal: true });
+    assert.deepEqual([emitter.listenerCount('SIGTTIN'), emitter.listenerCount('SIGTTOU')], [0, 0]);
   });
 
   test('SIGTTIN and SIGTTOU ask for a worker more and one less', () => {

@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
 /** What is installed at once: a folder of test/fixtures/system with a package.json and a lock file. */
 export interface AppSet {
   /** Run one after the other in the folder once its packages are there. */
@@ -39,6 +42,9 @@ export interface HostedApp {
 export const sets = {
   sample: { builds: [] },
   small: { builds: [] },
+  // Of the repository git ignores `.env`.
+  site: { builds: [{ command: ['true'], copies: [['dot-env', '.env']] }] },
+  native: { builds: [{ command: ['npm', 'rebuild', 'better-sqlite3'], env: compiled() }] },
   restify: { builds: [] },
   sails: { builds: [] },
   adonis: { builds: [] },
@@ -59,6 +65,13 @@ export const sets = {
   'react-router': { builds: [{ command: ['react-router', 'build'] }] },
 } as const satisfies Readonly<Record<string, AppSet>>;
 
+/** For node-gyp: from the sources, with the headers that lie beside this Node where there are any. */
+function compiled(): Readonly<Record<string, string>> {
+  const prefix = dirname(dirname(process.execPath));
+  const headers = existsSync(join(prefix, 'include', 'node', 'node.h'));
+  return { npm_config_build_from_source: 'true', ...(headers ? { npm_config_nodedir: prefix } : {}) };
+}
+
 const serverClose = '`server.close()` in a SIGTERM handler';
 
 export const hostedApps: readonly HostedApp[] = [
@@ -69,6 +82,21 @@ export const hostedApps: readonly HostedApp[] = [
     file: 'express/bin/www',
     paths: ['/', '/workers', '/style.css'],
     cleansUp: serverClose,
+  },
+  {
+    name: 'Express with views, uploads and dotenv',
+    packages: ['express', 'ejs', 'multer', 'dotenv'],
+    set: 'site',
+    file: 'app.js',
+    paths: ['/', '/workers', '/style.css'],
+    cleansUp: serverClose,
+  },
+  {
+    name: 'better-sqlite3, a native addon',
+    packages: ['better-sqlite3'],
+    set: 'native',
+    file: 'app.js',
+    cleansUp: '`database.close()` behind `server.close()`',
   },
   {
     name: 'Koa with terminus',
@@ -184,7 +212,6 @@ export const hostedApps: readonly HostedApp[] = [
     set: 'small',
     file: 'http-proxy.js',
     cleansUp: '`server.close()` of both servers in a SIGTERM handler',
-    fails: 'a stop closes the inner server too before the last requests reach it: they are answered with 502',
   },
   {
     name: 'ws, a chat',
