@@ -34,11 +34,22 @@ export type WorkerMessage =
       readonly bytes: number;
       readonly failure: string | null;
     }
-  /** Comes with a connection, for another worker: see HandedOn. */
-  | ({ readonly type: 'hand-on'; readonly to: WorkerKey | null; readonly slot: number | null } & HandedOn)
-  /** It reads from that connection from now on: see `take`. */
-  | { readonly type: 'taken'; readonly id: number }
+  /** Comes with a connection, for another worker: see HandedOn. `handed` answers it, by the number `id`. */
+  | ({
+      readonly type: 'hand-on';
+      readonly id: number;
+      readonly to: WorkerKey | null;
+      readonly slot: number | null;
+    } & HandedOn)
+  /** What has become of a connection: see `take`. */
+  | { readonly type: 'taken'; readonly id: number; readonly outcome: Outcome }
   | { readonly type: 'stats-request'; readonly id: number };
+
+/**
+ * `read`: the worker reads from it from now on. `lost`: the message came without the connection, as the worker had no
+ * file descriptor left. `late`: it came after its time, and was closed.
+ */
+export type Outcome = 'read' | 'lost' | 'late';
 
 /** A connection that goes from worker to worker, as a handle beside the message. */
 export interface HandedOn {
@@ -48,7 +59,7 @@ export interface HandedOn {
   readonly hops: number;
   /** What has been read from it already, in base64, perhaps nothing; null: it was kept, and is between two requests. */
   readonly head: string | null;
-  /** How long a kept one may still be silent, ms; null: for ever. */
+  /** How long the head of its next request may still take, ms; null: for ever, or it is here. */
   readonly silence: number | null;
 }
 
@@ -67,8 +78,18 @@ export type MasterMessage =
   | { readonly type: 'release' }
   /** Hand so many kept connections on to another worker. */
   | { readonly type: 'hand-on'; readonly to: WorkerKey; readonly count: number }
-  /** Comes with a connection that `from` has handed on; `taken` answers it. */
-  | ({ readonly type: 'take'; readonly id: number; readonly from: WorkerKey } & HandedOn)
+  /**
+   * Comes with a connection that `from` has handed on; `taken` answers it. After `until`, ms of monotonic(), somebody else
+   * has it.
+   */
+  | ({
+      readonly type: 'take';
+      readonly id: number;
+      readonly from: WorkerKey;
+      readonly until: number;
+    } & HandedOn)
+  /** Whether the connection of that `hand-on` has come: else its worker still has the only copy. */
+  | { readonly type: 'handed'; readonly id: number; readonly came: boolean }
   /** Who is ready, oneself included: for sticky sessions. */
   | { readonly type: 'workers'; readonly own: WorkerKey; readonly ready: readonly ReadyWorker[] }
   /** Send a beat now. */
@@ -101,6 +122,20 @@ export type EvidenceKind = 'profile' | 'heap-snapshot';
  */
 export const channelEvent = 'internalMessage';
 const mark = 'NODE_ROM_AGENT';
+
+/**
+ * The message that Node drops, where one came without the handle that it was sent with: a receiver without a free file
+ * descriptor gets the bytes and not the handle, the sender hears of nothing, and only this event shows it
+ * (child_process, setupChannel, NODE_HANDLE). Any other message as it is.
+ */
+export function withLostHandle(raw: unknown, handle: unknown): unknown {
+  return isRecord(raw) && raw.cmd === 'NODE_HANDLE' && (handle ?? null) === null ? raw.msg : raw;
+}
+
+/** ms, by a clock that all processes of this machine share. */
+export function monotonic(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n);
+}
 
 export type Envelope<Message> = { readonly cmd: typeof mark } & Message;
 
@@ -188,6 +223,7 @@ const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
   proved: {},
   evidence: { id: number, path: string, bytes: number, failure: nullable(string) },
   'hand-on': {
+    id: number,
     to: nullable(number),
     slot: nullable(number),
     server: string,
@@ -195,7 +231,7 @@ const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
     head: nullable(string),
     silence: nullable(number),
   },
-  taken: { id: number },
+  taken: { id: number, outcome: string },
   'stats-request': { id: number },
 };
 
@@ -206,11 +242,13 @@ const masterShapes: Readonly<Record<MasterMessage['type'], Shape>> = {
   take: {
     id: number,
     from: number,
+    until: optional(number),
     server: string,
     hops: number,
     head: nullable(string),
     silence: nullable(number),
   },
+  handed: { id: number, came: boolean },
   workers: { own: number, ready: anything },
   beat: {},
   probe: { path: string, timeout: number },

@@ -3,3 +3,8 @@ export interface RawHandle {
   close(): void;
   readStop(): number;
 }
+
+/** What came with a message: Node says null where it was lost on its way, and undefined where there never was any. */
+export function handleOf(connection: unknown): RawHandle | undefined {
+  return (connection ?? undefined) as RawHandle | undefined;
+}

@@ -22,3 +22,13 @@ export function after(delay: number, callback: () => void): () => void {
   const timer = setTimeout(callback, delay).unref();
   return () => clearTimeout(timer);
 }
+
+/** As `after`, but what had come by then is read before: after a standstill of the event loop timers are the first. */
+export function afterReading(delay: number, callback: () => void): () => void {
+  let over = false;
+  const forget = after(delay, () => setImmediate(() => setImmediate(() => over || callback())));
+  return () => {
+    over = true;
+    forget();
+  };
+}

@@ -19,8 +19,9 @@ import {
   parseWorkerMessage,
   seal,
   type WorkerMessage,
+  withLostHandle,
 } from '../ipc/messages.js';
-import type { RawHandle } from '../ipc/raw-handle.js';
+import { handleOf, type RawHandle } from '../ipc/raw-handle.js';
 import { settingsVariable, type WorkerSettings } from '../ipc/settings.js';
 import { witnessFd } from '../ipc/witness.js';
 import type { Output } from '../telemetry/output-file.js';
@@ -103,7 +104,7 @@ export function createPool(seam: PoolSeam): Pool {
     workers.set(key, worker);
     unsaid.set(key, []);
     worker.process.on(channelEvent, (raw: unknown, connection: unknown) =>
-      receive({ ...seam, onHello }, { key, raw, connection: connection as RawHandle | undefined }),
+      receive({ ...seam, onHello }, { key, raw, connection: handleOf(connection) }),
     );
     worker.on('message', (message: unknown) => seam.onAppMessage(key, message));
     worker.on('error', (error: Error) => {
@@ -208,7 +209,7 @@ interface Incoming {
 }
 
 function receive(seam: Receiver, { key, raw, connection }: Incoming): void {
-  const parsed = parseWorkerMessage(raw);
+  const parsed = parseWorkerMessage(withLostHandle(raw, connection));
   if (parsed.kind === 'malformed') return seam.onMalformed(key, parsed.reason);
   if (parsed.kind !== 'message') return;
   const { message } = parsed;

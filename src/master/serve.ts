@@ -4,6 +4,7 @@ import { clusterStats, publicStats } from '../core/cluster-stats.js';
 import type { Worker } from '../core/model.js';
 import { ownPolicy } from '../core/policy.js';
 import { exitCodes } from '../errors/exit-codes.js';
+import { monotonic } from '../ipc/messages.js';
 import { sortSockets } from '../supervisor/passed-sockets.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
 import { banner } from '../telemetry/banner.js';
@@ -14,13 +15,14 @@ import { adviceFor } from './advice.js';
 import { createAnnouncer, isHeard } from './announce.js';
 import { createAppMessages } from './app-messages.js';
 import { signalIfAlive, trackChildren } from './children.js';
-import { after, now, oneTimer } from './clock.js';
+import { after, afterReading, now, oneTimer } from './clock.js';
 import { createCommands } from './commands.js';
 import { controlDoor } from './control-door.js';
 import { createEvidence } from './evidence.js';
 import { systemFiles } from './files.js';
-import { createHandOver } from './hand-over.js';
+import { createHandOver, endConnection } from './hand-over.js';
 import { type History, openHistory } from './history.js';
+import { createInTrouble } from './in-trouble.js';
 import { keepOpen } from './keep-open.js';
 import { clearStaleSocket, listenTarget } from './listen-target.js';
 import { createLooker } from './looker.js';
@@ -147,6 +149,11 @@ export async function serve(options: ServeOptions): Promise<number> {
       ),
     isAlive: (key) => mailbox.state().workers.some((worker) => worker.key === key),
     hand: pool.hand,
+    send: pool.send,
+    now: monotonic,
+    after: afterReading,
+    end: endConnection,
+    onTrouble: createInTrouble({ warn: log.warn, after }),
   });
   const history = lazy(() =>
     openHistory({ dir: config.stateDir, onProblem: (message, error) => log.warn(message, { error }) }),

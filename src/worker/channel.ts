@@ -5,8 +5,9 @@ import {
   parseMasterMessage,
   seal,
   type WorkerMessage,
+  withLostHandle,
 } from '../ipc/messages.js';
-import type { RawHandle } from '../ipc/raw-handle.js';
+import { handleOf, type RawHandle } from '../ipc/raw-handle.js';
 
 /** The line to the master. */
 export interface Channel {
@@ -14,7 +15,7 @@ export interface Channel {
   send(message: WorkerMessage): Promise<void>;
   /** With a connection, which stays open here. Resolves to whether it was written. */
   hand(message: WorkerMessage, connection: RawHandle): Promise<boolean>;
-  /** Also tells the master that messages are heard from now on. */
+  /** Also tells the master that messages are heard from now on. A connection may have been lost on its way. */
   onMessage(handle: (message: MasterMessage, connection: RawHandle | undefined) => void): void;
   onLost(handle: () => void): void;
   /** Whether the channel alone keeps the process running. */
@@ -38,8 +39,8 @@ export function openChannel(worker: NodeJS.Process): Channel {
       }),
     onMessage: (handle) => {
       (worker as EventEmitter).on(channelEvent, (raw: unknown, connection: unknown) => {
-        const parsed = parseMasterMessage(raw);
-        if (parsed.kind === 'message') handle(parsed.message, connection as RawHandle | undefined);
+        const parsed = parseMasterMessage(withLostHandle(raw, connection));
+        if (parsed.kind === 'message') handle(parsed.message, handleOf(connection));
       });
       void send({ type: 'hello' });
     },

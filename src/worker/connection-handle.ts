@@ -2,6 +2,7 @@ import type { Server as HttpServer } from 'node:http';
 import { type Server, Socket, type SocketConstructorOpts } from 'node:net';
 import type { RawHandle } from '../ipc/raw-handle.js';
 import {
+  acceptingOf,
   enlist,
   hasParseError,
   hasSendableHandle,
@@ -14,7 +15,9 @@ import {
   serverOf,
   setHttpIdle,
   takeHandle,
+  tcpOptionsOf,
 } from './node-internals.js';
+import { ours } from './own-listeners.js';
 
 /** An HTTP/1 connection without TLS, that has not left HTTP. */
 export function isPlainHttp(socket: Socket): boolean {
@@ -54,14 +57,44 @@ export interface Arrival {
   readonly prepare: (socket: Socket) => void;
 }
 
-/** Gives a connection to a server as if it had accepted it (net.js, onconnection). */
-export function attach({ server, handle, head, prepare }: Arrival): Socket {
+/** How Node accepts a connection of a server, from when the server began to listen: see acceptingOf. */
+const accepting = new WeakMap<Server, (client: RawHandle) => void>();
+
+/** To be called while Node's own way to accept is still in place. */
+export function learnAccepting(server: Server): void {
+  const accept = acceptingOf(server);
+  if (accept !== null) accepting.set(server, accept);
+}
+
+/**
+ * Gives a connection to a server as if it had accepted it (net.js, onconnection).
+ *
+ * @returns null where the server does not take it, which closes it
+ */
+export function attach({ server, handle, head, prepare }: Arrival): Socket | null {
+  const accept = accepting.get(server);
+  let arrived: Socket | null = null;
+  const meet = ours((socket: Socket): void => {
+    arrived = socket;
+    prepare(socket);
+    if (head !== null && head.length > 0) socket.unshift(head);
+  });
+  server.prependOnceListener('connection', meet);
+  if (accept === undefined) acceptByHand(server, handle);
+  else accept(handle);
+  // It was dropped.
+  server.removeListener('connection', meet);
+  return arrived;
+}
+
+/** Where this Node accepts in a way that we do not know. */
+function acceptByHand(server: Server, handle: RawHandle): void {
   const socket = new Socket(optionsOf(server, handle));
+  const { noDelay, keepAlive, initialDelay } = tcpOptionsOf(server);
+  if (noDelay) socket.setNoDelay(true);
+  if (keepAlive) socket.setKeepAlive(true, initialDelay);
   enlist(server, socket);
-  prepare(socket);
-  if (head !== null && head.length > 0) socket.unshift(head);
   server.emit('connection', socket);
-  return socket;
 }
 
 /**

@@ -3,10 +3,19 @@ import type { Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { settleTime } from '../core/balance.js';
 import type { WorkerKey } from '../core/model.js';
-import type { HandedOn, MasterMessage, ReadyWorker } from '../ipc/messages.js';
+import { type HandedOn, type MasterMessage, monotonic, type ReadyWorker } from '../ipc/messages.js';
 import type { RawHandle } from '../ipc/raw-handle.js';
+import { createAway } from './away.js';
 import type { Channel } from './channel.js';
-import { attach, detach, isBetweenRequests, isPlainHttp, markBusy, markIdle } from './connection-handle.js';
+import {
+  attach,
+  detach,
+  isBetweenRequests,
+  isPlainHttp,
+  learnAccepting,
+  markBusy,
+  markIdle,
+} from './connection-handle.js';
 import { announce, type Connection, connectionOf, isAnswering } from './connections.js';
 import {
   cameByDetour,
@@ -17,7 +26,8 @@ import {
   pins,
 } from './may-move.js';
 import type { Moving } from './moving.js';
-import { serverOf, silenceLeft } from './node-internals.js';
+import { isFull, serverOf, silenceLeft } from './node-internals.js';
+import { createOverdue } from './overdue.js';
 import { ours } from './own-listeners.js';
 
 /** Connections that this worker gives to another, or gets from one. */
@@ -35,6 +45,7 @@ export interface HandOn {
   /** Hands kept connections on as they become idle, for a moment. */
   order(order: Extract<MasterMessage, { type: 'hand-on' }>): void;
   take(message: Extract<MasterMessage, { type: 'take' }>, handle: RawHandle | undefined): void;
+  onHanded(message: Extract<MasterMessage, { type: 'handed' }>): void;
   /** A connection left HTTP. */
   onUpgraded(socket: Socket): void;
   /** Nothing is handed on from here. */
@@ -45,10 +56,12 @@ export interface Placed {
   readonly handle: RawHandle;
   /** What has been read from it. */
   readonly head: Buffer;
+  /** See HandedOn. */
+  readonly silence: number | null;
 }
 
 export interface HandOnSeam {
-  readonly channel: Pick<Channel, 'send' | 'hand'>;
+  readonly channel: Pick<Channel, 'send' | 'hand' | 'onLost'>;
   /** The number of kept connections is another than was reported last. */
   readonly onChange: () => void;
   readonly moving: Pick<Moving, 'mode' | 'isAble' | 'tell'>;
@@ -62,6 +75,8 @@ const orderLimit = 200;
 const mostUnderWay = 4;
 /** How long nothing more is handed on of a server that another worker does not have, ms. */
 const refusalHolds = 10_000;
+/** Of an app that listens on ever new ports, so many such servers are remembered. */
+const mostRefused = 100;
 /** A change of the number is reported once there was no other for so long, or after too many, ms. */
 const calm = 100;
 const longestChange = 400;
@@ -73,6 +88,8 @@ export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): 
   const refused = new Map<string, number>();
   // Not a SocketList: properties that only some sockets have make all of them slower to look things up in.
   const kept = new Set<Socket>();
+  const away = createAway(channel);
+  const overdue = createOverdue();
   let orders: Order[] = [];
   let underWay = 0;
   let reported = 0;
@@ -129,10 +146,9 @@ export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): 
     order.left--;
     underWay++;
     const what = { server: name, hops: 0, head: null, silence };
-    const sent = await channel.hand({ type: 'hand-on', to: order.to, slot: null, ...what }, handle);
+    const back = (): void => void (receive(what, handle) || handle.close());
+    await away.give({ type: 'hand-on', to: order.to, slot: null, ...what }, { handle, back });
     underWay--;
-    if (sent) handle.close();
-    else receive(what, handle);
   };
   /** Whether a server's connections may be moved at all. */
   const isOpen = (server: Server): boolean => {
@@ -164,13 +180,16 @@ export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): 
   const receive = ({ server: name, head, silence }: HandedOn, handle: RawHandle): boolean => {
     const server = servers.get(name);
     if (server === undefined) return false;
-    const prepare = (socket: Socket): void => {
-      // Who read its first bytes counted it; who only looked did not.
-      if (head === null) announce(socket, 'wasHandedOver');
-    };
-    const read = head === null ? null : Buffer.from(head, 'base64');
-    const socket = attach({ server, handle, head: read, prepare });
-    if (read !== null || socket.destroyed || !isPlainHttp(socket)) return true;
+    if (head !== null) {
+      enter(server, { handle, head: Buffer.from(head, 'base64'), silence });
+      return true;
+    }
+    // Another worker may have room for it.
+    if (isFull(server)) return false;
+    // Who read its first bytes counted it; who only looked did not.
+    const prepare = (socket: Socket): void => announce(socket, 'wasHandedOver');
+    const socket = attach({ server, handle, head: null, prepare });
+    if (socket === null || socket.destroyed || !isPlainHttp(socket)) return true;
     markIdle(socket, silence);
     connectionOf(socket).isWaiting = true;
     reportMove();
@@ -178,11 +197,20 @@ export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): 
     return true;
   };
 
-  const enter = (server: Server, { handle, head }: Placed): void =>
-    void attach({ server, handle, head, prepare: () => {} });
+  const enter = (server: Server, { handle, head, silence }: Placed): void => {
+    const socket = attach({ server, handle, head, prepare: () => {} });
+    if (socket !== null && silence !== null && isPlainHttp(socket)) overdue.watch(socket, silence);
+  };
+  const refuse = (name: string): void => {
+    const now = performance.now();
+    for (const [other, until] of refused)
+      if (until <= now || refused.size >= mostRefused) refused.delete(other);
+    refused.set(name, now + refusalHolds);
+  };
 
   return {
     onListening: (server) => {
+      learnAccepting(server);
       const name = nameOf(server);
       if (name === null) return;
       names.set(server, name);
@@ -194,6 +222,7 @@ export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): 
     },
     onRequest: (response, connection) => {
       if (means.mode !== 'off') connection.isPinned = pins(response);
+      if (overdue.any()) overdue.forget(connection.socket);
       if (!connection.isWaiting) return;
       connection.isWaiting = false;
       markBusy(connection.socket);
@@ -225,14 +254,13 @@ export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): 
       reported = kept.size;
       return means.isAble() ? reported : null;
     },
-    give: (server, { handle, head, to: { key, slot } }) => {
+    give: (server, { to: { key, slot }, ...placed }) => {
       const name = names.get(server);
-      if (name === undefined) return enter(server, { handle, head });
-      const message = { server: name, hops: 0, head: head.toString('base64'), silence: null };
-      void channel.hand({ type: 'hand-on', to: key, slot, ...message }, handle).then((sent) => {
-        if (sent) handle.close();
-        else enter(server, { handle, head });
-      });
+      if (name === undefined) return enter(server, placed);
+      const { handle, head, silence } = placed;
+      const message = { server: name, hops: 0, head: head.toString('base64'), silence };
+      const back = (): void => enter(server, placed);
+      void away.give({ type: 'hand-on', to: key, slot, ...message }, { handle, back });
     },
     keep: enter,
     order: ({ to, count }) => {
@@ -241,16 +269,20 @@ export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): 
       void makeUp(order);
       reportMove();
     },
-    take: ({ id, from, ...what }, handle) => {
+    take: ({ id, from, until, ...what }, handle) => {
       const { server, hops } = what;
       // Said before anything is read: until then the master may give it to somebody else.
-      void channel.send({ type: 'taken', id });
-      if (hops > 0) refused.set(server, performance.now() + refusalHolds);
-      if (handle === undefined || receive(what, handle)) return;
-      const back = { to: from, slot: null, ...what, type: 'hand-on', hops: hops + 1 } as const;
-      void channel.hand(back, handle).then(() => handle.close());
+      const outcome = handle === undefined ? 'lost' : monotonic() > until ? 'late' : 'read';
+      void channel.send({ type: 'taken', id, outcome });
+      if (outcome !== 'read' || handle === undefined) return handle?.close();
+      if (hops > 0) refuse(server);
+      if (receive(what, handle)) return;
+      const back = (): void => handle.close();
+      void away.give({ to: from, slot: null, ...what, type: 'hand-on', hops: hops + 1 }, { handle, back });
     },
+    onHanded: away.onHanded,
     onUpgraded: (socket) => {
+      overdue.forget(socket);
       if (kept.delete(socket)) noteChange();
     },
     stop: () => {

@@ -115,6 +115,16 @@ function symbolOf(owner: object, name: string): symbol | undefined {
   return Object.getOwnPropertySymbols(owner).find(({ description }) => description === name);
 }
 
+/** Ends a connection as node:http does where a request does not come in time (_http_server.js, onRequestTimeout). */
+export function failRequestTimeout(socket: Socket): void {
+  const onError = socket.listeners('error').find(({ name }) => name === 'socketOnError');
+  // Where Node has no such listener any more, it has failed already.
+  if (onError !== undefined)
+    Reflect.apply(onError, socket, [
+      Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }),
+    ]);
+}
+
 /** What Node itself listens for on a connection whose requests it reads, by the names of its functions. */
 const nodesListeners: Readonly<Record<string, readonly string[]>> = {
   close: ['bound socketOnClose'],
@@ -303,6 +313,9 @@ interface InnerServer {
   _handle?: ListenHandle | null;
   _connections?: number;
   _listeningId?: number;
+  noDelay?: boolean;
+  keepAlive?: boolean;
+  keepAliveInitialDelay?: number;
 }
 
 /** Null where the server does not listen. */
@@ -312,6 +325,44 @@ export function listenHandleOf(server: Server): ListenHandle | null {
 
 export function setListenHandle(server: Server, handle: ListenHandle | null): void {
   (server as unknown as InnerServer)._handle = handle;
+}
+
+/**
+ * What Node does with a connection that a server has accepted, all of it (net.js, onconnection): the server's options for
+ * its sockets, `maxConnections` and 'drop', `blockList`, 'connection', the diagnostics channel. Null where the server does
+ * not listen, or this Node accepts in another way.
+ */
+export function acceptingOf(server: Server): ((client: RawHandle) => void) | null {
+  const handle = listenHandleOf(server);
+  if (handle === null || typeof handle.onconnection !== 'function') return null;
+  const owner = Object.getOwnPropertySymbols(handle).find((key) => Reflect.get(handle, key) === server);
+  if (owner === undefined) return null;
+  const { onconnection } = handle;
+  // The handle itself is gone once the server listens no more, while connections are still on their way to it.
+  const standIn = { [owner]: server } as unknown as ListenHandle;
+  return (client) => onconnection.call(standIn, 0, client as ClientHandle);
+}
+
+/** Whether one connection more would be dropped. */
+export function isFull(server: Server): boolean {
+  const { _connections: count } = server as unknown as InnerServer;
+  const { maxConnections: most } = server;
+  return typeof most === 'number' && most > 0 && typeof count === 'number' && count >= most;
+}
+
+/** What a server sets on each of its connections: net.createServer(). */
+export function tcpOptionsOf(server: Server): {
+  readonly noDelay: boolean;
+  readonly keepAlive: boolean;
+  /** ms */
+  readonly initialDelay: number;
+} {
+  const { noDelay, keepAlive, keepAliveInitialDelay: seconds } = server as unknown as InnerServer;
+  return {
+    noDelay: noDelay === true,
+    keepAlive: keepAlive === true,
+    initialDelay: typeof seconds === 'number' ? seconds * 1_000 : 0,
+  };
 }
 
 /** Which of its calls of listen() and close() was the last; undefined: this Node does not count them. */

@@ -35,6 +35,9 @@ interface Origin {
 }
 
 const usualBacklog = 511;
+/** How long the master has to answer, ms: the kernel drops a socket for which a process has no file descriptor left. */
+const askAgain = 1_000;
+const mostTries = 5;
 
 /**
  * libuv accepts until the queue is empty, and Node cannot stop it: so a worker closes its copy of the listening socket and
@@ -42,7 +45,11 @@ const usualBacklog = 511;
  *
  * @param onLost the socket was not to be had again: this worker is deaf
  */
-export function createAccepting(onLost: (server: Server) => void, giver: object = cluster): Accepting {
+export function createAccepting(
+  onLost: (server: Server) => void,
+  giver: object = cluster,
+  interval = askAgain,
+): Accepting {
   const queries = new WeakMap<object, ListenQuery>();
   /** Of copies that were asked for again. */
   const origins = new WeakMap<ListenHandle, Origin>();
@@ -74,11 +81,20 @@ export function createAccepting(onLost: (server: Server) => void, giver: object 
     return [{ server, handle, query: again(query, bound) }];
   };
 
-  const takeBack = ({ server, query, handle: old }: Paused): void => {
+  const takeBack = (lent: Paused, tries = 1): void => {
+    const { server, query, handle: old } = lent;
+    const missing = (): void => {
+      // It has come after all, or is not wanted any more.
+      if (listenHandleOf(server) !== old) return;
+      if (tries < mostTries) takeBack(lent, tries + 1);
+      else onLost(server);
+    };
+    const timer = setTimeout(missing, interval).unref();
     give?.call(giver, { once: () => {} }, query, (error, handle) => {
+      clearTimeout(timer);
       if (error || handle === undefined) return onLost(server);
       const giveBack = handle.close.bind(handle);
-      // Meanwhile it was closed.
+      // Meanwhile it was closed, or an earlier answer has come.
       if (listenHandleOf(server) !== old) return giveBack();
       const first = origins.get(old)?.first ?? old;
       origins.set(handle, { first, giveBack });

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { attach, detach, isBetweenRequests, markIdle } from './connection-handle.js';
+import { attach, detach, isBetweenRequests, learnAccepting, markIdle } from './connection-handle.js';
 import { silenceLeft } from './node-internals.js';
 import { listenForOurselves, type Where } from './own-listener.js';
 import { untracked } from './servers.js';
@@ -27,6 +27,7 @@ export async function testMove(): Promise<string | null> {
   try {
     const where = await listenForOurselves(from);
     await listenForOurselves(to);
+    learnAccepting(to);
     const [socket, other] = await met(from, where);
     client = other;
     const failure = await tryMove({ socket, client, to });
@@ -57,6 +58,7 @@ async function tryMove({ socket, client, to }: Trial): Promise<string | null> {
   if (handle === null || !socket.destroyed) return 'a connection cannot be taken from its socket';
   if (socket.bytesRead !== 2) return 'a connection that is gone has forgotten its bytes';
   const moved = attach({ server: to, handle, head: null, prepare: () => {} });
+  if (moved === null) return 'a connection that was moved is not accepted';
   moved.on('error', () => {});
   markIdle(moved, silence);
   if (!isBetweenRequests(moved)) return 'a connection that was moved is not idle';

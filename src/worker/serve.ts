@@ -179,6 +179,7 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     else if (message.type === 'beat') beats.now();
     else if (message.type === 'hand-on') handOn.order(message);
     else if (message.type === 'take') handOn.take(message, connection);
+    else if (message.type === 'handed') handOn.onHanded(message);
     else if (message.type === 'workers') sticky.onWorkers(message);
     else if (message.type === 'stats') operations.onStats(message);
     else if (message.type === 'promote') promotion.resolve(message.slot);

@@ -1,11 +1,12 @@
 import type { ServerResponse } from 'node:http';
-import { type Server, Socket, type SocketConstructorOpts } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import type { MasterMessage, ReadyWorker } from '../ipc/messages.js';
 import type { WorkerSettings } from '../ipc/settings.js';
-import { detach } from './connection-handle.js';
+import { addCookie } from './add-cookie.js';
 import { isHttp, isTls } from './follow-server.js';
 import type { HandOn } from './hand-on.js';
 import { type ClientHandle, listenHandleOf } from './node-internals.js';
+import { createHeadReader } from './read-head.js';
 import { rendezvous } from './rendezvous.js';
 import { cookieField, cookieValue, newestOf, workerOf } from './sticky-cookie.js';
 
@@ -25,14 +26,8 @@ export interface StickySeam {
   readonly handOn: Pick<HandOn, 'give' | 'keep'>;
 }
 
-/** The longest head of a request in which the cookie is looked for, bytes; Node reads no longer one by default. */
-const longestHead = 16_384;
-/** How long it may take to come, ms: Node's own headersTimeout. */
-const headLimit = 60_000;
-
 export function createSticky({ settings, handOn }: StickySeam): Sticky {
   const { sticky, stickyCookie: cookie } = settings;
-  const reading = new Set<() => void>();
   /** Who came before this worker knew of the others. */
   const held: (() => void)[] = [];
   let ready: readonly ReadyWorker[] = [];
@@ -51,43 +46,22 @@ export function createSticky({ settings, handOn }: StickySeam): Sticky {
   const isElsewhere = (worker: ReadyWorker | undefined): worker is ReadyWorker =>
     worker !== undefined && worker.key !== own;
 
-  /** Reads the first request's head, and then decides. */
-  const placeByCookie = (server: Server, client: ClientHandle): void => {
-    const socket = new Socket({ handle: client, readable: true, writable: true } as SocketConstructorOpts);
-    const timer = setTimeout(() => socket.destroy(), headLimit);
-    let head: Buffer = Buffer.alloc(0);
-    const end = (): void => {
-      clearTimeout(timer);
-      reading.delete(place);
-    };
-    const place = (): void => {
-      end();
-      socket.off('data', onData).off('end', onEnd).off('close', end);
-      const handle = detach(socket);
-      if (handle === null) return;
-      const worker = workerOf(cookieField(head.toString('latin1')), { cookie, ready });
-      if (stopped || !isElsewhere(worker)) handOn.keep(server, { handle, head });
-      else handOn.give(server, { handle, head, to: worker });
-    };
-    const onData = (chunk: Buffer): void => {
-      head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
-      if (head.includes('\r\n\r\n') || head.length >= longestHead) place();
-    };
-    const onEnd = (): void => void socket.destroy();
-    reading.add(place);
-    socket.on('data', onData).on('end', onEnd).on('close', end).on('error', ignore);
-  };
+  const reader = createHeadReader((server, placed) => {
+    const worker = workerOf(cookieField(placed.head.toString('latin1')), { cookie, ready });
+    if (stopped || !isElsewhere(worker)) handOn.keep(server, placed);
+    else handOn.give(server, { ...placed, to: worker });
+  });
 
   /** False where the connection is to go on as usual. */
   const divert = (server: Server, client: ClientHandle): boolean => {
     if (stopped || ready.length < 2) return false;
     if (sticky === 'cookie' && isHttp(server) && !isTls(server)) {
-      placeByCookie(server, client);
+      reader.read(server, client);
       return true;
     }
     const worker = byAddress(client);
     if (!isElsewhere(worker)) return false;
-    handOn.give(server, { handle: client, head: Buffer.alloc(0), to: worker });
+    handOn.give(server, { handle: client, head: Buffer.alloc(0), silence: null, to: worker });
     return true;
   };
 
@@ -121,7 +95,7 @@ export function createSticky({ settings, handOn }: StickySeam): Sticky {
         // It came on a connection of before: the next request is to make one that can be placed.
         response.shouldKeepAlive = false;
       } else if (worker === undefined || !field.includes(`${cookie}=${cookieValue(self)}`)) {
-        response.setHeader('Set-Cookie', `${cookie}=${cookieValue(self)}; Path=/; HttpOnly; SameSite=Lax`);
+        addCookie(response, `${cookie}=${cookieValue(self)}; Path=/; HttpOnly; SameSite=Lax`);
         // Other requests of this client may have been answered elsewhere: which cookie it keeps shows in the next.
         if (worker === undefined) response.shouldKeepAlive = false;
       }
@@ -134,10 +108,7 @@ export function createSticky({ settings, handOn }: StickySeam): Sticky {
     stop: () => {
       stopped = true;
       letIn();
-      for (const place of [...reading]) place();
+      reader.stop();
     },
   };
 }
-
-/** 'close' follows. */
-function ignore(): void {}

@@ -7,6 +7,7 @@ import {
   parseWorkerMessage,
   seal,
   type WorkerMessage,
+  withLostHandle,
 } from '../../src/ipc/messages.js';
 import { paperBeat } from '../support/paper-policy.js';
 
@@ -29,16 +30,26 @@ const fromWorker: Readonly<Record<WorkerMessage['type'], WorkerMessage>> = {
   probed: { type: 'probed', failure: null, took: 1.5 },
   cut: { type: 'cut', requests: 1, connections: 2 },
   drained: { type: 'drained' },
-  'hand-on': { type: 'hand-on', to: 3, slot: null, server: '::|3000', hops: 0, head: null, silence: null },
-  taken: { type: 'taken', id: 5 },
+  'hand-on': {
+    type: 'hand-on',
+    id: 4,
+    to: 3,
+    slot: null,
+    server: '::|3000',
+    hops: 0,
+    head: null,
+    silence: null,
+  },
+  taken: { type: 'taken', id: 5, outcome: 'read' },
   'stats-request': { type: 'stats-request', id: 7 },
 };
 
 const fromMaster: Readonly<Record<MasterMessage['type'], unknown>> = {
   drain: { type: 'drain', timeout: 30_000, last: true },
   release: { type: 'release' },
-  'hand-on': { type: 'hand-on', to: 3, count: 2 },
-  take: { type: 'take', id: 5, from: 2, server: '::|3000', hops: 1, head: 'R0VU', silence: 900 },
+  'hand-on': { type: 'hand-on', id: 4, to: 3, count: 2 },
+  take: { type: 'take', id: 5, from: 2, until: 900, server: '::|3000', hops: 1, head: 'R0VU', silence: 900 },
+  handed: { type: 'handed', id: 4, came: true },
   workers: { type: 'workers', own: 2, ready: [{ key: 2, slot: 1 }] },
   beat: { type: 'beat' },
   probe: { type: 'probe', path: '/healthz', timeout: 5_000 },
@@ -210,4 +221,12 @@ describe('messages between worker and master', () => {
       assert.deepEqual(parseMasterMessage(raw), { kind: 'foreign' });
     });
   }
+});
+
+test('a message whose handle was lost on its way is not lost with it', () => {
+  const message = marked({ type: 'taken', id: 5, outcome: 'read' });
+  const wrapped = { cmd: 'NODE_HANDLE', type: 'net.Native', msg: message };
+  assert.equal(withLostHandle(wrapped, null), message);
+  assert.equal(withLostHandle(wrapped, {}), wrapped, 'Node brings the message itself');
+  assert.equal(withLostHandle(message, undefined), message);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RawHandle } from '../../src/ipc/raw-handle.js';
-import { createHandOver, type HandOver } from '../../src/master/hand-over.js';
+import { createHandOver, type HandOver, type Trouble } from '../../src/master/hand-over.js';
 
 interface Desk {
   readonly over: HandOver;
@@ -9,18 +9,46 @@ interface Desk {
   readonly handed: string[];
   readonly ready: { key: number; slot: number }[];
   readonly alive: Set<number>;
+  /** `4 came`, what workers were told. */
+  readonly told: string[];
+  readonly troubles: Trouble[];
+  /** What it has closed so that the client notices. */
+  readonly ended: RawHandle[];
+  /** All deadlines that are set pass. */
+  expire(): void;
 }
 
 function desk(...keys: number[]): Desk {
   const handed: string[] = [];
   const ready = keys.map((key) => ({ key, slot: key }));
   const alive = new Set(keys);
+  const told: string[] = [];
+  const troubles: Trouble[] = [];
+  const ended: RawHandle[] = [];
+  const deadlines = new Set<() => void>();
   const over = createHandOver({
     ready: () => ready,
     isAlive: (key) => alive.has(key),
     hand: (key, { id, hops }) => handed.push(`take ${id} by ${key} (${hops} hops)`),
+    send: (key, { id, came }) => told.push(`${key}: ${id} ${came ? 'came' : 'is lost'}`),
+    now: () => 1_000,
+    after: (_delay, act) => {
+      deadlines.add(act);
+      return () => deadlines.delete(act);
+    },
+    end: (handle) => {
+      ended.push(handle);
+      handle.close();
+    },
+    onTrouble: (trouble) => troubles.push(trouble),
   });
-  return { over, handed, ready, alive };
+  const expire = (): void => {
+    for (const act of [...deadlines]) {
+      deadlines.delete(act);
+      act();
+    }
+  };
+  return { over, handed, ready, alive, told, troubles, ended, expire };
 }
 
 function connection(): RawHandle & { closed: number } {
@@ -31,6 +59,7 @@ function connection(): RawHandle & { closed: number } {
 function handOn(more: { to?: number | null; slot?: number; hops?: number } = {}) {
   return {
     type: 'hand-on',
+    id: 8,
     to: 2,
     slot: null,
     server: 's',
@@ -47,9 +76,9 @@ test('a connection goes to the worker that it is meant for, and the copy is kept
   over.receive(1, handOn(), handle);
   assert.deepEqual(handed, ['take 1 by 2 (0 hops)']);
   assert.equal(handle.closed, 0);
-  over.receive(2, { type: 'taken', id: 1 }, undefined);
+  over.receive(2, { type: 'taken', id: 1, outcome: 'read' }, undefined);
   assert.equal(handle.closed, 1);
-  over.receive(2, { type: 'taken', id: 1 }, undefined);
+  over.receive(2, { type: 'taken', id: 1, outcome: 'read' }, undefined);
   over.gone(2);
   assert.equal(handle.closed, 1, 'once');
 });
@@ -100,4 +129,39 @@ test('a message that has lost its connection is no harm', () => {
   const { over, handed } = desk(1, 2);
   over.receive(1, handOn(), undefined);
   assert.deepEqual(handed, []);
+});
+
+test('a worker is told at once whether its connection has come', () => {
+  const { over, told, troubles } = desk(1, 2);
+  over.receive(1, handOn(), connection());
+  over.receive(1, handOn(), undefined);
+  assert.deepEqual([told, troubles], [['1: 8 came', '1: 8 is lost'], ['to-master']]);
+});
+
+test('a connection that did not reach a worker goes to another, and is closed where there is none', () => {
+  const { over, handed, troubles, ended } = desk(1, 2, 3);
+  const handle = connection();
+  over.receive(1, handOn(), handle);
+  over.receive(2, { type: 'taken', id: 1, outcome: 'lost' }, undefined);
+  over.receive(3, { type: 'taken', id: 2, outcome: 'lost' }, undefined);
+  assert.equal(handle.closed, 0);
+  over.receive(1, { type: 'taken', id: 3, outcome: 'lost' }, undefined);
+  assert.deepEqual(handed, ['take 1 by 2 (0 hops)', 'take 2 by 3 (0 hops)', 'take 3 by 1 (0 hops)']);
+  assert.deepEqual(troubles, ['to-worker', 'to-worker', 'to-worker', 'ended']);
+  assert.deepEqual([ended, handle.closed], [[handle], 1]);
+});
+
+test('a worker that does not take a connection in time gets it no more', () => {
+  const { over, handed, troubles, expire } = desk(1, 2, 3);
+  const handle = connection();
+  over.receive(1, handOn(), handle);
+  expire();
+  assert.deepEqual(handed, ['take 1 by 2 (0 hops)', 'take 2 by 3 (0 hops)']);
+  // It has found it by now, too late.
+  over.receive(2, { type: 'taken', id: 1, outcome: 'late' }, undefined);
+  over.gone(2);
+  assert.deepEqual([handed.length, troubles, handle.closed], [2, ['late'], 0]);
+  over.receive(3, { type: 'taken', id: 2, outcome: 'read' }, undefined);
+  expire();
+  assert.deepEqual([handed.length, handle.closed], [2, 1]);
 });

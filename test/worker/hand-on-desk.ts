@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { WorkerMessage } from '../../src/ipc/messages.js';
+import { learnAccepting } from '../../src/worker/connection-handle.js';
 import { connectionOf } from '../../src/worker/connections.js';
 import { createHandOn } from '../../src/worker/hand-on.js';
 import { type ByteClient, openBytes } from './byte-client.js';
@@ -29,6 +30,7 @@ export async function echo(t: TestContext, server: Server = createServer()): Pro
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
+  learnAccepting(server);
   t.after(() => {
     server.close();
     for (const socket of sockets) socket.destroy();
@@ -48,20 +50,29 @@ export interface Desk {
   readonly told: string[];
   readonly handOn: ReturnType<typeof createHandOn>;
   readonly changes: () => number;
+  loseMaster(): void;
 }
 
-/** `deliver`: whether the master can be reached. */
-export function desk({ server }: Echo, deliver: boolean, mode: 'auto' | 'on' = 'on'): Desk {
+/** `deliver`: whether the master can be reached; `lost`: what is sent arrives, and the connection beside it does not. */
+export function desk(
+  { server }: Echo,
+  deliver: boolean | 'lost' | 'unanswered',
+  mode: 'auto' | 'on' = 'on',
+): Desk {
   const told: string[] = [];
   const sent: WorkerMessage[] = [];
+  const lost: (() => void)[] = [];
   let changes = 0;
   const handOn = createHandOn({
     channel: {
       send: async (message) => void sent.push(message),
       hand: async (message) => {
         sent.push(message);
-        return deliver;
+        if (message.type === 'hand-on' && deliver !== 'unanswered')
+          setImmediate(() => handOn.onHanded({ type: 'handed', id: message.id, came: deliver !== 'lost' }));
+        return deliver !== false;
       },
+      onLost: (act) => void lost.push(act),
     },
     onChange: () => changes++,
     moving: { mode, isAble: () => true, tell: (reason) => void told.push(reason) },
@@ -71,7 +82,10 @@ export function desk({ server }: Echo, deliver: boolean, mode: 'auto' | 'on' = '
     handOn.onRequest(response, connectionOf(socket));
     response.on('finish', () => handOn.onAnswered(response, connectionOf(socket)));
   });
-  return { sent, told, handOn, changes: () => changes };
+  const loseMaster = (): void => {
+    for (const act of lost) act();
+  };
+  return { sent, told, handOn, changes: () => changes, loseMaster };
 }
 
 export async function asked(t: TestContext, port: number, text: string): Promise<ByteClient> {

@@ -4,12 +4,15 @@ import { createServer, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import test from 'node:test';
+import { monotonic } from '../../src/ipc/messages.js';
 import type { RawHandle } from '../../src/ipc/raw-handle.js';
 import { attach, detach, isBetweenRequests, markIdle } from '../../src/worker/connection-handle.js';
 import { waitFor } from '../support/wait.js';
 import { type ByteClient, openBytes, openTls } from './byte-client.js';
 import { certificate } from './certificate.js';
 import { asked, desk, echo, first, get } from './hand-on-desk.js';
+
+const until = Number.POSITIVE_INFINITY;
 
 /** Until the bytes that were written to a connection have been read, all of them. */
 function read(socket: Socket, bytes: number): Promise<unknown> {
@@ -84,7 +87,7 @@ test('a connection that comes is idle: neither overdue nor kept for ever', async
   const handle = detach(first(from.sockets));
   assert.ok(handle);
   const begun = performance.now();
-  const socket = attach({ server, handle, head: null, prepare: () => {} });
+  const socket = attach({ server, handle, head: null, prepare: () => {} }) ?? assert.fail();
   markIdle(socket, 400);
   assert.equal(isBetweenRequests(socket), true);
   assert.equal(to.sockets.length, 1);
@@ -102,7 +105,7 @@ test('a handed-over connection is closed with the idle ones', async (t) => {
   await waitFor('the end of the answer', () => isBetweenRequests(first(from.sockets)));
   const handle = detach(first(from.sockets));
   assert.ok(handle);
-  markIdle(attach({ server: to.server, handle, head: null, prepare: () => {} }), 5_000);
+  markIdle(attach({ server: to.server, handle, head: null, prepare: () => {} }) ?? assert.fail(), 5_000);
   to.server.closeIdleConnections();
   await once(client.socket, 'close');
 });
@@ -131,7 +134,7 @@ test('TLS stays where it is', async (t) => {
 });
 
 function withoutSilence(message: object): object {
-  return Object.fromEntries(Object.entries(message).filter(([key]) => key !== 'silence'));
+  return Object.fromEntries(Object.entries(message).filter(([key]) => key !== 'silence' && key !== 'id'));
 }
 
 test('how long a connection may still be silent goes along with it', async (t) => {
@@ -185,7 +188,10 @@ test('a server that has closed is no longer there for connections', async (t) =>
   await once(place.server, 'close');
   let closed = 0;
   const handle: RawHandle = { close: () => void closed++, readStop: () => 0 };
-  handOn.take({ type: 'take', id: 4, from: 2, server: name, hops: 0, head: null, silence: null }, handle);
+  handOn.take(
+    { type: 'take', id: 4, from: 2, server: name, hops: 0, head: null, silence: null, until },
+    handle,
+  );
   await waitFor('the copy to be closed', () => closed);
   assert.equal(sent[1]?.type, 'hand-on');
 });
@@ -213,18 +219,56 @@ test('a connection that the master does not get is served on', async (t) => {
   await client.until('[/again]');
 });
 
+test('a connection that is lost on its way to the master is served on', async (t) => {
+  const place = await echo(t);
+  const { handOn, sent } = desk(place, 'lost');
+  const client = await asked(t, place.port, get('/'));
+  await waitFor('the count', () => handOn.kept(), { until: (count) => count === 1 });
+  handOn.order({ type: 'hand-on', to: 9, count: 1 });
+  await waitFor('the attempt', () => sent.length);
+  client.socket.write(get('/again'));
+  await client.until('[/again]');
+});
+
+test('a connection that a master took with it to its end is served on', async (t) => {
+  const place = await echo(t);
+  const { handOn, sent, loseMaster } = desk(place, 'unanswered');
+  const client = await asked(t, place.port, get('/'));
+  await waitFor('the count', () => handOn.kept(), { until: (count) => count === 1 });
+  handOn.order({ type: 'hand-on', to: 9, count: 1 });
+  await waitFor('the attempt', () => sent.length);
+  client.socket.write(get('/again'));
+  loseMaster();
+  await client.until('[/again]');
+});
+
+test('what a worker is given without the connection, or too late, it does not take', async (t) => {
+  const place = await echo(t);
+  const { sent, handOn } = desk(place, true);
+  const message = { from: 2, server: `127.0.0.1|${place.port}`, hops: 0, head: null, silence: null } as const;
+  handOn.take({ type: 'take', id: 4, until, ...message }, undefined);
+  let closed = 0;
+  const handle: RawHandle = { close: () => void closed++, readStop: () => 0 };
+  handOn.take({ type: 'take', id: 5, until: monotonic() - 1, ...message }, handle);
+  assert.deepEqual(sent, [
+    { type: 'taken', id: 4, outcome: 'lost' },
+    { type: 'taken', id: 5, outcome: 'late' },
+  ]);
+  assert.equal(closed, 1, 'another worker has it');
+});
+
 test('a connection for a server that is not here goes back', async (t) => {
   const { sent, handOn } = desk(await echo(t), true);
   let closed = 0;
   const handle: RawHandle = { close: () => void closed++, readStop: () => 0 };
   handOn.take(
-    { type: 'take', id: 4, from: 2, server: 'elsewhere', hops: 0, head: null, silence: null },
+    { type: 'take', id: 4, from: 2, server: 'elsewhere', hops: 0, head: null, silence: null, until },
     handle,
   );
   await waitFor('the copy to be closed', () => closed);
   assert.deepEqual(sent, [
-    { type: 'taken', id: 4 },
-    { type: 'hand-on', to: 2, slot: null, server: 'elsewhere', hops: 1, head: null, silence: null },
+    { type: 'taken', id: 4, outcome: 'read' },
+    { type: 'hand-on', id: 1, to: 2, slot: null, server: 'elsewhere', hops: 1, head: null, silence: null },
   ]);
 });
 
@@ -258,7 +302,8 @@ test('a connection that was handed on has its properties in the order of one tha
   await ask(moved, '/b');
   const old = sockets[1] ?? assert.fail();
   await waitFor('the end of the answer', () => isBetweenRequests(old));
-  markIdle(attach({ server, handle: detach(old) ?? assert.fail(), head: null, prepare: () => {} }), 5_000);
+  const handle = detach(old) ?? assert.fail();
+  markIdle(attach({ server, handle, head: null, prepare: () => {} }) ?? assert.fail(), 5_000);
   await ask(moved, '/c');
   const [stayed, , arrived] = sockets.map((socket) => Reflect.ownKeys(socket));
   assert.deepEqual(arrived, stayed);

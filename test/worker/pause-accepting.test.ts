@@ -9,6 +9,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createAccepting } from '../../src/worker/pause-accepting.js';
 import { ask, descriptorOf } from '../support/net.js';
+import { waitFor } from '../support/wait.js';
 
 const program = fileURLToPath(new URL('pausing-cluster.js', import.meta.url));
 
@@ -120,6 +121,38 @@ describe('createAccepting', { timeout: 60_000 }, () => {
     answer = [-99, undefined];
     accepting.resume();
     accepting.resume();
+    assert.deepEqual(lost, [server]);
+  });
+
+  test('a socket that is lost on its way is asked for again, and in the end its worker is told that it is deaf', async () => {
+    const lost: unknown[] = [];
+    class TCP {
+      onconnection = null;
+      listening = 0;
+      closed = 0;
+      close() {
+        this.closed++;
+      }
+      listen = () => this.listening++;
+    }
+    type Reply = (error: number | null, handle: TCP | undefined) => void;
+    const asked: Reply[] = [];
+    const giver = { _getServer: (_server: unknown, _query: object, reply: Reply) => void asked.push(reply) };
+    const accepting = createAccepting((server) => lost.push(server), giver, 5);
+    const server = { _handle: new TCP(), once: () => {} };
+    giver._getServer(server, { port: 3000 }, () => {});
+    assert.equal(accepting.pause([server as unknown as Server]), true);
+    asked.length = 0;
+    accepting.resume();
+    await waitFor('another attempt', () => asked.length, { until: (count) => count >= 2 });
+    const [late, had] = [new TCP(), new TCP()];
+    asked[1]?.(null, had);
+    asked[0]?.(null, late);
+    assert.equal(server._handle, had);
+    assert.deepEqual([had.listening, late.listening, late.closed], [1, 0, 1], 'one of them is enough');
+    assert.equal(accepting.pause([server as unknown as Server]), true);
+    accepting.resume();
+    await waitFor('an end of the attempts', () => lost.length);
     assert.deepEqual(lost, [server]);
   });
 });
