@@ -1,5 +1,5 @@
 import { type Server as HttpServer, maxHeaderSize } from 'node:http';
-import { type Server, Socket, type SocketConstructorOpts } from 'node:net';
+import { Socket, type SocketConstructorOpts } from 'node:net';
 import { detach } from './connection-handle.js';
 import type { Placed } from './hand-on.js';
 import type { ClientHandle } from './node-internals.js';
@@ -7,7 +7,7 @@ import { createHeadScan } from './scan-head.js';
 
 /** Reads the first bytes of connections, until somebody can decide about them. */
 export interface HeadReader {
-  read(server: Server, client: ClientHandle): void;
+  read(server: HttpServer, client: ClientHandle): void;
   /** All that are being read are placed now. */
   stop(): void;
 }
@@ -18,18 +18,23 @@ const longestHead = Math.min(maxHeaderSize, 65_536);
 const restLimit = 2_000;
 /** ... and how long a client may say nothing where its server has no limit for that: browsers connect beforehand. */
 const silenceLimit = 60_000;
-/** So many are read at a time: beyond that the oldest is placed as it is. */
+const mostChunks = 64;
+/** So many are read at a time, and no more than this share of the file descriptors ... */
 const mostAtOnce = 1_000;
+const mostOfDescriptors = 1 / 4;
+/** ms; timers of Node go no further */
+const longestTimer = 2 ** 31 - 1;
 
 /**
  * It judges nothing: whatever has come is handed on with the connection, so that the server's own parser says what is
  * wrong with it, and when.
  *
  * @param place what was read, of which a cookie may be part
+ * @param most ... beyond which the oldest is placed as it is
  */
 export function createHeadReader(
-  place: (server: Server, placed: Placed) => void,
-  most = mostAtOnce,
+  place: (server: HttpServer, placed: Placed) => void,
+  most: number = mostAtOnce,
 ): HeadReader {
   /** What places a connection, oldest first. */
   const reading = new Set<() => void>();
@@ -39,9 +44,9 @@ export function createHeadReader(
       const options = { handle: client, allowHalfOpen: true, readable: true, writable: true };
       const socket = new Socket(options as SocketConstructorOpts);
       const began = performance.now();
-      const limit = limitOf(server);
+      const limit = headLimitOf(server);
       const scan = createHeadScan();
-      const chunks: Buffer[] = [];
+      let chunks: Buffer[] = [];
       let bytes = 0;
       const stop = (): void => {
         clearTimeout(timer);
@@ -53,18 +58,20 @@ export function createHeadReader(
         const handle = detach(socket);
         if (handle === null) return;
         const left = Math.max(1, limit - (performance.now() - began));
-        const silence = scan.result() === 'complete' || limit === Number.POSITIVE_INFINITY ? null : left;
+        const silence = scan.result() === 'complete' || limit > longestTimer ? null : left;
         place(server, { handle, head: Buffer.concat(chunks), silence });
       };
       const onData = (chunk: Buffer): void => {
         chunks.push(chunk);
         bytes += chunk.length;
         if (scan.add(chunk) !== 'unfinished' || bytes >= longestHead) return finish();
-        if (chunks.length > 1) return;
+        // A client that sends byte by byte has no object for each.
+        if (chunks.length >= mostChunks) chunks = [Buffer.concat(chunks)];
+        if (bytes > chunk.length) return;
         clearTimeout(timer);
         timer = setTimeout(finish, Math.min(restLimit, limit));
       };
-      let timer = setTimeout(finish, Math.min(silenceLimit, limit));
+      let timer = setTimeout(finish, Math.min(silenceLimit, limit, orNever(server.timeout)));
       socket.on('data', onData).on('end', finish).on('close', stop).on('error', ignore);
       reading.add(finish);
       if (reading.size > most) reading.values().next().value?.();
@@ -75,11 +82,19 @@ export function createHeadReader(
   };
 }
 
+/** @param descriptors that this process may have; null: not known */
+export function mostHeads(descriptors: number | null): number {
+  return Math.min(mostAtOnce, Math.ceil((descriptors ?? Number.POSITIVE_INFINITY) * mostOfDescriptors));
+}
+
 /** How long a server waits for a head, ms. */
-function limitOf(server: Server): number {
-  const { headersTimeout, requestTimeout, timeout } = server as HttpServer;
-  const limits = [headersTimeout > 0 ? headersTimeout : requestTimeout, timeout];
-  return Math.min(...limits.map((limit) => (limit > 0 ? limit : Number.POSITIVE_INFINITY)));
+function headLimitOf({ headersTimeout, requestTimeout }: HttpServer): number {
+  return orNever(headersTimeout > 0 ? headersTimeout : requestTimeout);
+}
+
+/** 0 means that there is no limit. */
+function orNever(limit: number): number {
+  return limit > 0 ? limit : Number.POSITIVE_INFINITY;
 }
 
 /** 'close' follows. */

@@ -3,10 +3,11 @@ import type { Server, Socket } from 'node:net';
 import type { MasterMessage, ReadyWorker } from '../ipc/messages.js';
 import type { WorkerSettings } from '../ipc/settings.js';
 import { addCookie } from './add-cookie.js';
+import { descriptorLimit } from './descriptors.js';
 import { isHttp, isTls } from './follow-server.js';
 import type { HandOn } from './hand-on.js';
 import { type ClientHandle, listenHandleOf } from './node-internals.js';
-import { createHeadReader } from './read-head.js';
+import { createHeadReader, mostHeads } from './read-head.js';
 import { rendezvous } from './rendezvous.js';
 import { cookieField, cookieValue, newestOf, workerOf } from './sticky-cookie.js';
 
@@ -46,11 +47,14 @@ export function createSticky({ settings, handOn }: StickySeam): Sticky {
   const isElsewhere = (worker: ReadyWorker | undefined): worker is ReadyWorker =>
     worker !== undefined && worker.key !== own;
 
-  const reader = createHeadReader((server, placed) => {
-    const worker = workerOf(cookieField(placed.head.toString('latin1')), { cookie, ready });
-    if (stopped || !isElsewhere(worker)) handOn.keep(server, placed);
-    else handOn.give(server, { ...placed, to: worker });
-  });
+  const reader = createHeadReader(
+    (server, placed) => {
+      const worker = workerOf(cookieField(placed.head.toString('latin1')), { cookie, ready });
+      if (stopped || !isElsewhere(worker)) handOn.keep(server, placed);
+      else handOn.give(server, { ...placed, to: worker });
+    },
+    sticky === 'cookie' ? mostHeads(descriptorLimit()) : 0,
+  );
 
   /** False where the connection is to go on as usual. */
   const divert = (server: Server, client: ClientHandle): boolean => {

@@ -5,7 +5,7 @@ import type { WorkerMessage } from '../../src/ipc/messages.js';
 import { connectionOf } from '../../src/worker/connections.js';
 import type { Placed } from '../../src/worker/hand-on.js';
 import { listenHandleOf } from '../../src/worker/node-internals.js';
-import { createHeadReader } from '../../src/worker/read-head.js';
+import { createHeadReader, mostHeads } from '../../src/worker/read-head.js';
 import { createHeadScan } from '../../src/worker/scan-head.js';
 import { createSticky } from '../../src/worker/sticky.js';
 import { waitFor } from '../support/wait.js';
@@ -135,6 +135,10 @@ describe('sticky sessions by cookie', { timeout: 60_000 }, () => {
 });
 
 describe('createHeadReader', { timeout: 60_000 }, () => {
+  test('leaves most of the file descriptors to others', () => {
+    assert.deepEqual([null, 1_048_576, 256].map(mostHeads), [1_000, 1_000, 64]);
+  });
+
   test('reads so many at a time, and has the oldest placed beyond that', async (t) => {
     const { server, port } = await echo(t);
     const placed: Placed[] = [];
