@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
+import { connect } from 'node:http2';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { type ClientGroup, describeLoad, type Load, startLoad } from '../support/load.js';
-import { mixedClients, onlyWorkers, releasesServed, reload, serveReleases, switchTo } from './releases.js';
-import { entriesOf, lostNothing, readyPids, stopped, temporaryDirectory } from './service.js';
+import { waitFor } from '../support/wait.js';
+import {
+  mixedClients,
+  onlyWorkers,
+  releasesServed,
+  releaseTree,
+  reload,
+  serveReleases,
+  serveReloading,
+  switchTo,
+} from './releases.js';
+import { entriesOf, lostNothing, patience, readyPids, stopped, temporaryDirectory } from './service.js';
 
 interface Bad {
   readonly release: string | { readonly text: string };
@@ -120,6 +131,28 @@ describe('under load, a release that', { timeout: 120_000 }, () => {
   });
 });
 
+describe('of HTTP/2, a release that', { timeout: 120_000 }, () => {
+  it('answers 500 only is rolled back, as the failed answers of its first worker are counted', async (t) => {
+    const tree = releaseTree(t);
+    tree.publish('1', { text: http2App(200) });
+    const service = await serveReloading(t, {
+      app: tree.app,
+      env: { ROM_AGENT_RELOAD_SOAK: '10s', WORKERS: '1' },
+    });
+    const answers = askOverHttp2(t, service.port);
+    await waitFor('answers', () => answers.get(200) ?? 0, {
+      timeout: patience,
+      until: (count) => count > 300,
+    });
+    tree.publish('2', { text: http2App(500) });
+    const { verdict, reason } = await reload(service);
+    assert.equal(verdict, 'rolled back');
+    assert.match(reason, /^100 % of the canary's \d+ answers failed, 0 % of the others'$/);
+    assert.ok((answers.get(500) ?? 0) > 0);
+    await stopped(service);
+  });
+});
+
 describe('what cannot be a release', { timeout: 60_000 }, () => {
   it('is refused where there is no such file, and nothing is forked', async (t) => {
     const service = await serveReleases(t);
@@ -150,6 +183,39 @@ describe('what cannot be a release', { timeout: 60_000 }, () => {
     await stopped(service);
   });
 });
+
+function http2App(status: number): string {
+  return `import { createServer } from 'node:http2';
+    createServer((_req, res) => res.writeHead(${status}).end()).listen(process.env.PORT, process.env.HOST);`;
+}
+
+/** Asks over a few sessions, each of which comes to its end, until the test ends. Returns the answers by their status. */
+function askOverHttp2(t: TestContext, port: number): ReadonlyMap<number, number> {
+  const answers = new Map<number, number>();
+  let over = false;
+  const ask = async (): Promise<void> => {
+    const session = connect(`http://127.0.0.1:${port}`).on('error', () => {});
+    for (let left = 20; left > 0 && !over && !session.closed && !session.destroyed; left--) {
+      const stream = session.request({ ':path': '/' }).on('error', () => {});
+      stream.on('response', ({ ':status': status = 0 }) =>
+        answers.set(status, (answers.get(status) ?? 0) + 1),
+      );
+      await new Promise((resolve) => stream.resume().once('close', resolve));
+    }
+    session.close();
+  };
+  const goOn = async (): Promise<void> => {
+    while (!over) {
+      await ask();
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  };
+  t.after(() => {
+    over = true;
+  });
+  for (let client = 0; client < 4; client++) void goOn();
+  return answers;
+}
 
 /** Reloads to it under load: everything is as before, but for the canary. The load runs on. */
 async function rolledBack(
