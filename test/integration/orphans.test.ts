@@ -19,8 +19,8 @@ const env = { ROM_AGENT_ORPHAN_TIMEOUT: `${limit}ms` };
 const reaped = limit + 12_000;
 
 describe('when the master is killed', { timeout: 60_000 }, () => {
-  it('the workers finish what is under way, and then go', async (t) => {
-    const service = await serve(t, { app: workbench, env });
+  it('the workers finish what is under way, and then go, also where the app has cleared all listeners away', async (t) => {
+    const service = await serve(t, { app: workbench, env: { ...env, REMOVES_LISTENERS: '1' } });
     const workers = await connectToEach(t, service);
     const answers = await Promise.all(Array.from({ length: 8 }, () => begun(service, '/slow?ms=1200')));
     service.daemon.kill('SIGKILL');
