@@ -2,7 +2,7 @@ import { backoff, intensity } from './backoff.js';
 import { type Death, deathEntry, recorded } from './deaths.js';
 import { changeSlot, findSlot, waitingSpare } from './fork.js';
 import type { Millis, Slot, State } from './model.js';
-import { mark } from './poison.js';
+import { isOwnFault, mark } from './poison.js';
 import type { Policy } from './policy.js';
 import { random } from './random.js';
 import { countRequests, note } from './record.js';
@@ -27,7 +27,7 @@ export function died(state: State, dying: Dying): Result {
   const kept = recorded(state, death, now);
   const told = reload === null ? replace(kept, dying) : endTrial(kept, reload, dying);
   // What kills workers that boot are not the requests.
-  if (death.kind === 'boot' || death.isOpen) return told;
+  if (death.kind === 'boot' || death.isOpen || !isOwnFault(death)) return told;
   return chain(told, (next) => mark(next, death.requests, now, policy));
 }
 

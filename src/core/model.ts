@@ -1,4 +1,5 @@
 import type { Moved } from './balance.js';
+import { type Fatality, type Mix, noMix } from './base-rate.js';
 import type { DeathRecord, PoisonRecord } from './evidence.js';
 import type { Reload } from './reload-model.js';
 import type { ReloadRecord } from './reload-record.js';
@@ -33,6 +34,9 @@ export interface State {
   readonly lastDeaths: readonly KeptDeath[];
   /** Requests that were in flight at deaths. */
   readonly suspects: readonly Suspect[];
+  /** Deaths within the window that workers caused themselves, with something in flight. */
+  readonly fatalities: readonly Fatality[];
+  readonly mix: Mix;
   readonly spares: Spares;
   readonly pressure: Pressure;
   readonly watchdog: Watchdog;
@@ -212,6 +216,8 @@ export function initialState({ seed }: { seed: number }): State {
     deaths: [],
     lastDeaths: [],
     suspects: [],
+    fatalities: [],
+    mix: noMix,
     spares: { wanted: 0, forkAt: null, failures: 0 },
     pressure: { readings: 0, slot: null, quietUntil: 0, helplessAt: null },
     watchdog: { quorumAt: 0, withheld: false },

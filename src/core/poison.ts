@@ -1,15 +1,47 @@
+import { type Fatality, sample, standsOut } from './base-rate.js';
+import type { Death } from './deaths.js';
 import type { Effect } from './effects.js';
 import { type Blocked, type Fingerprint, fingerprintOf, type RequestNote } from './evidence.js';
 import type { Millis, State, Suspect, WorkerKey } from './model.js';
 import type { PoisonPolicy, Policy } from './policy.js';
 import { log, type Result, unchanged } from './result.js';
+import type { Beat } from './stats.js';
 import { isUp } from './worker.js';
 
 /** So many kinds of requests are kept in mind: the most suspicious ones. */
 const mostSuspects = 20;
+/** ... and so many deaths. */
+const mostFatalities = 100;
 const minute: Millis = 60_000;
 
-/** Each kind of request that was in flight when a worker died is a little more suspicious. */
+/** What a beat tells of the traffic. */
+export function counted(state: State, beat: Beat, now: Millis, { poison }: Policy): State {
+  const mix = poison.deaths === 0 ? state.mix : sample(state.mix, beat, now);
+  return mix === state.mix ? state : { ...state, mix };
+}
+
+/** Signals that a process brings upon itself: signal(7). Others are sent, by an operator or by the kernel for memory. */
+const faults: ReadonlySet<string> = new Set([
+  'SIGABRT',
+  'SIGBUS',
+  'SIGFPE',
+  'SIGILL',
+  'SIGSEGV',
+  'SIGSYS',
+  'SIGTRAP',
+]);
+
+/** Whether the worker itself has caused its death, so that what it was doing may be to blame. */
+export function isOwnFault({ kind, worker, exit: { signal }, oomKills }: Death): boolean {
+  if (kind === 'hang') {
+    const state = worker.vitals.silence?.capture?.state;
+    return state !== 'stopped' && state !== 'starved';
+  }
+  if (worker.failure !== null) return true;
+  return oomKills === 0 && (signal === null || faults.has(signal));
+}
+
+/** Each kind of request that was in flight when a worker died by its own fault is a little more suspicious. */
 export function mark(
   state: State,
   requests: readonly RequestNote[],
@@ -19,14 +51,30 @@ export function mark(
   if (poison.deaths === 0 || requests.length === 0) return unchanged(state);
   const kept = stillSuspected(state.suspects, now, poison);
   const marked = distinct(requests).reduce((suspects, kind) => withDeath(suspects, kind, now), kept);
-  const proven = marked.filter(({ deaths }) => deaths.length >= poison.deaths);
-  const news = proven.filter(({ deaths, told }) => deaths.length !== told);
-  const suspects = marked.map((suspect) =>
-    news.includes(suspect) ? { ...suspect, told: suspect.deaths.length, ...blocking(now, poison) } : suspect,
+  const fatalities: readonly Fatality[] = [
+    ...state.fatalities.filter(({ at }) => now - at < poison.window).slice(-mostFatalities),
+    { at: now, inFlight: requests.length },
+  ];
+  const frequent = marked.filter(
+    ({ deaths, told }) => deaths.length >= poison.deaths && deaths.length !== told,
   );
-  const next = { ...state, suspects: [...suspects].sort(bySuspicion).slice(0, mostSuspects) };
-  const told = news.map((suspect) => log('error', accusation(suspect, poison)));
-  return [next, [...told, ...(news.length > 0 && poison.block > 0 ? blockAll(next, now) : [])]];
+  const judged = new Map(
+    frequent.map((suspect) => [
+      suspect,
+      standsOut(state.mix, suspect, { all: fatalities, hit: suspect.deaths.length }),
+    ]),
+  );
+  const proven = frequent.filter((suspect) => judged.get(suspect) === true);
+  // What is common is in flight at deaths as well: it is not accused.
+  const news = frequent.filter((suspect) => judged.get(suspect) !== false);
+  const suspects = marked.map((suspect) => {
+    if (!news.includes(suspect)) return suspect;
+    const block = proven.includes(suspect) ? blocking(now, poison) : {};
+    return { ...suspect, told: suspect.deaths.length, ...block };
+  });
+  const next = { ...state, fatalities, suspects: [...suspects].sort(bySuspicion).slice(0, mostSuspects) };
+  const told = news.map((suspect) => log('error', accusation(suspect, poison, proven.includes(suspect))));
+  return [next, [...told, ...(proven.length > 0 && poison.block > 0 ? blockAll(next, now) : [])]];
 }
 
 /** Lets in again what has been kept out for long enough, and forgets what was long ago. */
@@ -107,8 +155,13 @@ function bySuspicion(one: Suspect, other: Suspect): number {
   );
 }
 
-function accusation({ method, route, deaths }: Suspect, { window, block }: PoisonPolicy): string {
+function accusation(
+  { method, route, deaths }: Suspect,
+  { window, block }: PoisonPolicy,
+  isProven: boolean,
+): string {
   const what = `${method} ${route} was in flight when ${deaths.length} workers died within ${span(window)}`;
+  if (!isProven) return `${what}; too little traffic was seen to tell whether that is chance`;
   return block === 0 ? what : `${what}: it is answered with 503 for ${span(block)}`;
 }
 

@@ -110,4 +110,6 @@ export interface Beat {
   readonly eventLoopUtilization: number;
   /** Requests in flight: the oldest and the newest, oldest first. */
   readonly current: readonly RequestNote[];
+  /** Some of those that began since the last beat. */
+  readonly begun?: readonly Pick<RequestNote, 'method' | 'path'>[];
 }

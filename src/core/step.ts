@@ -7,7 +7,7 @@ import { beat, extendStart, keepLimits } from './health.js';
 import { judge, treat } from './judge.js';
 import { forgiveMissedTime } from './missed.js';
 import type { Millis, State, Worker } from './model.js';
-import { blockDeadlines, forgetSuspects } from './poison.js';
+import { blockDeadlines, counted, forgetSuspects } from './poison.js';
 import { type Policy, tickInterval } from './policy.js';
 import { memory } from './pressure.js';
 import { abort, advanceReload, reload } from './reload.js';
@@ -86,7 +86,9 @@ function answer(state: State, event: Event, now: Millis, policy: Policy): Result
     case 'failed':
       return failed(state, event, now, policy);
     case 'beat':
-      return chain(beat(state, event, now, policy), (next) => balance(next, now, policy));
+      return chain(beat(counted(state, event.beat, now, policy), event, now, policy), (next) =>
+        balance(next, now, policy),
+      );
     case 'cut':
       return cut(state, event);
     case 'closed':

@@ -176,16 +176,19 @@ const numbers: Check = (value, at) =>
   Array.isArray(value) && value.every((item) => Number.isFinite(item))
     ? null
     : wrong(at, value, 'an array of finite numbers');
-const requestNotes: Check = (value, at) => {
-  if (!Array.isArray(value)) return wrong(at, value, 'an array of requests');
-  for (const [index, item] of value.entries()) {
-    const reason = requestNote(item, `${at}[${index}]`);
-    if (reason !== null) return reason;
-  }
-  return null;
-};
+function requestsWith(check: Check): Check {
+  return (value, at) => {
+    if (!Array.isArray(value)) return wrong(at, value, 'an array of requests');
+    for (const [index, item] of value.entries()) {
+      const reason = check(item, `${at}[${index}]`);
+      if (reason !== null) return reason;
+    }
+    return null;
+  };
+}
 const anything: Check = () => null;
-const requestNote = record({ method: string, path: string, age: number });
+const requestNotes = requestsWith(record({ method: string, path: string, age: number }));
+const requests = requestsWith(record({ method: string, path: string }));
 
 const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
   hello: {},
@@ -212,6 +215,7 @@ const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
       eventLoopDelay: number,
       eventLoopUtilization: number,
       current: requestNotes,
+      begun: optional(requests),
     }),
   },
   cut: { requests: number, connections: number },

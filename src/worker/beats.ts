@@ -55,6 +55,7 @@ export function createBeats({ servers, kept, send, interval, ...seam }: BeatsSea
       eventLoopDelay: Math.round(late * 10) / 10,
       eventLoopUtilization: Math.round(share * 1000) / 1000,
       current: servers.current(),
+      begun: servers.begun(),
     };
   };
 

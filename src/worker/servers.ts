@@ -1,6 +1,6 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { errorMonitor } from 'node:events';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { RequestNote } from '../core/evidence.js';
 import {
@@ -8,10 +8,11 @@ import {
   type ConnectionCounts,
   type Exchange,
   exchangesOf,
+  pathOf,
   trackConnections,
   writtenTo,
 } from './connections.js';
-import { asNote, newestAndOldest, type TellPath } from './current-requests.js';
+import { asNote, newestAndOldest, redacted, type TellPath } from './current-requests.js';
 import { followServer, isTls, type TrackedServer } from './follow-server.js';
 import { isAccepting } from './node-internals.js';
 import { trackStreams } from './streams.js';
@@ -25,6 +26,8 @@ export interface Servers {
   underWay(): readonly UnderWay[];
   /** Some of the requests in flight: see Beat. */
   current(): readonly RequestNote[];
+  /** Some of the requests that began since it was asked last: see Beat. */
+  begun(): readonly Pick<RequestNote, 'method' | 'path'>[];
   counts(): ConnectionCounts;
   /** With every beat: see RequestClock. */
   renewClock(): void;
@@ -40,6 +43,9 @@ export interface Servers {
 export interface UnderWay extends Exchange {
   readonly socket: Socket;
 }
+
+/** So many of the requests between two beats are told. */
+const mostBegun = 4;
 
 /** Servers of our own, which are none of the app's. */
 export const untracked = new WeakSet<Server>();
@@ -81,6 +87,7 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
   const opening = new Set<Server>();
   const connections = trackConnections();
   const streams = trackStreams(connections.count);
+  let begun: IncomingMessage[] = [];
   let listenError: Error | null = null;
   let latest: Server | null = null;
 
@@ -133,7 +140,9 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
     // A server that never listens can still be given connections by another.
     if (server !== latest) track(server);
     latest = server;
-    events.onRequest?.(response, connections.begun(socket, response));
+    const connection = connections.begun(socket, response);
+    if (connection.weight > 0 && begun.length < mostBegun && !connection.isOwn) begun.push(response.req);
+    events.onRequest?.(response, connection);
   });
   // Cheaper than to listen for the end of each response; one that is cut off ends with its connection.
   subscribe('http.server.response.finish', (message) => {
@@ -150,6 +159,12 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
     },
     underWay,
     current: () => newestAndOldest([...underWay().map(asNote), ...streams.current()], events),
+    begun: () => {
+      const some = begun;
+      begun = [];
+      const tell = events.tellPath ?? redacted;
+      return some.map((request) => ({ method: request.method ?? '', path: tell(pathOf(request)) }));
+    },
     counts: () => {
       const { requests, inFlight, ...counts } = connections.counts();
       return {

@@ -19,7 +19,9 @@ const suspicious: PolicyPart = {
 const blocking: PolicyPart = { ...suspicious, poison: { deaths: 3, window: 10 * minute, block: 5 * minute } };
 
 function serving(options: PaperOptions = {}): PaperCluster {
-  return new PaperCluster({ policy: suspicious, ...options }).start().run(1_000);
+  const play = () => ({ requests: [request('/usual')] });
+  // For so long that it is known what is usual.
+  return new PaperCluster({ policy: suspicious, play, ...options }).start().run(20_000);
 }
 
 /** The worker of slot 1 dies with these in flight; the next one has a moment to listen. */
@@ -86,7 +88,9 @@ describe('a kind of request that was in flight when workers died', () => {
   test('is accused of a hang as well: of what was found in flight then', () => {
     const cluster = serving({
       play: ({ slot, nth }) =>
-        slot === 1 && nth <= 3 ? { hang: 100, capture: { requests: [request('/x/9')] } } : {},
+        slot === 1 && nth <= 3
+          ? { hang: 100, capture: { requests: [request('/x/9')] } }
+          : { requests: [request('/usual')] },
     }).run(30_000);
     assert.deepEqual(accusations(cluster), ['GET /x/:id was in flight when 3 workers died within 10 min']);
   });
@@ -97,8 +101,8 @@ describe('a kind of request that was in flight when workers died', () => {
     const cluster = serving({
       play: ({ slot, nth }) =>
         slot === 1 && nth <= 3
-          ? { requests: [request('/fine')], crash: { after: 1_500, failure, lastWord } }
-          : {},
+          ? { requests: [request('/fine')], crash: { after: 5_000, failure, lastWord } }
+          : { requests: [request('/fine')] },
     }).run(30_000);
     assert.deepEqual(accusations(cluster), ['GET /x/:id was in flight when 3 workers died within 10 min']);
     assert.deepEqual(
@@ -136,6 +140,64 @@ describe('a kind of request that was in flight when workers died', () => {
   });
 });
 
+describe('a death that the worker has not caused', () => {
+  const x = request('/x/1');
+
+  function ended(exit: { signal: string; oomKills?: number }): PaperCluster {
+    const cluster = serving({ policy: blocking });
+    for (let turn = 0; turn < 5; turn++) {
+      const key = cluster.state.workers.find(({ slot, phase }) => slot === 1 && phase === 'ready')?.key ?? 0;
+      cluster.post({ type: 'current', key, inFlight: 1, requests: [x] });
+      cluster.post({ type: 'exited', key, code: null, ...exit });
+      cluster.run(5_000);
+    }
+    return cluster;
+  }
+
+  for (const [what, exit] of [
+    ['kill -9 by hand', { signal: 'SIGKILL' }],
+    ['kill by hand', { signal: 'SIGTERM' }],
+    ["the kernel's OOM killer", { signal: 'SIGKILL', oomKills: 1 }],
+  ] as const) {
+    test(`makes no request suspicious: ${what}`, () => {
+      const cluster = ended(exit);
+      assert.equal(cluster.state.lastDeaths.length, 5);
+      assert.deepEqual([cluster.state.suspects, accusations(cluster)], [[], []]);
+    });
+  }
+
+  test('is told from one that it has: SIGSEGV', () => {
+    assert.equal(ended({ signal: 'SIGSEGV' }).effects('block').length > 0, true);
+  });
+});
+
+describe('a kind of request that is common', () => {
+  test('is neither named nor blocked, though it is in flight at every crash', () => {
+    const cluster = serving({ policy: blocking });
+    for (let turn = 0; turn < 10; turn++) die(cluster, request('/usual'), request('/usual'));
+    assert.deepEqual([accusations(cluster), cluster.effects('block')], [[], []]);
+  });
+
+  test('does not shield the rare one beside it', () => {
+    const cluster = serving({ policy: blocking });
+    for (let turn = 0; turn < 3; turn++) die(cluster, request('/usual'), request('/x/1'));
+    assert.deepEqual(
+      cluster
+        .effects('block')
+        .at(-1)
+        ?.requests.map(({ route }) => route),
+      ['/x/:id'],
+    );
+  });
+
+  test('cannot be told from a rare one by a service that has hardly served, which blocks nothing', () => {
+    const cluster = serving({ policy: blocking, play: () => ({}) });
+    for (let turn = 0; turn < 3; turn++) die(cluster, request('/x/1'));
+    assert.match(accusations(cluster).join(), /died within 10 min; too little traffic was seen to tell/);
+    assert.deepEqual(cluster.effects('block'), []);
+  });
+});
+
 describe('a kind of request that is blocked', () => {
   const x = { method: 'GET', route: '/x/:id' };
 
@@ -157,7 +219,7 @@ describe('a kind of request that is blocked', () => {
     const [first] = cluster.effects('block');
     assert.deepEqual(first?.requests, [{ ...x, for: 5 * minute }]);
     const at = first?.at ?? 0;
-    assert.equal(at, 11_000);
+    assert.equal(at, 30_000);
     const up = blocks(cluster, at).filter(([, , time]) => time === at);
     assert.deepEqual(
       up.map(([key]) => key),
@@ -178,13 +240,13 @@ describe('a kind of request that is blocked', () => {
     const forked = cluster.effects('fork').filter(({ at }) => at >= before);
     assert.deepEqual(
       told.map(({ key, requests }) => [key, requests]),
-      forked.map(({ key }) => [key, [{ ...x, for: 5 * minute - (before - 11_000) }]]),
+      forked.map(({ key }) => [key, [{ ...x, for: 5 * minute - (before - 30_000) }]]),
     );
   });
 
   test('is let in again when its time is over, to the tick', () => {
     const cluster = accused().run(6 * minute);
-    const over = 11_000 + 5 * minute;
+    const over = 30_000 + 5 * minute;
     assert.deepEqual(
       blocks(cluster, over).map(([, routes, at]) => [routes, at]),
       cluster.state.workers.map(() => [[], over]),
