@@ -1,11 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { closeFull } from './close-full.js';
 import { createFarewells, type Farewells } from './farewells.js';
 import { isHttp, type TrackedServer } from './follow-server.js';
 import { holdConnections, longestHold } from './hold.js';
 import { closeBehindAnswer, createLastAnswers } from './last-answer.js';
 import { isLingering } from './linger.js';
+import { isPassed } from './listen-passed.js';
 import { closeListener, idleConnections, isAccepting, isHttpBusy } from './node-internals.js';
 import type { Servers } from './servers.js';
 
@@ -108,8 +110,10 @@ type Closing = Pick<Servers, 'all' | 'counts'>;
 async function closeListeners(servers: Closing, { last, closed }: Omit<DrainCall, 'timeout'>): Promise<void> {
   const held = last ? holdConnections(servers) : null;
   await held?.quiet();
-  await held?.empty();
-  for (const { server } of servers.all) closeListener(server);
+  for (const { server } of servers.all) {
+    if (held === null || isPassed(server)) closeListener(server);
+    else await closeFull(server, { empty: held.empty, close: closeListener, limit: longestHold });
+  }
   if (held === null) return void closed();
   await Promise.race([closed(), sleep(releaseLimit)]);
   held.release();

@@ -15,8 +15,6 @@ export interface Held {
 /** A moment without a new connection, and how long to wait for one, ms. */
 const moment = 8;
 export const longestHold = 400;
-/** How often the queue is looked at for the last time, where somebody is in it each time. */
-const longestLook = 50;
 
 /**
  * When the last process closes a listening socket, the kernel resets what it has queued for it: requests that were sent
@@ -25,7 +23,7 @@ const longestLook = 50;
  * waiting, until nobody is left to come. Once the socket is closed everywhere the rest is read and answered, and the
  * next connection is refused.
  *
- * The master has closed its copies by then (master/keep-open.ts): who closes last is a worker, which has just looked.
+ * The master has closed its copies by then (master/keep-open.ts): who closes last is a worker (close-full.ts).
  */
 export function holdConnections({ all, counts }: Pick<Servers, 'all' | 'counts'>): Held {
   // Apps of other protocols may have a use of their own for pause().
@@ -54,8 +52,10 @@ export function holdConnections({ all, counts }: Pick<Servers, 'all' | 'counts'>
       }
     },
     empty: async () => {
-      for (let before = -1, looks = 0; before !== came && looks < longestLook; looks++) {
-        before = came;
+      const deadline = performance.now() + longestHold;
+      // In each turn of the event loop libuv accepts one connection.
+      for (let before = -1; before !== counts().accepted && performance.now() < deadline; ) {
+        before = counts().accepted;
         await turn();
       }
     },

@@ -412,6 +412,23 @@ export function closeListener(server: Server): void {
   setListenHandle(server, closed);
 }
 
+/**
+ * How many connections may wait for a server that listens already (listen(2)). False where that cannot be said: it is no
+ * TCP socket of its own, or not Linux, where few is as many as by default.
+ */
+export function setBacklog(server: Server, backlog: number): boolean {
+  const handle = listenHandleOf(server);
+  if (process.platform !== 'linux' || handle?.constructor.name !== 'TCP' || !isAccepting(server))
+    return false;
+  return handle.listen(backlog) === 0;
+}
+
+/** Whether the kernel has completed a connection of ours, which the event loop may not know yet. */
+export function hasConnected(socket: Socket): boolean {
+  const handle = inner(socket)._handle as ClientHandle | null | undefined;
+  return handle?.getpeername?.({}) === 0;
+}
+
 /** Whether a server listens, and its socket is open: see closeListener. */
 export function isAccepting(server: Server): boolean {
   const handle = listenHandleOf(server);

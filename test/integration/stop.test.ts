@@ -60,7 +60,14 @@ describe('SIGTERM under load', { timeout: 120_000 }, () => {
   it('loses no request where the master is slow to close its copy of the listening socket', async (t) => {
     const env = { NODE_OPTIONS: `--import=${pathToFileURL(fixture('integration/slow-close.mjs'))}` };
     const service = await serve(t, { app: workbench, env });
-    await stopUnderLoad(service, [{ kind: 'per-connection', count: 8, pauseMs: 20 }]);
+    const load = startLoad({
+      port: service.port,
+      clients: [{ kind: 'per-connection', count: 8, pauseMs: 20 }],
+    });
+    await load.reached(100, patience);
+    service.daemon.kill();
+    await ended(service.daemon, 0);
+    await lostNothing(load);
   });
 
   it('loses no request of the built-in app', async (t) => {
