@@ -161,7 +161,7 @@ install_library() {
   new=$DESTDIR$LIBDIR.new
   rm -rf "$new"
   mkdir "$new"
-  for part in dist package.json LICENSE README.md CHANGELOG.md docs; do
+  for part in dist package.json LICENSE README.md SECURITY.md CHANGELOG.md docs; do
     if [ -e "$part" ]; then cp -R "$part" "$new/"; fi
   done
   copy_modules "$new"

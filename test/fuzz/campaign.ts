@@ -7,18 +7,29 @@ import { type Failing, shrink } from './shrink.js';
 
 /** The fixed scripts of a mode, which come first. */
 export function corpusFor(mode: Mode): readonly Script[] {
-  return mode === 'sticky-address' || mode === 'sticky-cookie' ? [...corpus, ...corpusOfSticky] : corpus;
+  const isSticky = mode === 'sticky-address' || mode === 'sticky-cookie';
+  const scripts = isSticky ? [...corpus, ...corpusOfSticky] : corpus;
+  return scripts.filter(({ server }) => isFor(mode, server));
 }
 
-/** `count` scripts, from this seed on. Who may connect to the server "few" depends on who is connected. */
-export function generated(
-  seed: number,
-  count: number,
-  servers: readonly ServerName[] = serverNames,
-): NextScript {
-  const playable = servers.filter((name) => name !== 'few');
+export interface Series {
+  readonly mode: Mode;
+  /** Of the first one. */
+  readonly seed: number;
+  readonly count: number;
+  readonly servers?: readonly ServerName[];
+}
+
+/** Scripts by their seeds. Who may connect to the server "few" depends on who is connected. */
+export function generated({ mode, seed, count, servers = serverNames }: Series): NextScript {
+  const playable = servers.filter((name) => name !== 'few' && isFor(mode, name));
   let next = seed;
   return () => (next < seed + count ? generate(next++, playable) : null);
+}
+
+/** A cookie is found in the first bytes of a connection only, which are the app's own on these servers. */
+function isFor(mode: Mode, server: ServerName): boolean {
+  return mode !== 'sticky-cookie' || (server !== 'fronted' && server !== 'detour');
 }
 
 /** How often each of the smaller scripts is played: what a move decides does not fail every time. */

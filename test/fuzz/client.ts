@@ -19,10 +19,12 @@ export interface Play {
   readonly endedAt: number;
   /** It was slower to send than the timeouts of the server "timeouts" allow: what it saw says nothing. */
   readonly wasLate: boolean;
+  /** How long it took to send its first head, ms. */
+  readonly headTook: number;
 }
 
 /** A machine that is busy with other things takes this long at times, ms. */
-const patience = 20_000;
+const patience = 60_000;
 /** Half of the least timeout of the server "timeouts", ms. */
 const latest = 1_200;
 
@@ -59,6 +61,9 @@ class Player {
   #end: Play['end'] = 'open';
   #endedAt = 0;
   #wasLate = false;
+  /** Until the first head is sent. */
+  #head = '';
+  #headTook = 0;
   #changed = () => {};
 
   constructor(socket: Socket) {
@@ -113,6 +118,7 @@ class Player {
       begunAt: this.#begunAt,
       endedAt: this.#endedAt,
       wasLate: this.#wasLate,
+      headTook: this.#headTook,
     };
   }
 
@@ -120,6 +126,10 @@ class Player {
     const socket = this.#socket;
     if ('send' in step) {
       this.#wasLate ||= script.server === 'timeouts' && performance.now() - this.#heardAt > latest;
+      if (!this.#head.includes('\r\n\r\n')) {
+        this.#head += step.send;
+        this.#headTook = performance.now() - this.#begunAt;
+      }
       socket.write(step.send, 'latin1');
       // Bytes that are sent one by one are to arrive so.
       if (step.send.length === 1) await new Promise(setImmediate);

@@ -136,9 +136,19 @@ export const corpusOfSticky: readonly Script[] = [
   },
 ];
 
+/** Not one of them: where the client has no CPU in the wrong moment, it is right to reset it. */
+export const goesOnSending: Script = script('a request in pieces behind an answer', 'patient', ({ head }) => [
+  { slowRead: 2_000 },
+  { send: head('GET', '/slow?ms=1000') },
+  { pause: 1_050 },
+  ...[...head('GET', '/echo')].flatMap((letter): Step[] => [{ send: letter }, { pause: 5 }]),
+  { answers: 2 },
+  { end: true },
+]);
+
 /** One of them, by its name. */
 export function corpusScript(name: string): Script {
-  const found = corpus.find((one) => one.name === name);
+  const found = [...corpus, ...corpusOfSticky].find((one) => one.name === name);
   if (found === undefined) throw new Error(`no script of the corpus is called ${JSON.stringify(name)}`);
   return found;
 }

@@ -58,7 +58,8 @@ async function campaign(plan: Plan, mainFile: string): Promise<boolean> {
 function scriptsOf(plan: Plan, { mode, turn }: { mode: Mode; turn: number }): NextScript {
   if (plan.file !== undefined) return each([fromJson(readFileSync(plan.file, 'utf8'))], plan.lanes);
   if (turn === 0) return each(corpusFor(mode), 4);
-  return generated(plan.seed + (turn - 1) * scriptsOfRound, scriptsOfRound, plan.servers);
+  const seed = plan.seed + (turn - 1) * scriptsOfRound;
+  return generated({ mode, seed, count: scriptsOfRound, servers: plan.servers });
 }
 
 /** Each finding once, and the first script of all as small as it gets. */

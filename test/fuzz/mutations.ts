@@ -1,4 +1,4 @@
-import { corpusScript } from './corpus.js';
+import { corpusScript, goesOnSending } from './corpus.js';
 import type { Script } from './script.js';
 import type { Plant } from './variant.js';
 
@@ -6,7 +6,7 @@ import type { Plant } from './variant.js';
 export interface Mutation {
   /** What is wrong then. */
   readonly fault: string;
-  readonly mode: 'balance' | 'reload';
+  readonly mode: 'balance' | 'reload' | 'sticky-address' | 'sticky-cookie';
   readonly plants: readonly Plant[];
   /** It notices, though perhaps not at every play: what has to happen is that a connection moves, or a worker drains. */
   readonly script: Script;
@@ -87,15 +87,43 @@ export const mutations: readonly Mutation[] = [
     fault: 'a worker that drains cuts off a client that reads slowly',
     mode: 'reload',
     plants: [
-      out('worker/drain.js', { text: '!isHttpBusy(socket) && socket.writableLength === 0', instead: 'true' }),
+      out('worker/drain.js', {
+        text: 'return isHttpBusy(socket) || socket.writableLength > 0 || isLingering(socket);',
+        instead: 'return false;',
+      }),
     ],
     script: corpusScript('a client that reads slowly'),
   },
   {
     fault: 'a worker that drains cuts off an upload that is answered early',
     mode: 'reload',
-    plants: [out('worker/last-answer.js', { text: 'if (!isSending(req) ||', instead: 'if (true ||' })],
+    plants: [out('worker/last-answer.js', { text: 'if (!keepOpen(response))', instead: 'if (true)' })],
     script: corpusScript('an answer to half of an upload, read later'),
+  },
+  {
+    fault: 'a worker that drains resets a client that goes on sending behind the last answer',
+    mode: 'reload',
+    plants: [
+      out('worker/linger.js', { text: 'if (limit === 0 || !ignoreRequests(socket))', instead: 'if (true)' }),
+    ],
+    script: goesOnSending,
+  },
+  {
+    fault: 'a server takes more connections than it may, where they come from another worker',
+    mode: 'sticky-address',
+    plants: [out('worker/connection-handle.js', { text: 'if (accept === undefined)', instead: 'if (true)' })],
+    script: corpusScript('one connection more than the server takes'),
+  },
+  {
+    fault: 'a worker waits for the rest of a head, to find a cookie in it, for longer than the server would',
+    mode: 'sticky-cookie',
+    plants: [
+      out('worker/read-head.js', {
+        text: 'setTimeout(finish, Math.min(restLimit, limit))',
+        instead: 'setTimeout(finish, 60_000)',
+      }),
+    ],
+    script: corpusScript('a head that does not go on'),
   },
 ];
 

@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cutAnswers } from './answers.js';
 import { play } from './client.js';
-import { type Judge, type Outcome, same, sameUnlessKilled, sameWhileDraining } from './compare.js';
+import {
+  type Judge,
+  type Outcome,
+  same,
+  sameUnlessKilled,
+  sameWhileDraining,
+  sameWithCookie,
+} from './compare.js';
 import { type Disturbance, kills, reloads, undisturbed } from './disturbance.js';
 import { type AppLog, nothing } from './executed.js';
 import { placeholders, rewrite, type Script } from './script.js';
@@ -125,6 +132,7 @@ function disturb(mode: Mode, { agent }: Services): Disturbance {
 
 function judgeOf(mode: Mode, { times }: Disturbance): Judge {
   if (mode === 'reload') return sameWhileDraining;
+  if (mode === 'sticky-cookie') return sameWithCookie;
   return mode === 'kill' ? sameUnlessKilled(times) : same;
 }
 

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { corpusFor, generated } from '../campaign.js';
-import { corpusOfSticky } from '../corpus.js';
 import { each, type NextScript, playRound, type RoundResult } from '../round.js';
 import { toJson } from '../script.js';
 import type { Mode } from '../services.js';
@@ -22,7 +21,6 @@ const titles = {
   reload: 'while workers drain and new ones take over',
   kill: 'while workers are killed',
 } as const;
-const stickyModes = ['sticky-address', 'sticky-cookie'] as const;
 
 // Most of the time scripts wait: two services at once are not slower than one.
 describe('what clients see and what the app executes is as under node itself', { concurrency: 2 }, () => {
@@ -39,18 +37,10 @@ describe('what clients see and what the app executes is as under node itself', {
   };
   for (const [mode, title] of Object.entries(titles) as [keyof typeof titles, string][]) {
     test(title, () => {
-      const corpus = each(mode.startsWith('sticky') ? [] : corpusFor(mode));
-      const others = generated(seed, scripts);
+      const corpus = each(corpusFor(mode));
+      const others = generated({ mode, seed, count: scripts });
       return playsAsNode(mode, (times) => corpus(times) ?? others(times));
     });
-  }
-
-  const awaited =
-    'the worker that looks for the cookie reads heads by rules of its own, and nobody counts maxConnections';
-  for (const mode of stickyModes) {
-    test(`mistakes and limits, ${titles[mode]}`, { todo: awaited }, () =>
-      playsAsNode(mode, each(corpusOfSticky)),
-    );
   }
 });
 
