@@ -4,6 +4,7 @@ import { clusterStats, publicStats } from '../core/cluster-stats.js';
 import type { Worker } from '../core/model.js';
 import { ownPolicy } from '../core/policy.js';
 import { exitCodes } from '../errors/exit-codes.js';
+import { residentSet } from '../ipc/memory.js';
 import { monotonic } from '../ipc/messages.js';
 import { sortSockets } from '../supervisor/passed-sockets.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
@@ -261,7 +262,7 @@ function printBanner({ loaded, version, printBanner }: ServeOptions, urls: reado
 }
 
 function statsOf(mailbox: Mailbox, { loaded, version }: ServeOptions, { records }: History) {
-  const master = { pid: process.pid, version, node: process.version, rss: process.memoryUsage.rss() };
+  const master = { pid: process.pid, version, node: process.version, rss: residentSet() };
   const { mode } = loaded.config;
   return clusterStats(mailbox.state(), { now: now(), mode, master, records: records() });
 }

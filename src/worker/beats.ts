@@ -6,6 +6,7 @@ import {
 } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import type { Beat } from '../core/stats.js';
+import { heapUsed, residentSet } from '../ipc/memory.js';
 import type { Servers } from './servers.js';
 
 export interface Beats {
@@ -41,7 +42,6 @@ export function createBeats({ servers, kept, send, interval, ...seam }: BeatsSea
     const now = performance.eventLoopUtilization();
     const share = performance.eventLoopUtilization(now, utilization).utilization;
     utilization = now;
-    const { rss, heapUsed } = process.memoryUsage();
     const late = Math.max(0, delay.percentile(99) / 1e6 - delayResolution);
     delay.reset();
     servers.renewClock();
@@ -49,8 +49,8 @@ export function createBeats({ servers, kept, send, interval, ...seam }: BeatsSea
       ...servers.counts(),
       kept: kept(),
       bytesWritten: withBytes ? servers.bytesWritten() : 0,
-      rss,
-      heapUsed,
+      rss: residentSet(),
+      heapUsed: heapUsed(),
       heapLimit: getHeapStatistics().heap_size_limit,
       eventLoopDelay: Math.round(late * 10) / 10,
       eventLoopUtilization: Math.round(share * 1000) / 1000,

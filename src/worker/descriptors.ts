@@ -72,7 +72,15 @@ export function guardDescriptors(seam: DescriptorSeam): DescriptorGuard {
     // Few connections cannot be the reason, and to count is not free.
     if (room !== Number.POSITIVE_INFINITY && connections < room / 2) return;
     mark();
-    room = most - (open() - connections) - Math.max(leastReserve, Math.round(most * reserveShare));
+    room = most - (inUse(most) - connections) - Math.max(leastReserve, Math.round(most * reserveShare));
+  };
+  /** To count them takes one. */
+  const inUse = (all: number): number => {
+    try {
+      return open();
+    } catch {
+      return all;
+    }
   };
   const mark = (): void => {
     const time = now();

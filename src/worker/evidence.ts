@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { Session } from 'node:inspector/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { heapUsed } from '../ipc/memory.js';
 import type { EvidenceKind } from '../ipc/messages.js';
 
 export interface EvidenceOrder {
@@ -82,7 +83,7 @@ async function snapshot(session: Session, path: string): Promise<number> {
 }
 
 function checkSpace(bytes: number, { path, kind }: Pick<EvidenceOrder, 'path' | 'kind'>): void {
-  const size = kind === 'profile' ? profileSize : process.memoryUsage().heapUsed * snapshotFactor;
+  const size = kind === 'profile' ? profileSize : heapUsed() * snapshotFactor;
   const free = Math.floor(bytes / mebibyte);
   const needed = Math.ceil((size + reserve) / mebibyte);
   if (free >= needed) return;

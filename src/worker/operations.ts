@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import type { PublicStats } from '../core/stats.js';
 import type { Info } from '../http/info.js';
+import { heapUsed, residentSet } from '../ipc/memory.js';
 import type { WorkerSettings } from '../ipc/settings.js';
 import type { LazyLog } from '../telemetry/lazy-log.js';
 import type { Channel } from './channel.js';
@@ -79,7 +80,6 @@ export function createOperations({ settings, worker, channel, ready, log }: Oper
 }
 
 function infoOf({ version, mode, cpus }: WorkerSettings, worker: number): Info {
-  const { rss, heapUsed } = process.memoryUsage();
   return {
     name: 'rom-agent',
     version,
@@ -89,7 +89,7 @@ function infoOf({ version, mode, cpus }: WorkerSettings, worker: number): Info {
     node: process.version,
     cpus,
     mode,
-    memory: { rss: mebibytes(rss), heapUsed: mebibytes(heapUsed) },
+    memory: { rss: mebibytes(residentSet()), heapUsed: mebibytes(heapUsed()) },
   };
 }
 

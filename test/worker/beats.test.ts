@@ -45,3 +45,16 @@ test('what is told of the event loop is how late it was, without the interval of
   beats.start({ withBytes: false });
   assert.equal(sent[0]?.eventLoopDelay, 5);
 });
+
+test('a worker without a free file descriptor beats on, with the memory that it had', (t) => {
+  const { beats, sent } = beating();
+  beats.start({ withBytes: false });
+  const emfile = (): never => {
+    throw Object.assign(new Error('EMFILE: too many open files, uv_resident_set_memory'), { code: 'EMFILE' });
+  };
+  t.mock.method(process, 'memoryUsage', Object.assign(emfile, { rss: emfile }));
+  beats.now();
+  const [before, now] = sent;
+  assert.ok(before !== undefined && before.rss > 0);
+  assert.equal(now?.rss, before.rss);
+});

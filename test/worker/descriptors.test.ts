@@ -13,6 +13,7 @@ const connections = () => servers.counts().connections;
 
 interface Setup {
   readonly limit: number;
+  /** NaN: they cannot be counted. */
   readonly others: number;
   /** Whether the listener can be paused. */
   readonly canPause?: boolean;
@@ -36,7 +37,10 @@ async function guarded(t: Parameters<typeof listening>[0], { limit, others, canP
       },
     },
     limit: () => limit,
-    open: () => others + connections(),
+    open: () => {
+      if (Number.isNaN(others)) throw new Error('EMFILE: too many open files');
+      return others + connections();
+    },
     now: () => clock.now,
     after: (_delay, act) => timers.push(act),
     warn: (message, fields) => warnings.push([message, fields]),
@@ -173,4 +177,11 @@ test('the limit is the soft one of /proc/self/limits, and null where there is no
     null,
   );
   if (process.platform === 'linux') assert.ok(openDescriptors() < (descriptorLimit() ?? 0));
+});
+
+test('a worker that cannot count its descriptors any more has none left', async (t) => {
+  const { port, state, accepted } = await guarded(t, { limit: 64, others: Number.NaN, canPause: true });
+  silent(t, port);
+  await accepted(1);
+  assert.equal(state.paused, 1);
 });
