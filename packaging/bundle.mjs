@@ -29,7 +29,7 @@ async function pack(room) {
     bundle: true,
     splitting: true,
     format: 'esm',
-    external: ['pino', 'sd-notify'],
+    external: ['pino', 'sd-notify', 'koffi'],
     write: false,
   });
   for (const { path, text } of outputFiles) {

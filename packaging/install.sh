@@ -116,8 +116,8 @@ check_node() {
 # Without it systemd is not told READY=1: a start would hang until TimeoutStartSec= is over, and fail.
 check_addon() {
   [ "$UNAME" = Linux ] || return 0
-  reason=$("$NODE" -e 'try { require("sd-notify") } catch (error) { console.log(error.message.split("\n")[0]); process.exit(1) }') && return 0
-  object "$NODE cannot load sd-notify ($reason), without which systemd waits for the service in vain. Install a compiler and the headers of systemd (Debian: sudo apt install build-essential python3 libsystemd-dev), run \"npm ci\" with this node, then make install again"
+  reason=$("$NODE" -e 'try { require("sd-notify") } catch (error) { try { require("koffi") } catch { console.log(error.message.split("\n")[0]); process.exit(1) } }') && return 0
+  object "$NODE cannot load sd-notify ($reason), nor koffi, without which systemd waits for the service in vain. Install a compiler and the headers of systemd (Debian: sudo apt install build-essential python3 libsystemd-dev), run \"npm ci\" with this node, then make install again"
 }
 
 # The machine that a package is built on may differ from the one that it is installed on.

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import type { Supervisor } from './supervisor.js';
 import { passedSockets, type SystemdSeam, systemd } from './systemd.js';
+import { createSender, type Koffi, unixDatagrams } from './unix-datagram.js';
 
 export interface Surroundings {
   readonly env: NodeJS.ProcessEnv;
@@ -42,6 +43,31 @@ function silent(env: NodeJS.ProcessEnv, pid: number): Supervisor {
   };
 }
 
-export function requireAddon(): { sendState(state: string): void } {
-  return createRequire(import.meta.url)('sd-notify');
+/**
+ * sd-notify, which is compiled for one ABI of Node, or where it cannot be loaded what comes compiled.
+ *
+ * @throws what was wrong with sd-notify, where neither can be loaded
+ */
+export function requireAddon(
+  load: (name: string) => unknown = createRequire(import.meta.url),
+  { platform, env }: Pick<NodeJS.Process, 'platform' | 'env'> = process,
+): { sendState(state: string): void } {
+  try {
+    return load('sd-notify') as { sendState(state: string): void };
+  } catch (error) {
+    if (platform !== 'linux') throw error;
+    return compiledSender(load, { env, error });
+  }
+}
+
+function compiledSender(
+  load: (name: string) => unknown,
+  { env, error }: { readonly env: NodeJS.ProcessEnv; readonly error: unknown },
+) {
+  try {
+    const { send } = createSender(unixDatagrams(load('koffi') as Koffi, env.NOTIFY_SOCKET ?? ''));
+    return { sendState: send };
+  } catch {
+    throw error;
+  }
 }

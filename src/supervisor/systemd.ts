@@ -89,7 +89,7 @@ function loadOrExplain(loadAddon: SystemdSeam['loadAddon'], onProblem: SystemdSe
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
     onProblem(
-      `systemd asks to be notified, but the sd-notify addon cannot be loaded (${reason}): readiness, status and ` +
+      `systemd asks to be notified, but neither sd-notify (${reason}) nor koffi can be loaded: readiness, status and ` +
         'watchdog pings are not sent. Install libsystemd-dev and a C++ compiler, then run npm ci with this Node in the ' +
         "project's clone, and make install again",
     );

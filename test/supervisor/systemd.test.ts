@@ -131,7 +131,7 @@ describe('systemd', () => {
     assert.equal(problems.length, 1);
     assert.match(
       problems[0] ?? '',
-      /cannot be loaded \(Cannot find module 'sd-notify'\).*npm ci with this Node.*make install again$/,
+      /neither sd-notify \(Cannot find module 'sd-notify'\) nor koffi can be loaded.*npm ci with this Node.*make install again$/,
     );
   });
 });

@@ -5,6 +5,8 @@ import { waitFor } from './wait.js';
 /** A socket such as systemd's in NOTIFY_SOCKET: see sd_notify(3). */
 export interface NotifySocket {
   readonly path: string;
+  /** Of the process that reads it. */
+  readonly pid: number;
   /** Every datagram so far, in the order of arrival. */
   readonly datagrams: readonly Datagram[];
   close(): void;
@@ -20,13 +22,14 @@ export interface Datagram {
 const listener = `
 import json, socket, sys
 sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-sock.bind(sys.argv[1])
+path = sys.argv[1]
+sock.bind('\\0' + path[1:] if path[0] == '@' else path)
 print('null', flush=True)
 while True:
     print(json.dumps(sock.recv(8192).decode()), flush=True)
 `;
 
-/** Opens it at `path`, which must be free; needs python3. Rejects where it is not open after `timeout` ms. */
+/** Opens it at `path`, which must be free, or begins with `@`: abstract; needs python3. Rejects where it is not open after `timeout` ms. */
 export async function openNotifySocket(path: string, timeout = 10_000): Promise<NotifySocket> {
   const child = spawn('python3', ['-c', listener, path], { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines: Datagram[] = [];
@@ -36,6 +39,7 @@ export async function openNotifySocket(path: string, timeout = 10_000): Promise<
   await waitFor('the notification socket', () => lines.length > 0, { timeout });
   return {
     path,
+    pid: child.pid ?? 0,
     get datagrams() {
       return lines.slice(1).map(({ text, at }) => ({ text: JSON.parse(text) as string, at }));
     },

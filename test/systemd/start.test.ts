@@ -145,11 +145,11 @@ const failures = [
     tells: true,
   },
   {
-    what: 'an addon that is missing',
-    settings: [`InaccessiblePaths=${inside.repo}/node_modules/sd-notify`],
+    what: 'an addon that is missing, and what would stand in for it',
+    settings: [`InaccessiblePaths=${inside.repo}/node_modules/sd-notify ${inside.repo}/node_modules/koffi`],
     env: {},
     exitStatus: '78',
-    reason: /the sd-notify addon cannot be loaded .*Install libsystemd-dev/,
+    reason: /neither sd-notify .* nor koffi can be loaded.*Install libsystemd-dev/,
     // Without the addon there is nothing to tell with.
     tells: false,
   },

@@ -1,0 +1,96 @@
+/** A way to systemd's socket that never waits: see sd_notify(3). */
+export interface NotifySender {
+  /** Sends it now, or as soon as the socket takes it; where there is nobody at that address, never. */
+  send(state: string): void;
+}
+
+/** One call of the system: what it returned, and the error's number where that is -1. */
+export interface Datagrams {
+  /** Whether it has been taken. @throws where it never will be */
+  trySend(data: Buffer): boolean;
+}
+
+/** ms between two attempts at a socket that is full: as long as nobody reads it. */
+const retryInterval = 200;
+/** Beyond these the oldest is dropped. */
+const mostWaiting = 32;
+
+/**
+ * Sends in order. What the socket does not take waits, without keeping the process or its event loop; a datagram that says
+ * the same as one that waits takes its place.
+ */
+export function createSender(
+  datagrams: Datagrams,
+  later: (act: () => void) => void = inAWhile,
+): NotifySender {
+  let waiting: string[] = [];
+  const retry = (): void => {
+    try {
+      while (waiting[0] !== undefined && datagrams.trySend(Buffer.from(waiting[0]))) waiting.shift();
+      if (waiting.length > 0) later(retry);
+    } catch {
+      // Nobody is there any more: what waited was for them.
+      waiting = [];
+    }
+  };
+  return {
+    send: (state) => {
+      const isWaiting = waiting.length > 0;
+      waiting = [...waiting.filter((other) => other !== state), state].slice(-mostWaiting);
+      if (!isWaiting) retry();
+    },
+  };
+}
+
+function inAWhile(act: () => void): void {
+  setTimeout(act, retryInterval).unref();
+}
+
+/**
+ * By way of koffi, which calls the C library and comes compiled. The constants are those of Linux on x64 and arm64.
+ *
+ * @param address NOTIFY_SOCKET: a path, or `@` and a name of the abstract namespace
+ * @throws where there is no socket to be had
+ */
+export function unixDatagrams(koffi: Koffi, address: string): Datagrams {
+  const libc = koffi.load(null);
+  const socket = libc.func('int socket(int domain, int type, int protocol)');
+  const sendto = libc.func(
+    'long sendto(int fd, const void *data, unsigned long size, int flags, const void *to, unsigned int length)',
+  );
+  const fd = socket(afUnix, sockDgram | sockCloexec, 0);
+  if (fd < 0) throw new Error(`no socket for ${address}: error ${koffi.errno()}`);
+  const to = socketAddress(address);
+  return {
+    trySend: (data) => {
+      if (sendto(fd, data, data.length, msgDontwait | msgNosignal, to, to.length) >= 0) return true;
+      const errno = koffi.errno();
+      if (errno === eagain || errno === enobufs || errno === eintr) return false;
+      throw new Error(`${address} takes no datagram: error ${errno}`);
+    },
+  };
+}
+
+/** struct sockaddr_un, as unix(7) has it. */
+export function socketAddress(address: string): Buffer {
+  const isAbstract = address.startsWith('@');
+  const path = isAbstract ? Buffer.from(`\0${address.slice(1)}`) : Buffer.from(`${address}\0`);
+  const family = Buffer.alloc(2);
+  family.writeUInt16LE(afUnix);
+  return Buffer.concat([family, path]);
+}
+
+const afUnix = 1;
+const sockDgram = 2;
+const sockCloexec = 0o2000000;
+const msgDontwait = 0x40;
+const msgNosignal = 0x4000;
+const eintr = 4;
+const eagain = 11;
+const enobufs = 105;
+
+/** What is used of it: https://koffi.dev */
+export interface Koffi {
+  load(path: null): { func(definition: string): (...args: readonly unknown[]) => number };
+  errno(): number;
+}
