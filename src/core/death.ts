@@ -65,11 +65,13 @@ export function failed(
   // What was in flight is not why it is of no use.
   const requests = drains ? [] : requestsOf(told);
   const death = { ...describe(told, unknown), requests, isOpen: true };
-  const ordered: Result = [
-    replaceWorker(state, leaving),
-    drains ? [{ type: 'drain', key, timeout, last: false }] : [],
-  ];
-  return chain(ordered, (next) => died(next, { death, now, policy }));
+  const outcome = died(replaceWorker(state, leaving), { death, now, policy });
+  if (!drains) return outcome;
+  // Where it was one death too many, nobody goes on accepting.
+  return chain(outcome, (next) => {
+    const last = next.life.phase !== 'serving';
+    return [next, [{ type: 'drain', key, timeout, last }]];
+  });
 }
 
 export function forkFailed(

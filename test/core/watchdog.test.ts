@@ -63,6 +63,28 @@ describe('pings', () => {
     assert.deepEqual(missing, [3_000, 4_000, 5_000, 18_000, 19_000, 20_000]);
   });
 
+  test('are withheld where all apps have closed their servers, and no replacement comes up', () => {
+    const cluster = new PaperCluster({
+      policy: { pingInterval: 1_000, hangTimeout: 5_000, bootTimeout: 10_000, restart: { intensity: 1_000 } },
+      play: ({ nth }) => (nth === 1 ? { deaf: 4_000, proves: false } : { boot: null }),
+    });
+    cluster.start().run(60_000);
+    assert.deepEqual(
+      pings(cluster).filter((at) => at > 4_100 + 5_000 + 10_000 + 1_000),
+      [],
+    );
+    assert.equal(cluster.state.watchdog.withheld, true);
+  });
+
+  test('go on where an app closes its server after each boot, until so many restarts end the service', () => {
+    const cluster = new PaperCluster({
+      policy: { pingInterval: 1_000 },
+      play: () => ({ boot: 300, deaf: 2_000, proves: false }),
+    });
+    cluster.start().run(60_000);
+    assert.deepEqual(cluster.state.life, { phase: 'ended', exitCode: 76 });
+  });
+
   test('go on during a drain', () => {
     const cluster = new PaperCluster({
       policy: { pingInterval: 1_000, drainTimeout: 40_000, hangTimeout: 5_000, bootTimeout: 5_000 },

@@ -15,6 +15,8 @@ export interface Play {
   readonly bootFailure?: Death;
   /** Dies so long after it was ready. */
   readonly crash?: Death;
+  /** Its app closes its server so long after it was ready, of which it tells the master, and goes on. */
+  readonly deaf?: Millis;
   /** Falls silent so long after it was ready (a spare: after it had booted), and obeys nothing from then on. */
   readonly hang?: Millis;
   /** From there until it goes on as if nothing had been. */

@@ -114,8 +114,9 @@ export class PaperWorkers {
   }
 
   #lives(worker: PaperWorker): void {
-    const { crash, hang } = worker.play;
+    const { crash, deaf, hang } = worker.play;
     worker.readyAt = this.#now;
+    if (deaf !== undefined) this.#at(this.#now + deaf, () => this.#isDeaf(worker));
     if (crash !== undefined) this.#dies(worker, this.#now, crash);
     if (hang !== undefined) this.#at(this.#now + hang, () => this.#hangs(worker));
     this.#beats(worker);
@@ -139,6 +140,11 @@ export class PaperWorkers {
           : [{ type: 'current', key, inFlight: lastWord.length, requests: lastWord }];
       return [...failed, ...said, gone];
     });
+  }
+
+  #isDeaf({ key, state }: PaperWorker): readonly Event[] {
+    const failure = { message: 'the app has closed its server', exitCode: 70 };
+    return state === 'ready' ? [{ type: 'failed', key, failure, drains: true }] : [];
   }
 
   #hangs(worker: PaperWorker): readonly Event[] {
