@@ -64,16 +64,17 @@ unit: build/.stamp $(patsubst %,build/rooms/%.test.js,$(filter-out $(APART),$(RO
 check: types lint unit ## Types, lint and unit tests: under a minute
 
 explore: build/.stamp ## The core through all interleavings to a depth, at random beyond it, and broken by hand
-	@$(NODE) --test $(call tests_of,core/explore)
+	@$(NODE) --test --test-concurrency=$(CPUS) $(call tests_of,core/explore)
 
+# Two files at a time: they wait more than they work.
 integration: build build/.stamp ## Real processes: drains, restarts, ends, hosted apps
-	@$(NODE) --test --test-concurrency=1 $(call tests_of,integration packaging)
+	@$(NODE) --test --test-concurrency=2 $(call tests_of,integration packaging)
 
 test-launchd: build build/.stamp ## The plist, with a stand-in for launchd
 	@$(NODE) --test --test-concurrency=1 $(call tests_of,launchd)
 
 test-systemd: build build/.stamp test-deps ## Behaviour under a real systemd, booted in a container (root)
-	@$(NODE) --test build/test/systemd/all.js
+	@$(NODE) --test --test-concurrency=2 build/test/systemd/first-lane.js build/test/systemd/second-lane.js
 
 test-units: build build/.stamp test-deps ## Real apps from npm under the shipped unit, in a booted systemd (root): slow the first time
 	@$(NODE) --test build/test/systemd/real-apps/all.test.js

@@ -8,6 +8,9 @@
 #   SERVICE_USER, SERVICE_GROUP   Darwin: who the daemon runs as; _www, the web server's account of macOS
 #
 # $LIBDIR/install-manifest lists what lies outside $LIBDIR, so that uninstall removes that and nothing else.
+#
+# Each version has a directory of its own, $LIBDIR/versions/VERSION-HASH, and $LIBDIR/current points at the last one: a
+# service that runs goes on with the files that it was started from. Those that nobody runs are removed.
 set -eu
 umask 022
 
@@ -19,6 +22,7 @@ SERVICE_GROUP=${SERVICE_GROUP:-$SERVICE_USER}
 NODE=$(command -v "${NODE:-node}" || true)
 
 LIBDIR=$PREFIX/lib/rom-agent
+CURRENT=$LIBDIR/current
 CONFIG=/etc/rom-agent/rom-agent.toml
 MANIFEST=$LIBDIR/install-manifest
 LABEL=org.rom-agent
@@ -57,6 +61,7 @@ install_all() {
     Darwin) install_launchd ;;
   esac
   install -m 644 "$scratch/manifest" "$DESTDIR$MANIFEST"
+  remove_old_versions
   say_next
 }
 
@@ -155,23 +160,79 @@ hidden() {
   esac
 }
 
-# A whole new directory beside the old one, then a swap: an install that fails half-way leaves the old one.
+# A whole new directory, then a switch of the link: an install that fails half-way leaves the old one, and so does one of
+# what is installed already.
 install_library() {
   make_directory "$PREFIX/lib"
-  new=$DESTDIR$LIBDIR.new
+  mkdir -p "$DESTDIR$LIBDIR/versions"
+  chmod 755 "$DESTDIR$LIBDIR" "$DESTDIR$LIBDIR/versions"
+  new=$DESTDIR$LIBDIR/versions/.new
   rm -rf "$new"
   mkdir "$new"
   for part in dist package.json LICENSE README.md SECURITY.md CHANGELOG.md docs; do
     if [ -e "$part" ]; then cp -R "$part" "$new/"; fi
   done
   copy_modules "$new"
-  if [ -f packaging/rom-agent.toml ]; then cp packaging/rom-agent.toml "$new/rom-agent.toml.example"; fi
   # A clone made with umask 077 would be out of reach for the service's account.
   chmod -R u=rwX,go=rX "$new"
   if [ "$(id -u)" = 0 ]; then chown -R 0:0 "$new"; fi
-  if [ -d "$DESTDIR$LIBDIR" ]; then mv "$DESTDIR$LIBDIR" "$DESTDIR$LIBDIR.old"; fi
-  mv "$new" "$DESTDIR$LIBDIR"
-  rm -rf "$DESTDIR$LIBDIR.old"
+  version=$("$NODE" packaging/name-of-tree.mjs "$new")
+  if [ -d "$DESTDIR$LIBDIR/versions/$version" ]; then
+    rm -rf "$new"
+  else
+    mv "$new" "$DESTDIR$LIBDIR/versions/$version"
+  fi
+  if [ -f packaging/rom-agent.toml ]; then
+    install -m 644 packaging/rom-agent.toml "$DESTDIR$LIBDIR/rom-agent.toml.example"
+  fi
+  before=$(readlink "$DESTDIR$CURRENT" || true)
+  rm -f "$DESTDIR$CURRENT.new"
+  ln -s "versions/$version" "$DESTDIR$CURRENT.new"
+  # rename(2): mv would put it into the directory that the old link points at.
+  "$NODE" -e 'require("node:fs").renameSync(...process.argv.slice(1))' "$DESTDIR$CURRENT.new" "$DESTDIR$CURRENT"
+}
+
+# Versions that nobody runs: neither the last one, nor the one before, nor one that a worker is of (its command line
+# names it). Of a version of before there were versions the same holds.
+remove_old_versions() {
+  running=$(command_lines)
+  # Nobody can tell what runs.
+  if [ -z "$running" ]; then return 0; fi
+  for path in "$DESTDIR$LIBDIR"/versions/*; do
+    name=${path##*/}
+    if [ "$name" = "$version" ] || [ "versions/$name" = "$before" ]; then continue; fi
+    if is_run "$LIBDIR/versions/$name/"; then
+      echo "kept: $path, which a service runs; the next install after its restart removes it"
+    else
+      rm -rf "$path"
+    fi
+  done
+  if [ -L "$DESTDIR$LIBDIR/dist" ]; then return 0; fi
+  if [ -d "$DESTDIR$LIBDIR/dist" ] && is_run "$LIBDIR/dist/"; then
+    echo "kept: $DESTDIR$LIBDIR/dist, which a service runs; the next install after its restart removes it"
+  else
+    for part in dist node_modules package.json LICENSE README.md CHANGELOG.md docs; do
+      rm -rf "$DESTDIR${LIBDIR:?}/$part"
+    done
+    # Where units of before there were versions look for it.
+    ln -s current/dist "$DESTDIR$LIBDIR/dist"
+  fi
+}
+
+# Of all processes, with spaces between the words; not each system has ps.
+command_lines() {
+  if [ -r /proc/self/cmdline ]; then
+    cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' || true
+  else
+    ps -A -o command= 2>/dev/null || true
+  fi
+}
+
+is_run() {
+  case $running in
+    *" $1"* | *" $DESTDIR$1"*) return 0 ;;
+    *) return 1 ;;
+  esac
 }
 
 copy_modules() {
@@ -188,7 +249,7 @@ copy_modules() {
 }
 
 install_wrapper() {
-  printf '#!/bin/sh\nexec %s %s/dist/cli/main.js "$@"\n' "$NODE" "$LIBDIR" >"$scratch/wrapper"
+  printf '#!/bin/sh\nexec %s %s/dist/cli/main.js "$@"\n' "$NODE" "$CURRENT" >"$scratch/wrapper"
   install_file 755 "$scratch/wrapper" "$PREFIX/bin/rom-agent"
 }
 
@@ -283,7 +344,7 @@ record() {
 }
 
 fill() {
-  sed -e "s|@NODE@|$NODE|g" -e "s|@LIBDIR@|$LIBDIR|g" -e "s|@USER@|$SERVICE_USER|g" \
+  sed -e "s|@NODE@|$NODE|g" -e "s|@LIBDIR@|$CURRENT|g" -e "s|@USER@|$SERVICE_USER|g" \
     -e "s|@GROUP@|$SERVICE_GROUP|g" -e "s|@LOGDIR@|$LOGDIR|g" -e "s|@STATEDIR@|$STATEDIR|g" "$1"
 }
 

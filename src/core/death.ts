@@ -86,7 +86,7 @@ export function forkFailed(
   if (wasDraining(worker)) return leaveRecord(buried, worker);
   if (state.life.phase === 'stopping') return unchanged(buried);
   if (state.life.phase === 'starting') return giveUpStart(buried, { failure, now, policy });
-  const death: Death = { ...describe(worker, unknown), kind: 'boot', cause: failure.message };
+  const death: Death = { ...describe({ ...worker, failure }, unknown), kind: 'boot', cause: failure.message };
   return died(buried, { death, now, policy });
 }
 

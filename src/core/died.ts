@@ -10,7 +10,7 @@ import type { Reload } from './reload-model.js';
 import { chain, findWorker, log, type Result, unchanged } from './result.js';
 import { rollBack, trialOf } from './rollback.js';
 import { isFilled } from './slots.js';
-import { tellStatus } from './status.js';
+import { servedSlots, tellStatus } from './status.js';
 import { beginStop } from './stop.js';
 import { nameOf } from './worker.js';
 
@@ -49,7 +49,12 @@ function endTrial(state: State, reload: Reload, { death, now }: Dying): Result {
 
 /** Another worker after the backoff, or the end where there were too many deaths. */
 function replace(state: State, { death, now, policy }: Dying): Result {
-  const { deaths, exceeded } = intensity(state.deaths, { now, restart: policy.restart });
+  const isLasting = death.worker.failure?.lasting === true;
+  // Another master would do better, but those that serve do better than none.
+  if (isLasting && servedSlots(state) === 0) return lastOne(state, { death, now, policy });
+  const { deaths, exceeded } = isLasting
+    ? { deaths: state.deaths, exceeded: false }
+    : intensity(state.deaths, { now, restart: policy.restart });
   const counted = { ...state, deaths };
   if (exceeded) return tooMany(counted, { death, now, policy });
   if (death.worker.slot === 0) return spareLost(counted, { death, now, policy });
@@ -95,6 +100,17 @@ function tooMany(state: State, { death, now, policy }: Dying): Result {
   const why = `too many restarts: ${state.deaths.length} within ${within} s; the last: ${lastOf(death)}`;
   const stopped = beginStop(state, { why, exitCode: policy.exits.tooManyRestarts, now, policy });
   return chain([state, [deathEntry(death, now, null), log('error', why)]], () => stopped);
+}
+
+/** Nobody serves, and nobody can be started by this master: the service manager starts another. */
+function lastOne(state: State, { death, now, policy }: Dying): Result {
+  const stopped = beginStop(state, {
+    why: death.cause,
+    exitCode: policy.exits.tooManyRestarts,
+    now,
+    policy,
+  });
+  return chain([state, [deathEntry(death, now, null), log('error', death.cause)]], () => stopped);
 }
 
 function lastOf({ kind, cause }: Death): string {

@@ -143,6 +143,8 @@ export interface Failure {
   /** Number of the system's error, as for sd_notify(3) ERRNO=. */
   readonly errno?: number | undefined;
   readonly stack?: string | undefined;
+  /** Each worker would fail of it, until the service is restarted; not a reason to end it while others serve. */
+  readonly lasting?: boolean | undefined;
 }
 
 export interface KeptDeath extends DeathRecord {

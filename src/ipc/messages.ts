@@ -196,7 +196,13 @@ const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
   listens: { urls: strings, onTarget: boolean },
   failed: {
     drains: optional(boolean),
-    failure: record({ message: string, exitCode: status, errno: optional(number), stack: optional(string) }),
+    failure: record({
+      message: string,
+      exitCode: status,
+      errno: optional(number),
+      stack: optional(string),
+      lasting: optional(boolean),
+    }),
   },
   beat: {
     beat: record({

@@ -1,4 +1,5 @@
 import { withWorkers } from '../config/resolve.js';
+import { build } from '../ipc/build.js';
 import { numberVariables, type WorkerSettings } from '../ipc/settings.js';
 import { withoutSupervisor } from '../supervisor/supervisor.js';
 import { appFlags } from './node-flags.js';
@@ -60,6 +61,7 @@ export function settingsOf(
     beatInterval: beatInterval(config),
     healthProbe: config.health.probe,
     version,
+    build,
     cpus,
     listen,
     outputFile,

@@ -9,6 +9,7 @@ import type { Event } from '../core/events.js';
 import type { Failure, WorkerKey } from '../core/model.js';
 import { killGrace } from '../core/policy.js';
 import { exitCodes } from '../errors/exit-codes.js';
+import { otherBuildOnDisk } from '../ipc/build.js';
 import { heapFlags } from '../ipc/heap-sizes.js';
 import {
   channelEvent,
@@ -145,6 +146,11 @@ export function createPool(seam: PoolSeam): Pool {
 
   return {
     fork: (key, settings, launch) => {
+      const other = otherBuildOnDisk();
+      if (other !== null) {
+        const { tryAgain: exitCode } = exitCodes;
+        return post({ type: 'fork-failed', key, failure: { message: other, exitCode, lasting: true } });
+      }
       try {
         forkWorker(key, settings, launch);
       } catch (error) {

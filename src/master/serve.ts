@@ -217,6 +217,8 @@ export async function serve(options: ServeOptions): Promise<number> {
         watches.begin();
         // Read by the time at which somebody asks.
         history();
+        // While it is there: what is installed in place of a running service takes it away.
+        void import('./capture/capture.js').catch(() => {});
       });
     },
     end: resolve,

@@ -1,12 +1,26 @@
+import { otherBuildThan } from '../ipc/build.js';
 import { takeSettings } from '../ipc/settings.js';
 import { hideHeapFlags } from './heap-flags.js';
 
 const showHeapFlags = hideHeapFlags(process.execArgv);
+const settings = takeSettings(process.env);
+const other = otherBuildThan(settings.build);
 // Not before: what is imported brings Node's own modules with it. Not awaited: an app that leaves nothing to do must
 // reach beforeExit, not an unsettled top-level await.
 /** Rejects where a file is missing: see entry.cjs. */
-export const loaded = import('./serve.js');
+export const loaded =
+  other === null
+    ? import('./serve.js').then(
+        ({ serve }) =>
+          () =>
+            serve(settings, { showHeapFlags }),
+      )
+    : import('./refuse.js').then(
+        ({ refuse }) =>
+          () =>
+            refuse(other),
+      );
 void loaded.then(
-  ({ serve }) => serve(takeSettings(process.env), { showHeapFlags }),
+  (begin) => begin(),
   () => {},
 );

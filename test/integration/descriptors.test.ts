@@ -1,20 +1,26 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { startLoad } from '../support/load.js';
-import { begin, entries, lostNothing, readyPids, type Service, serving, stopped } from './service.js';
+import { freePort } from '../support/net.js';
+import { startUnder } from './run.js';
+import { entries, lostNothing, patient, readyPids, type Service, serving, stopped } from './service.js';
 
 const crowd = fileURLToPath(new URL('silent-clients.js', import.meta.url));
 const limit = 256;
 
 /** Two workers that may have so many descriptors each. */
 async function limited(t: TestContext): Promise<Service> {
-  const service = await begin(t, {});
-  // Before the workers are forked.
-  execFileSync('prlimit', ['--pid', String(service.daemon.pid), `--nofile=${limit}`]);
-  await serving(service.daemon);
+  const port = await freePort('127.0.0.1');
+  const daemon = startUnder(t, {
+    args: ['serve'],
+    env: { ...patient, HOST: '127.0.0.1', WORKERS: '2', PORT: String(port) },
+    under: ['prlimit', `--nofile=${limit}`],
+  });
+  await serving(daemon);
+  const service = { daemon, port, routes: '' };
   for (const pid of await readyPids(service)) {
     assert.match(readFileSync(`/proc/${pid}/limits`, 'utf8'), /^Max open files +256 +256 /m);
   }
@@ -23,7 +29,7 @@ async function limited(t: TestContext): Promise<Service> {
 
 const skip = process.platform === 'linux' ? false : 'limits are read from /proc';
 
-describe('file descriptors that run short', { timeout: 60_000, skip }, () => {
+describe('file descriptors that run short', { timeout: 600_000, skip }, () => {
   it('cost no request: the crowd that says nothing makes room, in a burst after a moment', async (t) => {
     const service = await limited(t);
     const pids = await readyPids(service);
@@ -43,7 +49,7 @@ describe('file descriptors that run short', { timeout: 60_000, skip }, () => {
     t.after(() => silent.kill('SIGKILL'));
     const waited = await service.daemon.waitForLine(/file descriptors run short: who comes waits/);
     assert.match(waited, /"limit":256/);
-    await load.reached(1_000, 20_000);
+    await load.reached(1_000, 120_000);
     await lostNothing(load);
     assert.deepEqual(await readyPids(service), pids, 'nobody was replaced');
     const failed = entries(service.daemon).filter(({ level }) => level === 'error');

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { waitFor } from '../support/wait.js';
-import { listenersOf } from './inspector.js';
 import {
   connectToEach,
   type Entry,
@@ -40,7 +38,7 @@ async function hanging(t: TestContext, path: string): Promise<Hanging> {
   return { service, victim, entry, took: performance.now() - began };
 }
 
-describe('a hung worker', { timeout: 240_000 }, () => {
+describe('a hung worker', { timeout: 600_000 }, () => {
   it('in a busy loop is killed within its limit, with its stack and its request in one entry', async (t) => {
     const { service, victim, entry, took } = await hanging(t, '/spin?password=secret');
     assert.ok(took > 1_000, `${Math.round(took)} ms`);
@@ -87,39 +85,6 @@ describe('a hung worker', { timeout: 240_000 }, () => {
     const [entry = assert.fail()] = await entriesOf(service.daemon, hung, 1);
     assert.match(entry.msg, /stopped by a signal/);
     await untilStats(service, 'a full set', ({ ready, wanted }) => ready === wanted);
-    await stopped(service);
-  });
-
-  it('that comes back in time goes on, says where it was, and leaves no debugger behind', async (t) => {
-    const service = await serve(t, { app, env: { ROM_AGENT_HANG_TIMEOUT: '4s' } });
-    const [[pid, connection] = assert.fail()] = await connectToEach(t, service);
-    connection.request(request('/stall?ms=3600'), patience).catch(() => {});
-    const [entry = assert.fail()] = await entriesOf(service.daemon, /did not answer for/, 1);
-    assert.match(
-      entry.msg,
-      /^worker \d did not answer for 3(\.\d)? s: it was in stall \(.*sick\.mjs:\d+:\d+\)$/,
-    );
-    assert.ok((await readyPids(service)).includes(pid));
-    await waitFor('the debugger to be closed', () => listenersOf(pid), {
-      until: (ports) => ports.length === 0,
-    });
-    await stopped(service);
-  });
-
-  it('is replaced within a second where that is asked for, and a busy one is not', async (t) => {
-    const service = await serve(t, { app, env: { ROM_AGENT_HANG_TIMEOUT: '1s' } });
-    const [[victim, first] = assert.fail(), [, second] = assert.fail()] = await connectToEach(t, service);
-    second.request(request('/stall?ms=500'), patience).catch(() => {});
-    const began = performance.now();
-    first.request(request('/spin'), patience).catch(() => {});
-    await entriesOf(service.daemon, hung, 1);
-    assert.ok(performance.now() - began < 2_000);
-    await untilStats(
-      service,
-      'a full set without the one that hung',
-      ({ ready, workers }) => ready === 2 && workers.every(({ pid }) => pid !== victim),
-    );
-    assert.equal(problems(service.daemon).filter((msg) => hung.test(msg)).length, 1);
     await stopped(service);
   });
 });

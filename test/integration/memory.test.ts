@@ -6,6 +6,7 @@ import {
   entriesOf,
   fixture,
   lostNothing,
+  patient,
   problems,
   say,
   serve,
@@ -15,7 +16,7 @@ import {
 
 const app = fixture('integration/sick.mjs');
 
-describe('a worker with too much memory', { timeout: 240_000 }, () => {
+describe('a worker with too much memory', { timeout: 600_000 }, () => {
   for (const [what, { path, env, says }] of Object.entries({
     'over its limit of the resident set': {
       path: '/buffers?mib=300',
@@ -23,18 +24,18 @@ describe('a worker with too much memory', { timeout: 240_000 }, () => {
       says: /^worker \d .*(resident|RSS)/i,
     },
     'near the limit of its heap': {
-      path: '/heap?mib=170',
-      env: { MAX_OLD_SPACE_SIZE: '256', ROM_AGENT_MEMORY_MAX_HEAP: '50' },
+      path: '/heap?mib=85',
+      env: { MAX_OLD_SPACE_SIZE: '128', ROM_AGENT_MEMORY_MAX_HEAP: '50' },
       says: /^worker \d .*heap/,
     },
   })) {
     it(`${what} is replaced by a new one first, and no request is lost`, async (t) => {
-      const service = await serve(t, { app, env });
+      const service = await serve(t, { app, env: { ...env, ...patient } });
       const load = startLoad({
         t,
         port: service.port,
         path: '/',
-        clients: [{ kind: 'keep-alive', count: 8 }],
+        clients: [{ kind: 'keep-alive', count: 8, pauseMs: 50 }],
       });
       const [[victim, connection] = assert.fail()] = await connectToEach(t, service);
       await say(connection, path);

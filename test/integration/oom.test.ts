@@ -13,6 +13,7 @@ import {
   entriesOf,
   fixture,
   patience,
+  patient,
   request,
   type Service,
   say,
@@ -56,7 +57,7 @@ async function limited(
 
 describe('a worker that the kernel kills for memory', { skip }, () => {
   test('is named as such in one entry and in the stats, and replaced', async (t) => {
-    const service = await limited(t, 300, { ROM_AGENT_MEMORY_PRESSURE: '0' });
+    const service = await limited(t, 300, { ...patient, ROM_AGENT_MEMORY_PRESSURE: '0' });
     const connection = await connectTo(service);
     t.after(() => connection.close());
     connection.request(request('/eat?mib=400'), patience).catch(() => {});

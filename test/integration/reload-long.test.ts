@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { waitFor } from '../support/wait.js';
 import { onlyWorkers, recordsOf, reload, serveReloading } from './releases.js';
@@ -12,16 +14,19 @@ import {
   type Service,
   stats,
   stopped,
+  temporaryDirectory,
   workbench,
 } from './service.js';
 
-describe('what lasts longer than a reload', { timeout: 120_000 }, () => {
+describe('what lasts longer than a reload', { timeout: 600_000 }, () => {
   it('a download is finished by the worker that began it, and is in the record', async (t) => {
     const service = await serveReloading(t, { app: workbench });
-    const { pid, whole } = await begun(service, '/slow?ms=3000');
+    const end = join(temporaryDirectory(t), 'end');
+    const { pid, whole } = await begun(service, `/until?file=${end}`);
     assert.equal((await reload(service)).verdict, 'done');
     const { workers } = await stats(service);
     assert.equal(workers.find((worker) => worker.pid === pid)?.phase, 'draining');
+    writeFileSync(end, '');
     assert.equal(await whole, `${pid}\ndone\n`);
     await onlyWorkers(service);
     const { lastReload } = await stats(service);

@@ -19,7 +19,7 @@ import {
 } from './releases.js';
 import { lostNothing, patience, readyPids, stopped, temporaryDirectory, untilStats } from './service.js';
 
-describe('releases as directories behind a symbolic link', { timeout: 120_000 }, () => {
+describe('releases as directories behind a symbolic link', { timeout: 600_000 }, () => {
   it('are served as of the last reload, whatever the link says meanwhile', async (t) => {
     const service = await serveReleases(t);
     service.tree.publish('2', 'good.mjs');
@@ -75,7 +75,7 @@ describe('releases as directories behind a symbolic link', { timeout: 120_000 },
 /** Without a soak the first two would start together. */
 const oneAtATime = { ROM_AGENT_RELOAD_SOAK: '100ms' };
 
-describe('a release whose second worker', { timeout: 120_000 }, () => {
+describe('a release whose second worker', { timeout: 600_000 }, () => {
   it('cannot start brings back what was replaced already', async (t) => {
     const service = await serveReleases(t, oneAtATime);
     const before = await readyPids(service);
@@ -115,7 +115,7 @@ describe('a release whose second worker', { timeout: 120_000 }, () => {
   });
 });
 
-describe('the configuration', { timeout: 120_000 }, () => {
+describe('the configuration', { timeout: 600_000 }, () => {
   const toml = (values: { port: number; env: string; linger: string }) =>
     `port = ${values.port}\nnode_env = "${values.env}"\nlinger = "${values.linger}"\n`;
 

@@ -12,9 +12,9 @@ import {
   serveReleases,
   serveReloading,
 } from './releases.js';
-import { entries, lostNothing, patience, problems, readyPids, stats, stopped, workbench } from './service.js';
+import { lostNothing, patience, problems, readyPids, stats, stopped, workbench } from './service.js';
 
-describe('a reload', { timeout: 120_000 }, () => {
+describe('a reload', { timeout: 600_000 }, () => {
   it('under mixed load replaces every worker and loses nothing', async (t) => {
     const service = await serveReleases(t);
     const before = await readyPids(service);
@@ -123,28 +123,4 @@ describe('a reload', { timeout: 120_000 }, () => {
     await stopped(service);
     assert.equal(ready().length, 3);
   });
-
-  it('of two workers without a soak takes little more than the boots', async (t) => {
-    const service = await serveReleases(t);
-    const over: number[] = [];
-    for (let round = 1; round <= 5; round += 1) {
-      await reload(service);
-      await onlyWorkers(service);
-      const { lastReload } = await stats(service);
-      const [second = 0, first = 0] = bootsOf(service.daemon);
-      over.push((lastReload?.took ?? Number.NaN) - Math.max(first, second));
-      t.diagnostic(`reload ${lastReload?.took} ms, boots ${first} and ${second} ms`);
-    }
-    const median = over.toSorted((a, b) => a - b)[2] ?? Number.NaN;
-    t.diagnostic(`median beyond one boot: ${median} ms`);
-    // On a machine that has nothing else to do it is half of that.
-    assert.ok(median <= 800, `${over}`);
-    await stopped(service);
-  });
 });
-
-/** How long the last workers took to listen, ms, the last first. */
-function bootsOf(daemon: { readonly lines: readonly string[] }): number[] {
-  const boots = entries(daemon).filter(({ msg }) => /^worker \d+ is ready$/.test(msg));
-  return boots.map(({ tookMs }) => Number(tookMs)).reverse();
-}

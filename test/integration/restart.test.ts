@@ -24,11 +24,12 @@ import {
   workbench,
 } from './service.js';
 
-describe('a worker that is killed', { timeout: 60_000 }, () => {
+describe('a worker that is killed', { timeout: 600_000 }, () => {
   it('is replaced, and costs the clients of the others nothing', async (t) => {
     const service = await serve(t, { app: workbench });
     const workers = await connectToEach(t, service);
-    const { pid: survivor, whole } = await begun(service, '/slow?ms=2000');
+    const end = join(temporaryDirectory(t), 'end');
+    const { pid: survivor, whole } = await begun(service, `/until?file=${end}`);
     const [killed] = [...workers.keys()].filter((pid) => pid !== survivor);
     assert.ok(killed !== undefined);
     const count = 8;
@@ -43,6 +44,7 @@ describe('a worker that is killed', { timeout: 60_000 }, () => {
     const report = await load.stop();
     // A client has one request under way: more than one each would be requests of others.
     assert.ok(report.failed <= count, describeLoad(report));
+    writeFileSync(end, '');
     assert.equal(await whole, `${survivor}\ndone\n`);
     assert.deepEqual(new Set((await connectToEach(t, service)).keys()), new Set([survivor, replacement]));
     assert.deepEqual(deaths(service), ['ended by SIGKILL']);
@@ -99,7 +101,7 @@ describe('a worker that is killed', { timeout: 60_000 }, () => {
   });
 });
 
-describe('an app that throws', { timeout: 60_000 }, () => {
+describe('an app that throws', { timeout: 600_000 }, () => {
   it('is restarted, and the log has one entry with the stack', async (t) => {
     const service = await serve(t, { app: workbench });
     assert.equal((await ask({ port: service.port, path: '/throw' })).text, 'throwing\n');
@@ -113,7 +115,7 @@ describe('an app that throws', { timeout: 60_000 }, () => {
   });
 });
 
-describe('the backoff', { timeout: 60_000 }, () => {
+describe('the backoff', { timeout: 600_000 }, () => {
   it('begins with none and doubles from crash to crash', async (t) => {
     const service = await serve(t, {
       app: workbench,
@@ -169,10 +171,11 @@ describe('the backoff', { timeout: 60_000 }, () => {
   });
 });
 
-describe('too many restarts', { timeout: 60_000 }, () => {
+describe('too many restarts', { timeout: 600_000 }, () => {
   it('end the master with status 75, once what still serves has drained', async (t) => {
     const service = await serve(t, { app: workbench, env: { ROM_AGENT_RESTART_INTENSITY: '1' } });
-    const { pid: survivor, whole } = await begun(service, '/slow?ms=3000');
+    const end = join(temporaryDirectory(t), 'end');
+    const { pid: survivor, whole } = await begun(service, `/until?file=${end}`);
     for (let crash = 1; crash <= 2; crash += 1) {
       const pids = await waitFor('both workers', () => readyPids(service), {
         timeout: patience,
@@ -183,6 +186,7 @@ describe('too many restarts', { timeout: 60_000 }, () => {
       process.kill(other, 'SIGKILL');
       await entriesOf(service.daemon, /crashed/, crash);
     }
+    writeFileSync(end, '');
     assert.equal(await whole, `${survivor}\ndone\n`);
     await ended(service.daemon, 75);
     assert.deepEqual(problems(service.daemon).slice(2), [

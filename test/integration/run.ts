@@ -31,7 +31,7 @@ export interface Ran extends ExitStatus {
 }
 
 /** Runs rom-agent to its end, and reads its output to its end. Past `limit` ms it is killed: then `signal` tells. */
-export function run(t: TestContext, options: RunOptions, limit = 30_000): Promise<Ran> {
+export function run(t: TestContext, options: RunOptions, limit = 120_000): Promise<Ran> {
   const started = performance.now();
   const child = start(options);
   const killer = setTimeout(() => killGroup(child), limit);

@@ -15,7 +15,7 @@ const override = { ExitTimeOut: 450 };
 
 const count = 2;
 // orphan_timeout is 5 s by default.
-const orphansGone = { timeout: 15_000 };
+const orphansGone = { timeout: 60_000 };
 
 const skip = !existsSync(mainPath) && process.env.CI !== 'true' && `${mainPath} is not built: npm run build`;
 

@@ -12,7 +12,7 @@ const skip =
   process.platform !== 'linux'
     ? 'reads /proc'
     : !existsSync(mainPath) && process.env.CI !== 'true' && `${mainPath} is not built: npm run build`;
-const patience = { timeout: 20_000 };
+const patience = { timeout: 60_000 };
 
 describe('the watchdog under launchd, which has none', { skip }, () => {
   it('aborts a master whose event loop stands still, so that KeepAlive starts another', async (t) => {

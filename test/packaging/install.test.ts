@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
@@ -11,6 +12,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -22,6 +24,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { mainPath, repoRoot } from '../support/process.js';
 
 const lib = 'usr/local/lib/rom-agent';
+const current = `${lib}/current`;
 const config = 'etc/rom-agent/rom-agent.toml';
 const log = 'var/log/rom-agent/rom-agent.log';
 /** Any account without rights: install.sh takes numbers too. */
@@ -38,18 +41,20 @@ describe('make install', () => {
   it('puts the daemon, a command, a unit and an example configuration in place on Linux', (t) => {
     const { dest, make } = project(t);
     make('install', 'UNAME=Linux');
+    const version = `${lib}/${readlinkSync(join(dest, current))}`;
+    assert.match(version, /\/versions\/1\.2\.3-[0-9a-f]{12}$/);
     assert.deepEqual(files(dest), [
       config,
       'usr/local/bin/rom-agent',
-      `${lib}/LICENSE`,
-      `${lib}/dist/cli/main.js`,
-      `${lib}/docs/a.md`,
       `${lib}/install-manifest`,
-      `${lib}/node_modules/needed/index.js`,
-      `${lib}/node_modules/needed/node_modules/deeper/package.json`,
-      `${lib}/node_modules/needed/package.json`,
-      `${lib}/package.json`,
       `${lib}/rom-agent.toml.example`,
+      `${version}/LICENSE`,
+      `${version}/dist/cli/main.js`,
+      `${version}/docs/a.md`,
+      `${version}/node_modules/needed/index.js`,
+      `${version}/node_modules/needed/node_modules/deeper/package.json`,
+      `${version}/node_modules/needed/package.json`,
+      `${version}/package.json`,
       'usr/local/lib/systemd/system/rom-agent.service',
       'usr/local/lib/systemd/system/rom-agent.socket',
       ...shared,
@@ -91,7 +96,7 @@ describe('make install', () => {
     ]);
     assert.ok(existsSync(join(dest, 'var/db/rom-agent')));
     const plist = read(dest, 'Library/LaunchDaemons/org.rom-agent.plist');
-    assert.match(plist, /<string>\/usr\/local\/lib\/rom-agent\/dist\/cli\/main\.js<\/string>/);
+    assert.match(plist, /<string>\/usr\/local\/lib\/rom-agent\/current\/dist\/cli\/main\.js<\/string>/);
     assert.match(plist, /<key>UserName<\/key>\s*<string>_romagent</);
     assert.match(
       read(dest, 'etc/newsyslog.d/rom-agent.conf'),
@@ -133,7 +138,10 @@ describe('make install', () => {
     const { dest, make } = project(t);
     make('install', 'UNAME=Linux');
     const unit = read(dest, 'usr/local/lib/systemd/system/rom-agent.service');
-    assert.match(unit, new RegExp(`^ExecStart=${process.execPath} /${lib}/dist/cli/main.js serve$`, 'm'));
+    assert.match(
+      unit,
+      new RegExp(`^ExecStart=${process.execPath} /${lib}/current/dist/cli/main.js serve$`, 'm'),
+    );
     assert.ok(!unit.includes(dest));
   });
 
@@ -149,8 +157,8 @@ describe('make install', () => {
     chmodSync(join(source, 'dist/cli/main.js'), 0o600);
     chmodSync(join(source, 'dist/cli'), 0o700);
     make('install', 'UNAME=Linux');
-    assert.equal(statSync(join(dest, lib, 'dist/cli/main.js')).mode & 0o777, 0o644);
-    assert.equal(statSync(join(dest, lib, 'dist/cli')).mode & 0o777, 0o755);
+    assert.equal(statSync(join(dest, current, 'dist/cli/main.js')).mode & 0o777, 0o644);
+    assert.equal(statSync(join(dest, current, 'dist/cli')).mode & 0o777, 0o755);
   });
 
   it('leaves the sources as they were', (t) => {
@@ -169,7 +177,54 @@ describe('make install', () => {
     const { stdout } = make('install', 'UNAME=Linux');
     assert.match(stdout, /kept: .*rom-agent\.toml/);
     assert.equal(read(dest, config), 'port = 4000\n');
-    assert.deepEqual(readdirSync(join(dest, lib, 'docs')), ['b.md']);
+    assert.deepEqual(readdirSync(join(dest, current, 'docs')), ['b.md']);
+  });
+
+  it('keeps the version that was there before, and those that a service runs', async (t) => {
+    const { dest, source, make } = project(t);
+    const versions = () => readdirSync(join(dest, lib, 'versions')).sort();
+    const install = (nth: number) => {
+      writeFileSync(join(source, 'docs/a.md'), `${nth}`);
+      return make('install', 'UNAME=Linux').stdout;
+    };
+    install(1);
+    const [first = ''] = versions();
+    const runs = spawn('sleep', ['600'], {
+      argv0: `node ${join(dest, lib, 'versions', first, 'dist/worker/main.js')}`,
+    });
+    t.after(() => runs.kill('SIGKILL'));
+    await once(runs, 'spawn');
+    install(2);
+    const [second = ''] = versions().filter((name) => name !== first);
+    assert.equal(versions().length, 2);
+    assert.match(install(3), /kept: .*, which a service runs/);
+    assert.equal(versions().length, 3);
+    const gone = once(runs, 'exit');
+    runs.kill('SIGKILL');
+    await gone;
+    install(4);
+    assert.equal(versions().length, 2);
+    assert.ok(!versions().includes(first) && !versions().includes(second));
+    assert.equal(read(dest, `${current}/docs/a.md`), '4');
+    install(4);
+    assert.equal(versions().length, 1, 'what is installed twice is one version');
+  });
+
+  it('leaves a version of before there were versions to a service that runs it, and finds units of then', async (t) => {
+    const { dest, make } = project(t);
+    put(dest, `${lib}/dist/cli/main.js`, 'old\n');
+    put(dest, `${lib}/node_modules/needed/index.js`, 'old\n');
+    const runs = spawn('sleep', ['600'], { argv0: `node ${join(dest, lib, 'dist/worker/main.js')}` });
+    t.after(() => runs.kill('SIGKILL'));
+    await once(runs, 'spawn');
+    make('install', 'UNAME=Linux');
+    assert.equal(read(dest, `${lib}/dist/cli/main.js`), 'old\n');
+    const gone = once(runs, 'exit');
+    runs.kill('SIGKILL');
+    await gone;
+    make('install', 'UNAME=Linux');
+    assert.equal(read(dest, `${lib}/dist/cli/main.js`), read(dest, `${current}/dist/cli/main.js`));
+    assert.ok(!existsSync(join(dest, lib, 'node_modules')));
   });
 
   it('installs a command that runs the daemon', (t) => {
@@ -194,7 +249,7 @@ describe('make install', () => {
     const { status, stderr } = make('install', 'UNAME=Linux');
     assert.notEqual(status, 0);
     assert.match(stderr, /deeper, needed by needed, is not installed/);
-    assert.ok(!existsSync(join(dest, lib)));
+    assert.ok(!existsSync(join(dest, current)));
   });
 
   it('refuses a path that a unit could not hold', (t) => {
@@ -357,7 +412,7 @@ function project(t: TestContext): Project {
   put(
     source,
     'package.json',
-    '{"name":"rom-agent","dependencies":{"needed":"1"},"optionalDependencies":{"absent":"1"}}',
+    '{"name":"rom-agent","version":"1.2.3","dependencies":{"needed":"1"},"optionalDependencies":{"absent":"1"}}',
   );
   put(source, 'dist/cli/main.js', 'console.log(JSON.stringify(process.argv.slice(2)));\n');
   put(source, 'docs/a.md', '');

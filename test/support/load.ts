@@ -120,7 +120,7 @@ class RunningLoad implements Load {
     return this.until(({ ok }) => ok >= goal, timeout);
   }
 
-  until(enough: (counts: LoadCounts) => boolean, timeout = 10_000): Promise<LoadCounts> {
+  until(enough: (counts: LoadCounts) => boolean, timeout = 60_000): Promise<LoadCounts> {
     return new Promise((resolve, reject) => {
       const late = () => {
         this.#waiters.delete(waiter);
@@ -168,7 +168,7 @@ class RunningLoad implements Load {
 
 function clientRuns(options: LoadOptions, shared: Pick<ClientRun, 'tally' | 'stop' | 'moved'>): ClientRun[] {
   const { target, path } = address(options);
-  const { expectStatus = 200, requestTimeout = 10_000 } = options;
+  const { expectStatus = 200, requestTimeout = 60_000 } = options;
   return options.clients.flatMap((group) =>
     Array.from({ length: group.count }, () => ({
       ...shared,

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
 export interface WaitOptions<T> {
-  /** ms; 10 s unless told. A probe that hangs counts against it too. */
+  /** ms; a minute unless told: a machine may be ten times slower than usual. A probe that hangs counts against it too. */
   readonly timeout?: number;
   /** ms between two probes, 20 unless told. */
   readonly interval?: number;
@@ -17,7 +17,7 @@ export interface WaitOptions<T> {
 export async function waitFor<T>(
   what: string,
   probe: () => T | Promise<T>,
-  { timeout = 10_000, interval = 20, until = Boolean }: WaitOptions<T> = {},
+  { timeout = 60_000, interval = 20, until = Boolean }: WaitOptions<T> = {},
 ): Promise<T> {
   const deadline = performance.now() + timeout;
   let seen = 'nothing, the first look did not come back';

@@ -33,7 +33,7 @@ export class Machine {
     return `/proc/${this.#booted.pid}/root`;
   }
 
-  /** Runs a program as root inside. Its exit status is in the result; rejects after 30 s unless told. */
+  /** Runs a program as root inside. Its exit status is in the result; rejects after 2 minutes unless told. */
   run(argv: readonly string[], options?: CommandOptions): Promise<CommandResult> {
     return enter(this.#booted.pid, argv, options);
   }
@@ -80,7 +80,7 @@ export class Machine {
     return { ...blank(properties), ...Object.fromEntries(pairs) };
   }
 
-  /** Waits until a property has a value, or one that matches; `timeout` ms, 10 s unless told. */
+  /** Waits until a property has a value, or one that matches; `timeout` ms, a minute unless told. */
   async waitForProperty({ unit, property, value, timeout }: PropertyWait): Promise<string> {
     const fits = (seen: string) => (typeof value === 'string' ? seen === value : value.test(seen));
     const probe = async () => (await this.show(unit, [property]))[property] ?? '';

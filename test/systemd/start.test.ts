@@ -55,16 +55,15 @@ test(
 );
 
 test(
-  'an app that throws ends the start within seconds, with the reason in the status',
+  'an app that throws ends the start by itself, with the reason in the status',
   needsMachine(),
   async (t) => {
     const machine = await sharedMachine();
     const own = await service(machine, t, { name: 'throws', app: 'throws.cjs', settings: ['Restart=no'] });
-    const began = performance.now();
     assert.notEqual((await own.systemctl('start')).code, 0);
-    assert.ok(performance.now() - began < 10_000);
     assert.deepEqual(await own.show('ActiveState', 'Result', 'ExecMainStatus', 'StatusText'), {
       ActiveState: 'failed',
+      // Not timeout, as of a start that TimeoutStartSec= has ended.
       Result: 'exit-code',
       ExecMainStatus: '70',
       StatusText: 'Error: no database configured',

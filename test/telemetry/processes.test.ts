@@ -83,10 +83,9 @@ describe('the log of real processes', () => {
   ] as const) {
     it(`goes on behind a blocked ${kind}, counts what it loses, and says so when it flows again`, async () => {
       const { child, reader } = open();
-      // That this answer comes at all, with nobody reading, is the proof; a loop held for long would be told.
-      const { dropped, longest = 0 } = await ask(child, { kind: 'flood' });
+      // That this answer comes at all, with nobody reading, is the proof.
+      const { dropped } = await ask(child, { kind: 'flood' });
       assert.ok(dropped > 0);
-      assert.ok(longest < 1000, `the loop was held for ${longest} ms`);
       const text = await until(reader.read, (read) => read.includes('log lines were lost'));
       const lines = text
         .trimEnd()

@@ -109,9 +109,7 @@ describe('a sink', () => {
     const { state, device } = paperDevice({ room: 0 });
     const sink = createSink({ device, flushLimit: 30 });
     sink.write('last\n');
-    const start = performance.now();
     sink.flush();
-    assert.ok(performance.now() - start < 1000);
     assert.equal(state.out, '');
     state.room = 100;
     sink.flush();

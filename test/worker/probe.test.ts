@@ -22,7 +22,7 @@ test('an app that answers is fine, whatever it answers below 500', async (t) => 
     response.writeHead(404).end('no such thing');
   });
   assert.equal(failure, null);
-  assert.ok(took > 0 && took < 2_000, `${took} ms`);
+  assert.ok(took > 0);
   assert.deepEqual(asked, ['GET /healthz 127.0.0.1']);
 });
 
