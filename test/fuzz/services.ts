@@ -7,6 +7,7 @@ import { certificate } from '../worker/certificate.js';
 import { cutAnswers } from './answers.js';
 import { play, type Target } from './client.js';
 import { type AppLog, readAppLog } from './executed.js';
+import { type Reaper, startReaper } from './reaper.js';
 import { placeholders, type Script, type ServerName, type Step, serverNames } from './script.js';
 
 /** How the daemon runs, and what happens to it meanwhile. `off`: nothing is moved. `plain`: no daemon at all. */
@@ -50,6 +51,7 @@ export interface Services {
   readonly cookies: readonly string[];
 }
 
+let reaper: Reaper | null = null;
 const app = join(fixtures, 'fuzz', 'app.cjs');
 /** Of the daemon. */
 export const workers = 2;
@@ -124,7 +126,10 @@ async function start(name: string, { node, folder, command, processes }: Start):
     ROM_AGENT_STATE_DIR: mkdtempSync(join(folder, 'state-')),
   };
   writeFileSync(file, '');
+  reaper ??= startReaper();
   const daemon = startDaemon({ node, ...command, cwd: folder, env });
+  reaper.begun(daemon.pid);
+  void daemon.exit.then(() => reaper?.ended(daemon.pid));
   const log = (): AppLog => readAppLog(file);
   const stop = async (): Promise<AppLog> => {
     daemon.kill('SIGTERM');
