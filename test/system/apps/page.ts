@@ -30,8 +30,10 @@ daemon with two workers, and checks that it
 The load are clients on kept connections and clients with a connection for each request; gRPC, Socket.IO and ws are asked
 by clients of their own, too. Set are \`PORT\`, two workers, a reload without a soak, and deadlines of a minute, since the
 machine of the test may be slow. The apps are below
-[\`test/fixtures/system\`](../test/fixtures/system). How long the stop took under load is a figure of one run on one
-machine, and decides nothing.
+[\`test/fixtures/system\`](../test/fixtures/system).
+
+The last two columns were measured on two cores that were busy with other work: in how many runs all four points held, and
+how long the stop took under load, the median and the longest. No test is decided by a time.
 `;
 
 const notes = `
