@@ -78,7 +78,8 @@ export function createDrainer(servers: Servers, options: DrainOptions): Drainer 
       const service = (): TrackedServer[] => servers.all.filter(({ server }) => !later.has(server));
       for (const { response, socket } of servers.underWay()) tellToClose(response, socket);
       farewells = createFarewells(options, { last, timeout });
-      farewells.tell(service());
+      // Whoever is told comes back at once. At a stop nobody else is there to take him, and he would be told again.
+      if (!last) farewells.tell(service());
       await closeListeners({ all: service(), counts: servers.counts }, { last, closed });
       quietSince = performance.now();
       if (later.size > 0) {

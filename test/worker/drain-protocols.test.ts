@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import {
   type ClientHttp2Session,
@@ -10,6 +11,7 @@ import {
 } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import { createServer as createTcpServer } from 'node:net';
+import type { Duplex } from 'node:stream';
 import test, { type TestContext } from 'node:test';
 import { waitFor } from '../support/wait.js';
 import { type ByteClient, openBytes, openTls } from './byte-client.js';
@@ -88,6 +90,25 @@ test('a WebSocket that begins during the drain, on a connection that was kept, i
   const draining = drain(t, { linger: 5_000 });
   client.socket.write(upgrade('websocket'));
   await client.until(goingAway);
+  client.socket.end();
+  await draining.done;
+});
+
+test('at a stop a WebSocket is told once nobody is let in any more', async (t) => {
+  const server = createServer((_req, res) => res.end('plain'));
+  const app = new Promise<Duplex>((resolve) => {
+    server.on('upgrade', (_req, socket) => {
+      socket.on('error', () => {}).on('end', () => socket.end());
+      socket.write(switching);
+      resolve(socket);
+    });
+  });
+  const client = await upgraded(t, await listening(t, server), 'websocket');
+  const frame = Buffer.from([0x82, 0x01, 0x07]);
+  const closed = async () => void (await app).write(frame);
+  const draining = drain(t, { linger: 50, last: true, closed });
+  await client.until(goingAway);
+  assert.deepEqual(client.bytes, Buffer.concat([Buffer.from(switching), frame, goingAway]));
   client.socket.end();
   await draining.done;
 });
@@ -219,6 +240,33 @@ test('an idle HTTP/1.1 connection of an HTTP/2 server is closed after the linger
   const took = await drain(t, { linger: 150 }).done;
   assert.ok(took >= 150, `${took} ms`);
   await client.ended();
+});
+
+test('at a stop HTTP/2 clients open streams until nobody is let in any more', async (t) => {
+  const server = createH2cServer((_req, res) => res.end('ok'));
+  const session = connect(`http://127.0.0.1:${await listening(t, server)}`);
+  t.after(() => session.destroy());
+  let gone = false;
+  session
+    .on('error', () => {})
+    .on('goaway', () => {
+      gone = true;
+    });
+  const ask = async () => {
+    const stream = session.request({ ':path': '/' }).resume();
+    const [headers] = await once(stream, 'response');
+    await once(stream, 'close');
+    return headers[':status'];
+  };
+  assert.equal(await ask(), 200);
+  let before: unknown = null;
+  const closed = async () => {
+    // Two of them: the first one is the moment at which a client is told.
+    before = [await ask(), await ask(), gone];
+  };
+  const draining = drain(t, { linger: 50, last: true, closed });
+  await draining.done;
+  assert.deepEqual(before, [200, 200, false]);
 });
 
 for (const answers of [true, false]) {
