@@ -12,7 +12,7 @@ export interface Contender {
 }
 
 /** What both print when both workers listen, as plain text or as the message of a JSON line. */
-export const readyLine = /serving with 2 workers/;
+export const readyLine = /serving with \d+ workers/;
 
 export const daemon: Contender = {
   name: 'rom-agent',

@@ -1,6 +1,7 @@
 import { cpus } from 'node:os';
 import { heapLimitOf, policyOf } from './contenders.js';
 import { measureBalance } from './measure-balance.js';
+import { measureBeats } from './measure-beats.js';
 import { measureLoad } from './measure-load.js';
 import { measureMemory } from './measure-memory.js';
 import { measureStart } from './measure-start.js';
@@ -14,6 +15,9 @@ const parts = {
   memory: (samples: Samples) => measureMemory(samples, Math.min(3, wanted('BENCH_ROUNDS', 5))),
   balance: async () => {
     process.stdout.write(`${await measureBalance(wanted('BENCH_ROUNDS', 5))}\n`);
+  },
+  beats: async () => {
+    process.stdout.write(`${await measureBeats(wanted('BENCH_ROUNDS', 5))}\n`);
   },
 };
 

@@ -22,10 +22,11 @@ export interface Service {
   stop(): Promise<void>;
 }
 
-/** How long a start or a stop may take, ms. */
-const patience = 15_000;
+/** How long a start or a stop may take, ms, unless told. */
+const usualPatience = 15_000;
 
 export interface StartOptions {
+  readonly patience?: number;
   /** The binary that runs it, the one of this process unless told. */
   readonly node?: string;
   /** Where READY=1 is waited for; without it, or for one that says no such thing, it is the ready line. */
@@ -34,7 +35,7 @@ export interface StartOptions {
 
 export async function startService(
   contender: Contender,
-  { node = process.execPath, notify }: StartOptions = {},
+  { node = process.execPath, notify, patience = usualPatience }: StartOptions = {},
 ): Promise<Service> {
   const port = await freePort();
   const notified = contender.notifies ? notify : undefined;
@@ -53,24 +54,24 @@ export async function startService(
   });
   const pid = child.pid ?? fail(`${contender.name} did not start`);
   running.add(pid);
-  const line = await seeReady(child, contender);
-  const readyAt = notified === undefined ? line : await readyDatagram(notified, before);
+  const line = await seeReady(child, contender, patience);
+  const readyAt = notified === undefined ? line : await readyDatagram(notified, before, patience);
   return {
     url: `http://127.0.0.1:${port}/api/info`,
     tookToReady: readyAt - startedAt,
     pids: [pid, ...(await descendants(pid))],
-    stop: () => stop(child, pid),
+    stop: () => stop(child, pid, patience),
   };
 }
 
 /** When the first READY=1 came after so many datagrams, ms. */
-async function readyDatagram(socket: NotifySocket, before: number): Promise<number> {
+async function readyDatagram(socket: NotifySocket, before: number, timeout: number): Promise<number> {
   const find = () => socket.datagrams.slice(before).find(({ text }) => /^READY=1$/m.test(text));
-  const found = await waitFor('READY=1', find, { timeout: patience });
+  const found = await waitFor('READY=1', find, { timeout });
   return found?.at ?? fail('no READY=1 came');
 }
 
-async function seeReady(child: ChildProcess, { name }: Contender): Promise<number> {
+async function seeReady(child: ChildProcess, { name }: Contender, patience: number): Promise<number> {
   let output = '';
   const ready = new Promise<number>((resolve, reject) => {
     child.stdout?.on('data', (chunk: Buffer) => {
@@ -86,7 +87,7 @@ async function seeReady(child: ChildProcess, { name }: Contender): Promise<numbe
   return Promise.race([ready, late]);
 }
 
-async function stop(child: ChildProcess, pid: number): Promise<void> {
+async function stop(child: ChildProcess, pid: number, patience: number): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) {
     const exited = once(child, 'exit', { signal: AbortSignal.timeout(patience) });
     signalPid(pid, 'SIGTERM');
