@@ -197,6 +197,8 @@ function setUp({ config, cwd }: Launch, { fd }: Output): ClusterSettings {
     stdio:
       fd === 1 ? ['inherit', 'inherit', 'inherit', 'ipc', ...pipes] : ['inherit', fd, fd, 'ipc', ...pipes],
     execArgv: [...flags, ...heapFlags(config)],
+    // node:cluster counts up from the port of the master's inspector, from 0 too, which means a free one.
+    ...(process.debugPort === 0 ? { inspectPort: 0 } : {}),
   };
 }
 
