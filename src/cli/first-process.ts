@@ -17,11 +17,11 @@ export function letShellReap({ pid, env, argv, execArgv, execPath }: NodeJS.Proc
   execve?.call(process, shell, ['sh', '-c', init, 'rom-agent', execPath, ...execArgv, ...argv.slice(1)], env);
 }
 
-/** Why zombies stay, with what to do; null where they do not. */
+/** Why zombies stay where this process cannot wait for others' children itself, with what to do; null where they do not. */
 export function whyZombies({ pid, env }: NodeJS.Process = process): string | null {
   if (pid !== 1) return null;
   const why = reapsNot(env) ?? 'no shell took its place';
-  return `process 1 is rom-agent itself, and children that outlive their parents will stay as zombies: ${why}; start the container with an init (docker run --init)`;
+  return `process 1 is rom-agent itself, and children that outlive their parents will stay as zombies: ${why}, and koffi cannot be loaded; start the container with an init (docker run --init)`;
 }
 
 type Execve = (file: string, args: readonly string[], env: NodeJS.ProcessEnv) => never;

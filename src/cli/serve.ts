@@ -26,8 +26,7 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
     const loaded = await loadConfig(input);
     const { config } = loaded;
     log = lazyLog({ config: config.log, bindings: { role: 'master' }, stdout: output });
-    const zombies = process.pid === 1 ? (await import('./first-process.js')).whyZombies() : null;
-    if (zombies !== null) log.warn(zombies);
+    if (process.pid === 1) await reapAsFirst(log);
     if (config.log.dir !== null) await checkLogDirectory(config.log.dir);
     // Its lines go through the log, which bears that; the banner alone does not.
     guardOutput(process, () => {});
@@ -115,4 +114,12 @@ function bannerPrinter(log: LazyLog): ((text: string) => void) | null {
   if (log.format !== 'pretty' || !process.stdout.isTTY) return null;
   // Below the lines that came before it, which may still wait for the log to load.
   return (text) => void log.close().then(() => writeOut(text, { colours: true }));
+}
+
+async function reapAsFirst(log: LazyLog): Promise<void> {
+  const { whyZombies } = await import('./first-process.js');
+  const why = whyZombies();
+  if (why === null) return;
+  const { beginReaping } = await import('../supervisor/adopted-children.js');
+  if (!beginReaping()) log.warn(why);
 }

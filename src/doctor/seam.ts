@@ -24,6 +24,8 @@ export interface DoctorSeam extends MachineSeam {
   readonly portHolder: (port: number) => Holder | null;
   /** What answers at a control socket. */
   readonly ask: (controlSocket: string) => Promise<DaemonFacts>;
+  /** Whether the daemon can wait for children that it has not started. */
+  readonly canReap: () => boolean;
   /** Throws where the addon for systemd cannot be loaded. */
   readonly loadAddon: () => unknown;
 }

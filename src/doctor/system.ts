@@ -3,6 +3,7 @@ import { accessSync, constants, readFileSync, realpathSync, statfsSync, statSync
 import { createServer } from 'node:net';
 import { availableParallelism, totalmem, userInfo } from 'node:os';
 import { portHolder } from '../config/port-holder.js';
+import { canReap } from '../supervisor/adopted-children.js';
 import { requireAddon } from '../supervisor/detect.js';
 import { askDaemon } from './ask-daemon.js';
 import type { Space, Stats } from './facts.js';
@@ -30,6 +31,7 @@ export function systemSeam(): DoctorSeam {
     tryListen,
     portHolder: (port) => portHolder(port),
     ask: askDaemon,
+    canReap,
     loadAddon: requireAddon,
   };
 }

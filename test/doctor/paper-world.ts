@@ -174,6 +174,7 @@ export function paperSeam(world: World = {}): DoctorSeam {
       world.onAsk?.(controlSocket);
       return world.daemon ?? { state: 'none' };
     },
+    canReap: () => false,
     loadAddon: () => {
       if (addon !== null) throw addon;
     },

@@ -63,7 +63,14 @@ function nodeFacts(seam: DoctorSeam, unit: ServiceUnit | null): NodeFacts {
   const path = seam.realpath(seam.execPath);
   const unitPath = unit?.execStart[0]?.[0] ?? null;
   const isUnitsNode = unitPath === null || seam.realpath(unitPath) === path;
-  return { version: seam.nodeVersion, path, unitPath, isUnitsNode, addon: whyNoAddon(seam) };
+  return {
+    version: seam.nodeVersion,
+    path,
+    unitPath,
+    isUnitsNode,
+    addon: whyNoAddon(seam),
+    canReap: seam.canReap(),
+  };
 }
 
 function whyNoAddon({ loadAddon }: DoctorSeam): string | null {
