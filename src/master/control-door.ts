@@ -3,20 +3,12 @@ import type { ControlServer } from '../control/server.js';
 import type { PassedSocket } from '../supervisor/supervisor.js';
 import type { LazyLog } from '../telemetry/lazy-log.js';
 
-/**
- * The control socket. Whoever waits for its file finds the service behind it, so it is opened as the service is ready;
- * where a start takes longer than `slowStart`, before, so that the start can be looked at.
- */
+/** The control socket, opened once the workers are forked, so that it does not delay them. */
 export interface ControlDoor {
-  /** Loads what open() needs, while the workers boot. */
-  prepare(): void;
   /** Resolves once it is open, or cannot be: a warning says why. The first call opens it. */
   open(): Promise<void>;
   close(): Promise<void>;
 }
-
-/** ms */
-export const slowStart = 1_000;
 
 export interface ControlDoorSeam {
   readonly path: string;
@@ -31,7 +23,7 @@ export function controlDoor({ path, inherited, commands, version, log }: Control
   let opening: Promise<ControlServer | null> | null = null;
   const openServer = async (): Promise<ControlServer | null> => {
     try {
-      const { openControl } = await load();
+      const { openControl } = await import('../control/server.js');
       const where = inherited === null ? { path } : { fd: inherited.fd };
       return await openControl({ ...where, commands, version, log });
     } catch (error) {
@@ -43,7 +35,6 @@ export function controlDoor({ path, inherited, commands, version, log }: Control
     }
   };
   return {
-    prepare: () => void load().catch(() => {}),
     open: async () => {
       opening ??= openServer();
       await opening;
@@ -51,6 +42,3 @@ export function controlDoor({ path, inherited, commands, version, log }: Control
     close: async () => void (await (await opening)?.close()),
   };
 }
-
-/** What cannot be loaded is told of by open(). */
-const load = () => import('../control/server.js');

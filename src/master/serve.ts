@@ -18,7 +18,7 @@ import { createAppMessages } from './app-messages.js';
 import { signalIfAlive, trackChildren } from './children.js';
 import { after, afterReading, now, oneTimer } from './clock.js';
 import { createCommands } from './commands.js';
-import { controlDoor, slowStart } from './control-door.js';
+import { controlDoor } from './control-door.js';
 import { createEvidence } from './evidence.js';
 import { systemFiles } from './files.js';
 import { createHandOver, endConnection } from './hand-over.js';
@@ -234,9 +234,8 @@ export async function serve(options: ServeOptions): Promise<number> {
   mailbox.post({ type: 'start' });
   // What it counts from, once the workers are forked.
   setImmediate(oomKills);
-  // READY opens it.
-  setImmediate(door.prepare);
-  after(slowStart, () => void door.open());
+  // While the workers boot: READY waits for it, and a start that takes its time can be looked at.
+  setImmediate(() => void door.open());
   const advices = adviceFor({
     dispatch: config.dispatch,
     passed: listen.kind === 'fds',

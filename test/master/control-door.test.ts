@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -26,14 +26,6 @@ describe('the control door', () => {
     await Promise.all([it.opened.open(), it.opened.open()]);
     assert.deepEqual(await connectControl({ path: it.path }).history(), []);
     assert.deepEqual(it.warnings, []);
-  });
-
-  test('that is prepared is not there yet', async (t) => {
-    const it = door(t);
-    it.opened.prepare();
-    assert.equal(existsSync(it.path), false);
-    await it.opened.open();
-    assert.equal(existsSync(it.path), true);
   });
 
   test('that cannot be opened holds nobody up, and says what does not work without it', async (t) => {
