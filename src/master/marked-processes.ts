@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { readCgroups } from '../config/cgroup.js';
+import { parseProcStat } from '../config/proc-stat.js';
 import { systemFiles } from './files.js';
 
 /** In the environment of a worker, and so of all that its app starts. */
@@ -39,7 +40,7 @@ async function fromProc(
   marks: ReadonlySet<string>,
   among: Parameters<FindMarked>[1],
 ): Promise<readonly Marked[]> {
-  const own = statOf(await readFile('/proc/self/stat', 'utf8'));
+  const own = parseProcStat(await readFile('/proc/self/stat', 'utf8'));
   const pids = among?.map(({ pid }) => String(pid)) ?? (await candidates());
   const found: Marked[] = [];
   const look = async (): Promise<void> => {
@@ -55,9 +56,9 @@ async function fromProc(
 /** Null for any other. @throws where it is gone, or of another user */
 async function nameIfMarked(
   pid: string,
-  { marks, session }: { marks: ReadonlySet<string>; session: string },
+  { marks, session }: { marks: ReadonlySet<string>; session: number },
 ): Promise<string | null> {
-  const stat = statOf(await readFile(`/proc/${pid}/stat`, 'latin1'));
+  const stat = parseProcStat(await readFile(`/proc/${pid}/stat`, 'latin1'));
   if (stat.session !== session) return null;
   const environment = await readFile(`/proc/${pid}/environ`, 'latin1');
   return environment.split('\0').some((entry) => isMark(entry, marks)) ? stat.name : null;
@@ -72,13 +73,6 @@ async function candidates(): Promise<string[]> {
   } catch {
     return (await readdir('/proc')).filter((name) => Number(name) > 0);
   }
-}
-
-/** proc_pid_stat(5): the name stands in brackets and may itself have some. */
-function statOf(text: string): { name: string; session: string } {
-  const end = text.lastIndexOf(')');
-  const [, , , session = ''] = text.slice(end + 2).split(' ');
-  return { name: text.slice(text.indexOf('(') + 1, end), session };
 }
 
 async function fromPs(

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { parseProcStat } from '../config/proc-stat.js';
 import type { Koffi } from './unix-datagram.js';
 
 /** The children of this process that have ended and that nobody has waited for, and how to wait for one. */
@@ -65,10 +66,9 @@ function childrenOfThis(): readonly number[] {
   return children.map(Number).filter((pid) => pid > 0);
 }
 
-/** proc_pid_stat(5) */
 function isZombie(pid: number): boolean {
   try {
-    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    return parseProcStat(readFileSync(`/proc/${pid}/stat`, 'utf8')).state === 'Z';
   } catch {
     return false;
   }

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { parseProcStat } from '../../src/config/proc-stat.js';
 
 export interface ProcessInfo {
   readonly pid: number;
@@ -38,18 +39,9 @@ async function fromProc(): Promise<ProcessInfo[]> {
   return infos.filter((info) => info !== null);
 }
 
-/** The name is in parentheses and may hold spaces and parentheses itself. */
 function parseStat(stat: string): ProcessInfo {
-  const open = stat.indexOf('(');
-  const close = stat.lastIndexOf(')');
-  const [state = '?', parent, group] = stat.slice(close + 2).split(' ');
-  return {
-    pid: Number(stat.slice(0, open)),
-    name: stat.slice(open + 1, close),
-    state,
-    parent: Number(parent),
-    group: Number(group),
-  };
+  const { name, state, parent, group } = parseProcStat(stat);
+  return { pid: Number.parseInt(stat, 10), name, state, parent, group };
 }
 
 async function fromPs(): Promise<ProcessInfo[]> {

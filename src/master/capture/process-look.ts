@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { parseProcStat } from '../../config/proc-stat.js';
 import { systemFiles } from '../files.js';
 
 /** A process from outside, at one moment. */
@@ -59,10 +60,9 @@ export function waitsFor(pid: number, { readFile }: LookSeam, commandLines: bool
 const longestCommand = 120;
 const mostChildren = 5;
 
-/** The name is in parentheses and may hold spaces and parentheses itself. */
 function stateOf(pid: number, { readFile }: LookSeam): string | null {
   const stat = attempt(readFile, `/proc/${pid}/stat`);
-  return stat === undefined ? null : stat.slice(stat.lastIndexOf(')') + 2).charAt(0);
+  return stat === undefined ? null : parseProcStat(stat).state;
 }
 
 async function stateByPs(pid: number): Promise<string | null> {
