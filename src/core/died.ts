@@ -51,7 +51,7 @@ function endTrial(state: State, reload: Reload, { death, now }: Dying): Result {
 function replace(state: State, { death, now, policy }: Dying): Result {
   const isLasting = death.worker.failure?.lasting === true;
   // Another master would do better, but those that serve do better than none.
-  if (isLasting && servedSlots(state) === 0) return lastOne(state, { death, now, policy });
+  if (isLasting && servedSlots(state) === 0) return giveUp(state, death.cause, { death, now, policy });
   const { deaths, exceeded } = isLasting
     ? { deaths: state.deaths, exceeded: false }
     : intensity(state.deaths, { now, restart: policy.restart });
@@ -98,19 +98,13 @@ function spareLost(state: State, { death, now, policy }: Dying): Result {
 function tooMany(state: State, { death, now, policy }: Dying): Result {
   const within = Math.round(policy.restart.window / 1000);
   const why = `too many restarts: ${state.deaths.length} within ${within} s; the last: ${lastOf(death)}`;
-  const stopped = beginStop(state, { why, exitCode: policy.exits.tooManyRestarts, now, policy });
-  return chain([state, [deathEntry(death, now, null), log('error', why)]], () => stopped);
+  return giveUp(state, why, { death, now, policy });
 }
 
-/** Nobody serves, and nobody can be started by this master: the service manager starts another. */
-function lastOne(state: State, { death, now, policy }: Dying): Result {
-  const stopped = beginStop(state, {
-    why: death.cause,
-    exitCode: policy.exits.tooManyRestarts,
-    now,
-    policy,
-  });
-  return chain([state, [deathEntry(death, now, null), log('error', death.cause)]], () => stopped);
+/** Ends the service: its service manager starts another master. */
+function giveUp(state: State, why: string, { death, now, policy }: Dying): Result {
+  const stopped = beginStop(state, { why, exitCode: policy.exits.tooManyRestarts, now, policy });
+  return chain([state, [deathEntry(death, now, null), log('error', why)]], () => stopped);
 }
 
 function lastOf({ kind, cause }: Death): string {

@@ -48,8 +48,8 @@ export interface NodeFacts {
   readonly isUnitsNode: boolean;
   /** Why sd-notify cannot be loaded; null: it can. */
   readonly addon: string | null;
-  /** Whether the daemon can wait for children that it has not started. */
-  readonly canReap: boolean;
+  /** Whether the daemon can wait for children that it has not started. To find out loads koffi. */
+  readonly canReap: () => boolean;
 }
 
 export interface SystemdFacts {

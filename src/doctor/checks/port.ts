@@ -23,7 +23,7 @@ function daemon({ daemon }: Facts): readonly Outcome[] {
 
 /** As in a container: no process above it reaps what the app leaves behind. */
 function firstProcess({ daemon, node }: Facts): readonly Outcome[] {
-  if (daemon.state !== 'runs' || daemon.pid !== 1 || node.canReap) return [];
+  if (daemon.state !== 'runs' || daemon.pid !== 1 || node.canReap()) return [];
   const found = 'the daemon is process 1: children that outlive their parents stay as zombies';
   return [
     warning(

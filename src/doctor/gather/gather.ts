@@ -69,7 +69,7 @@ function nodeFacts(seam: DoctorSeam, unit: ServiceUnit | null): NodeFacts {
     unitPath,
     isUnitsNode,
     addon: whyNoAddon(seam),
-    canReap: seam.canReap(),
+    canReap: seam.canReap,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { createLineReader } from '../../control/line-reader.js';
 import type { Frame, Question, Testimony } from '../../ipc/witness.js';
 
 /** The thread of a worker that can be asked where its main thread is. */
@@ -7,11 +8,10 @@ export interface Witness {
   ask(within: number): Promise<Testimony | null>;
 }
 
-/** @param pipe to the worker; may be null, as where there was no process to be had */
+/** @param pipe to the worker; null where the process could not be started */
 export function createWitness(pipe: Duplex | null | undefined): Witness {
   const waiting = new Map<number, (testimony: Testimony | null) => void>();
   let lastId = 0;
-  let rest = '';
   const settle = (id: number, testimony: Testimony | null): void => {
     waiting.get(id)?.(testimony);
     waiting.delete(id);
@@ -19,14 +19,11 @@ export function createWitness(pipe: Duplex | null | undefined): Witness {
   pipe?.setEncoding('utf8');
   // A worker that is gone is reported by its exit.
   pipe?.on('error', () => {});
-  pipe?.on('data', (text: string) => {
-    const lines = (rest + text).split('\n');
-    rest = (lines.pop() ?? '').slice(0, longestLine);
-    for (const line of lines) {
-      const answer = parse(line);
-      if (answer !== null) settle(answer.id, answer.testimony);
-    }
-  });
+  const read = createLineReader((line) => {
+    const answer = parse(line);
+    if (answer !== null) settle(answer.id, answer.testimony);
+  }, longestLine);
+  pipe?.on('data', read);
   if (pipe !== null && pipe !== undefined && 'unref' in pipe) (pipe as { unref(): void }).unref();
   return {
     ask: (within) => {
