@@ -14,8 +14,8 @@ export const build: string = typeof ROM_AGENT_BUILD === 'string' ? ROM_AGENT_BUI
 const file = new URL('../build-id', import.meta.url);
 
 /**
- * Says what is wrong where the files on the disk, of which the next worker would be made, are not those that this process
- * is of: npm install -g, or a build, has replaced them. Null: they are the same.
+ * Says what is wrong where the files on the disk, which the next worker would run, are of another build than this
+ * process: npm install -g, or a build, has replaced them. Null: they are the same.
  */
 export function otherBuildOnDisk(own = build, read = () => readFileSync(file, 'utf8')): string | null {
   if (own === unpacked) return null;
@@ -28,7 +28,7 @@ export function otherBuildOnDisk(own = build, read = () => readFileSync(file, 'u
   }
 }
 
-/** The same, as a worker sees it. `master`: of which build its master is; undefined: of one that did not say so. */
+/** The same, as a worker sees it. `master`: the build of its master; undefined: it did not say. */
 export function otherBuildThan(master: string | undefined, own = build): string | null {
   return master === own ? null : describe(master ?? 'unknown', `are of build ${own}`);
 }

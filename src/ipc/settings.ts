@@ -52,7 +52,7 @@ export interface WorkerSettings
   /** What it asks itself to show that it answers; null: something that never reaches the app. */
   readonly healthProbe: string | null;
   readonly version: string;
-  /** Of which the master is: a worker of another one refuses to run. */
+  /** The master's build: a worker of another one refuses to run. */
   readonly build: string;
   readonly cpus: number;
   readonly listen: Listen;

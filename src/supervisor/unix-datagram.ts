@@ -50,7 +50,7 @@ function inAWhile(act: () => void): void {
  * By way of koffi, which calls the C library and comes compiled. The constants are those of Linux on x64 and arm64.
  *
  * @param address NOTIFY_SOCKET: a path, or `@` and a name of the abstract namespace
- * @throws where there is no socket to be had
+ * @throws where no socket can be opened
  */
 export function unixDatagrams(koffi: Koffi, address: string): Datagrams {
   const libc = koffi.load(null);

@@ -11,7 +11,7 @@ export interface Away {
 
 type Parcel = Omit<Extract<WorkerMessage, { type: 'hand-on' }>, 'id'>;
 
-/** The master answers as soon as it reads. One that has stood still for so long, ms, has the message before it yet. */
+/** The master answers as soon as it reads. Where its event loop is blocked for so long, ms, it has yet to read the message. */
 const longest = 10_000;
 
 /**

@@ -43,7 +43,7 @@ const mostTries = 5;
  * libuv accepts until the queue is empty, and Node cannot stop it: so a worker closes its copy of the listening socket and
  * asks the master for another one. The socket stays open, and the other workers go on.
  *
- * @param onLost the socket was not to be had again: this worker is deaf
+ * @param onLost the master has not given the socket back: this worker is deaf
  */
 export function createAccepting(
   onLost: (server: Server) => void,

@@ -107,7 +107,7 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
       void (
         !state.draining &&
         isAccepting(server) &&
-        fail(new Error('the listening socket was not to be had again'))
+        fail(new Error('the master has not given the listening socket back'))
       ),
   );
   const descriptors = guardDescriptors({

@@ -5,7 +5,7 @@ import { inFlightSymbol, witnessFd } from '../ipc/witness.js';
  * .connectToMainThread()), which needs no port: an inspector that listens is open to every user of the machine. It costs
  * a worker 6 to 10 MB.
  *
- * @param onProblem the thread could not be had, or has failed: a worker that hangs will be replaced without a stack
+ * @param onProblem the thread could not be started, or has failed: a worker that hangs will be replaced without a stack
  */
 export async function startWitness(onProblem: (error: Error) => void): Promise<void> {
   try {
