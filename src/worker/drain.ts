@@ -5,7 +5,7 @@ import { closeFull } from './close-full.js';
 import { createFarewells, type Farewells } from './farewells.js';
 import { isHttp, type TrackedServer } from './follow-server.js';
 import { holdConnections, longestHold } from './hold.js';
-import { closeBehindAnswer, createLastAnswers } from './last-answer.js';
+import { closeBehindAnswer, createLastAnswers, dropBehindClose } from './last-answer.js';
 import { isLingering } from './linger.js';
 import { isPassed } from './listen-passed.js';
 import { closeListener, idleConnections, isAccepting, isHttpBusy } from './node-internals.js';
@@ -76,6 +76,7 @@ export function createDrainer(servers: Servers, options: DrainOptions): Drainer 
       const half = quietSince + timeout * shareOfService;
       const later = beside(servers.listening());
       const service = (): TrackedServer[] => servers.all.filter(({ server }) => !later.has(server));
+      for (const { server } of servers.all) dropBehindClose(server);
       for (const { response, socket } of servers.underWay()) tellToClose(response, socket);
       farewells = createFarewells(options, { last, timeout });
       // Whoever is told comes back at once. At a stop nobody else is there to take him, and he would be told again.

@@ -1,5 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { IncomingMessage, type ServerResponse } from 'node:http';
+import type { Server, Socket } from 'node:net';
 import { exchangesOf } from './connections.js';
 import { closeLingering, ignoreRequests } from './linger.js';
 import { bytesBeingParsed, keepOpen } from './node-internals.js';
@@ -43,6 +43,37 @@ export function createLastAnswers(): (response: ServerResponse, socket: Socket) 
   };
 }
 
+/** Connections whose last answer is out: whatever is still read there is no request any more. */
+const over = new WeakSet<Socket>();
+
+/** What node:http emits for a request that it has read. */
+const arrivals: ReadonlySet<unknown> = new Set([
+  'request',
+  'checkContinue',
+  'checkExpectation',
+  'upgrade',
+  'connect',
+]);
+
+/**
+ * Keeps requests from the app that a client has sent behind one whose answer said `Connection: close`. A server does not
+ * execute them (RFC 9112, section 9.6), and the client may send them again elsewhere. Node parses them all the same
+ * where they come in one piece with the end of a body whose request was answered early.
+ */
+export function dropBehindClose(server: Server): void {
+  const emit = server.emit;
+  const emitUnlessOver = function (this: Server, ...event: unknown[]): boolean {
+    const [name, request] = event;
+    if (arrivals.has(name) && request instanceof IncomingMessage && isOver(request.socket)) return true;
+    return Reflect.apply(emit, this, event);
+  };
+  Object.assign(server, { emit: emitUnlessOver });
+}
+
+function isOver(socket: Socket): boolean {
+  return over.has(socket) || exchangesOf(socket).some(({ response }) => saysClose(response));
+}
+
 /**
  * Once the last answer of a connection is out, which said `Connection: close`: the connection lingers for at most so many
  * ms. A client that is still sending its body is waited for first, for the app may be reading it.
@@ -50,6 +81,7 @@ export function createLastAnswers(): (response: ServerResponse, socket: Socket) 
 export function closeBehindAnswer(response: ServerResponse, limit: number): void {
   const { req } = response;
   if (!keepOpen(response)) return;
+  over.add(req.socket);
   const close = (): void => closeLingering(req.socket, limit);
   if (isSending(req)) req.once('end', close);
   else close();
@@ -57,7 +89,11 @@ export function closeBehindAnswer(response: ServerResponse, limit: number): void
 
 /** Whether the head that says it is written, and the request read to its end. */
 function isDecided(response: ServerResponse): boolean {
-  return response.headersSent && !response.shouldKeepAlive && !isSending(response.req);
+  return saysClose(response) && !isSending(response.req);
+}
+
+function saysClose(response: ServerResponse): boolean {
+  return response.headersSent && !response.shouldKeepAlive;
 }
 
 function isSending({ complete, headers }: IncomingMessage): boolean {

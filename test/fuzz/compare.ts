@@ -41,7 +41,11 @@ export const sameWhileDraining: Judge = (pair) => {
   if (wasLate(pair)) return null;
   const should = cutAnswers(plain.play.bytes, script.requests);
   const is = cutAnswers(agent.play.bytes, script.requests);
-  const wrong = differentAnswer(should.answers, is.answers) ?? notBegunBy(plain.executed, agent.executed);
+  const wrong =
+    (script.sure === undefined
+      ? (differentAnswer(should.answers, is.answers) ?? notBegunBy(plain.executed, agent.executed))
+      : differentAsFarAsBothGo(pair)) ??
+    executedBehindClose(script, { should: should.answers, is: is.answers, executed: agent.executed });
   if (wrong !== null) return wrong;
   const sameRest = withoutPersistence(should.rest) === withoutPersistence(is.rest);
   const isWhole = is.answers.length === should.answers.length && sameRest;
@@ -95,14 +99,31 @@ function textOf({ script, ...pair }: Pair, side: 'plain' | 'agent'): string {
 }
 
 /** As far as both go they are the same, and they go as far as they must. */
-function compatible({ script, plain, agent }: Pair, sure: number): string | null {
-  const [should, is] = [plain, agent].map(({ play }) => cutAnswers(play.bytes, script.requests).answers);
-  const both = Math.min(should?.length ?? 0, is?.length ?? 0);
-  const wrong = differentAnswer(should?.slice(0, both) ?? [], is?.slice(0, both) ?? []);
+function compatible(pair: Pair, sure: number): string | null {
+  const wrong = differentAsFarAsBothGo(pair);
   if (wrong !== null) return wrong;
-  const least = Math.min(sure, finals(should ?? []));
-  if (finals(is ?? []) < least) return `${finals(is ?? [])} answers of ${least}`;
-  return unsent(script, plain.executed, agent.executed) ?? reordered(plain.executed, agent.executed);
+  const [should, is] = answersOf(pair).map(finals) as [number, number];
+  const least = Math.min(sure, should);
+  return is < least ? `${is} answers of ${least}` : null;
+}
+
+/** Where the client goes at a moment that is left to chance, one of the two may have got further. */
+function differentAsFarAsBothGo(pair: Pair): string | null {
+  const [should, is] = answersOf(pair);
+  const both = Math.min(should.length, is.length);
+  const [plain, agent] = [pair.plain.executed, pair.agent.executed];
+  return (
+    differentAnswer(should.slice(0, both), is.slice(0, both)) ??
+    unsent(pair.script, plain, agent) ??
+    reordered(plain, agent)
+  );
+}
+
+function answersOf({ script, plain, agent }: Pair): [should: Answer[], is: Answer[]] {
+  return [plain, agent].map(({ play }) => cutAnswers(play.bytes, script.requests).answers) as [
+    Answer[],
+    Answer[],
+  ];
 }
 
 /** What nobody has sent as a request, and only the daemon has taken for one. */
@@ -153,6 +174,19 @@ function notBegunBy(should: Executed, is: Executed): string | null {
 
 function wasLate({ plain, agent }: Pair): boolean {
   return plain.play.wasLate || agent.play.wasLate;
+}
+
+/** A server executes nothing behind an answer that says `close` (RFC 9112 9.6); its own limits and errors aside. */
+function executedBehindClose(
+  { requests }: Script,
+  { should, is, executed }: { should: readonly Answer[]; is: readonly Answer[]; executed: Executed },
+): string | null {
+  const at = is.findIndex((answer, place) => answer.closes && should[place]?.closes === false);
+  if (at === -1) return null;
+  const behind = requests[finals(is.slice(0, at + 1))]?.token;
+  return behind !== undefined && executed.begun.some((line) => line.startsWith(`${behind} `))
+    ? `${behind} was executed behind an answer with "Connection: close"`
+    : null;
 }
 
 /** Whether a request that came in one piece with the last one that was answered is lost. */

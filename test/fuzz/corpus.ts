@@ -82,6 +82,17 @@ export const corpus: readonly Script[] = [
     { answers: 1 },
     { end: true },
   ]),
+  /** A worker that drained executed what came in one piece with the end of the body, behind an answer that said close. */
+  script('requests behind an upload that is answered early', 'patient', ({ head }) => [
+    ...[1, 2, 3, 4, 5, 6].flatMap((turn): Step[] => [
+      { send: `${head('POST', '/early', 'Content-Length: 40\r\n')}${'q'.repeat(20)}` },
+      { pause: 120 },
+      { send: `${'q'.repeat(20)}${head('GET', '/hints')}${head('GET', '/echo')}` },
+      { answers: 3 * turn },
+      { pause: 150 },
+    ]),
+    { end: true },
+  ]),
   /** A worker that drained took what was written into the kernel, or was to be, for what the client had got. */
   script('a client that reads slowly', 'patient', ({ head }) => [
     { slowRead: 2_500 },

@@ -109,6 +109,12 @@ export const mutations: readonly Mutation[] = [
     script: goesOnSending,
   },
   {
+    fault: 'a worker that drains executes what comes behind an answer that said close',
+    mode: 'reload',
+    plants: [out('worker/last-answer.js', { text: 'if (arrivals.has(name)', instead: 'if (false' })],
+    script: corpusScript('requests behind an upload that is answered early'),
+  },
+  {
     fault: 'a server takes more connections than it may, where they come from another worker',
     mode: 'sticky-address',
     plants: [out('worker/connection-handle.js', { text: 'if (accept === undefined)', instead: 'if (true)' })],

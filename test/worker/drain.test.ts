@@ -251,6 +251,25 @@ test('what is pipelined behind an answer that said close, and is still being wri
   assert.ok((await draining.done) < 5_000, 'a client that closes at once is not waited for');
 });
 
+test('what is pipelined behind a body, in one piece with its end, is not executed where the answer said close', async (t) => {
+  const urls: string[] = [];
+  const port = await serving(t, (req, res) => {
+    urls.push(req.url ?? '');
+    res.end(req.url);
+  });
+  const client = await openBytes(t, port);
+  client.socket.write(get('/before'));
+  await client.until('/before');
+  const draining = drain(t, { linger: 5_000 });
+  client.socket.write('POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234');
+  await client.until('/early');
+  client.socket.write(`56789${get('/behind')}${get('/further')}`);
+  assert.equal(await client.ended(), 'fin');
+  await draining.done;
+  assert.match(client.text, /\/early$/);
+  assert.deepEqual(urls, ['/before', '/early']);
+});
+
 test('a client that does not close its half is waited for as long as an idle one', async (t) => {
   const port = await serving(t, (_req, res) => res.end('fine'));
   const client = await openBytes(t, port, { allowHalfOpen: true });
