@@ -47,7 +47,7 @@ lint: deps
 build/.stamp: $(SOURCES) $(shell find test -name '*.ts') test/tsconfig.json tsconfig.json node_modules/.package-lock.json
 	@rm -rf build && npx tsc -p test/tsconfig.json && ln -s ../node_modules build/node_modules && cp package.json build/ && touch $@
 
-ROOMS := errors core ipc config master worker http supervisor telemetry control doctor cli support bench faults system fuzz
+ROOMS := errors core ipc protocol config master worker http supervisor telemetry control doctor cli support bench faults system fuzz
 tests_of = $(shell find $(addprefix test/,$(1)) -name '*.test.ts' 2>/dev/null | sed 's|^|build/|; s|\.ts$$|.js|' | sort)
 
 # A process for each test file costs more than most of these tests: a room is one process, but where tests need a

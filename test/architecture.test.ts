@@ -4,91 +4,50 @@ import { dirname, join, relative } from 'node:path';
 import { describe, test } from 'node:test';
 import { repoRoot } from './support/process.js';
 
-interface Rule {
-  /** Rooms that may be imported. */
-  readonly may: readonly string[];
-  /** Rooms of which types alone may be imported. */
-  readonly types?: readonly string[];
-  /** Single files of other rooms that may be imported. */
-  readonly files?: readonly string[];
-  /** Whether Node's modules and packages may be imported at all. */
-  readonly outside?: false;
-}
+/** Rooms that may not import Node's modules and packages. */
+const sealed: readonly string[] = ['core'];
 
-/** Who may import whom under src/; every room may import itself. docs/architecture.md says why. */
-const rooms: Readonly<Record<string, Rule>> = {
-  core: { may: [], outside: false },
-  ipc: { may: ['core'], types: ['config'] },
-  errors: { may: [] },
-  config: { may: ['errors'] },
-  master: { may: ['core', 'ipc', 'supervisor', 'control', 'telemetry', 'config', 'errors'] },
-  worker: {
-    may: ['ipc', 'http', 'telemetry', 'config', 'errors'],
-    types: ['core'],
-    files: ['core/latency', 'core/balance', 'core/evidence'],
-  },
-  control: { may: ['errors'], types: ['core'] },
-  http: { may: ['config', 'errors'], types: ['core'] },
-  supervisor: { may: ['config', 'errors'] },
-  telemetry: { may: ['config', 'errors'] },
-  doctor: { may: ['config', 'errors', 'supervisor', 'control'], files: ['core/policy'] },
-  cli: {
-    may: ['config', 'errors', 'supervisor', 'telemetry', 'control', 'doctor'],
-    types: ['core'],
-    files: ['master/serve'],
-  },
+/** Which rooms a room under src/ may import; every room may import itself. docs/architecture.md says why. */
+const rooms: Readonly<Record<string, readonly string[]>> = {
+  protocol: ['errors'],
+  core: ['protocol'],
+  errors: [],
+  config: ['protocol', 'errors'],
+  master: ['core', 'protocol', 'supervisor', 'control', 'telemetry', 'config', 'errors'],
+  worker: ['protocol', 'http', 'telemetry', 'config', 'errors'],
+  control: ['protocol', 'errors'],
+  http: ['protocol', 'config', 'errors'],
+  supervisor: ['config', 'errors'],
+  telemetry: ['config', 'errors'],
+  doctor: ['protocol', 'config', 'errors', 'supervisor', 'control'],
+  cli: ['protocol', 'config', 'errors', 'supervisor', 'telemetry', 'control', 'doctor', 'master'],
 };
-
-interface Import {
-  readonly specifier: string;
-  readonly typeOnly: boolean;
-}
 
 const quoted = `['"]([^'"]+)['"]`;
 /** `import … from`, `export … from`, `import '…'`, `import('…')`, in types too, and `require('…')`. */
-const fromClause = new RegExp(
-  String.raw`\b(import|export)\s+(type\b(?!\s*(?:,|from\b)))?([^;'"()]*?)\bfrom\s*${quoted}`,
-  'g',
-);
+const fromClause = new RegExp(String.raw`\b(?:import|export)\s+[^;'"()]*?\bfrom\s*${quoted}`, 'g');
 const bare = new RegExp(String.raw`\bimport\s*${quoted}`, 'g');
 const call = new RegExp(String.raw`\b(?:import|require)\s*\(\s*${quoted}`, 'g');
 
-function importsOf(source: string): readonly Import[] {
+function importsOf(source: string): readonly string[] {
   const code = source.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/^\s*\/\/.*$/gm, '');
-  return [
-    ...[...code.matchAll(fromClause)].map(([, , type, , specifier = '']) => ({
-      specifier,
-      typeOnly: type !== undefined,
-    })),
-    ...[...code.matchAll(bare), ...code.matchAll(call)].map(([, specifier = '']) => ({
-      specifier,
-      typeOnly: false,
-    })),
-  ];
+  return [fromClause, bare, call].flatMap((form) =>
+    [...code.matchAll(form)].map(([, specifier = '']) => specifier),
+  );
 }
 
 /** What is wrong with the imports of one file; `path` is relative to src/, as are the answers. */
 function violations(path: string, source: string): readonly string[] {
   const room = roomOf(path);
-  const rule = Object.hasOwn(rooms, room) ? rooms[room] : undefined;
-  if (rule === undefined) return [`${path} is in no room that the table knows`];
+  const may = Object.hasOwn(rooms, room) ? rooms[room] : undefined;
+  if (may === undefined) return [`${path} is in no room that the table knows`];
   return importsOf(source)
-    .filter(({ specifier, typeOnly }) => !allowed({ specifier, typeOnly, path, room, rule }))
-    .map(({ specifier, typeOnly }) => `${path} imports ${typeOnly ? 'types of ' : ''}${specifier}`);
-}
-
-function allowed({
-  specifier,
-  typeOnly,
-  path,
-  room,
-  rule,
-}: Import & { path: string; room: string; rule: Rule }): boolean {
-  if (!specifier.startsWith('.')) return rule.outside !== false;
-  const target = join(dirname(path), specifier).replace(/\.js$/, '');
-  const other = roomOf(target);
-  if (other === room || rule.may.includes(other) || rule.files?.includes(target)) return true;
-  return typeOnly && rule.types?.includes(other) === true;
+    .filter((specifier) => {
+      if (!specifier.startsWith('.')) return sealed.includes(room);
+      const other = roomOf(join(dirname(path), specifier));
+      return other !== room && !may.includes(other);
+    })
+    .map((specifier) => `${path} imports ${specifier}`);
 }
 
 function roomOf(path: string): string {
@@ -190,19 +149,16 @@ describe('the import table', () => {
       /** as in import l from './twelve.js' */
       export const from = 'm';
     `;
-    const seen = importsOf(source).map(({ specifier, typeOnly }) =>
-      typeOnly ? `${specifier} (type)` : specifier,
-    );
-    assert.deepEqual(seen.sort(), [
+    assert.deepEqual([...importsOf(source)].sort(), [
       './eight.js',
       './five.js',
       './four.js',
       './one.js',
       './seven.js',
-      './six.js (type)',
+      './six.js',
       './ten.js',
       './three.js',
-      './two.js (type)',
+      './two.js',
       'nine',
     ]);
   });
@@ -211,19 +167,21 @@ describe('the import table', () => {
     ['core/step.ts', "import { now } from 'node:perf_hooks';", false],
     ['core/step.ts', "import type { Socket } from 'node:net';", false],
     ['core/step.ts', "import pino from 'pino';", false],
-    ['core/step.ts', "import { a } from './model.js';", true],
+    ['core/step.ts', "import { a } from './state.js';", true],
+    ['core/step.ts', "import { mostWorkers } from '../protocol/limits.js';", true],
     ['core/step.ts', "import type { Config } from '../config/config.js';", false],
+    ['protocol/messages.ts', "import type { State } from '../core/state.js';", false],
+    ['protocol/settings.ts', "import type { Config } from '../config/config.js';", false],
     ['worker/main.ts', "import type { Pool } from '../master/pool.js';", false],
     ['worker/main.ts', "const a = await import('../master/pool.js');", false],
-    ['worker/beats.ts', "import type { Beat } from '../core/stats.js';", true],
+    ['worker/beats.ts', "import type { Beat } from '../protocol/heartbeat.js';", true],
     ['worker/beats.ts', "import { step } from '../core/step.js';", false],
-    ['worker/beats.ts', "import { type Beat } from '../core/stats.js';", false],
-    ['ipc/settings.ts', "import { loadConfig } from '../config/load.js';", false],
-    ['http/app.ts', "import type { Beat } from '../core/stats.js';", true],
+    ['worker/beats.ts', "import type { State } from '../core/state.js';", false],
+    ['http/app.ts', "import type { PublicStats } from '../protocol/stats.js';", true],
     ['http/app.ts', "import { createLog } from '../telemetry/log.js';", false],
     ['cli/serve.ts', "import { serve } from '../master/serve.js';", true],
-    ['cli/serve.ts', "import { createPool } from '../master/pool.js';", false],
-    ['telemetry/log.ts', "import type { State } from '../core/model.js';", false],
+    ['cli/serve.ts', "import type { State } from '../core/state.js';", false],
+    ['telemetry/log.ts', "import type { State } from '../core/state.js';", false],
     ['index.ts', 'export {};', false],
     ['utils/sleep.ts', 'export {};', false],
     ['config/load.ts', "import data from '../../package.json';", false],

@@ -1,5 +1,5 @@
-import type { ControlEvent, WorkerEnding } from '../control/api.js';
 import { exitCodes } from '../errors/exit-codes.js';
+import type { ControlEvent, WorkerEnding } from '../protocol/control-api.js';
 import { count, timeOfDay } from './human.js';
 import { type ReloadTeller, reloadTeller } from './reload.js';
 import type { CommandExit, Session } from './session.js';

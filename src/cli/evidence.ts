@@ -1,5 +1,6 @@
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
+import { longestProfile } from '../protocol/limits.js';
 import type { CommandExit, Session } from './session.js';
 import { workerNumber } from './worker-number.js';
 
@@ -24,12 +25,10 @@ export async function heapSnapshotCommand(
   return exitCodes.ok;
 }
 
-const mostSeconds = 600;
-
 function secondsIn(value: string): number {
-  if (/^[1-9]\d{0,2}$/.test(value) && Number(value) <= mostSeconds) return Number(value);
+  if (/^[1-9]\d{0,2}$/.test(value) && Number(value) <= longestProfile) return Number(value);
   throw new RomAgentError(
-    `profile: --seconds ${JSON.stringify(value)} is not right: expected a number from 1 to ${mostSeconds}`,
+    `profile: --seconds ${JSON.stringify(value)} is not right: expected a number from 1 to ${longestProfile}`,
     { exitCode: exitCodes.usage },
   );
 }

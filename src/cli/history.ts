@@ -1,6 +1,6 @@
-import type { ReloadRecord } from '../core/reload-record.js';
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
+import type { ReloadRecord } from '../protocol/reload-record.js';
 import { moment, span, verdictOf } from './human.js';
 import { reloadTeller } from './reload.js';
 import type { CommandExit, Session } from './session.js';

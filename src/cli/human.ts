@@ -1,4 +1,4 @@
-import type { ReloadRecord } from '../core/reload-record.js';
+import type { ReloadRecord } from '../protocol/reload-record.js';
 import type { Colour } from './terminal.js';
 
 /** `1.2 s`, `3 min 5 s`, `2 h 5 min`, `4 d 2 h`. */

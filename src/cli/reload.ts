@@ -1,6 +1,6 @@
 import type { ReloadLine } from '../control/client.js';
-import type { ReloadRecord, ReloadStep, Verdict } from '../core/reload-record.js';
 import { exitCodes } from '../errors/exit-codes.js';
+import type { ReloadRecord, ReloadStep, Verdict } from '../protocol/reload-record.js';
 import { count, span, verdictOf } from './human.js';
 import { type CommandExit, interruptedExit, type Session } from './session.js';
 import type { Terminal } from './terminal.js';

@@ -1,6 +1,6 @@
-import type { WorkerStats } from '../core/stats.js';
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
+import type { WorkerStats } from '../protocol/stats.js';
 import { span } from './human.js';
 import { limitFrom, waitUntil } from './patience.js';
 import type { CommandExit, Session } from './session.js';

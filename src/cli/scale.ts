@@ -1,7 +1,7 @@
-import type { ScaleChange } from '../core/events.js';
-import type { ClusterStats } from '../core/stats.js';
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
+import type { ScaleChange } from '../protocol/control-api.js';
+import type { ClusterStats } from '../protocol/stats.js';
 import { count, span } from './human.js';
 import { limitFrom, waitUntil } from './patience.js';
 import type { CommandExit, Session } from './session.js';

@@ -1,7 +1,7 @@
-import type { StackAnswer } from '../control/api.js';
 import type { Found } from '../control/client.js';
-import type { RequestNote } from '../core/evidence.js';
 import { exitCodes } from '../errors/exit-codes.js';
+import type { StackAnswer } from '../protocol/control-api.js';
+import type { RequestNote } from '../protocol/requests.js';
 import { count, span } from './human.js';
 import type { CommandExit, Session } from './session.js';
 import type { Terminal } from './terminal.js';

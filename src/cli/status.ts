@@ -1,6 +1,6 @@
-import type { ReloadRecord } from '../core/reload-record.js';
-import type { ClusterStats, DeathSummary, PoisonSummary, WorkerStats } from '../core/stats.js';
 import { exitCodes } from '../errors/exit-codes.js';
+import type { ReloadRecord } from '../protocol/reload-record.js';
+import type { ClusterStats, DeathSummary, PoisonSummary, WorkerStats } from '../protocol/stats.js';
 import { count, mebibytes, moment, span, verdictOf } from './human.js';
 import type { CommandExit, Session } from './session.js';
 import { height, table } from './table.js';

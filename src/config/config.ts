@@ -1,8 +1,6 @@
-/** How connections reach the workers. See docs/configuration.md. */
-export type Dispatch = 'shared' | 'round-robin' | 'reuseport';
-export type Mode = 'single' | 'cluster' | 'turbo';
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
-export type LogFormat = 'auto' | 'pretty' | 'journal' | 'json';
+import type { Dispatch, LogSettings, Mode } from '../protocol/settings.js';
+
+export type { Dispatch, LogFormat, LogLevel, LogSettings as LogConfig, Mode } from '../protocol/settings.js';
 
 /** The effective configuration. Durations are in milliseconds, sizes in mebibytes. Frozen. */
 export interface Config {
@@ -61,7 +59,7 @@ export interface Config {
   readonly controlSocket: string;
   /** Absolute path of the directory for what outlives the daemon, such as the history of reloads. */
   readonly stateDir: string;
-  readonly log: LogConfig;
+  readonly log: LogSettings;
   /** Path prefix under which a hosted app also answers the operational routes; null: it does not. */
   readonly routesPrefix: string | null;
   /** Variables of the .env file that the environment did not set, handed on to the workers. */
@@ -126,13 +124,4 @@ export interface ReloadConfig {
   readonly maxErrors: number;
   /** How many times as long as theirs its answers may take. */
   readonly maxLatency: number;
-}
-
-export interface LogConfig {
-  readonly level: LogLevel;
-  readonly format: LogFormat;
-  /** Directory for daily files, or null. Absolute. */
-  readonly dir: string | null;
-  /** How often the statistics line is written, ms; 0: never. */
-  readonly statsInterval: number;
 }

@@ -1,3 +1,4 @@
+import { mostWorkers } from '../protocol/limits.js';
 import type { Config } from './config.js';
 import type { Directories } from './directories.js';
 import type { Machine } from './machine.js';
@@ -37,7 +38,6 @@ export interface Surroundings {
 }
 
 /** Most workers that `auto` starts; as many as can be asked for. */
-const mostWorkers = 1024;
 /** MiB */
 const usualHeap = 512;
 const usualBudget = 8192;

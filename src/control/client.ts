@@ -1,8 +1,14 @@
-import type { Answer } from '../core/effects.js';
-import type { ScaleChange } from '../core/events.js';
-import type { ReloadRecord } from '../core/reload-record.js';
-import type { ClusterStats } from '../core/stats.js';
-import type { ControlEvent, EvidenceAnswer, ReloadAnswer, StackAnswer } from './api.js';
+import type {
+  Answer,
+  ControlEvent,
+  EvidenceAnswer,
+  ReloadAnswer,
+  ScaleChange,
+  StackAnswer,
+} from '../protocol/control-api.js';
+import { profileGrace, snapshotLimit } from '../protocol/limits.js';
+import type { ReloadRecord } from '../protocol/reload-record.js';
+import type { ClusterStats } from '../protocol/stats.js';
 import { type Call, type Caller, createCaller } from './call.js';
 import { notRomAgent, wentAway } from './client-errors.js';
 
@@ -58,10 +64,6 @@ export interface ConnectOptions {
   readonly timeout?: number;
 }
 
-/** What the master allows a worker beyond the time of a profile, and for a heap snapshot, ms. */
-const patience = 5_000;
-const snapshotLimit = 300_000;
-
 /** Makes a connection per command, and none before the first. */
 export function connectControl({ path, timeout = 10_000 }: ConnectOptions): ControlClient {
   const caller = createCaller({ path, timeout });
@@ -75,7 +77,7 @@ export function connectControl({ path, timeout = 10_000 }: ConnectOptions): Cont
     stack: async (worker, by) => asObject(await caller.ask(post(`workers/${worker}/stack`, { by })), path),
     profile: async (worker, seconds, by) => {
       const call = post(`workers/${worker}/profile`, { by, seconds });
-      return asObject(await caller.ask({ ...call, timeout: timeout + seconds * 1_000 + patience }), path);
+      return asObject(await caller.ask({ ...call, timeout: timeout + seconds * 1_000 + profileGrace }), path);
     },
     heapSnapshot: async (worker, by) => {
       const call = post(`workers/${worker}/heap-snapshot`, { by });

@@ -1,13 +1,8 @@
-import type { ScaleChange } from '../core/events.js';
+import type { ReloadOptions, ScaleChange } from '../protocol/control-api.js';
+import { longestProfile, mostWorkers, usualProfile } from '../protocol/limits.js';
 import { badFields, type FieldProblem } from './answers.js';
-import type { ReloadOptions } from './api.js';
 import type { Fields } from './body.js';
 
-/** More workers than this cannot be configured either. */
-export const mostWorkers = 1024;
-/** Of a profile, and how long it is unless somebody says so. */
-export const mostSeconds = 600;
-export const usualSeconds = 10;
 /** Characters. */
 export const longestLabel = 64;
 
@@ -38,8 +33,8 @@ const difference = {
 };
 
 const span = {
-  expected: `an integer from 1 to ${mostSeconds}`,
-  holds: (value: unknown): value is number => isInteger(value) && value >= 1 && value <= mostSeconds,
+  expected: `an integer from 1 to ${longestProfile}`,
+  holds: (value: unknown): value is number => isInteger(value) && value >= 1 && value <= longestProfile,
 };
 
 interface Rule<T> {
@@ -74,7 +69,7 @@ export function byOf(fields: Fields): string {
 /** @throws ControlError 400, with everything that is wrong */
 export function profileOptions(fields: Fields): { by: string; seconds: number } {
   check(fields, { by: label, seconds: span });
-  const { by = nobody, seconds = usualSeconds } = fields as { by?: string; seconds?: number };
+  const { by = nobody, seconds = usualProfile } = fields as { by?: string; seconds?: number };
   return { by, seconds };
 }
 

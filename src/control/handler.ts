@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Commands } from '../protocol/control-api.js';
 import { accepts } from './accept.js';
 import { ControlError, commonHeaders, sendError, shown } from './answers.js';
-import type { Commands } from './api.js';
 import type { LineStream } from './line-stream.js';
 import { jsonType } from './protocol.js';
 import { type Route, routes } from './routes.js';

@@ -1,6 +1,6 @@
-import type { ReloadRecord } from '../core/reload-record.js';
-import type { ClusterStats } from '../core/stats.js';
-import type { ControlEvent, ReloadAnswer } from './api.js';
+import type { ControlEvent, ReloadAnswer } from '../protocol/control-api.js';
+import type { ReloadRecord } from '../protocol/reload-record.js';
+import type { ClusterStats } from '../protocol/stats.js';
 
 const record: ReloadRecord = {
   serial: 12,

@@ -1,4 +1,5 @@
-import { longestLabel, mostSeconds, mostWorkers, usualSeconds } from './fields.js';
+import { longestProfile, mostWorkers, usualProfile } from '../protocol/limits.js';
+import { longestLabel } from './fields.js';
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -75,8 +76,8 @@ export const schemas: Readonly<Record<string, Schema>> = {
     seconds: {
       type: 'integer',
       minimum: 1,
-      maximum: mostSeconds,
-      default: usualSeconds,
+      maximum: longestProfile,
+      default: usualProfile,
       description: 'For how long.',
     },
   }),

@@ -1,7 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Answer } from '../core/effects.js';
+import type {
+  Answer,
+  Commands,
+  ControlEvent,
+  EvidenceAnswer,
+  ReloadAnswer,
+  StackAnswer,
+} from '../protocol/control-api.js';
 import { ControlError, sendJson } from './answers.js';
-import type { Commands, ControlEvent, EvidenceAnswer, ReloadAnswer, StackAnswer } from './api.js';
 import { readBody } from './body.js';
 import { byOf, profileOptions, reloadOptions, scaleOptions, workerNumber } from './fields.js';
 import { type LineStream, openLineStream } from './line-stream.js';

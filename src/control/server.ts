@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { basename, isAbsolute } from 'node:path';
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
-import type { Commands } from './api.js';
+import type { Commands } from '../protocol/control-api.js';
 import type { ControlLog, Handler } from './handler.js';
 import { longestSocketPath } from './protocol.js';
 import { prepareDirectory } from './socket-dir.js';

@@ -1,4 +1,4 @@
-import type { Answer } from './effects.js';
+import type { Answer } from '../protocol/control-api.js';
 import type { Asked } from './events.js';
 import type { State } from './model.js';
 import { log, type Result } from './result.js';

@@ -1,4 +1,4 @@
-import type { Millis } from './model.js';
+import type { Millis } from '../protocol/limits.js';
 import type { RestartPolicy } from './policy.js';
 
 /**

@@ -1,5 +1,7 @@
+import { type Millis, settleTime } from '../protocol/limits.js';
+import type { WorkerKey } from '../protocol/messages.js';
 import type { Effect } from './effects.js';
-import type { Millis, State, Worker, WorkerKey } from './model.js';
+import type { State, Worker } from './model.js';
 import type { Policy } from './policy.js';
 import { type Result, unchanged } from './result.js';
 
@@ -18,8 +20,6 @@ export interface Moved {
   readonly at: Millis;
 }
 
-/** How long a worker tries to hand on what it was told to; what it reports sooner may not have all of it. */
-export const settleTime: Millis = 250;
 /** A worker that has been silent for longer is given nothing more to do. */
 const silence: Millis = 2_500;
 /** Who has as many more connections than another than this at least gives some away. */

@@ -1,6 +1,6 @@
-import { type Fingerprint, fingerprintOf, type RequestNote } from './evidence.js';
-import type { Millis } from './model.js';
-import type { Beat } from './stats.js';
+import type { Beat } from '../protocol/heartbeat.js';
+import type { Millis } from '../protocol/limits.js';
+import { type Fingerprint, fingerprintOf, type RequestNote } from '../protocol/requests.js';
 
 /**
  * How common each kind of request is: what is often in flight is often in flight at a death, and is no more to blame for

@@ -1,13 +1,14 @@
+import { type Beat, emptyLatency, latencyBuckets, longestBucket } from '../protocol/heartbeat.js';
+import type { Millis } from '../protocol/limits.js';
+import type { WorkerKey } from '../protocol/messages.js';
 import type { Effect } from './effects.js';
 import type { Event } from './events.js';
-import { emptyLatency, longestBucket, quantile } from './latency.js';
-import type { Millis, State, Worker, WorkerKey } from './model.js';
+import type { State, Worker } from './model.js';
 import { type Policy, type ReloadPolicy, soakInterval } from './policy.js';
 import { note } from './record.js';
 import type { Reload, Soak, Stage } from './reload-model.js';
 import { chain, findWorker, type Result, unchanged } from './result.js';
 import { rollBack } from './rollback.js';
-import type { Beat } from './stats.js';
 import { tellStatus } from './status.js';
 
 /** Fewer answers than this say nothing about a share or a quantile. */
@@ -171,4 +172,16 @@ function shareOfErrors({ answers, errors }: Served): number {
 
 function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
+}
+
+/** Upper limit of the bucket that the share `of` of all answers is within, ms; null where there were none. */
+export function quantile(counts: readonly number[], of: number): Millis | null {
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  if (total === 0) return null;
+  let seen = 0;
+  const index = counts.findIndex((count) => {
+    seen += count;
+    return seen >= total * of;
+  });
+  return latencyBuckets[index] ?? Number.POSITIVE_INFINITY;
 }

@@ -1,8 +1,5 @@
-import { findSlot } from './fork.js';
-import type { KeptDeath, Millis, State, Suspect, Worker } from './model.js';
-import { perSecond } from './pace.js';
-import { currentRecord } from './record.js';
-import type { ReloadRecord, ReloadSummary } from './reload-record.js';
+import type { Millis } from '../protocol/limits.js';
+import type { ReloadRecord, ReloadSummary } from '../protocol/reload-record.js';
 import type {
   ClusterStats,
   DeathSummary,
@@ -10,7 +7,11 @@ import type {
   PublicReload,
   PublicStats,
   WorkerStats,
-} from './stats.js';
+} from '../protocol/stats.js';
+import { findSlot } from './fork.js';
+import type { KeptDeath, State, Suspect, Worker } from './model.js';
+import { perSecond } from './pace.js';
+import { currentRecord } from './record.js';
 import { requestsServed, servedSlots, total, waitingSpares } from './status.js';
 
 /** One death says nothing about a request. */

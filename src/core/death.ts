@@ -1,14 +1,15 @@
+import type { Failure } from '../protocol/death-record.js';
+import { type Beat, emptyLatency } from '../protocol/heartbeat.js';
+import { killGrace, lastAnswers, type Millis } from '../protocol/limits.js';
 import { completed, type Death, requestsOf } from './deaths.js';
 import { died } from './died.js';
 import type { Event } from './events.js';
-import { emptyLatency } from './latency.js';
-import type { Failure, Millis, State, Worker } from './model.js';
+import type { State, Worker } from './model.js';
 import { mark } from './poison.js';
-import { killGrace, lastAnswers, type Policy } from './policy.js';
+import type { Policy } from './policy.js';
 import { closeRecord, countRequests, replacedBy } from './record.js';
 import { chain, findWorker, log, type Result, removeWorker, replaceWorker, unchanged } from './result.js';
 import { trialOf } from './rollback.js';
-import type { Beat } from './stats.js';
 import { beginStop, workerLeft } from './stop.js';
 import { draining, nameOf } from './worker.js';
 

@@ -1,7 +1,8 @@
+import type { Millis } from '../protocol/limits.js';
+import type { RequestNote } from '../protocol/requests.js';
 import type { LogEffect } from './effects.js';
 import type { Event } from './events.js';
-import type { RequestNote } from './evidence.js';
-import type { KeptDeath, Millis, State, Worker } from './model.js';
+import type { KeptDeath, State, Worker } from './model.js';
 import { log } from './result.js';
 import { nameOf } from './worker.js';
 

@@ -1,7 +1,8 @@
+import type { Millis } from '../protocol/limits.js';
 import { backoff, intensity } from './backoff.js';
 import { type Death, deathEntry, recorded } from './deaths.js';
 import { changeSlot, findSlot, waitingSpare } from './fork.js';
-import type { Millis, Slot, State } from './model.js';
+import type { Slot, State } from './model.js';
 import { isOwnFault, mark } from './poison.js';
 import type { Policy } from './policy.js';
 import { random } from './random.js';

@@ -1,6 +1,8 @@
-import type { Blocked } from './evidence.js';
-import type { Millis, WorkerKey } from './model.js';
-import type { ReloadRecord, ReloadStep } from './reload-record.js';
+import type { Answer } from '../protocol/control-api.js';
+import type { Millis } from '../protocol/limits.js';
+import type { WorkerKey } from '../protocol/messages.js';
+import type { ReloadRecord, ReloadStep } from '../protocol/reload-record.js';
+import type { Blocked } from '../protocol/requests.js';
 
 /** Everything that the master can do to the world. */
 export type Effect =
@@ -46,10 +48,6 @@ export interface Drain {
    */
   readonly last: boolean;
 }
-
-export type Answer =
-  | { readonly accepted: true; readonly message: string }
-  | { readonly accepted: false; readonly reason: string };
 
 /** One datagram to the OS supervisor; see sd_notify(3). */
 export interface Notify {

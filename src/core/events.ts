@@ -1,6 +1,10 @@
-import type { Capture, RequestNote } from './evidence.js';
-import type { Failure, Millis, WorkerKey } from './model.js';
-import type { Beat } from './stats.js';
+import type { Capture } from '../protocol/capture.js';
+import type { ScaleChange } from '../protocol/control-api.js';
+import type { Failure } from '../protocol/death-record.js';
+import type { Beat } from '../protocol/heartbeat.js';
+import type { Millis } from '../protocol/limits.js';
+import type { WorkerKey } from '../protocol/messages.js';
+import type { RequestNote } from '../protocol/requests.js';
 
 /** Everything that can happen to the master. */
 export type Event =
@@ -101,5 +105,3 @@ export interface ReloadRequest extends Asked {
   /** Without: the new generation counts as proven from the start. */
   readonly rollback: boolean;
 }
-
-export type ScaleChange = { readonly to: number } | { readonly add: number };

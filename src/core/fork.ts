@@ -1,4 +1,5 @@
-import type { Millis, Slot, State, Worker } from './model.js';
+import type { Millis } from '../protocol/limits.js';
+import type { Slot, State, Worker } from './model.js';
 import { blockFor } from './poison.js';
 import { ownPolicy, type Policy, spareDelay } from './policy.js';
 import { note } from './record.js';

@@ -1,15 +1,16 @@
+import type { Beat } from '../protocol/heartbeat.js';
+import type { Millis } from '../protocol/limits.js';
 import { giveUpStart } from './death.js';
 import type { Death } from './deaths.js';
 import { died } from './died.js';
 import type { Event } from './events.js';
-import type { Life, Millis, State, Worker } from './model.js';
+import type { Life, State, Worker } from './model.js';
 import { paced } from './pace.js';
 import { ownPolicy, type Policy } from './policy.js';
 import { stuckReload } from './reload.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { trialOf } from './rollback.js';
 import { heard, seconds, silentSince } from './silence.js';
-import type { Beat } from './stats.js';
 import { extendDue } from './status.js';
 import { progress } from './stop.js';
 import { draining, killed, nameOf } from './worker.js';

@@ -1,12 +1,13 @@
+import type { Beat } from '../protocol/heartbeat.js';
+import type { Millis } from '../protocol/limits.js';
+import type { Health } from '../protocol/stats.js';
 import type { LogEffect } from './effects.js';
-import type { Health } from './evidence.js';
 import { changeSlot, fillSlot, findSlot } from './fork.js';
-import type { Millis, State, Worker } from './model.js';
+import type { State, Worker } from './model.js';
 import { paced } from './pace.js';
 import { ownPolicy, type Policy } from './policy.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { type Speaking, seconds, silentSince } from './silence.js';
-import type { Beat } from './stats.js';
 import type { Vitals } from './vitals.js';
 import { nameOf } from './worker.js';
 

@@ -1,5 +1,6 @@
-import type { Life, Millis, State, Worker } from './model.js';
-import { ownPolicy, type Policy, tickInterval } from './policy.js';
+import { type Millis, tickInterval } from '../protocol/limits.js';
+import type { Life, State, Worker } from './model.js';
+import { ownPolicy, type Policy } from './policy.js';
 import { log, type Result, unchanged } from './result.js';
 import { captureTime } from './silence.js';
 import type { Vitals } from './vitals.js';

@@ -1,16 +1,12 @@
+import type { DeathRecord, Failure, PoisonRecord } from '../protocol/death-record.js';
+import type { Beat } from '../protocol/heartbeat.js';
+import type { Millis } from '../protocol/limits.js';
+import type { WorkerKey } from '../protocol/messages.js';
+import type { ReloadRecord } from '../protocol/reload-record.js';
 import type { Moved } from './balance.js';
 import { type Fatality, type Mix, noMix } from './base-rate.js';
-import type { DeathRecord, PoisonRecord } from './evidence.js';
 import type { Reload } from './reload-model.js';
-import type { ReloadRecord } from './reload-record.js';
-import type { Beat } from './stats.js';
 import type { Vitals } from './vitals.js';
-
-/** A duration or a point on the monotonic clock, in milliseconds. */
-export type Millis = number;
-
-/** Names one worker process for ever; never used twice in a master's life. */
-export type WorkerKey = number;
 
 /** The whole of what the master knows. Immutable: every step returns a new one. */
 export interface State {
@@ -133,18 +129,6 @@ export interface Draining {
   readonly closed: boolean;
   /** Its connections are gone; the app's own ending runs. */
   readonly drained: boolean;
-}
-
-/** Why a worker could not start, or died. */
-export interface Failure {
-  readonly message: string;
-  /** Exit status of the master where this failure ends it. */
-  readonly exitCode: number;
-  /** Number of the system's error, as for sd_notify(3) ERRNO=. */
-  readonly errno?: number | undefined;
-  readonly stack?: string | undefined;
-  /** Each worker would fail of it, until the service is restarted; not a reason to end it while others serve. */
-  readonly lasting?: boolean | undefined;
 }
 
 export interface KeptDeath extends DeathRecord {

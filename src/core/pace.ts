@@ -1,4 +1,4 @@
-import type { Millis } from './model.js';
+import type { Millis } from '../protocol/limits.js';
 
 /** How fast a worker answers: its requests per second between two beats about a second apart. */
 export interface Pace {

@@ -1,11 +1,13 @@
+import type { Beat } from '../protocol/heartbeat.js';
+import type { Millis } from '../protocol/limits.js';
+import type { WorkerKey } from '../protocol/messages.js';
+import { type Blocked, type Fingerprint, fingerprintOf, type RequestNote } from '../protocol/requests.js';
 import { type Fatality, sample, standsOut } from './base-rate.js';
 import type { Death } from './deaths.js';
 import type { Effect } from './effects.js';
-import { type Blocked, type Fingerprint, fingerprintOf, type RequestNote } from './evidence.js';
-import type { Millis, State, Suspect, WorkerKey } from './model.js';
+import type { State, Suspect } from './model.js';
 import type { PoisonPolicy, Policy } from './policy.js';
 import { log, type Result, unchanged } from './result.js';
-import type { Beat } from './stats.js';
 import { isUp } from './worker.js';
 
 /** So many kinds of requests are kept in mind: the most suspicious ones. */

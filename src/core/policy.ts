@@ -1,4 +1,4 @@
-import type { Millis } from './model.js';
+import type { Millis } from '../protocol/limits.js';
 
 /** What the operator decided; the core decides the rest. */
 export interface Policy {
@@ -94,11 +94,6 @@ export interface RestartPolicy {
   readonly bootDelayMax: Millis;
 }
 
-/** How often the master looks at the clock at least, so that it can tell time that it missed itself. */
-export const tickInterval: Millis = 1_000;
-/** How often systemd is asked for more time while a start or a drain makes progress, and for how much. */
-export const extendInterval: Millis = 5_000;
-export const extendBy: Millis = 15_000;
 /** How often STATUS= is brought up to date. */
 export const statusInterval: Millis = 5_000;
 /** Workers that a reload without soak has starting at a time; with one: a single one. */
@@ -109,10 +104,3 @@ export const soakInterval: Millis = 250;
 export const spareDelay: Millis = 100;
 /** Workers of one slot that drain while the service goes on: one more ends the oldest. */
 export const drainingPerSlot = 2;
-/** More workers than this are taken for a mistake. */
-export const mostWorkers = 1024;
-/** What a worker that has failed takes at most to answer what it has; the worker keeps to it. */
-export const lastAnswers: Millis = 2_000;
-/** What a worker gets after its drain's deadline to end by itself, and a killed one to be reaped. */
-export const killGrace: Millis = 1_000;
-export const reapGrace: Millis = 5_000;

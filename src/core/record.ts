@@ -1,6 +1,7 @@
-import type { Millis, State, Worker } from './model.js';
+import type { Millis } from '../protocol/limits.js';
+import type { ReloadRecord, ReloadStep } from '../protocol/reload-record.js';
+import type { State, Worker } from './model.js';
 import type { Reload } from './reload-model.js';
-import type { ReloadRecord, ReloadStep } from './reload-record.js';
 import { type Result, unchanged } from './result.js';
 import { connectionsAccepted } from './status.js';
 

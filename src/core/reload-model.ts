@@ -1,6 +1,7 @@
-import type { Millis, WorkerKey } from './model.js';
-import type { ReloadRecord } from './reload-record.js';
-import type { Beat } from './stats.js';
+import type { Beat } from '../protocol/heartbeat.js';
+import type { Millis } from '../protocol/limits.js';
+import type { WorkerKey } from '../protocol/messages.js';
+import type { ReloadRecord } from '../protocol/reload-record.js';
 
 /** A reload that is under way. */
 export interface Reload {

@@ -1,12 +1,13 @@
+import type { Millis } from '../protocol/limits.js';
+import type { ReloadRecord, Verdict } from '../protocol/reload-record.js';
 import { answer, refusal, refused } from './answers.js';
 import { canaryStage, soakOver } from './canary.js';
 import type { Event, ReloadRequest } from './events.js';
 import { changeSlot, fillSlot } from './fork.js';
-import type { Millis, Slot, State, Worker } from './model.js';
+import type { Slot, State, Worker } from './model.js';
 import { type Policy, startingAtOnce } from './policy.js';
 import { currentRecord, note, replacedBy } from './record.js';
 import type { Reload } from './reload-model.js';
-import type { ReloadRecord, Verdict } from './reload-record.js';
 import { chain, chainAll, log, type Result, unchanged } from './result.js';
 import { rollBack } from './rollback.js';
 import { applyScale } from './scale.js';

@@ -1,5 +1,6 @@
+import type { WorkerKey } from '../protocol/messages.js';
 import type { Effect, LogEffect } from './effects.js';
-import type { State, Worker, WorkerKey } from './model.js';
+import type { State, Worker } from './model.js';
 
 /** A new state, and what is to be done about it. */
 export type Result = readonly [State, readonly Effect[]];

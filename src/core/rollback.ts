@@ -1,4 +1,5 @@
-import type { Millis, State, Worker } from './model.js';
+import type { Millis } from '../protocol/limits.js';
+import type { State, Worker } from './model.js';
 import { note } from './record.js';
 import type { Reload, Stage } from './reload-model.js';
 import { chain, chainAll, log, type Result, replaceWorker, unchanged } from './result.js';

@@ -1,8 +1,9 @@
+import { type Millis, mostWorkers } from '../protocol/limits.js';
 import { answer, refusal, refused } from './answers.js';
 import type { Event } from './events.js';
 import { fillSlot } from './fork.js';
-import type { Millis, Slot, State } from './model.js';
-import { mostWorkers, type Policy } from './policy.js';
+import type { Slot, State } from './model.js';
+import type { Policy } from './policy.js';
 import { chain, chainAll, log, type Result, unchanged } from './result.js';
 import { capDraining, retire, workersIn } from './slots.js';
 import { count, tellStatus } from './status.js';

@@ -1,13 +1,14 @@
+import type { Capture } from '../protocol/capture.js';
+import type { Beat } from '../protocol/heartbeat.js';
+import type { Millis } from '../protocol/limits.js';
 import { type Death, requestsOf } from './deaths.js';
 import { died } from './died.js';
 import type { Event } from './events.js';
-import type { Capture } from './evidence.js';
 import { afterBeat } from './judge.js';
-import type { Millis, State, Worker } from './model.js';
+import type { State, Worker } from './model.js';
 import { ownPolicy, type Policy } from './policy.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { trialOf } from './rollback.js';
-import type { Beat } from './stats.js';
 import type { Silence } from './vitals.js';
 import { draining, killed, nameOf } from './worker.js';
 

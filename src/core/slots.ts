@@ -1,6 +1,7 @@
+import { killGrace, type Millis } from '../protocol/limits.js';
 import { fillSlot, findSlot } from './fork.js';
-import type { Millis, Slot, State, Worker } from './model.js';
-import { drainingPerSlot, killGrace, ownPolicy, type Policy } from './policy.js';
+import type { Slot, State, Worker } from './model.js';
+import { drainingPerSlot, ownPolicy, type Policy } from './policy.js';
 import { note } from './record.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { draining, isUp, killed, nameOf } from './worker.js';

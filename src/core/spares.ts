@@ -1,5 +1,7 @@
+import type { Millis } from '../protocol/limits.js';
+import type { WorkerKey } from '../protocol/messages.js';
 import { forkWorker } from './fork.js';
-import type { Millis, State, Worker, WorkerKey } from './model.js';
+import type { State, Worker } from './model.js';
 import type { Policy } from './policy.js';
 import { isMemoryShort } from './pressure.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';

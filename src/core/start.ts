@@ -1,6 +1,8 @@
+import { extendBy, extendInterval, type Millis } from '../protocol/limits.js';
+import type { WorkerKey } from '../protocol/messages.js';
 import { changeSlot, fillSlot } from './fork.js';
-import type { Millis, State, WorkerKey } from './model.js';
-import { extendBy, extendInterval, type Policy } from './policy.js';
+import type { State } from './model.js';
+import type { Policy } from './policy.js';
 import { note } from './record.js';
 import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { emptySlot } from './scale.js';

@@ -1,9 +1,10 @@
+import { extendBy, extendInterval, type Millis } from '../protocol/limits.js';
+import type { ReloadRecord } from '../protocol/reload-record.js';
+import type { Health } from '../protocol/stats.js';
 import type { Notify } from './effects.js';
-import type { Health } from './evidence.js';
-import type { Millis, State, Stopping } from './model.js';
-import { extendBy, extendInterval, type Policy, statusInterval } from './policy.js';
+import type { State, Stopping } from './model.js';
+import { type Policy, statusInterval } from './policy.js';
 import type { Reload } from './reload-model.js';
-import type { ReloadRecord } from './reload-record.js';
 import { chain, log, type Result, unchanged } from './result.js';
 
 /** Slots that somebody serves: while a worker is replaced, both it and the next are ready. */

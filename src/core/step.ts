@@ -1,3 +1,4 @@
+import { type Millis, tickInterval } from '../protocol/limits.js';
 import { balance } from './balance.js';
 import { askWhileSoaking, judgeCanary, probed, soakDeadlines } from './canary.js';
 import { current, exited, failed, forkFailed } from './death.js';
@@ -6,9 +7,9 @@ import { forkDue } from './fork.js';
 import { beat, extendStart, keepLimits } from './health.js';
 import { judge, treat } from './judge.js';
 import { forgiveMissedTime } from './missed.js';
-import type { Millis, State, Worker } from './model.js';
+import type { State, Worker } from './model.js';
 import { blockDeadlines, counted, forgetSuspects } from './poison.js';
-import { type Policy, tickInterval } from './policy.js';
+import type { Policy } from './policy.js';
 import { memory } from './pressure.js';
 import { abort, advanceReload, reload } from './reload.js';
 import { chain, chainAll, type Result, unchanged } from './result.js';

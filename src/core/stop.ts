@@ -1,7 +1,9 @@
+import { extendBy, extendInterval, killGrace, type Millis, reapGrace } from '../protocol/limits.js';
+import type { WorkerKey } from '../protocol/messages.js';
 import type { Effect } from './effects.js';
 import type { Event } from './events.js';
-import type { Millis, State, Stopping, Worker, WorkerKey } from './model.js';
-import { extendBy, extendInterval, killGrace, type Policy, reapGrace } from './policy.js';
+import type { State, Stopping, Worker } from './model.js';
+import type { Policy } from './policy.js';
 import { countRequests, replacedBy } from './record.js';
 import { stopReload } from './reload.js';
 import { chain, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';

@@ -1,5 +1,7 @@
-import type { Capture, Health, RequestNote } from './evidence.js';
-import type { Millis } from './model.js';
+import type { Capture } from '../protocol/capture.js';
+import type { Millis } from '../protocol/limits.js';
+import type { RequestNote } from '../protocol/requests.js';
+import type { Health } from '../protocol/stats.js';
 import { noPace, type Pace } from './pace.js';
 
 /** What the master keeps of a worker to judge how it does. */

@@ -1,6 +1,7 @@
+import type { Millis } from '../protocol/limits.js';
 import type { Effect } from './effects.js';
 import type { Event } from './events.js';
-import type { Millis, State, Worker } from './model.js';
+import type { State, Worker } from './model.js';
 import type { Policy } from './policy.js';
 import { findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { workersIn } from './slots.js';

@@ -1,4 +1,6 @@
-import type { Draining, Millis, Worker, WorkerKey } from './model.js';
+import type { Millis } from '../protocol/limits.js';
+import type { WorkerKey } from '../protocol/messages.js';
+import type { Draining, Worker } from './model.js';
 import { freshVitals } from './vitals.js';
 
 /** What it is in every phase. */

@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http';
 import type { Duplex } from 'node:stream';
 import Router from '@koa/router';
 import Koa, { type Context } from 'koa';
-import type { PublicStats } from '../core/stats.js';
+import type { PublicStats } from '../protocol/stats.js';
 import { answerErrors, type OnError } from './answer-errors.js';
 import { onClientError } from './client-error.js';
 import { HttpError } from './errors.js';

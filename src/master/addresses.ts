@@ -1,5 +1,5 @@
-import type { WorkerKey } from '../core/model.js';
-import type { Siblings } from '../ipc/settings.js';
+import type { WorkerKey } from '../protocol/messages.js';
+import type { Siblings } from '../protocol/settings.js';
 
 /** Where the workers that serve listen, which a new one is held to. */
 export interface Addresses {

@@ -1,5 +1,6 @@
-import type { Millis, State, Worker, WorkerKey } from '../core/model.js';
-import type { MasterMessage, ReadyWorker } from '../ipc/messages.js';
+import type { State, Worker } from '../core/model.js';
+import type { Millis } from '../protocol/limits.js';
+import type { MasterMessage, ReadyWorker, WorkerKey } from '../protocol/messages.js';
 
 export interface AnnounceSeam {
   readonly send: (key: WorkerKey, message: MasterMessage) => void;

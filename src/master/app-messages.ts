@@ -1,4 +1,4 @@
-import type { WorkerKey } from '../core/model.js';
+import type { WorkerKey } from '../protocol/messages.js';
 
 /** What an app sends to the primary of its cluster (`process.send`), where rom-agent is and nothing of the app runs. */
 export interface AppMessages {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import type { WorkerKey } from '../core/model.js';
-import { killGrace } from '../core/policy.js';
+import { killGrace } from '../protocol/limits.js';
+import type { WorkerKey } from '../protocol/messages.js';
 import { type FindMarked, markVariable } from './marked-processes.js';
 
 /** What the app has started in its workers, and has not ended. */

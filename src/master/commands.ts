@@ -1,9 +1,9 @@
-import type { Commands, ControlEvent } from '../control/api.js';
-import type { Answer, Effect } from '../core/effects.js';
+import type { Effect } from '../core/effects.js';
 import type { Event } from '../core/events.js';
 import type { State } from '../core/model.js';
-import type { ClusterStats } from '../core/stats.js';
 import { RomAgentError } from '../errors/errors.js';
+import type { Answer, Commands, ControlEvent } from '../protocol/control-api.js';
+import type { ClusterStats } from '../protocol/stats.js';
 import { differences } from './differences.js';
 import type { Evidence } from './evidence.js';
 import type { History } from './history.js';

@@ -1,5 +1,5 @@
-import type { Commands } from '../control/api.js';
 import type { ControlServer } from '../control/server.js';
+import type { Commands } from '../protocol/control-api.js';
 import type { PassedSocket } from '../supervisor/supervisor.js';
 import type { LazyLog } from '../telemetry/lazy-log.js';
 

@@ -1,7 +1,7 @@
-import type { ControlEvent, WorkerEnding } from '../control/api.js';
 import { serviceStatus } from '../core/cluster-stats.js';
 import type { Event } from '../core/events.js';
 import type { KeptDeath, State, Worker } from '../core/model.js';
+import type { ControlEvent, WorkerEnding } from '../protocol/control-api.js';
 
 type WorkerEvent = Extract<ControlEvent, { type: 'worker' }>;
 

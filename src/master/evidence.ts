@@ -1,9 +1,11 @@
 import { join } from 'node:path';
-import type { EvidenceAnswer, StackAnswer } from '../control/api.js';
 import type { Event } from '../core/events.js';
-import type { Capture } from '../core/evidence.js';
-import type { Millis, Worker, WorkerKey } from '../core/model.js';
-import type { EvidenceKind, EvidenceMessage, MasterMessage } from '../ipc/messages.js';
+import type { Worker } from '../core/model.js';
+import type { Capture } from '../protocol/capture.js';
+import type { EvidenceAnswer, StackAnswer } from '../protocol/control-api.js';
+import type { Millis } from '../protocol/limits.js';
+import { profileGrace, snapshotLimit } from '../protocol/limits.js';
+import type { EvidenceKind, EvidenceMessage, MasterMessage, WorkerKey } from '../protocol/messages.js';
 import { makeDirectory } from './make-directory.js';
 
 export interface EvidenceSeam {
@@ -33,8 +35,6 @@ export interface Evidence {
 }
 
 /** What a worker may take beyond the seconds of a profile, and for a heap snapshot, during which it does nothing else. */
-const profileGrace: Millis = 5_000;
-const snapshotLimit: Millis = 300_000;
 const stackLimit: Millis = 2_000;
 
 const extensions: Readonly<Record<EvidenceKind, string>> = {

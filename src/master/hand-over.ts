@@ -1,7 +1,6 @@
 import { Socket, type SocketConstructorOpts } from 'node:net';
-import type { WorkerKey } from '../core/model.js';
-import type { HandedOn, HandOnMessage, MasterMessage, Outcome } from '../ipc/messages.js';
-import type { RawHandle } from '../ipc/raw-handle.js';
+import type { RawHandle } from '../protocol/handles.js';
+import type { HandedOn, HandOnMessage, MasterMessage, Outcome, WorkerKey } from '../protocol/messages.js';
 
 /** Carries connections from worker to worker. */
 export interface HandOver {

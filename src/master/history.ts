@@ -1,6 +1,6 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ReloadRecord } from '../core/reload-record.js';
+import type { ReloadRecord } from '../protocol/reload-record.js';
 import { makeDirectory } from './make-directory.js';
 
 /** The records of the last reloads, kept over restarts of the daemon. */

@@ -1,6 +1,6 @@
 import net from 'node:net';
 import { resolve } from 'node:path';
-import { portToListenAgain } from '../ipc/listen-again.js';
+import { portToListenAgain } from '../protocol/handles.js';
 import type { SocketFiles } from './socket-files.js';
 
 /** What node:cluster opens a listening socket with (net.js of Node 20 to 26); a number is an error of the system. */
@@ -39,7 +39,7 @@ export interface KeptOpen {
  * node:cluster closes a descriptor when the last worker that listens on it is gone, and Node can neither duplicate nor
  * reopen one: after a crash of all workers at once the next ones would find nothing to listen on. So the handle on each
  * descriptor in `fds` is made once and never closed. Of the other sockets a worker may ask for one more copy
- * (ipc/listen-again.ts), where node:cluster would open a second socket at the same address and fail.
+ * (protocol/handles.ts), where node:cluster would open a second socket at the same address and fail.
  */
 export function keepOpen(
   fds: readonly number[],

@@ -1,6 +1,6 @@
 import { withWorkers } from '../config/resolve.js';
-import { build } from '../ipc/build.js';
-import { numberVariables, type WorkerSettings } from '../ipc/settings.js';
+import { build } from '../protocol/build.js';
+import { numberVariables, type WorkerSettings } from '../protocol/settings.js';
 import { withoutSupervisor } from '../supervisor/supervisor.js';
 import { appFlags } from './node-flags.js';
 import { beatInterval } from './policy.js';

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import type { Config } from '../config/config.js';
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
-import type { Listen } from '../ipc/settings.js';
+import type { Listen } from '../protocol/settings.js';
 import type { BoundSocket } from '../supervisor/passed-sockets.js';
 
 /** Where the app is to be served: on sockets that were passed in, else where the configuration says. */

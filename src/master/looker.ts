@@ -1,6 +1,8 @@
 import type { Event } from '../core/events.js';
-import type { Capture } from '../core/evidence.js';
-import type { Millis, Worker, WorkerKey } from '../core/model.js';
+import type { Worker } from '../core/model.js';
+import type { Capture } from '../protocol/capture.js';
+import type { Millis } from '../protocol/limits.js';
+import type { WorkerKey } from '../protocol/messages.js';
 import type { CaptureOptions } from './capture/capture.js';
 import type { Witness } from './capture/witness.js';
 

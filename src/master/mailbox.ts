@@ -1,8 +1,9 @@
 import type { Effect } from '../core/effects.js';
 import type { Event } from '../core/events.js';
-import { initialState, type Millis, type State } from '../core/model.js';
+import { initialState, type State } from '../core/model.js';
 import type { Policy } from '../core/policy.js';
 import { nextDeadline, step } from '../core/step.js';
+import type { Millis } from '../protocol/limits.js';
 
 export interface MailboxSeam {
   /** What holds now: a reload may change it. */

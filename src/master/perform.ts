@@ -1,5 +1,5 @@
 import type { Effect } from '../core/effects.js';
-import type { WorkerKey } from '../core/model.js';
+import type { WorkerKey } from '../protocol/messages.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
 import type { LazyLog } from '../telemetry/lazy-log.js';
 import type { Addresses } from './addresses.js';

@@ -6,11 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.js';
 import type { Event } from '../core/events.js';
-import type { Failure, WorkerKey } from '../core/model.js';
-import { killGrace } from '../core/policy.js';
 import { exitCodes } from '../errors/exit-codes.js';
-import { otherBuildOnDisk } from '../ipc/build.js';
-import { heapFlags } from '../ipc/heap-sizes.js';
+import { otherBuildOnDisk } from '../protocol/build.js';
+import { witnessFd } from '../protocol/capture.js';
+import type { Failure } from '../protocol/death-record.js';
+import { handleOf, type RawHandle } from '../protocol/handles.js';
+import { heapFlags } from '../protocol/heap-flags.js';
+import { killGrace } from '../protocol/limits.js';
 import {
   channelEvent,
   type EvidenceMessage,
@@ -19,12 +21,11 @@ import {
   type MasterMessage,
   parseWorkerMessage,
   seal,
+  type WorkerKey,
   type WorkerMessage,
   withLostHandle,
-} from '../ipc/messages.js';
-import { handleOf, type RawHandle } from '../ipc/raw-handle.js';
-import { settingsVariable, type WorkerSettings } from '../ipc/settings.js';
-import { witnessFd } from '../ipc/witness.js';
+} from '../protocol/messages.js';
+import { settingsVariable, type WorkerSettings } from '../protocol/settings.js';
 import type { Output } from '../telemetry/output-file.js';
 import { createWitness, type Witness } from './capture/witness.js';
 import { appFlags } from './node-flags.js';

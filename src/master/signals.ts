@@ -1,7 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
-import type { Commands } from '../control/api.js';
 import type { Event } from '../core/events.js';
-import { isSecondPress } from '../core/press.js';
+import type { Commands } from '../protocol/control-api.js';
 import { isTerminal } from '../telemetry/layout.js';
 
 export interface SignalSeam {
@@ -47,6 +46,16 @@ export function onSignals(master: NodeJS.Process, { post, commands, terminal, no
   return () => {
     for (const [signal, handler] of entries) master.off(signal, handler);
   };
+}
+
+/**
+ * SIGINTs within this time are one press of Ctrl-C, ms: a terminal sends SIGINT to the whole process group, and npm,
+ * concurrently and wrappers in shell pass theirs on besides.
+ */
+const onePress = 500;
+
+function isSecondPress(first: number | null, now: number): boolean {
+  return first !== null && now - first >= onePress;
 }
 
 function scaling(commands: SignalSeam['commands']) {

@@ -1,4 +1,4 @@
-import { bucketOf, emptyLatency } from '../core/latency.js';
+import { bucketOf, emptyLatency } from '../protocol/heartbeat.js';
 
 /** Totals since the start of the process; see Beat. */
 export interface AnswerCounts {

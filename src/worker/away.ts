@@ -1,5 +1,5 @@
-import type { MasterMessage, WorkerMessage } from '../ipc/messages.js';
-import type { RawHandle } from '../ipc/raw-handle.js';
+import type { RawHandle } from '../protocol/handles.js';
+import type { MasterMessage, WorkerMessage } from '../protocol/messages.js';
 import type { Channel } from './channel.js';
 
 /** Connections of this worker that are on their way to the master. */

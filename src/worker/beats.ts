@@ -5,8 +5,8 @@ import {
   performance,
 } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
-import type { Beat } from '../core/stats.js';
-import { heapUsed, residentSet } from '../ipc/memory.js';
+import type { Beat } from '../protocol/heartbeat.js';
+import { heapUsed, residentSet } from '../protocol/memory.js';
 import type { Servers } from './servers.js';
 
 export interface Beats {

@@ -1,8 +1,8 @@
 import type { RequestListener, Server } from 'node:http';
 import type { Server as NetServer } from 'node:net';
-import { type Blocked, fingerprintOf } from '../core/evidence.js';
 import { divert } from '../http/divert.js';
 import { renderError } from '../http/errors.js';
+import { type Blocked, fingerprintOf } from '../protocol/requests.js';
 import { pathOf } from './connections.js';
 import { isHttp } from './follow-server.js';
 import type { Servers } from './servers.js';

@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events';
+import { handleOf, type RawHandle } from '../protocol/handles.js';
 import {
   channelEvent,
   type MasterMessage,
@@ -6,8 +7,7 @@ import {
   seal,
   type WorkerMessage,
   withLostHandle,
-} from '../ipc/messages.js';
-import { handleOf, type RawHandle } from '../ipc/raw-handle.js';
+} from '../protocol/messages.js';
 
 /** The line to the master. */
 export interface Channel {

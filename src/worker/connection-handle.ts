@@ -1,6 +1,6 @@
 import type { Server as HttpServer } from 'node:http';
 import { type Server, Socket, type SocketConstructorOpts } from 'node:net';
-import type { RawHandle } from '../ipc/raw-handle.js';
+import type { RawHandle } from '../protocol/handles.js';
 import {
   acceptingOf,
   enlist,

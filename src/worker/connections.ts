@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { withoutQuery } from '../core/evidence.js';
+import { withoutQuery } from '../protocol/requests.js';
 import { createAnswerCounter } from './answer-counter.js';
 import { ours } from './own-listeners.js';
 import { RequestClock } from './request-clock.js';

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http2';
-import { longestPath, notedRequests, type RequestNote, routeOf, withoutQuery } from '../core/evidence.js';
+import { longestPath, notedRequests, type RequestNote, routeOf, withoutQuery } from '../protocol/requests.js';
 import { type Exchange, pathOf } from './connections.js';
 
 /** A request in flight with when it began, ms of performance.now(). */

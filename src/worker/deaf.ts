@@ -1,6 +1,6 @@
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
-import type { Listen } from '../ipc/settings.js';
+import type { Listen } from '../protocol/settings.js';
 import type { Servers } from './servers.js';
 import { isTarget, targetName } from './target.js';
 

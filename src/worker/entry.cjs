@@ -17,6 +17,6 @@ function fail({ message, stack }) {
     exitCode: incomplete,
     stack,
   };
-  // As ipc/messages.ts has it.
+  // As protocol/messages.ts has it.
   process.send({ cmd: 'NODE_ROM_AGENT', type: 'failed', failure }, () => process.exit(incomplete));
 }

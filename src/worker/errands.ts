@@ -1,5 +1,5 @@
-import type { MasterMessage } from '../ipc/messages.js';
-import type { WorkerSettings } from '../ipc/settings.js';
+import type { MasterMessage } from '../protocol/messages.js';
+import type { WorkerSettings } from '../protocol/settings.js';
 import type { Channel } from './channel.js';
 import type { Servers } from './servers.js';
 

@@ -3,8 +3,8 @@ import { rm } from 'node:fs/promises';
 import { Session } from 'node:inspector/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { heapUsed } from '../ipc/memory.js';
-import type { EvidenceKind } from '../ipc/messages.js';
+import { heapUsed } from '../protocol/memory.js';
+import type { EvidenceKind } from '../protocol/messages.js';
 
 export interface EvidenceOrder {
   readonly kind: EvidenceKind;

@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Failure } from '../core/model.js';
 import { exitCodes } from '../errors/exit-codes.js';
+import type { Failure } from '../protocol/death-record.js';
+import { lastAnswers } from '../protocol/limits.js';
 import type { Channel } from './channel.js';
 
 /** ms */
 const lastWordsLimit = 1_000;
-/** As long as the master lets a worker that has failed, ms: see core/policy.ts. */
-export const lastAnswers = 2_000;
 /** When what a failure needs is loaded, ms after the worker is ready: not on the way to readiness. */
 const prepareDelay = 2_000;
 /** How long a worker that is to be replaced waits for the master's order to drain, ms. */

@@ -1,9 +1,9 @@
 import { inspect } from 'node:util';
 import { isNativeError } from 'node:util/types';
 import { portHolder } from '../config/port-holder.js';
-import type { Failure } from '../core/model.js';
 import { RomAgentError } from '../errors/errors.js';
 import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
+import type { Failure } from '../protocol/death-record.js';
 import { sandboxHint } from './sandbox.js';
 import { syntaxErrorAt } from './syntax-error.js';
 

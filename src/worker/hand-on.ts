@@ -1,10 +1,15 @@
 import type { ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { settleTime } from '../core/balance.js';
-import type { WorkerKey } from '../core/model.js';
-import { type HandedOn, type MasterMessage, monotonic, type ReadyWorker } from '../ipc/messages.js';
-import type { RawHandle } from '../ipc/raw-handle.js';
+import type { RawHandle } from '../protocol/handles.js';
+import { settleTime } from '../protocol/limits.js';
+import {
+  type HandedOn,
+  type MasterMessage,
+  monotonic,
+  type ReadyWorker,
+  type WorkerKey,
+} from '../protocol/messages.js';
 import { createAway } from './away.js';
 import type { Channel } from './channel.js';
 import {

@@ -1,5 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
-import { heapFlagsAmong } from '../ipc/heap-sizes.js';
+import { heapFlagsAmong } from '../protocol/heap-flags.js';
 
 /**
  * Takes back the flags that gave this process the size of its heap, until what it returns is called. V8 reads the sizes

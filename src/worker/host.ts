@@ -1,6 +1,6 @@
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
-import type { Listen, WorkerSettings } from '../ipc/settings.js';
+import type { Listen, WorkerSettings } from '../protocol/settings.js';
 import type { Channel } from './channel.js';
 import { watchEmptyLoop } from './empty-loop.js';
 import { type Lend, listenFor } from './listen.js';

@@ -1,5 +1,5 @@
-import type { RequestNote } from '../core/evidence.js';
-import { inFlightSymbol } from '../ipc/witness.js';
+import { inFlightSymbol } from '../protocol/capture.js';
+import type { RequestNote } from '../protocol/requests.js';
 import type { Servers } from './servers.js';
 
 export interface Current {

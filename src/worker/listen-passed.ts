@@ -1,6 +1,6 @@
 import { Server } from 'node:net';
 import { resolve as absolute } from 'node:path';
-import type { Listen, ListenSocket } from '../ipc/settings.js';
+import type { Listen, ListenSocket } from '../protocol/settings.js';
 import type { ListenOptions } from './servers.js';
 import { urlOf } from './servers.js';
 

@@ -2,7 +2,7 @@ import { chmodSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import type { Listen } from '../ipc/settings.js';
+import type { Listen } from '../protocol/settings.js';
 import { forwarder, listenOnPassed } from './listen-passed.js';
 import type { Fastify, Recognised } from './recognise.js';
 import { type ListenOptions, urlOf } from './servers.js';

@@ -1,5 +1,5 @@
-import { otherBuildThan } from '../ipc/build.js';
-import { takeSettings } from '../ipc/settings.js';
+import { otherBuildThan } from '../protocol/build.js';
+import { takeSettings } from '../protocol/settings.js';
 import { hideHeapFlags } from './heap-flags.js';
 
 const showHeapFlags = hideHeapFlags(process.execArgv);

@@ -1,5 +1,5 @@
 import type { Server } from 'node:net';
-import type { WorkerSettings } from '../ipc/settings.js';
+import type { WorkerSettings } from '../protocol/settings.js';
 import type { EmptyLoop } from './empty-loop.js';
 import { addressOf } from './listen-passed.js';
 import { underWay } from './node-internals.js';

@@ -1,4 +1,4 @@
-import type { WorkerSettings } from '../ipc/settings.js';
+import type { WorkerSettings } from '../protocol/settings.js';
 import { testedMajors } from './node-internals.js';
 import { testMove } from './self-test.js';
 

@@ -15,7 +15,7 @@ import type { ServerResponse } from 'node:http';
 import type { Http2Session } from 'node:http2';
 import Module from 'node:module';
 import { type Server, type Socket, Server as TcpServer } from 'node:net';
-import type { RawHandle } from '../ipc/raw-handle.js';
+import type { RawHandle } from '../protocol/handles.js';
 
 /** The majors of Node on which the tests of this directory have run. */
 export const testedMajors: readonly number[] = [20, 22, 24, 26];

@@ -1,8 +1,8 @@
 import type { Server } from 'node:http';
-import type { PublicStats } from '../core/stats.js';
 import type { Info } from '../http/info.js';
-import { heapUsed, residentSet } from '../ipc/memory.js';
-import type { WorkerSettings } from '../ipc/settings.js';
+import { heapUsed, residentSet } from '../protocol/memory.js';
+import type { WorkerSettings } from '../protocol/settings.js';
+import type { PublicStats } from '../protocol/stats.js';
 import type { LazyLog } from '../telemetry/lazy-log.js';
 import type { Channel } from './channel.js';
 import type { Recognised } from './recognise.js';

@@ -1,6 +1,6 @@
 import cluster from 'node:cluster';
 import type { Server } from 'node:net';
-import { listenAgainFlags } from '../ipc/listen-again.js';
+import { listenAgainFlags } from '../protocol/handles.js';
 import {
   adoptListening,
   closeCopy,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Server as HttpServer, get as httpGet, type IncomingMessage } from 'node:http';
 import { Server, type Socket } from 'node:net';
 import { divert } from '../http/divert.js';
-import type { Listen } from '../ipc/settings.js';
+import type { Listen } from '../protocol/settings.js';
 import { announce } from './connections.js';
 import { isHttp, isTls, type TrackedServer } from './follow-server.js';
 import { listenForOurselves, type Where } from './own-listener.js';

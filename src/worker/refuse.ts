@@ -1,5 +1,5 @@
 import { exitCodes } from '../errors/exit-codes.js';
-import { seal } from '../ipc/messages.js';
+import { seal } from '../protocol/messages.js';
 
 /** Says to the master why no worker of this build runs under it, and ends. */
 export function refuse(message: string): void {

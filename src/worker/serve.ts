@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import type { Server } from 'node:http';
-import { numberVariables, type WorkerSettings } from '../ipc/settings.js';
+import { lastAnswers } from '../protocol/limits.js';
+import { numberVariables, type WorkerSettings } from '../protocol/settings.js';
 import { guardOutput } from '../telemetry/lost-output.js';
 import { createBeats } from './beats.js';
 import { createBlockedRequests } from './blocked.js';
@@ -11,7 +12,7 @@ import { deferred } from './deferred.js';
 import { descriptorLimit, guardDescriptors, openDescriptors } from './descriptors.js';
 import { createDrainer } from './drain.js';
 import { runErrand } from './errands.js';
-import { createFailing, lastAnswers, onUncaught } from './fail.js';
+import { createFailing, onUncaught } from './fail.js';
 import { followWithStreams } from './follow-output.js';
 import { createHandOn } from './hand-on.js';
 import { hostApp } from './host.js';

@@ -2,7 +2,7 @@ import { subscribe } from 'node:diagnostics_channel';
 import { errorMonitor } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Server, Socket } from 'node:net';
-import type { RequestNote } from '../core/evidence.js';
+import type { RequestNote } from '../protocol/requests.js';
 import {
   type Connection,
   type ConnectionCounts,

@@ -1,4 +1,4 @@
-import type { ReadyWorker } from '../ipc/messages.js';
+import type { ReadyWorker } from '../protocol/messages.js';
 
 /** Names a worker: the number of its slot, and which of the slot's workers it is. */
 export function cookieValue({ slot, key }: ReadyWorker): string {

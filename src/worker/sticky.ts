@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
-import type { MasterMessage, ReadyWorker } from '../ipc/messages.js';
-import type { WorkerSettings } from '../ipc/settings.js';
+import type { MasterMessage, ReadyWorker } from '../protocol/messages.js';
+import type { WorkerSettings } from '../protocol/settings.js';
 import { addCookie } from './add-cookie.js';
 import { descriptorLimit } from './descriptors.js';
 import { isHttp, isTls } from './follow-server.js';

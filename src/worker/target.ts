@@ -1,6 +1,6 @@
 import type { AddressInfo, Server } from 'node:net';
 import { resolve } from 'node:path';
-import type { Listen } from '../ipc/settings.js';
+import type { Listen } from '../protocol/settings.js';
 import { isPassed } from './listen-passed.js';
 
 /** Whether a server listens where the configuration says that the service is. */

@@ -1,4 +1,4 @@
-import { inFlightSymbol, witnessFd } from '../ipc/witness.js';
+import { inFlightSymbol, witnessFd } from '../protocol/capture.js';
 
 /**
  * A thread that says where the main thread is, also while that spins. It has the debugger look (node:inspector, Session

@@ -6,9 +6,9 @@ import { changeOf, scaleCommand } from '../../src/cli/scale.js';
 import { whoAsks } from '../../src/cli/session.js';
 import { stopCommand } from '../../src/cli/stop.js';
 import type { ReloadLine } from '../../src/control/client.js';
-import type { ReloadRecord, ReloadStep } from '../../src/core/reload-record.js';
 import { RomAgentError } from '../../src/errors/errors.js';
 import { exitCodes } from '../../src/errors/exit-codes.js';
+import type { ReloadRecord, ReloadStep } from '../../src/protocol/reload-record.js';
 import { inTurn, paperSession, record, stats, worker } from './paper-session.js';
 
 const gone = new RomAgentError('no rom-agent runs', { exitCode: exitCodes.addressInUse });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { ReloadRecord } from '../../src/core/reload-record.js';
+import type { ReloadRecord } from '../../src/protocol/reload-record.js';
 import { folder, type Opened, opened } from '../control/place.js';
 import { type Daemon, plainEnvironment, startDaemon } from '../support/process.js';
 import { waitFor } from '../support/wait.js';

@@ -1,8 +1,8 @@
 import { toJson } from '../../src/cli/foreign.js';
 import type { Session } from '../../src/cli/session.js';
 import type { ControlClient } from '../../src/control/client.js';
-import type { ReloadRecord } from '../../src/core/reload-record.js';
-import type { ClusterStats, WorkerStats } from '../../src/core/stats.js';
+import type { ReloadRecord } from '../../src/protocol/reload-record.js';
+import type { ClusterStats, WorkerStats } from '../../src/protocol/stats.js';
 
 export interface PaperSession extends Session {
   /** What was printed so far. */

@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 import { eventsCommand } from '../../src/cli/events.js';
 import { historyCommand } from '../../src/cli/history.js';
 import { runningConfigCommand } from '../../src/cli/running-config.js';
-import type { ControlEvent } from '../../src/control/api.js';
-import type { ReloadRecord } from '../../src/core/reload-record.js';
+import type { ControlEvent } from '../../src/protocol/control-api.js';
+import type { ReloadRecord } from '../../src/protocol/reload-record.js';
 import { paperSession, record } from './paper-session.js';
 
 describe('rom-agent history', () => {

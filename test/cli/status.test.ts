@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { overview, statusCommand } from '../../src/cli/status.js';
 import { height, table } from '../../src/cli/table.js';
-import type { ClusterStats, DeathSummary } from '../../src/core/stats.js';
 import { RomAgentError } from '../../src/errors/errors.js';
 import { exitCodes } from '../../src/errors/exit-codes.js';
+import type { ClusterStats, DeathSummary } from '../../src/protocol/stats.js';
 import { inTurn, paperSession, record, stats, worker } from './paper-session.js';
 
 function death(more: Partial<DeathSummary> = {}): DeathSummary {

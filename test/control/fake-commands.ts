@@ -1,7 +1,6 @@
-import type { Commands, ControlEvent, ReloadAnswer } from '../../src/control/api.js';
 import * as examples from '../../src/control/openapi-examples.js';
-import type { Answer } from '../../src/core/effects.js';
-import type { ReloadRecord } from '../../src/core/reload-record.js';
+import type { Answer, Commands, ControlEvent, ReloadAnswer } from '../../src/protocol/control-api.js';
+import type { ReloadRecord } from '../../src/protocol/reload-record.js';
 
 export const stepEvent = examples.lines.Event.step;
 export const recordEvent = examples.lines.Event.record;

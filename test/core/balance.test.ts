@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { movesBetween, settleTime } from '../../src/core/balance.js';
+import { movesBetween } from '../../src/core/balance.js';
 import type { Effect } from '../../src/core/effects.js';
+import { settleTime } from '../../src/protocol/limits.js';
 import { PaperCluster } from '../support/paper-cluster.js';
 import { paperBeat } from '../support/paper-policy.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { worse } from '../../src/core/canary.js';
-import { bucketOf, emptyLatency, latencyBuckets, quantile } from '../../src/core/latency.js';
+import { quantile, worse } from '../../src/core/canary.js';
+import { bucketOf, emptyLatency, latencyBuckets } from '../../src/protocol/heartbeat.js';
 import { PaperCluster, type PaperOptions, type Play } from '../support/paper-cluster.js';
 import { paperBeat } from '../support/paper-policy.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { routeOf } from '../../src/core/evidence.js';
+import { routeOf } from '../../src/protocol/requests.js';
 
 const uuid = '0b0f2c4e-9a35-4d0c-8d57-0d3f8e1a2b3c';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Beat } from '../../src/core/stats.js';
+import type { Beat } from '../../src/protocol/heartbeat.js';
 import { PaperCluster, type Play } from '../support/paper-cluster.js';
 import type { PolicyPart } from '../support/paper-policy.js';
 

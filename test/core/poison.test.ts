@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { clusterStats } from '../../src/core/cluster-stats.js';
-import type { RequestNote } from '../../src/core/evidence.js';
+import type { RequestNote } from '../../src/protocol/requests.js';
 import { PaperCluster, type PaperOptions } from '../support/paper-cluster.js';
 import type { PolicyPart } from '../support/paper-policy.js';
 

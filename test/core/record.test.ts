@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { ReloadRecord } from '../../src/core/reload-record.js';
+import type { ReloadRecord } from '../../src/protocol/reload-record.js';
 import { PaperCluster, type PaperOptions, type Play } from '../support/paper-cluster.js';
 
 /** The old generation behaves as told, under a reload without a soak. */

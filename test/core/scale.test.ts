@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Answer } from '../../src/core/effects.js';
-import type { ScaleChange } from '../../src/core/events.js';
+import type { Answer, ScaleChange } from '../../src/protocol/control-api.js';
 import { PaperCluster, type PaperOptions } from '../support/paper-cluster.js';
 
 const failure = { message: 'cannot reach the database', exitCode: 70 };

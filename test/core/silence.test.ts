@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Capture } from '../../src/core/evidence.js';
 import { ownPolicy } from '../../src/core/policy.js';
+import type { Capture } from '../../src/protocol/capture.js';
 import { PaperCluster, type Play } from '../support/paper-cluster.js';
 import { type PolicyPart, paperBeat, paperPolicy } from '../support/paper-policy.js';
 

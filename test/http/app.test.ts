@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PublicStats } from '../../src/core/stats.js';
 import { createApp } from '../../src/http/app.js';
+import type { PublicStats } from '../../src/protocol/stats.js';
 import { raw, sampleInfo, serving } from './serving.js';
 
 const PATHS = ['/api/info', '/api/cluster/stats', '/healthz', '/readyz', '/'];

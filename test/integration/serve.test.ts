@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import type { PublicStats } from '../../src/core/stats.js';
+import type { PublicStats } from '../../src/protocol/stats.js';
 import { ask, freePort } from '../support/net.js';
 import { waitFor } from '../support/wait.js';
 import { cpuQuota } from './cgroup.js';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import { connectControl } from '../../src/control/client.js';
-import type { ClusterStats } from '../../src/core/stats.js';
+import type { ClusterStats } from '../../src/protocol/stats.js';
 import { type Connection, openConnection, type Target } from '../support/http-connection.js';
 import type { RawResponse } from '../support/http-reader.js';
 import { describeLoad, type Load, type LoadReport } from '../support/load.js';

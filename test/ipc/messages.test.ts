@@ -8,7 +8,7 @@ import {
   seal,
   type WorkerMessage,
   withLostHandle,
-} from '../../src/ipc/messages.js';
+} from '../../src/protocol/messages.js';
 import { paperBeat } from '../support/paper-policy.js';
 
 type Raw = Record<string, unknown>;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { settingsVariable, takeSettings } from '../../src/ipc/settings.js';
+import { settingsVariable, takeSettings } from '../../src/protocol/settings.js';
 
 test('takeSettings takes the settings out of the environment, so that nobody inherits them', () => {
   const env = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
-import type { ClusterStats } from '../../src/core/stats.js';
+import type { ClusterStats } from '../../src/protocol/stats.js';
 import { ask, freePort } from '../support/net.js';
 import { groupMembers, processes } from '../support/proc.js';
 import { mainPath } from '../support/process.js';

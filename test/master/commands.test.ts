@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { loadConfig } from '../../src/config/load.js';
-import type { ControlEvent } from '../../src/control/api.js';
 import { clusterStats } from '../../src/core/cluster-stats.js';
 import type { Effect } from '../../src/core/effects.js';
 import type { Event } from '../../src/core/events.js';
 import { ConfigError } from '../../src/errors/errors.js';
 import { createCommands } from '../../src/master/commands.js';
 import { createReleases } from '../../src/master/releases.js';
+import type { ControlEvent } from '../../src/protocol/control-api.js';
 import { loadInput } from '../support/load-input.js';
 import { PaperCluster } from '../support/paper-cluster.js';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ControlEvent } from '../../src/control/api.js';
 import type { Event } from '../../src/core/events.js';
 import { differences } from '../../src/master/differences.js';
+import type { ControlEvent } from '../../src/protocol/control-api.js';
 import { PaperCluster } from '../support/paper-cluster.js';
 import { paperBeat } from '../support/paper-policy.js';
 

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { Event } from '../../src/core/events.js';
-import type { Capture } from '../../src/core/evidence.js';
 import type { Worker } from '../../src/core/model.js';
-import type { MasterMessage } from '../../src/ipc/messages.js';
 import { createEvidence } from '../../src/master/evidence.js';
+import type { Capture } from '../../src/protocol/capture.js';
+import type { MasterMessage } from '../../src/protocol/messages.js';
 import { waitFor } from '../support/wait.js';
 
 const idle: Capture = { state: 'idle', stack: null, at: null, requests: [], detail: null };

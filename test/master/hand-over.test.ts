@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { RawHandle } from '../../src/ipc/raw-handle.js';
 import { createHandOver, type HandOver, type Trouble } from '../../src/master/hand-over.js';
+import type { RawHandle } from '../../src/protocol/handles.js';
 
 interface Desk {
   readonly over: HandOver;

@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import type { ReloadRecord } from '../../src/core/reload-record.js';
 import { openHistory } from '../../src/master/history.js';
+import type { ReloadRecord } from '../../src/protocol/reload-record.js';
 
 function directory(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'rom-agent-history-'));

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Event } from '../../src/core/events.js';
-import type { Capture } from '../../src/core/evidence.js';
 import type { Worker } from '../../src/core/model.js';
 import type { CaptureOptions } from '../../src/master/capture/capture.js';
 import { createLooker } from '../../src/master/looker.js';
+import type { Capture } from '../../src/protocol/capture.js';
 
 const idle: Capture = { state: 'idle', stack: null, at: null, requests: null, detail: null };
 

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import type { Answer, Effect } from '../../src/core/effects.js';
+import type { Effect } from '../../src/core/effects.js';
 import type { Event } from '../../src/core/events.js';
-import { initialState, type Millis, type State } from '../../src/core/model.js';
+import { initialState, type State } from '../../src/core/model.js';
 import type { Policy } from '../../src/core/policy.js';
 import { nextDeadline } from '../../src/core/step.js';
+import type { Answer } from '../../src/protocol/control-api.js';
+import type { Millis } from '../../src/protocol/limits.js';
 import type { PaperOptions, Question, ReloadOptions, Turn } from './paper-play.js';
 import { paperPolicy } from './paper-policy.js';
 import { deepFreeze, pureStep } from './paper-step.js';

@@ -1,8 +1,11 @@
 import type { Effect } from '../../src/core/effects.js';
 import type { Event } from '../../src/core/events.js';
-import type { Capture, RequestNote } from '../../src/core/evidence.js';
-import type { Failure, Millis, WorkerKey } from '../../src/core/model.js';
-import type { Beat } from '../../src/core/stats.js';
+import type { Capture } from '../../src/protocol/capture.js';
+import type { Failure } from '../../src/protocol/death-record.js';
+import type { Beat } from '../../src/protocol/heartbeat.js';
+import type { Millis } from '../../src/protocol/limits.js';
+import type { WorkerKey } from '../../src/protocol/messages.js';
+import type { RequestNote } from '../../src/protocol/requests.js';
 import type { PolicyPart } from './paper-policy.js';
 
 /** How a worker on paper behaves. Times are in ms; everything that is not said goes well. */

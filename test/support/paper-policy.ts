@@ -1,6 +1,5 @@
-import { emptyLatency } from '../../src/core/latency.js';
 import type { Policy, ReloadPolicy, RestartPolicy } from '../../src/core/policy.js';
-import type { Beat } from '../../src/core/stats.js';
+import { type Beat, emptyLatency } from '../../src/protocol/heartbeat.js';
 
 export type PolicyPart = Partial<Omit<Policy, 'restart' | 'reload'>> & {
   readonly restart?: Partial<RestartPolicy>;

@@ -1,9 +1,9 @@
 import type { Effect } from '../../src/core/effects.js';
 import type { Event } from '../../src/core/events.js';
-import type { Capture } from '../../src/core/evidence.js';
-import { bucketOf, emptyLatency } from '../../src/core/latency.js';
-import type { Millis, WorkerKey } from '../../src/core/model.js';
-import type { Beat } from '../../src/core/stats.js';
+import type { Capture } from '../../src/protocol/capture.js';
+import { type Beat, bucketOf, emptyLatency } from '../../src/protocol/heartbeat.js';
+import type { Millis } from '../../src/protocol/limits.js';
+import type { WorkerKey } from '../../src/protocol/messages.js';
 import type { Death, Fork, Play } from './paper-play.js';
 import { paperBeat } from './paper-policy.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bucketOf } from '../../src/core/latency.js';
+import { bucketOf } from '../../src/protocol/heartbeat.js';
 import { createAnswerCounter } from '../../src/worker/answer-counter.js';
 
 test('answers count; those from 500 on are failures', () => {

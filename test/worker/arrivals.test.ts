@@ -11,7 +11,7 @@ import {
   type Server as TcpServer,
 } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
-import type { RawHandle } from '../../src/ipc/raw-handle.js';
+import type { RawHandle } from '../../src/protocol/handles.js';
 import { attach, detach, learnAccepting } from '../../src/worker/connection-handle.js';
 import { waitFor } from '../support/wait.js';
 import { openBytes } from './byte-client.js';

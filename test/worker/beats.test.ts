@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Beat } from '../../src/core/stats.js';
+import type { Beat } from '../../src/protocol/heartbeat.js';
 import { createBeats } from '../../src/worker/beats.js';
 import { servers } from './tracking.js';
 

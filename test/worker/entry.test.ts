@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { parseWorkerMessage } from '../../src/ipc/messages.js';
+import { parseWorkerMessage } from '../../src/protocol/messages.js';
 import { folder } from '../control/place.js';
 import { repoRoot } from '../support/process.js';
 

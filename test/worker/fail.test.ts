@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { describe, test } from 'node:test';
-import type { WorkerMessage } from '../../src/ipc/messages.js';
+import type { WorkerMessage } from '../../src/protocol/messages.js';
 import { createFailing, type FailSeam } from '../../src/worker/fail.js';
 
 function worker(seam: Partial<FailSeam> = {}) {

@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { runInNewContext } from 'node:vm';
-import type { Failure } from '../../src/core/model.js';
 import { RomAgentError } from '../../src/errors/errors.js';
 import { exitCodes } from '../../src/errors/exit-codes.js';
+import type { Failure } from '../../src/protocol/death-record.js';
 import { failureOf } from '../../src/worker/failures.js';
 import { freePort } from '../support/net.js';
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TestContext } from 'node:test';
-import type { WorkerMessage } from '../../src/ipc/messages.js';
+import type { WorkerMessage } from '../../src/protocol/messages.js';
 import { learnAccepting } from '../../src/worker/connection-handle.js';
 import { connectionOf } from '../../src/worker/connections.js';
 import { createHandOn } from '../../src/worker/hand-on.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { describe, test } from 'node:test';
-import { heapFlags } from '../../src/ipc/heap-sizes.js';
+import { heapFlags } from '../../src/protocol/heap-flags.js';
 import { hideHeapFlags } from '../../src/worker/heap-flags.js';
 
 const sizes = heapFlags({ maxOldSpaceSize: 128, maxSemiSpaceSize: 16 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { describe, test } from 'node:test';
-import type { Listen } from '../../src/ipc/settings.js';
+import type { Listen } from '../../src/protocol/settings.js';
 import { addressOf, isPassed, passedTo, redirectToPassed } from '../../src/worker/listen-passed.js';
 import type { ListenOptions } from '../../src/worker/servers.js';
 

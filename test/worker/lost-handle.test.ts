@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import type { RawHandle } from '../../src/protocol/handles.js';
 import {
   channelEvent,
   type MasterMessage,
@@ -11,8 +12,7 @@ import {
   parseWorkerMessage,
   seal,
   type WorkerMessage,
-} from '../../src/ipc/messages.js';
-import type { RawHandle } from '../../src/ipc/raw-handle.js';
+} from '../../src/protocol/messages.js';
 import { detach } from '../../src/worker/connection-handle.js';
 import { waitFor } from '../support/wait.js';
 import { ByteClient } from './byte-client.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import type { WorkerSettings } from '../../src/ipc/settings.js';
+import type { WorkerSettings } from '../../src/protocol/settings.js';
 import { watchEmptyLoop } from '../../src/worker/empty-loop.js';
 import { addressOf } from '../../src/worker/listen-passed.js';
 import { watchMoments } from '../../src/worker/moments.js';

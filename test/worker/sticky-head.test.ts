@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer, type ServerOptions } from 'node:http';
 import { describe, type TestContext, test } from 'node:test';
-import type { WorkerMessage } from '../../src/ipc/messages.js';
+import type { WorkerMessage } from '../../src/protocol/messages.js';
 import { connectionOf } from '../../src/worker/connections.js';
 import type { Placed } from '../../src/worker/hand-on.js';
 import { listenHandleOf } from '../../src/worker/node-internals.js';

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { Listen } from '../../src/ipc/settings.js';
+import type { Listen } from '../../src/protocol/settings.js';
 import { isTarget, serversBeside, targetFirst, targetName } from '../../src/worker/target.js';
 
 async function open(t: TestContext, where: { port?: number; path?: string }): Promise<Server> {

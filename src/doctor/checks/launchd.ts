@@ -1,6 +1,6 @@
 import { showDuration } from '../../config/kinds.js';
 import { closest } from '../../config/spelling.js';
-import { killGrace, reapGrace } from '../../core/policy.js';
+import { killGrace, reapGrace } from '../../protocol/limits.js';
 import { inPlist } from '../changes.js';
 import type { Facts } from '../facts.js';
 import { type Check, type Outcome, ok, problem, unknown, warning } from '../finding.js';

@@ -1,5 +1,5 @@
 import { showDuration } from '../../config/kinds.js';
-import { extendBy, extendInterval } from '../../core/policy.js';
+import { extendBy, extendInterval } from '../../protocol/limits.js';
 import { inUnit } from '../changes.js';
 import type { Facts } from '../facts.js';
 import { type Check, type Outcome, ok, warning } from '../finding.js';

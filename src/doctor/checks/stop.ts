@@ -1,5 +1,5 @@
 import { showDuration } from '../../config/kinds.js';
-import { killGrace, reapGrace } from '../../core/policy.js';
+import { killGrace, reapGrace } from '../../protocol/limits.js';
 import { inUnit } from '../changes.js';
 import type { Facts } from '../facts.js';
 import { type Check, type Outcome, ok, problem, warning } from '../finding.js';

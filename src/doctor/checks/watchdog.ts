@@ -1,5 +1,5 @@
 import { showDuration } from '../../config/kinds.js';
-import { tickInterval } from '../../core/policy.js';
+import { tickInterval } from '../../protocol/limits.js';
 import { inUnit } from '../changes.js';
 import type { Facts } from '../facts.js';
 import { type Check, type Outcome, ok, problem, unknown, warning } from '../finding.js';

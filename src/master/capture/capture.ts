@@ -1,5 +1,5 @@
-import type { Capture, RequestNote } from '../../core/evidence.js';
-import type { Testimony } from '../../ipc/witness.js';
+import type { Capture, Testimony } from '../../protocol/capture.js';
+import type { RequestNote } from '../../protocol/requests.js';
 import { isStarved, type Look, type LookSeam, lookAt, systemLooks, waitsFor } from './process-look.js';
 import { formatStack } from './stack.js';
 import type { Witness } from './witness.js';

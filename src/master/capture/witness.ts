@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { createLineReader } from '../../control/line-reader.js';
-import type { Frame, Question, Testimony } from '../../ipc/witness.js';
+import type { Frame, Question, Testimony } from '../../protocol/capture.js';
 
 /** The thread of a worker that can be asked where its main thread is. */
 export interface Witness {

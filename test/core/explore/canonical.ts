@@ -1,4 +1,6 @@
-import type { Millis, State, Worker, WorkerKey } from '../../../src/core/model.js';
+import type { State, Worker } from '../../../src/core/model.js';
+import type { Millis } from '../../../src/protocol/limits.js';
+import type { WorkerKey } from '../../../src/protocol/messages.js';
 import type { World } from './world.js';
 
 /**

@@ -1,5 +1,6 @@
 import type { Worker } from '../../../src/core/model.js';
-import { killGrace, type Policy, reapGrace, tickInterval } from '../../../src/core/policy.js';
+import type { Policy } from '../../../src/core/policy.js';
+import { killGrace, reapGrace, tickInterval } from '../../../src/protocol/limits.js';
 import { canonical } from './canonical.js';
 import { booted, exit, passing, probeMoves, ready, workerMoves } from './moves.js';
 import { type Core, type Move, play, Violation, type World } from './world.js';

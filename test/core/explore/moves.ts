@@ -1,7 +1,9 @@
 import type { Event } from '../../../src/core/events.js';
-import type { Millis, Worker, WorkerKey } from '../../../src/core/model.js';
+import type { Worker } from '../../../src/core/model.js';
 import type { Policy } from '../../../src/core/policy.js';
-import type { Beat } from '../../../src/core/stats.js';
+import type { Beat } from '../../../src/protocol/heartbeat.js';
+import type { Millis } from '../../../src/protocol/limits.js';
+import type { WorkerKey } from '../../../src/protocol/messages.js';
 import { paperBeat } from '../../support/paper-policy.js';
 import { type Core, type Move, rssOfIll, type World } from './world.js';
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -10,7 +10,7 @@ import { type Mutation, mutations } from './mutations.js';
 import { mutationsOfHealth } from './mutations-of-health.js';
 import { type Budget, type Core, explorePolicy, nothing, serving, Violation } from './world.js';
 
-const compiled = fileURLToPath(new URL('../../../src/core/', import.meta.url));
+const compiled = fileURLToPath(new URL('../../../src/', import.meta.url));
 interface Campaign {
   readonly budget: Partial<Budget>;
   readonly depth: number;
@@ -57,22 +57,24 @@ describe('the exploration finds a core in which', () => {
       text: 'return served && !left;',
       instead: 'return served && !left;',
     };
-    const core = await broken(same, join(folder, 'same'));
+    const core = await broken(same, mkdtempSync(join(folder, 'same-')));
     assert.equal(violation(core, [...campaigns, ...campaignsOfHealth]), undefined);
   });
 });
 
 async function broken({ file, text, instead }: Mutation, folder: string): Promise<Core> {
-  cpSync(compiled, folder, { recursive: true });
+  const core = join(folder, 'core');
+  cpSync(join(compiled, 'core'), core, { recursive: true });
+  symlinkSync(join(compiled, 'protocol'), join(folder, 'protocol'));
   writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
-  const path = join(folder, file);
+  const path = join(core, file);
   const source = readFileSync(path, 'utf8');
   assert.equal(source.split(text).length, 2, `${file} has this once: ${text}`);
   writeFileSync(
     path,
     source.replace(text, () => instead),
   );
-  const load = (name: string) => import(pathToFileURL(join(folder, name)).href);
+  const load = (name: string) => import(pathToFileURL(join(core, name)).href);
   const [{ step, nextDeadline }, { initialState }] = await Promise.all([load('step.js'), load('model.js')]);
   return { step, nextDeadline, initialState };
 }

@@ -1,8 +1,10 @@
 import type { Effect } from '../../../src/core/effects.js';
 import type { Event } from '../../../src/core/events.js';
-import type { Millis, State, WorkerKey } from '../../../src/core/model.js';
+import type { State } from '../../../src/core/model.js';
 import type { Policy } from '../../../src/core/policy.js';
 import { random } from '../../../src/core/random.js';
+import type { Millis } from '../../../src/protocol/limits.js';
+import type { WorkerKey } from '../../../src/protocol/messages.js';
 import { brokenInvariant } from '../../support/paper-invariants.js';
 import { type PolicyPart, paperPolicy } from '../../support/paper-policy.js';
 

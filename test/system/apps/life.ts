@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { ClusterStats } from '../../../src/core/stats.js';
+import type { ClusterStats } from '../../../src/protocol/stats.js';
 import { ask, freePort } from '../../support/net.js';
 import { type Daemon, startDaemon } from '../../support/process.js';
 import { waitFor } from '../../support/wait.js';

@@ -1,4 +1,4 @@
-import type { Millis } from './model.js';
+import type { Millis } from './limits.js';
 
 /** What is kept of a reload, for the history, the stats and the operator. */
 export interface ReloadRecord {

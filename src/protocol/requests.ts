@@ -1,10 +1,4 @@
-import type { Millis } from './model.js';
-
-/**
- * How a worker does. `fit`: it answers in time; `slow`: its event loop is late, or a beat is overdue; `sick`: over a
- * limit, and to be replaced while it still serves; `lost`: silent for longer than the hang limit.
- */
-export type Health = 'fit' | 'slow' | 'sick' | 'lost';
+import type { Millis } from './limits.js';
 
 /** A request in flight, as far as it may be told: without its query, its headers and its body. */
 export interface RequestNote {
@@ -20,57 +14,10 @@ export const notedRequests = 10;
 /** ... and how much of a path. */
 export const longestPath = 200;
 
-/** What could be found out about a worker that does not answer. */
-export interface Capture {
-  /**
-   * `running`: JavaScript runs; `stopped`: by a signal (SIGSTOP); `blocked`: in a call of the system; `starved`: it would
-   * run but gets no CPU; `idle`: its event loop waits for something to do; `unknown`: it could not be found out.
-   */
-  readonly state: 'running' | 'stopped' | 'blocked' | 'starved' | 'idle' | 'unknown';
-  /** The JavaScript stack, innermost first, as in an Error's `stack` without its first line; null: none to be had. */
-  readonly stack: string | null;
-  /** `checkout (/srv/app/server.js:12:5)`: the innermost frame that is not Node's own; null: none. */
-  readonly at: string | null;
-  /** In flight at that moment; null: it could not be asked. */
-  readonly requests: readonly RequestNote[] | null;
-  /** More, in words: the child process that it waits for. */
-  readonly detail: string | null;
-}
-
-/** A worker's death that nobody asked for. */
-export interface DeathRecord {
-  readonly at: Millis;
-  /** Number of the slot; 0: a spare. */
-  readonly worker: number;
-  readonly pid: number | null;
-  readonly generation: number;
-  readonly kind: 'boot' | 'crash' | 'hang';
-  readonly cause: string;
-  readonly code: number | null;
-  readonly signal: string | null;
-  /** s since the fork */
-  readonly uptime: number;
-  /** Requests in flight at its death. */
-  readonly lost: number;
-  /** Those that are known, as of its last word. */
-  readonly requests: readonly RequestNote[];
-  /** Processes that the kernel killed for memory in the cgroup meanwhile. */
-  readonly oomKills: number;
-  readonly stack: string | null;
-}
-
 /** A request by what is alike in all of its kind: `GET /orders/:id`. */
 export interface Fingerprint {
   readonly method: string;
   readonly route: string;
-}
-
-/** A kind of request that was in flight when workers died. */
-export interface PoisonRecord extends Fingerprint {
-  /** When, within the window. */
-  readonly deaths: readonly Millis[];
-  /** Until when it is answered with 503; null: it is not. */
-  readonly blockedUntil: Millis | null;
 }
 
 /** A kind of request that is not to reach the app for so long. */

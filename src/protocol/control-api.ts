@@ -1,8 +1,6 @@
-import type { Answer } from '../core/effects.js';
-import type { ScaleChange } from '../core/events.js';
-import type { Capture } from '../core/evidence.js';
-import type { ReloadRecord, ReloadStep } from '../core/reload-record.js';
-import type { ClusterStats } from '../core/stats.js';
+import type { Capture } from './capture.js';
+import type { ReloadRecord, ReloadStep } from './reload-record.js';
+import type { ClusterStats } from './stats.js';
 
 /** What the control socket can ask of the master, which hands it in. None of these rejects. */
 export interface Commands {
@@ -61,7 +59,14 @@ export type EvidenceAnswer =
     }
   | Refusal;
 
+/** What came of a command. */
+export type Answer =
+  | { readonly accepted: true; readonly message: string }
+  | { readonly accepted: false; readonly reason: string };
+
 export type Refusal = Extract<Answer, { accepted: false }>;
+
+export type ScaleChange = { readonly to: number } | { readonly add: number };
 
 export interface WorkerEnding {
   /** `drained`: as it was to; `killed`: by the master, at a limit; the others as in DeathRecord. */

@@ -1,7 +1,8 @@
-import type { Config } from '../config/config.js';
-
-/** How large the heap of a worker may become. */
-export type HeapSizes = Pick<Config, 'maxOldSpaceSize' | 'maxSemiSpaceSize'>;
+/** How large the heap of a worker may become. MiB */
+export interface HeapSizes {
+  readonly maxOldSpaceSize: number;
+  readonly maxSemiSpaceSize: number;
+}
 
 /** The flags of V8 that say so, and how it gets there. */
 export function heapFlags({ maxOldSpaceSize, maxSemiSpaceSize }: HeapSizes): readonly string[] {

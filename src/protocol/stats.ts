@@ -1,6 +1,12 @@
-import type { DeathRecord, Health, PoisonRecord, RequestNote } from './evidence.js';
-import type { Millis } from './model.js';
+import type { DeathRecord, PoisonRecord } from './death-record.js';
+import type { Millis } from './limits.js';
 import type { ReloadRecord, ReloadSummary } from './reload-record.js';
+
+/**
+ * How a worker does. `fit`: it answers in time; `slow`: its event loop is late, or a beat is overdue; `sick`: over a
+ * limit, and to be replaced while it still serves; `lost`: silent for longer than the hang limit.
+ */
+export type Health = 'fit' | 'slow' | 'sick' | 'lost';
 
 /** The master's view of the whole service. Times are whole seconds. */
 export interface ClusterStats {
@@ -84,32 +90,4 @@ export interface WorkerStats {
   readonly eventLoopDelay: number;
   /** Share of the last beat in which the loop was busy, 0 to 1. */
   readonly eventLoopUtilization: number;
-}
-
-/** What a worker reports every second. Counters are totals since the worker's start. */
-export interface Beat {
-  readonly requests: number;
-  readonly inFlight: number;
-  readonly connections: number;
-  /** Connections since the worker's start, those that are closed included. */
-  readonly accepted: number;
-  /** Open connections that could be handed on: plain HTTP/1, at least one request answered, and kept; null: none can be handed on here. */
-  readonly kept: number | null;
-  /** Answers that are complete, and how many of them had a status of 500 or more. */
-  readonly answers: number;
-  readonly errors: number;
-  /** Answers by how long they took: see latencyBuckets. Of many only some are timed, and counted for the others. */
-  readonly latency: readonly number[];
-  /** Bytes written to clients; while it grows, a drain makes progress. */
-  readonly bytesWritten: number;
-  readonly rss: number;
-  readonly heapUsed: number;
-  /** What V8 lets the heap grow to, bytes. */
-  readonly heapLimit: number;
-  readonly eventLoopDelay: Millis;
-  readonly eventLoopUtilization: number;
-  /** Requests in flight: the oldest and the newest, oldest first. */
-  readonly current: readonly RequestNote[];
-  /** Some of those that began since the last beat. */
-  readonly begun?: readonly Pick<RequestNote, 'method' | 'path'>[];
 }

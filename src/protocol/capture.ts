@@ -1,3 +1,22 @@
+import type { RequestNote } from './requests.js';
+
+/** What could be found out about a worker that does not answer. */
+export interface Capture {
+  /**
+   * `running`: JavaScript runs; `stopped`: by a signal (SIGSTOP); `blocked`: in a call of the system; `starved`: it would
+   * run but gets no CPU; `idle`: its event loop waits for something to do; `unknown`: it could not be found out.
+   */
+  readonly state: 'running' | 'stopped' | 'blocked' | 'starved' | 'idle' | 'unknown';
+  /** The JavaScript stack, innermost first, as in an Error's `stack` without its first line; null: none to be had. */
+  readonly stack: string | null;
+  /** `checkout (/srv/app/server.js:12:5)`: the innermost frame that is not Node's own; null: none. */
+  readonly at: string | null;
+  /** In flight at that moment; null: it could not be asked. */
+  readonly requests: readonly RequestNote[] | null;
+  /** More, in words: the child process that it waits for. */
+  readonly detail: string | null;
+}
+
 /**
  * What the master asks the thread that watches a worker's main thread, and what it is answered: a line of JSON each, over
  * a pipe that only these two have. Nothing listens for it.

@@ -1,6 +1,10 @@
-import type { Blocked, RequestNote } from '../core/evidence.js';
-import type { Failure, WorkerKey } from '../core/model.js';
-import type { Beat, PublicStats } from '../core/stats.js';
+import type { Failure } from './death-record.js';
+import type { Beat } from './heartbeat.js';
+import type { Blocked, RequestNote } from './requests.js';
+import type { PublicStats } from './stats.js';
+
+/** Names one worker process for ever; never used twice in a master's life. */
+export type WorkerKey = number;
 
 /** What a worker says to the master. */
 export type WorkerMessage =
