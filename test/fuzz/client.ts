@@ -17,7 +17,7 @@ export interface Play {
   readonly end: 'fin' | 'reset' | 'refused' | 'open';
   readonly begunAt: number;
   readonly endedAt: number;
-  /** It was slower to send than the timeouts of the server "timeouts" allow: what it saw says nothing. */
+  /** Client or server were slower than the timeouts of the server "timeouts" allow: what it saw says nothing. */
   readonly wasLate: boolean;
   /** How long it took to send its first head, ms. */
   readonly headTook: number;
@@ -134,7 +134,9 @@ class Player {
       // Bytes that are sent one by one are to arrive so.
       if (step.send.length === 1) await new Promise(setImmediate);
     } else if ('answers' in step) {
+      const since = performance.now();
       await this.#until(() => this.#isOver() || this.#count(script) >= step.answers);
+      this.#wasLate ||= script.server === 'timeouts' && performance.now() - since > latest;
     } else if ('close' in step) await this.#until(() => this.#isOver());
     else if ('pause' in step) await sleep(step.pause);
     else if ('slowRead' in step) {
