@@ -70,16 +70,28 @@ export function movesBetween(workers: readonly { readonly key: WorkerKey; readon
   return match(surplus);
 }
 
-/** Whether there can be a move at all. Asked with every beat, of as many workers. */
+/** Lists of workers that are known to need no move. */
+const even = new WeakSet<readonly Worker[]>();
+
+/** A worker has said again what it had said before. Whatever need not be evened out before need not be now. */
+export function keepEven(before: readonly Worker[], after: readonly Worker[]): void {
+  if (even.has(before)) even.add(after);
+}
+
+/** Whether there can be a move at all. A look at all workers with the beat of each costs the square of their number. */
 function isUneven(workers: readonly Worker[]): boolean {
-  let [least, most] = [Number.POSITIVE_INFINITY, 0];
+  if (even.has(workers)) return false;
+  let least = Number.POSITIVE_INFINITY;
+  let most = 0;
   for (const { phase, beat } of workers) {
     if (phase !== 'ready') continue;
     const kept = beat?.kept ?? 0;
     if (kept < least) least = kept;
     if (kept > most) most = kept;
   }
-  return most - least >= leastDifference;
+  if (most - least >= leastDifference) return true;
+  even.add(workers);
+  return false;
 }
 
 function match(surplus: readonly { readonly key: WorkerKey; readonly count: number }[]): Move[] {

@@ -1,5 +1,6 @@
 import type { Beat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
+import { keepEven } from './balance.js';
 import { giveUpStart } from './death.js';
 import type { Death } from './deaths.js';
 import { died } from './died.js';
@@ -8,7 +9,7 @@ import type { Life, State, Worker } from './model.js';
 import { paced } from './pace.js';
 import { ownPolicy, type Policy } from './policy.js';
 import { stuckReload } from './reload.js';
-import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
+import { chain, eachWorker, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { trialOf } from './rollback.js';
 import { heard, seconds, silentSince } from './silence.js';
 import { extendDue } from './status.js';
@@ -29,8 +30,11 @@ export function beat(
     case 'dying':
       return unchanged(state);
     case 'spare':
-    case 'ready':
-      return heard(state, { worker, beat: event.beat, now, policy });
+    case 'ready': {
+      const result = heard(state, { worker, beat: event.beat, now, policy });
+      if (worker.beat?.kept === event.beat.kept) keepEven(state.workers, result[0].workers);
+      return result;
+    }
     case 'draining': {
       const vitals = { ...worker.vitals, pace: paced(worker.vitals.pace, event.beat.requests, now) };
       const next = replaceWorker(state, { ...worker, beat: event.beat, beatAt: now, vitals });
@@ -41,20 +45,10 @@ export function beat(
 
 /** Kills workers that do not listen in time, and those that do not end in time. */
 export function keepLimits(state: State, now: Millis, policy: Policy): Result {
-  return chainAll(
-    state,
-    state.workers.map(({ key }) => (next) => {
-      // One that was killed may have taken others along.
-      const worker = findWorker(next, key);
-      const why =
-        worker === undefined
-          ? null
-          : verdict(worker, { life: next.life, now, policy: ownPolicy(policy, worker) });
-      return worker === undefined || why === null
-        ? unchanged(next)
-        : kill(next, { worker, why, now, policy });
-    }),
-  );
+  return eachWorker(state, (next, worker) => {
+    const why = verdict(worker, { life: next.life, now, policy: ownPolicy(policy, worker) });
+    return why === null ? unchanged(next) : kill(next, { worker, why, now, policy });
+  });
 }
 
 /**

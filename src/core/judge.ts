@@ -6,7 +6,7 @@ import { changeSlot, fillSlot, findSlot } from './fork.js';
 import type { State, Worker } from './model.js';
 import { paced } from './pace.js';
 import { ownPolicy, type Policy } from './policy.js';
-import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
+import { chain, chainAll, eachWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { type Speaking, seconds, silentSince } from './silence.js';
 import type { Vitals } from './vitals.js';
 import { nameOf } from './worker.js';
@@ -40,14 +40,10 @@ export function afterBeat(
 
 /** Judges everybody, and has the log know who changed. */
 export function judge(state: State, now: Millis, policy: Policy): Result {
-  return chainAll(
-    state,
-    state.workers.map(({ key }) => (next) => {
-      const worker = findWorker(next, key);
-      return worker?.phase === 'spare' || worker?.phase === 'ready'
-        ? judged(next, { worker, now, policy: ownPolicy(policy, worker) })
-        : unchanged(next);
-    }),
+  return eachWorker(state, (next, worker) =>
+    worker.phase === 'spare' || worker.phase === 'ready'
+      ? judged(next, { worker, now, policy: ownPolicy(policy, worker) })
+      : unchanged(next),
   );
 }
 

@@ -22,6 +22,19 @@ export function chainAll(state: State, steps: readonly ((state: State) => Result
   return steps.reduce<Result>(chain, unchanged(state));
 }
 
+/** Visits every worker as it is by then: what was done about one may have changed or removed others. */
+export function eachWorker(state: State, visit: (state: State, worker: Worker) => Result): Result {
+  let result = unchanged(state);
+  for (const [place, { key }] of state.workers.entries()) {
+    const [next] = result;
+    // Mostly it is where it was. A search for each would cost the square of their number.
+    const here = next.workers[place];
+    const worker = here?.key === key ? here : findWorker(next, key);
+    if (worker !== undefined) result = chain(result, (state) => visit(state, worker));
+  }
+  return result;
+}
+
 export function log(level: LogEffect['level'], message: string, fields?: LogEffect['fields']): LogEffect {
   return fields === undefined ? { type: 'log', level, message } : { type: 'log', level, message, fields };
 }
@@ -31,10 +44,8 @@ export function findWorker(state: State, key: WorkerKey): Worker | undefined {
 }
 
 export function replaceWorker(state: State, changed: Worker): State {
-  return {
-    ...state,
-    workers: state.workers.map((worker) => (worker.key === changed.key ? changed : worker)),
-  };
+  const place = state.workers.findIndex(({ key }) => key === changed.key);
+  return place === -1 ? state : { ...state, workers: state.workers.with(place, changed) };
 }
 
 export function removeWorker(state: State, key: WorkerKey): State {

@@ -7,7 +7,7 @@ import type { Event } from './events.js';
 import { afterBeat } from './judge.js';
 import type { State, Worker } from './model.js';
 import { ownPolicy, type Policy } from './policy.js';
-import { chain, chainAll, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
+import { chain, eachWorker, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
 import { trialOf } from './rollback.js';
 import type { Silence } from './vitals.js';
 import { draining, killed, nameOf } from './worker.js';
@@ -44,15 +44,10 @@ export function silenceDeadline(worker: Worker, common: Policy): Millis {
 
 /** Has the silent looked at, and in the end killed: never later because somebody still looks. */
 export function watchSilence(state: State, now: Millis, policy: Policy): Result {
-  return chainAll(
-    state,
-    state.workers.map(({ key }) => (next) => {
-      // One that was killed may have taken others along.
-      const worker = findWorker(next, key);
-      return worker?.phase === 'spare' || worker?.phase === 'ready'
-        ? watch(next, { worker, now, policy })
-        : unchanged(next);
-    }),
+  return eachWorker(state, (next, worker) =>
+    worker.phase === 'spare' || worker.phase === 'ready'
+      ? watch(next, { worker, now, policy })
+      : unchanged(next),
   );
 }
 

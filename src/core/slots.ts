@@ -22,13 +22,10 @@ export function wantedGeneration(state: State, slot: number): number {
 /** Brings every slot to one worker of the generation that is wanted: new before old. */
 export function settleSlots(state: State, now: Millis, policy: Policy): Result {
   if (state.life.phase !== 'serving') return unchanged(state);
+  // What settles one slot changes no other.
   return chainAll(
     state,
-    state.slots.map(
-      ({ id }) =>
-        (next) =>
-          settle(next, id, { now, policy }),
-    ),
+    state.slots.map((slot) => (next) => settle(next, slot, { now, policy })),
   );
 }
 
@@ -38,8 +35,27 @@ export function isFilled(state: State, slot: number): boolean {
   return workersIn(state, slot).some((worker) => worker.generation === wanted && isUp(worker));
 }
 
+/** The workers of a slot, in the order in which they came to it. */
 export function workersIn({ workers }: State, id: number): readonly Worker[] {
-  return workers.filter(({ slot }) => slot === id);
+  return bySlot(workers).get(id) ?? [];
+}
+
+type Places = ReadonlyMap<number, readonly Worker[]>;
+
+/** Kept for each list of workers, which never changes: every slot asks, several times after each event. */
+const places = new WeakMap<readonly Worker[], Places>();
+
+function bySlot(workers: readonly Worker[]): Places {
+  const known = places.get(workers);
+  if (known !== undefined) return known;
+  const grouped = new Map<number, Worker[]>();
+  for (const worker of workers) {
+    const here = grouped.get(worker.slot);
+    if (here === undefined) grouped.set(worker.slot, [worker]);
+    else here.push(worker);
+  }
+  places.set(workers, grouped);
+  return grouped;
 }
 
 /** Until the canary has proved itself, what is new is there beside the workers of the slots. */
@@ -96,8 +112,8 @@ export function capDraining(state: State, slot: number): Result {
   return chain(ended, (next) => capDraining(next, slot));
 }
 
-function settle(state: State, slot: number, { now, policy }: { now: Millis; policy: Policy }): Result {
-  const place = state.slots.find(({ id }) => id === slot) as Slot;
+function settle(state: State, place: Slot, { now, policy }: { now: Millis; policy: Policy }): Result {
+  const { id: slot } = place;
   if (place.forkAt === null && !isAwaited(state, place) && !isFilled(state, slot)) {
     return fillSlot(state, { slot, generation: wantedGeneration(state, slot) }, now, policy);
   }

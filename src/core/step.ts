@@ -37,10 +37,10 @@ export function step(state: State, event: Event, now: Millis, policy: Policy): R
 }
 
 /**
- * A beat changes what is known of its worker, and nothing that a slot is filled or emptied for; but for the canary's own,
- * by which it is judged. With many workers there is hardly any other event.
+ * A beat changes what is known of its worker, and nothing that a slot is filled or emptied for, and it brings no deadline
+ * nearer; but for the canary's own, by which it is judged. With many workers there is hardly any other event.
  */
-function movesNobody({ reload }: State, event: Event): boolean {
+export function movesNobody({ reload }: State, event: Event): boolean {
   return event.type === 'beat' && (reload?.stage.name !== 'soak' || reload.stage.key !== event.key);
 }
 

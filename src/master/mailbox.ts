@@ -2,7 +2,7 @@ import type { Effect } from '../core/effects.js';
 import type { Event } from '../core/events.js';
 import { initialState, type State } from '../core/model.js';
 import type { Policy } from '../core/policy.js';
-import { nextDeadline, step } from '../core/step.js';
+import { movesNobody, nextDeadline, step } from '../core/step.js';
 import type { Millis } from '../protocol/limits.js';
 
 export interface MailboxSeam {
@@ -42,17 +42,20 @@ export function createMailbox(seam: MailboxSeam): Mailbox {
   const queue: Event[] = [];
   let busy = false;
   let failed = false;
+  /** Whether something has come since the timer was set that may bring its time nearer. */
+  let isStale = false;
 
   const run = (): void => {
     if (busy || failed) return;
     busy = true;
     for (let event = queue.shift(); event !== undefined && !failed; event = queue.shift()) handle(event);
     busy = false;
-    if (!failed) arm();
+    if (isStale && !failed) arm();
   };
   const handle = (event: Event): void => {
     const before = state;
     let effect: Effect['type'] | null = null;
+    isStale ||= !movesNobody(before, event);
     try {
       const [next, effects] = step(before, event, now(), policy());
       state = next;
@@ -73,6 +76,7 @@ export function createMailbox(seam: MailboxSeam): Mailbox {
   };
 
   const arm = (): void => {
+    isStale = false;
     const deadline = nextDeadline(state, policy());
     if (deadline !== null) wake(Math.max(0, deadline - now()), () => post({ type: 'tick' }));
   };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Effect } from '../../src/core/effects.js';
 import { createMailbox, type Mailbox, type Where } from '../../src/master/mailbox.js';
-import { paperPolicy } from '../support/paper-policy.js';
+import { paperBeat, paperPolicy } from '../support/paper-policy.js';
 
 /** A mailbox on paper: what is performed is written down, and the one alarm is kept. */
 function paperMailbox({
@@ -70,6 +70,17 @@ describe('the mailbox', () => {
       ['fork', 'fork', 'serving', 'drain', 'drain', 'exit'],
     );
     assert.equal(mailbox.state().life.phase, 'ended');
+  });
+
+  test('leaves the alarm as it is for a beat, which brings no deadline nearer', () => {
+    const { mailbox, alarms } = paperMailbox();
+    mailbox.post({ type: 'start' });
+    for (const key of [1, 2]) mailbox.post({ type: 'ready', key, urls: [] });
+    const set = alarms.length;
+    for (const key of [1, 2, 1, 2]) mailbox.post({ type: 'beat', key, beat: paperBeat() });
+    assert.equal(alarms.length, set);
+    mailbox.post({ type: 'tick' });
+    assert.equal(alarms.length, set + 1);
   });
 
   test('sets the alarm once after a whole batch of events, for the next deadline', () => {
