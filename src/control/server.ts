@@ -9,6 +9,7 @@ import { prepareDirectory } from './socket-dir.js';
 import {
   explain,
   type FileIdentity,
+  freeName,
   identify,
   lengthBeside,
   nameBeside,
@@ -33,6 +34,22 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
+/** A control server that listens under a name that no client knows. */
+export interface PreparedControl {
+  /**
+   * Gives it its path: within the call where the path is free.
+   *
+   * @throws RomAgentError exit 69, 73 or 77 as prepareControl() does
+   */
+  publish(): Promise<ControlServer>;
+  close(): Promise<void>;
+}
+
+/** Prepares a control server and publishes it at once. */
+export async function openControl(options: ControlOptions): Promise<ControlServer> {
+  return (await prepareControl(options)).publish();
+}
+
 /**
  * Answers commands over a unix socket of mode 0660. Before the first request it costs next to nothing: what answers
  * is loaded then.
@@ -40,29 +57,39 @@ export interface ControlServer {
  * @throws RomAgentError exit 69 where another process answers at the path, 73 where the path or its directory cannot
  * be used, 77 without permission, 78 for a path or a passed socket that never fits
  */
-export async function openControl(options: ControlOptions): Promise<ControlServer> {
+export async function prepareControl(options: ControlOptions): Promise<PreparedControl> {
   const lazy = lazyHandler(options);
   const server = createServer(limits, lazy.handle);
   server.timeout = longestSilence;
   server.maxConnections = mostConnections;
   server.on('clientError', lazy.onClientError);
-  const own = 'fd' in options ? await adopt(server, options.fd) : await claim(server, options.path);
+  const claimed = 'fd' in options ? await adopt(server, options.fd) : await claim(server, options.path);
   server.on('error', (error) => options.log.error('the control socket cannot accept', { err: error }));
   const path = 'fd' in options ? `fd:${options.fd}` : options.path;
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     // While it still answers, nobody can have put another in its place.
-    removeOwn(path, own);
+    if (claimed !== null) removeOwn(path, claimed.own);
     lazy.close();
     await end(server);
   };
-  return {
+  const control: ControlServer = {
     path,
     close: () => {
       closing ??= close();
       return closing;
     },
   };
+  const publish = async (): Promise<ControlServer> => {
+    try {
+      if (claimed !== null) await takeName(claimed.temporary, path);
+    } catch (error) {
+      server.close();
+      throw error;
+    }
+    return control;
+  };
+  return { publish, close: control.close };
 }
 
 /** ms; `connectionsCheckingInterval` is how exact the others are. */
@@ -82,7 +109,12 @@ const mostConnections = 64;
 /** How long `close` waits for answers under way, ms. */
 const grace = 500;
 
-async function claim(server: Server, path: string): Promise<FileIdentity | null> {
+interface Claimed {
+  readonly temporary: string;
+  readonly own: FileIdentity | null;
+}
+
+async function claim(server: Server, path: string): Promise<Claimed> {
   checkPath(path);
   prepareDirectory(path);
   const temporary = nameBeside(path);
@@ -92,14 +124,13 @@ async function claim(server: Server, path: string): Promise<FileIdentity | null>
   } catch (cause) {
     throw explain(path, cause);
   }
-  const own = identify(temporary);
   try {
-    await takeName(temporary, path);
+    await freeName(temporary, path);
   } catch (error) {
     server.close();
     throw error;
   }
-  return own;
+  return { temporary, own: identify(temporary) };
 }
 
 async function adopt(server: Server, fd: number): Promise<null> {

@@ -43,7 +43,24 @@ export async function takeName(temporary: string, path: string, link: Link = lin
     const presence = await ask(path);
     if (presence === 'somebody') throw inUse(path);
     if (result === 'no links') return renameSync(temporary, path);
-    if (presence === 'nobody' && (await replaceStale(temporary, path, link))) return;
+    const replace = { temporary, path, link, act: () => renameSync(temporary, path) };
+    if (presence === 'nobody' && (await underLock(replace))) return;
+  }
+  throw inUse(path);
+}
+
+/**
+ * Removes a stale socket at `path`, so that a later takeName() finds the name free and takes it within its call.
+ *
+ * @throws RomAgentError as takeName() does
+ */
+export async function freeName(temporary: string, path: string): Promise<void> {
+  const deadline = performance.now() + patience;
+  while (performance.now() < deadline) {
+    const presence = await ask(path);
+    if (presence === 'no file') return;
+    if (presence === 'somebody') throw inUse(path);
+    if (await underLock({ temporary, path, link: linkSync, act: () => unlinkSync(path) })) return;
   }
   throw inUse(path);
 }
@@ -82,22 +99,35 @@ function tryLink(link: Link, { from, to }: { from: string; to: string }): 'linke
   }
 }
 
-/** @returns false where it is to be tried again: another daemon was faster, or is about to be */
-async function replaceStale(temporary: string, path: string, link: Link): Promise<boolean> {
+interface Stale {
+  /** Holds the lock while `act` runs. */
+  readonly temporary: string;
+  readonly path: string;
+  readonly link: Link;
+  readonly act: () => void;
+}
+
+/**
+ * Acts on a stale socket while no other daemon does.
+ *
+ * @returns false where it is to be tried again: another daemon was faster, or is about to be
+ */
+async function underLock({ temporary, path, link, act }: Stale): Promise<boolean> {
   const lock = lockOf(path);
-  if (tryLink(link, { from: temporary, to: lock }) === 'taken') {
+  const held = tryLink(link, { from: temporary, to: lock });
+  if (held === 'taken') {
     if ((await ask(lock)) === 'nobody') removeFile(lock);
     await sleep(1);
     return false;
   }
   try {
     if ((await ask(path)) !== 'nobody') return false;
-    renameSync(temporary, path);
+    act();
     return true;
   } catch (cause) {
     throw cause instanceof RomAgentError ? cause : explain(path, cause);
   } finally {
-    removeFile(lock);
+    if (held === 'linked') removeFile(lock);
   }
 }
 

@@ -1,14 +1,25 @@
-import type { ControlServer } from '../control/server.js';
+import type { PreparedControl } from '../control/server.js';
+import type { Event } from '../core/events.js';
 import type { Commands } from '../protocol/control-api.js';
 import type { PassedSocket } from '../supervisor/supervisor.js';
 import type { LazyLog } from '../telemetry/lazy-log.js';
 
-/** The control socket, opened once the workers are forked, so that it does not delay them. */
+/**
+ * The control socket. A script that waits for its file expects the port to be open, so the file appears with the first
+ * worker that is ready. A start that fails or is slow can be inspected before that.
+ */
 export interface ControlDoor {
+  /** Makes the server, under a name that no client knows, while the workers boot. */
+  prepare(): void;
+  /** Opens the socket at an event that calls for it: within the call where it is prepared and its path is free. */
+  heard(event: Event): void;
   /** Resolves once it is open, or cannot be: a warning says why. The first call opens it. */
   open(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** A start that takes longer than this opens the control socket before a worker is ready, ms. */
+export const slowStart = 5_000;
 
 export interface ControlDoorSeam {
   readonly path: string;
@@ -20,25 +31,45 @@ export interface ControlDoorSeam {
 }
 
 export function controlDoor({ path, inherited, commands, version, log }: ControlDoorSeam): ControlDoor {
-  let opening: Promise<ControlServer | null> | null = null;
-  const openServer = async (): Promise<ControlServer | null> => {
-    try {
-      const { openControl } = await import('../control/server.js');
-      const where = inherited === null ? { path } : { fd: inherited.fd };
-      return await openControl({ ...where, commands, version, log });
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      log.warn(
-        `no control socket: ${reason}; rom-agent status, reload and the like cannot reach this daemon`,
-      );
-      return null;
-    }
+  const complain = (error: unknown): null => {
+    const reason = error instanceof Error ? error.message : String(error);
+    log.warn(`no control socket: ${reason}; rom-agent status, reload and the like cannot reach this daemon`);
+    return null;
+  };
+  let prepared: PreparedControl | null = null;
+  let preparing: Promise<PreparedControl | null> | null = null;
+  const makeServer = async (): Promise<PreparedControl | null> => {
+    const { prepareControl } = await import('../control/server.js');
+    const where = inherited === null ? { path } : { fd: inherited.fd };
+    prepared = await prepareControl({ ...where, commands, version, log });
+    return prepared;
+  };
+  const prepare = (): Promise<PreparedControl | null> => {
+    preparing ??= makeServer().catch(complain);
+    return preparing;
+  };
+  let opening: Promise<unknown> | null = null;
+  let closed = false;
+  const publish = async (): Promise<unknown> => {
+    // No await where it is prepared already: see heard().
+    const control = prepared ?? (await prepare());
+    return control?.publish().catch(complain);
+  };
+  const open = async (): Promise<void> => {
+    if (closed) return;
+    opening ??= publish();
+    await opening;
   };
   return {
-    open: async () => {
-      opening ??= openServer();
+    prepare: () => void prepare(),
+    heard: ({ type }) => void (opensAt.has(type) && open()),
+    open,
+    close: async () => {
+      closed = true;
       await opening;
+      await (await preparing)?.close();
     },
-    close: async () => void (await (await opening)?.close()),
   };
 }
+
+const opensAt: ReadonlySet<Event['type']> = new Set(['ready', 'failed', 'fork-failed', 'exited']);

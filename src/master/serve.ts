@@ -18,7 +18,7 @@ import { createAppMessages } from './app-messages.js';
 import { signalIfAlive, trackChildren } from './children.js';
 import { after, afterReading, now, oneTimer } from './clock.js';
 import { createCommands } from './commands.js';
-import { controlDoor } from './control-door.js';
+import { controlDoor, slowStart } from './control-door.js';
 import { createEvidence } from './evidence.js';
 import { systemFiles } from './files.js';
 import { createHandOver, endConnection } from './hand-over.js';
@@ -97,6 +97,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       void pool.endAll(config.drainTimeout).then(() => resolve(exitCodes.appFailed));
     },
     onChange: (before, after, event) => {
+      door.heard(event);
       centre.changed(before, after, event);
       if (config.sticky !== 'off') announce(after);
       if (before.reload !== null && after.reload === null) releases.keep([after.generation]);
@@ -211,7 +212,8 @@ export async function serve(options: ServeOptions): Promise<number> {
     generation: () => mailbox.state().generation,
     captureWorker: looker.capture,
     onServing: (urls) => {
-      printBanner(options, urls);
+      // The banner's reader may use the control socket at once.
+      void door.open().then(() => printBanner(options, urls));
       // After READY.
       setImmediate(() => {
         watches.begin();
@@ -234,8 +236,8 @@ export async function serve(options: ServeOptions): Promise<number> {
   mailbox.post({ type: 'start' });
   // What it counts from, once the workers are forked.
   setImmediate(oomKills);
-  // While the workers boot: READY waits for it, and a start that takes its time can be looked at.
-  setImmediate(() => void door.open());
+  setImmediate(door.prepare);
+  after(slowStart, () => void door.open());
   const advices = adviceFor({
     dispatch: config.dispatch,
     passed: listen.kind === 'fds',
