@@ -32,7 +32,7 @@ export function systemSeam(): DoctorSeam {
     portHolder: (port) => portHolder(port),
     ask: askDaemon,
     canReap,
-    loadAddon: requireAddon,
+    loadAddon: () => requireAddon({ platform, env: process.env, onProblem: () => {} }),
   };
 }
 

@@ -1,7 +1,13 @@
 import { createRequire } from 'node:module';
 import type { Supervisor } from './supervisor.js';
 import { passedSockets, type SystemdSeam, systemd } from './systemd.js';
-import { createSender, type Koffi, unixDatagrams } from './unix-datagram.js';
+import {
+  createSender,
+  type Datagrams,
+  type Koffi,
+  unixDatagrams,
+  whileThereIsRoom,
+} from './unix-datagram.js';
 
 export interface Surroundings {
   readonly env: NodeJS.ProcessEnv;
@@ -16,7 +22,8 @@ export interface Surroundings {
 
 /** Finds out who started this process. */
 export function detectSupervisor(surroundings: Surroundings): Supervisor {
-  const { env, pid, send, onProblem, loadAddon = requireAddon } = surroundings;
+  const { env, pid, platform, send, onProblem } = surroundings;
+  const { loadAddon = () => requireAddon({ platform, env, onProblem }) } = surroundings;
   if (env.NOTIFY_SOCKET) return systemd({ env, pid, loadAddon, onProblem });
   if (isLaunchd(surroundings))
     return { ...silent(env, pid), kind: 'launchd', reapsOrphans: false, loopsOnFatalErrors: true };
@@ -43,31 +50,61 @@ function silent(env: NodeJS.ProcessEnv, pid: number): Supervisor {
   };
 }
 
+type Addon = ReturnType<SystemdSeam['loadAddon']>;
+
+interface AddonOptions {
+  readonly platform: NodeJS.Platform;
+  readonly env: NodeJS.ProcessEnv;
+  /** Called once where nobody reads what is sent, with a sentence for the log. */
+  readonly onProblem: (problem: string) => void;
+  readonly load?: (name: string) => unknown;
+}
+
 /**
- * sd-notify, which is compiled for one ABI of Node, or where it cannot be loaded what comes compiled.
+ * sd-notify, which is compiled for one ABI of Node, or where it cannot be loaded koffi, which comes compiled. With koffi
+ * neither blocks the event loop. sd-notify alone blocks it, for up to ten seconds, where nobody reads the socket: it cannot
+ * be loaded in a thread, and systemd takes no notification from another process.
  *
  * @throws what was wrong with sd-notify, where neither can be loaded
  */
-export function requireAddon(
-  load: (name: string) => unknown = createRequire(import.meta.url),
-  { platform, env }: Pick<NodeJS.Process, 'platform' | 'env'> = process,
-): { sendState(state: string): void } {
-  try {
-    return load('sd-notify') as { sendState(state: string): void };
-  } catch (error) {
-    if (platform !== 'linux') throw error;
-    return compiledSender(load, { env, error });
-  }
+export function requireAddon({
+  load = createRequire(import.meta.url),
+  platform,
+  env,
+  onProblem,
+}: AddonOptions): Addon {
+  const address = env.NOTIFY_SOCKET ?? '';
+  const sendWith = (datagrams: Datagrams): Addon => {
+    const onUnread = (waiting: readonly string[]): void => onProblem(unread(address, waiting));
+    return { sendState: createSender(datagrams, { onUnread }).send };
+  };
+  const addon = attempt(() => load('sd-notify') as Addon);
+  if (platform !== 'linux') return addon.orThrow();
+  const sender = attempt(() => {
+    const koffi = load('koffi') as Koffi;
+    const loaded = addon.value;
+    return sendWith(
+      loaded === null ? unixDatagrams(koffi, address) : whileThereIsRoom(koffi, address, loaded.sendState),
+    );
+  });
+  return sender.value ?? addon.orThrow();
 }
 
-function compiledSender(
-  load: (name: string) => unknown,
-  { env, error }: { readonly env: NodeJS.ProcessEnv; readonly error: unknown },
-) {
+function unread(address: string, waiting: readonly string[]): string {
+  const said = waiting.map((state) => state.split('\n')[0]).join(', ');
+  return `systemd does not read its notification socket ${address}: ${said} will be sent when it does`;
+}
+
+function attempt<T>(act: () => T): { readonly value: T | null; orThrow(): T } {
   try {
-    const { send } = createSender(unixDatagrams(load('koffi') as Koffi, env.NOTIFY_SOCKET ?? ''));
-    return { sendState: send };
-  } catch {
-    throw error;
+    const value = act();
+    return { value, orThrow: () => value };
+  } catch (error) {
+    return {
+      value: null,
+      orThrow: () => {
+        throw error;
+      },
+    };
   }
 }

@@ -74,7 +74,7 @@ export function passedSockets(env: NodeJS.ProcessEnv, pid: number): readonly Pas
   return Array.from({ length: count }, (_, index) => ({ fd: 3 + index, name: names[index] || 'unknown' }));
 }
 
-/** The addon takes 10 ms to load, which must not delay the workers: it is loaded when there is something to say. */
+/** The addon takes 10 ms to load, koffi 20, which must not delay the workers: it is loaded when there is something to say. */
 function lazySender(loadAddon: SystemdSeam['loadAddon'], onProblem: SystemdSeam['onProblem']) {
   let sendState: ((state: string) => void) | null = null;
   return (state: string): void => {

@@ -15,19 +15,35 @@ const retryInterval = 200;
 /** Beyond these the oldest is dropped. */
 const mostWaiting = 32;
 
+export interface SenderOptions {
+  readonly later?: (act: () => void) => void;
+  /** Called once, when the socket has refused the datagrams that wait for the second time. */
+  readonly onUnread?: (waiting: readonly string[]) => void;
+}
+
 /**
  * Sends in order. What the socket does not take waits, without keeping the process or its event loop; a datagram that says
  * the same as one that waits takes its place.
  */
 export function createSender(
   datagrams: Datagrams,
-  later: (act: () => void) => void = inAWhile,
+  { later = inAWhile, onUnread = () => {} }: SenderOptions = {},
 ): NotifySender {
   let waiting: string[] = [];
-  const retry = (): void => {
+  let told = false;
+  const flush = (): void => {
+    while (waiting[0] !== undefined && datagrams.trySend(Buffer.from(waiting[0]))) waiting.shift();
+    if (waiting.length > 0) later(() => attempt(again));
+  };
+  const again = (): void => {
+    flush();
+    if (waiting.length === 0 || told) return;
+    told = true;
+    onUnread(waiting);
+  };
+  const attempt = (act: () => void): void => {
     try {
-      while (waiting[0] !== undefined && datagrams.trySend(Buffer.from(waiting[0]))) waiting.shift();
-      if (waiting.length > 0) later(retry);
+      act();
     } catch {
       // Nobody is there any more: what waited was for them.
       waiting = [];
@@ -37,7 +53,7 @@ export function createSender(
     send: (state) => {
       const isWaiting = waiting.length > 0;
       waiting = [...waiting.filter((other) => other !== state), state].slice(-mostWaiting);
-      if (!isWaiting) retry();
+      if (!isWaiting) attempt(flush);
     },
   };
 }
@@ -53,13 +69,12 @@ function inAWhile(act: () => void): void {
  * @throws where no socket can be opened
  */
 export function unixDatagrams(koffi: Koffi, address: string): Datagrams {
-  const libc = koffi.load(null);
-  const socket = libc.func('int socket(int domain, int type, int protocol)');
-  const sendto = libc.func(
-    'long sendto(int fd, const void *data, unsigned long size, int flags, const void *to, unsigned int length)',
-  );
-  const fd = socket(afUnix, sockDgram | sockCloexec, 0);
-  if (fd < 0) throw new Error(`no socket for ${address}: error ${koffi.errno()}`);
+  const sendto = koffi
+    .load(null)
+    .func(
+      'long sendto(int fd, const void *data, unsigned long size, int flags, const void *to, unsigned int length)',
+    );
+  const fd = openSocket(koffi, address);
   const to = socketAddress(address);
   return {
     trySend: (data) => {
@@ -69,6 +84,49 @@ export function unixDatagrams(koffi: Koffi, address: string): Datagrams {
       throw new Error(`${address} takes no datagram: error ${errno}`);
     },
   };
+}
+
+/**
+ * Sends with `sendState`, which blocks for up to ten seconds where the queue of the socket is full (libsystemd), only while
+ * there is room: poll(2) tells for a socket that is connected to it.
+ *
+ * @throws where no socket can be opened
+ */
+export function whileThereIsRoom(
+  koffi: Koffi,
+  address: string,
+  sendState: (state: string) => void,
+): Datagrams {
+  const libc = koffi.load(null);
+  const connect = libc.func('int connect(int fd, const void *to, unsigned int length)');
+  const poll = libc.func('int poll(void *fds, unsigned long count, int timeout)');
+  const fd = openSocket(koffi, address);
+  const to = socketAddress(address);
+  const asked = pollOut(fd);
+  return {
+    trySend: (data) => {
+      // Connected anew each time, since another process may have bound the address. Where connecting fails, sending fails
+      // at once too.
+      if (connect(fd, to, to.length) === 0 && poll(asked, 1, 0) === 0) return false;
+      sendState(data.toString());
+      return true;
+    },
+  };
+}
+
+function openSocket(koffi: Koffi, address: string): number {
+  const socket = koffi.load(null).func('int socket(int domain, int type, int protocol)');
+  const fd = socket(afUnix, sockDgram | sockCloexec, 0);
+  if (fd < 0) throw new Error(`no socket for ${address}: error ${koffi.errno()}`);
+  return fd;
+}
+
+/** struct pollfd, as poll(2) has it. */
+function pollOut(fd: number): Buffer {
+  const asked = Buffer.alloc(8);
+  asked.writeInt32LE(fd, 0);
+  asked.writeInt16LE(pollout, 4);
+  return asked;
 }
 
 /** struct sockaddr_un, as unix(7) has it. */
@@ -85,6 +143,7 @@ const sockDgram = 2;
 const sockCloexec = 0o2000000;
 const msgDontwait = 0x40;
 const msgNosignal = 0x4000;
+const pollout = 4;
 const eintr = 4;
 const eagain = 11;
 const enobufs = 105;

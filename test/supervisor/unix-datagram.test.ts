@@ -19,6 +19,7 @@ import { waitFor } from '../support/wait.js';
 function paper(room: number) {
   const taken: string[] = [];
   const due: (() => void)[] = [];
+  const unread: string[][] = [];
   const socket = { room, gone: false };
   const sender = createSender(
     {
@@ -28,9 +29,9 @@ function paper(room: number) {
         return taken.push(String(data)) > 0;
       },
     },
-    (act) => due.push(act),
+    { later: (act) => due.push(act), onUnread: (waiting) => unread.push([...waiting]) },
   );
-  return { sender, taken, due, socket, again: () => due.shift()?.() };
+  return { sender, taken, due, unread, socket, again: () => due.shift()?.() };
 }
 
 describe('what systemd is told, without waiting for it', () => {
@@ -49,6 +50,14 @@ describe('what systemd is told, without waiting for it', () => {
     socket.room = 9;
     again();
     assert.deepEqual([taken, due.length], [['READY=1', 'STATUS=a', 'WATCHDOG=1'], 0]);
+  });
+
+  test('is named once while nobody reads, from the second attempt on', () => {
+    const { sender, unread, again } = paper(0);
+    for (const state of ['READY=1', 'STATUS=a']) sender.send(state);
+    assert.deepEqual(unread, []);
+    for (let n = 0; n < 3; n++) again();
+    assert.deepEqual(unread, [['READY=1', 'STATUS=a']]);
   });
 
   test('is not kept without an end', () => {
@@ -80,19 +89,39 @@ describe('the addon for systemd', () => {
     if (!names.includes(name)) throw name === 'sd-notify' ? missing : new Error('no koffi');
     return { name, sendState: () => {}, load: () => ({ func: () => () => 3 }), errno: () => 0 };
   };
-  const linux = { platform: 'linux', env: { NOTIFY_SOCKET: '/run/systemd/notify' } } as const;
+  const require = (names: readonly string[], platform: NodeJS.Platform = 'linux') => {
+    const env = { NOTIFY_SOCKET: '/run/systemd/notify' };
+    return requireAddon({ load: only(names), platform, env, onProblem: () => {} });
+  };
 
-  test('is sd-notify where it can be loaded', () => {
-    assert.equal((requireAddon(only(['sd-notify', 'koffi']), linux) as { name?: string }).name, 'sd-notify');
+  test('is sd-notify where it can be loaded, asked for room by koffi where that can be loaded too', () => {
+    assert.equal((require(['sd-notify']) as { name?: string }).name, 'sd-notify');
+    assert.equal((require(['sd-notify', 'koffi'], 'darwin') as { name?: string }).name, 'sd-notify');
+    const sent: string[] = [];
+    const room = { full: true };
+    const func = (definition: string) => () => Number(definition.includes('poll') && !room.full);
+    const modules = {
+      'sd-notify': { sendState: (state: string) => sent.push(state) },
+      koffi: { load: () => ({ func }), errno: () => 0 },
+    };
+    const load = (name: string) => modules[name as keyof typeof modules];
+    const env = { NOTIFY_SOCKET: '/run/systemd/notify' };
+    const { sendState } = requireAddon({ load, platform: 'linux', env, onProblem: () => {} });
+    sendState('READY=1');
+    assert.deepEqual(sent, []);
+    room.full = false;
+    const other = requireAddon({ load, platform: 'linux', env, onProblem: () => {} });
+    other.sendState('STATUS=a');
+    assert.deepEqual(sent, ['STATUS=a']);
   });
 
   test('is one that needs no compiler elsewhere, on Linux', () => {
-    assert.equal(typeof requireAddon(only(['koffi']), linux).sendState, 'function');
-    assert.throws(() => requireAddon(only(['koffi']), { ...linux, platform: 'darwin' }), missing);
+    assert.equal(typeof require(['koffi']).sendState, 'function');
+    assert.throws(() => require(['koffi'], 'darwin'), missing);
   });
 
   test('says what was wrong with sd-notify where there is neither', () => {
-    assert.throws(() => requireAddon(only([]), linux), missing);
+    assert.throws(() => require([]), missing);
   });
 });
 
@@ -102,10 +131,14 @@ const skip =
   process.platform !== 'linux' || koffi === null || !hasPython ? 'needs Linux, koffi and python3' : false;
 
 function loaded(): Koffi | null {
+  return canLoad('koffi') ? (createRequire(import.meta.url)('koffi') as Koffi) : null;
+}
+
+function canLoad(name: string): boolean {
   try {
-    return createRequire(import.meta.url)('koffi') as Koffi;
+    return createRequire(import.meta.url)(name) !== undefined;
   } catch {
-    return null;
+    return false;
   }
 }
 
@@ -145,6 +178,35 @@ describe('a real socket', { skip }, () => {
     // The longest queue that systemd asks the kernel for is 512.
     while (sent < 10_000 && trySend(Buffer.from('WATCHDOG=1'))) sent++;
     assert.ok(sent < 10_000, `${sent} datagrams`);
+  });
+
+  const addonSkip = canLoad('sd-notify') ? false : 'needs sd-notify';
+  test('that is full does not block sd-notify, and gets all once it is read', {
+    skip: addonSkip,
+  }, async (t) => {
+    const address = place(t);
+    const socket = await socketAt(t, address);
+    process.kill(socket.pid, 'SIGSTOP');
+    t.after(() => process.kill(socket.pid, 'SIGCONT'));
+    const { trySend } = unixDatagrams(koffi as Koffi, address);
+    while (trySend(Buffer.from('WATCHDOG=1')));
+    // libsystemd reads it from the environment.
+    const before = process.env.NOTIFY_SOCKET;
+    process.env.NOTIFY_SOCKET = address;
+    t.after(() => {
+      if (before === undefined) delete process.env.NOTIFY_SOCKET;
+      else process.env.NOTIFY_SOCKET = before;
+    });
+    const problems: string[] = [];
+    const onProblem = (problem: string) => void problems.push(problem);
+    const { sendState } = requireAddon({ platform: 'linux', env: process.env, onProblem });
+    sendState('READY=1\nSTATUS=ä');
+    await waitFor('the warning', () => problems.length > 0);
+    const expected = `systemd does not read its notification socket ${address}: READY=1 will be sent when it does`;
+    assert.deepEqual(problems, [expected]);
+    process.kill(socket.pid, 'SIGCONT');
+    await waitFor('what had waited', () => socket.datagrams.at(-1)?.text === 'READY=1\nSTATUS=ä');
+    assert.deepEqual(problems, [expected]);
   });
 
   test('that is gone is no reason to fail', (t) => {
