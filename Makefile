@@ -82,7 +82,7 @@ test-units: build build/.stamp test-deps ## Real apps from npm under the shipped
 apps-install: build/.stamp ## Install and build the real apps of test/fixtures/system, once: needs the network
 	@$(NODE) build/test/system/apps/install-all.js
 
-apps: build build/.stamp ## Real apps and frameworks, installed from npm, under load: docs/apps.md. Five minutes
+apps: build build/.stamp ## Real apps and frameworks, installed from npm, under load: docs/reference/apps.md. Five minutes
 	@$(NODE) --test build/test/system/apps/all.js; status=$$?; $(NODE) build/test/system/apps/write-page.js; exit $$status
 
 apps-sample: build build/.stamp ## Five of them: Express, Koa, Fastify, Hono, Socket.IO

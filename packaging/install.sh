@@ -318,7 +318,7 @@ install_log_directory() {
 # give OWNER PATH. In a package the machine that it is installed on does that, where this one has no such account.
 give() {
   if [ "$(id -u)" != 0 ]; then return 0; fi
-  chown -h "$1" "$2" 2>/dev/null || object "there is no account $1; see docs/launchd.md"
+  chown -h "$1" "$2" 2>/dev/null || object "there is no account $1; see docs/how-to/launchd.md"
 }
 
 owner_of() { ls -ldn "$1" | awk '{ print $3 }'; }

@@ -38,7 +38,7 @@ export const smallestHeap = 32;
 
 /**
  * Every setting there is, by its TOML key; a dot stands for a section, so `log.level` is `level` under `[log]`.
- * Parsing, flags, `check`, docs/configuration.md and packaging/rom-agent.toml all derive from this table.
+ * Parsing, flags, `check`, docs/reference/settings.md and packaging/rom-agent.toml all derive from this table.
  */
 export const settings = {
   app: setting({

@@ -1,6 +1,6 @@
 /**
  * The exit statuses of the daemon and of its commands. The numbers are those of sysexits.h(3head) as far as
- * that header has a fitting one; docs/exit-codes.md is checked against this table.
+ * that header has a fitting one; docs/reference/exit-codes.md is checked against this table.
  */
 export const exitCodes = {
   /** The service was stopped as asked. */

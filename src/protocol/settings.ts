@@ -1,4 +1,4 @@
-/** How connections reach the workers. See docs/configuration.md. */
+/** How connections reach the workers. See docs/reference/settings.md. */
 export type Dispatch = 'shared' | 'round-robin' | 'reuseport';
 export type Mode = 'single' | 'cluster' | 'turbo';
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';

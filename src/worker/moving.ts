@@ -2,7 +2,7 @@ import type { WorkerSettings } from '../protocol/settings.js';
 import { testedMajors } from './node-internals.js';
 import { testMove } from './self-test.js';
 
-/** Whether this worker takes part in moving kept connections: see docs/dispatch.md. */
+/** Whether this worker takes part in moving kept connections: see docs/explanation/dispatch.md. */
 export interface Moving {
   readonly mode: WorkerSettings['balance'];
   isAble(): boolean;

@@ -37,8 +37,8 @@ describe('the documents made from the commands', () => {
     });
   }
 
-  test('docs/cli.md has a section for every command', () => {
-    const text = readFileSync(join(repoRoot, 'docs/cli.md'), 'utf8');
+  test('docs/reference/commands.md has a section for every command', () => {
+    const text = readFileSync(join(repoRoot, 'docs/reference/commands.md'), 'utf8');
     const headings = [...text.matchAll(/^## rom-agent (\S+)/gm)].map(([, name]) => name);
     const elsewhere = new Set(['serve', 'check']);
     const names = program.commands.map((command) => command.name()).filter((name) => !elsewhere.has(name));

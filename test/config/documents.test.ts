@@ -9,7 +9,7 @@ import { loadInput } from '../support/load-input.js';
 
 /** Run from the repository's root, as `make test` does. With UPDATE_DOCS=1 the files are written anew. */
 const documents = {
-  'docs/configuration.md': configurationDoc,
+  'docs/reference/settings.md': configurationDoc,
   'packaging/rom-agent.toml': exampleToml,
 };
 

@@ -15,8 +15,8 @@ interface Row {
 
 const codes: readonly ExitCode[] = Object.values(exitCodes);
 
-describe('docs/exit-codes.md', () => {
-  const rows = table(read('docs/exit-codes.md'));
+describe('docs/reference/exit-codes.md', () => {
+  const rows = table(read('docs/reference/exit-codes.md'));
 
   test('has one row for each exit code, in their order', () => {
     assert.deepEqual(

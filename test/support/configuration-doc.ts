@@ -8,7 +8,7 @@ import {
   variablesOf,
 } from '../../src/config/settings.js';
 
-/** docs/configuration.md, from the table of settings. */
+/** docs/reference/settings.md, from the table of settings. */
 export function configurationDoc(): string {
   const parts = [introduction, sources, ...groups().map(groupTable), values, example(), dotenv, check];
   return `${parts.join('\n\n')}\n`;

@@ -6,9 +6,9 @@ import { repoRoot } from '../support/process.js';
 import { inside, type Machine, needsMachine, sharedMachine } from './machine.js';
 import { service } from './service.js';
 
-const docs = readFileSync(join(repoRoot, 'docs', 'systemd.md'), 'utf8');
+const docs = readFileSync(join(repoRoot, 'docs', 'how-to', 'systemd.md'), 'utf8');
 
-/** The lines of [Service] in the first drop-in below a heading of docs/systemd.md: what is tested is what is told. */
+/** The lines of [Service] in the first drop-in below a heading of docs/how-to/systemd.md: what is tested is what is told. */
 function recipe(heading: string): string[] {
   const [, below = ''] = docs.split(`\n### ${heading}\n`);
   const [, block = ''] = /```ini\n\[Service\]\n([\s\S]*?)```/.exec(below.split('\n### ')[0] ?? '') ?? [];
@@ -91,7 +91,7 @@ for (const { what, env, hint, heading } of refusals)
   );
 
 test(
-  'the secrets and the own user of docs/systemd.md work as they are written there',
+  'the secrets and the own user of docs/how-to/systemd.md work as they are written there',
   needsMachine(),
   async (t) => {
     const machine = await sharedMachine();

@@ -8,7 +8,7 @@ export function unitText({ node = process.execPath, libdir = repoRoot } = {}): s
   return text.replaceAll('@NODE@', node).replaceAll('@LIBDIR@', libdir);
 }
 
-/** A service that needs nothing but its socket: docs/systemd.md. */
+/** A service that needs nothing but its socket: docs/how-to/systemd.md. */
 export const withoutNetwork = [
   'PrivateNetwork=yes',
   'IPAddressDeny=any',

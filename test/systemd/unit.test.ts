@@ -90,9 +90,9 @@ test('what harms a Node.js daemon, or systemd 252 does not know, is not in the u
   );
 });
 
-test('no placeholder is left when the unit is installed, and docs/systemd.md explains every setting', () => {
+test('no placeholder is left when the unit is installed, and docs/reference/systemd-units.md explains every setting', () => {
   assert.doesNotMatch(unitText(), /@[A-Z]+@/);
-  const docs = readFileSync(join(repoRoot, 'docs', 'systemd.md'), 'utf8');
+  const docs = readFileSync(join(repoRoot, 'docs', 'reference', 'systemd-units.md'), 'utf8');
   const names = [...parse(unitText()).keys(), ...parse(socketText()).keys()];
   const missing = names.filter((name) => !docs.includes(`\`${name}=`));
   assert.deepEqual(missing, []);

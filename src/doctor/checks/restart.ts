@@ -31,7 +31,7 @@ function restart({ name, restart }: ServiceUnit): Outcome {
   }
 }
 
-/** Which cannot get better by trying again: see docs/exit-codes.md. */
+/** Which cannot get better by trying again: see docs/reference/exit-codes.md. */
 const fatal = ['78', '64', '77'];
 
 function preventExitStatus({ name, neverRestarted, restart }: ServiceUnit): Outcome | null {

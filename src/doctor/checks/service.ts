@@ -54,7 +54,7 @@ function state(unit: ServiceUnit): Outcome {
     return problem(
       'state',
       `failed (${result}, exit status ${exitStatus})${said}`,
-      `${log}; docs/exit-codes.md`,
+      `${log}; docs/reference/exit-codes.md`,
     );
   if (subState === 'auto-restart') return problem('state', `${endsAndStarts(unit)}${said}`, log);
   if (restarts > 0)

@@ -7,9 +7,9 @@ import { hostedApps } from './catalogue.js';
 import { fileName } from './outcomes.js';
 import { appsPage, withoutFigures } from './page.js';
 
-describe('docs/apps.md', () => {
+describe('docs/reference/apps.md', () => {
   test('says what the catalogue of apps and their lock files say', () => {
-    const page = readFileSync(join(repoRoot, 'docs', 'apps.md'), 'utf8');
+    const page = readFileSync(join(repoRoot, 'docs', 'reference', 'apps.md'), 'utf8');
     const generated = appsPage(() => []);
     assert.equal(
       withoutFigures(page),

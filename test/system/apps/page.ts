@@ -4,7 +4,7 @@ import { type HostedApp, hostedApps } from './catalogue.js';
 import { fixtureOf } from './install.js';
 import type { Outcome } from './outcomes.js';
 
-/** docs/apps.md, made from the catalogue of apps and what came of each. */
+/** docs/reference/apps.md, made from the catalogue of apps and what came of each. */
 export function appsPage(outcomesOf: (app: HostedApp) => readonly Outcome[]): string {
   const rows = hostedApps.map((app) => row(app, outcomesOf(app)));
   return `${intro}\n${[headings, headings.map(() => '---'), ...rows].map(line).join('\n')}\n${notes}`;
@@ -30,7 +30,7 @@ daemon with two workers, and checks that it
 The load are clients on kept connections and clients with a connection for each request; gRPC, Socket.IO and ws are asked
 by clients of their own, too. Set are \`PORT\`, two workers, a reload without a soak, and deadlines of a minute, since the
 machine of the test may be slow. The apps are below
-[\`test/fixtures/system\`](../test/fixtures/system).
+[\`test/fixtures/system\`](../../test/fixtures/system).
 
 The last two columns were measured on two cores that were busy with other work: in how many runs all four points held, and
 how long the stop took under load, the median and the longest. No test is decided by a time.
@@ -43,7 +43,7 @@ What to know about all of them:
   where the app's own code does.
 - \`HOST\` means the address to frameworks that read it. A standalone Next.js reads \`HOSTNAME\`.
 - A framework with a command of its own is started by that command: \`rom-agent serve next -- start\` is
-  \`npx next start\` ([hosting.md](hosting.md)).
+  \`npx next start\` ([app.md](app.md)).
 - Messages between clients of different workers need a broker, as with any cluster.
 - A question that crosses the server's Close frame on a WebSocket has no answer; the client asks again.
 `;
