@@ -1,5 +1,5 @@
-import type { ReloadLine } from '../control/client.js';
 import { exitCodes } from '../errors/exit-codes.js';
+import type { ReloadLine } from '../protocol/control-api.js';
 import type { ReloadRecord, ReloadStep, Verdict } from '../protocol/reload-record.js';
 import { count, span, verdictOf } from './human.js';
 import { type CommandExit, interruptedExit, type Session } from './session.js';

@@ -1,6 +1,5 @@
-import type { Found } from '../control/client.js';
 import { exitCodes } from '../errors/exit-codes.js';
-import type { StackAnswer } from '../protocol/control-api.js';
+import type { Found, StackAnswer } from '../protocol/control-api.js';
 import type { RequestNote } from '../protocol/requests.js';
 import { count, span } from './human.js';
 import type { CommandExit, Session } from './session.js';

@@ -1,10 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Commands } from '../protocol/control-api.js';
-import { accepts } from './accept.js';
-import { ControlError, commonHeaders, sendError, shown } from './answers.js';
-import type { LineStream } from './line-stream.js';
-import { jsonType } from './protocol.js';
-import { type Route, routes } from './routes.js';
+import { ControlError, commonHeaders, type LineStream, sendError, shown } from './answers.js';
+import { type Fields, type Route, routes } from './routes.js';
 
 /** Failures that are ours, not the client's. */
 export interface ControlLog {
@@ -29,11 +26,8 @@ export function createHandler({ commands, version, log }: HandlerOptions): Handl
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { route, id } = find(request);
     if (request.method === 'OPTIONS') return sendOptions(response, allowed(route.path));
-    // Each line of a stream is JSON, and curl's --json asks for that alone.
-    if (![route.type, jsonType].some((type) => accepts(request.headers.accept, type))) {
-      throw new ControlError(406, `this route answers with ${route.type}, which the Accept header excludes`);
-    }
-    await route.answer({ request, response, commands, version, id, streams });
+    const fields = (): Promise<Fields> => readBody(request);
+    await route.answer({ request, response, fields, commands, version, id, streams });
   };
   return {
     handle: (request, response) => {
@@ -57,13 +51,12 @@ function find(request: IncomingMessage): { route: Route; id: string } {
   const found = there.find(({ route }) => route.method === method || method === 'OPTIONS');
   if (found !== undefined) return found;
   const [other] = there;
-  if (other === undefined)
-    throw new ControlError(404, `there is nothing at ${shown(path)}; GET /v1 has the routes`);
+  if (other === undefined) throw new ControlError(404, `no route ${shown(path)}; GET /v1 lists the routes`);
   const headers = { Allow: allowed(other.route.path) };
   throw new ControlError(405, `${shown(path)} does not take ${request.method}`, { headers });
 }
 
-/** @throws ControlError 400 for a query, which would be taken for an option that counts */
+/** @throws ControlError 400 for a query, which a client would expect to have an effect */
 function pathOf(target: string): string {
   const path = target.replace(/^https?:\/\/[^/?#]*/i, '') || '/';
   const query = path.indexOf('?');
@@ -72,7 +65,7 @@ function pathOf(target: string): string {
   throw new ControlError(400, message);
 }
 
-/** What stands in the place of `{id}`, '' where the route has none, and null where it does not match. */
+/** What stands in the place of `{id}`, '' if the route has none, null if the path does not match. */
 function match(template: string, path: string): string | null {
   const [before = '', after] = template.split('{id}');
   if (after === undefined) return path === template ? '' : null;
@@ -89,6 +82,46 @@ function sendOptions(response: ServerResponse, allow: string): void {
   response.writeHead(204, { ...commonHeaders, Allow: allow }).end();
 }
 
+/** Bytes of a body. */
+const longestBody = 64 * 1024;
+
+/**
+ * The fields of a JSON object; none if there is no body.
+ *
+ * @throws ControlError 400 or 413
+ */
+async function readBody(request: IncomingMessage): Promise<Fields> {
+  if (Number(request.headers['content-length'] ?? 0) > longestBody) throw tooLarge();
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+    length += (chunk as Buffer).length;
+    if (length > longestBody) throw tooLarge();
+    chunks.push(chunk as Buffer);
+  }
+  return length === 0 ? {} : parse(Buffer.concat(chunks));
+}
+
+/** The rest is not read, so nothing else can come over this connection. */
+function tooLarge(): ControlError {
+  const message = `the body is too large: expected at most ${longestBody} bytes`;
+  return new ControlError(413, message, { headers: { Connection: 'close' } });
+}
+
+function parse(bytes: Buffer): Fields {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    const why = cause instanceof SyntaxError ? `: ${shown(cause.message)}` : ': it is not UTF-8';
+    throw new ControlError(400, `the body is not JSON${why}`, { cause });
+  }
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+    throw new ControlError(400, 'the body is not right: expected a JSON object, such as {"by":"alice"}');
+  }
+  return value as Fields;
+}
+
 function asControlError(
   error: unknown,
   { request, log }: { request: IncomingMessage; log: ControlLog },
@@ -96,5 +129,5 @@ function asControlError(
   if (error instanceof ControlError) return error;
   const { method, url } = request;
   log.error('a request at the control socket failed', { method, path: shown(url ?? ''), err: error });
-  return new ControlError(500, 'something went wrong here; the log of the daemon has it', { cause: error });
+  return new ControlError(500, "internal error; the daemon's log has the details", { cause: error });
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { safeParse } from 'valibot';
 import type {
   Answer,
   Commands,
@@ -7,97 +8,203 @@ import type {
   ReloadAnswer,
   StackAnswer,
 } from '../protocol/control-api.js';
-import { ControlError, sendJson } from './answers.js';
-import { readBody } from './body.js';
-import { byOf, profileOptions, reloadOptions, scaleOptions, workerNumber } from './fields.js';
-import { type LineStream, openLineStream } from './line-stream.js';
-import { openapi } from './openapi.js';
-import { jsonType, linesType } from './protocol.js';
+import { badFields, ControlError, type LineStream, openLineStream, sendJson } from './answers.js';
+import type { examples } from './openapi.js';
+import { type Body, type bodies, readFields, workerId } from './schemas.js';
+
+export type Fields = Readonly<Record<string, unknown>>;
 
 /** What a route answers from. */
 export interface Question {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  /** Reads the body. */
+  readonly fields: () => Promise<Fields>;
   readonly commands: Commands;
   readonly version: string;
   /** What stands in the place of `{id}`. */
   readonly id: string;
-  /** Streams that are open, for the end of the server. */
+  /** The open streams, which end with the server. */
   readonly streams: Set<LineStream>;
 }
 
+/** One route, with what the OpenAPI document says about it. */
 export interface Route {
   readonly method: 'GET' | 'POST';
   /** `{id}` stands for a segment. */
   readonly path: string;
-  readonly type: typeof jsonType | typeof linesType;
+  readonly operationId: string;
+  readonly summary: string;
+  readonly description?: string;
+  /** Names of schemas. */
+  readonly takes: keyof typeof bodies | null;
+  readonly gives: keyof typeof examples | null;
+  readonly status: 200 | 202;
+  readonly isStream?: true;
   /** Throws ControlError for answers other than success. */
   readonly answer: (question: Question) => void | Promise<void>;
 }
 
+type About = Pick<Route, 'operationId' | 'summary' | 'description'>;
+
 export const routes: readonly Route[] = [
-  get('/v1', ({ response, version }) => sendJson(response, 200, overview(version))),
-  get('/v1/status', ({ response, commands }) => sendJson(response, 200, commands.status())),
-  get('/v1/config', ({ response, commands }) => sendJson(response, 200, commands.config())),
-  get('/v1/history', ({ response, commands }) => sendJson(response, 200, commands.history())),
-  get('/v1/openapi.json', ({ response, version }) => sendJson(response, 200, openapi(version))),
-  { method: 'GET', path: '/v1/events', type: linesType, answer: streamEvents },
-  { method: 'POST', path: '/v1/reload', type: linesType, answer: reload },
-  post('/v1/abort', async ({ request, commands }) => commands.abort(byOf(await readBody(request)))),
-  post('/v1/scale', async ({ request, commands }) => {
-    const { change, by } = scaleOptions(await readBody(request));
-    return commands.scale(change, by);
+  get('/v1', 'Overview', {
+    about: { operationId: 'overview', summary: 'The daemon and its routes' },
+    ask: ({ version }) => overview(version),
   }),
-  post('/v1/workers/{id}/restart', async ({ request, commands, id }) => {
-    const worker = workerNumber(id);
-    return commands.restart(worker, byOf(await readBody(request)));
+  get('/v1/status', 'Status', {
+    about: { operationId: 'status', summary: "The master's view of the service" },
+    ask: ({ commands }) => commands.status(),
   }),
-  piece('stack', async ({ request, commands, id }) => {
-    const worker = workerNumber(id);
-    return commands.stack(worker, byOf(await readBody(request)));
+  get('/v1/config', 'Config', {
+    about: { operationId: 'config', summary: 'The effective settings and where each comes from' },
+    ask: ({ commands }) => commands.config(),
   }),
-  piece('profile', async ({ request, commands, id }) => {
-    const worker = workerNumber(id);
-    const { seconds, by } = profileOptions(await readBody(request));
-    return commands.profile(worker, seconds, by);
+  get('/v1/history', 'History', {
+    about: { operationId: 'history', summary: 'The last reloads' },
+    ask: ({ commands }) => commands.history(),
   }),
-  piece('heap-snapshot', async ({ request, commands, id }) => {
-    const worker = workerNumber(id);
-    return commands.heapSnapshot(worker, byOf(await readBody(request)));
+  get('/v1/openapi.json', null, {
+    about: { operationId: 'openapi', summary: 'This document' },
+    ask: async ({ version }) => (await import('./openapi.js')).openapi(version, routes),
   }),
-  { method: 'POST', path: '/v1/stop', type: jsonType, answer: stop },
+  {
+    ...{ method: 'GET', path: '/v1/events', operationId: 'events', summary: 'Events as they happen' },
+    description: 'One event a line. The daemon sends a blank line every 15 s to show that it is alive.',
+    ...{ takes: null, gives: 'Event', status: 200, isStream: true },
+    answer: streamEvents,
+  },
+  {
+    ...{ method: 'POST', path: '/v1/reload', operationId: 'reload' },
+    summary: 'Replaces the workers with those of a new generation',
+    description:
+      'The first line is the answer, each step follows, and the last line is the record with the verdict. ' +
+      'The daemon sends a blank line every 15 s to show that it is alive. A client that disconnects does not stop ' +
+      'the reload.',
+    ...{ takes: 'ReloadOptions', gives: 'ReloadLine', status: 200, isStream: true },
+    answer: reload,
+  },
+  post('/v1/abort', 'Label', {
+    about: { operationId: 'abort', summary: 'Rolls back the reload in progress' },
+    ask: ({ by }, { commands }) => commands.abort(by),
+  }),
+  post('/v1/scale', 'ScaleOptions', {
+    about: { operationId: 'scale', summary: 'Changes the number of workers' },
+    ask: ({ by, ...change }, { commands }) => commands.scale(change, by),
+  }),
+  post('/v1/workers/{id}/restart', 'Label', {
+    about: { operationId: 'restart', summary: 'Replaces one worker with another of its generation' },
+    ask: ({ by }, { commands }, worker) => commands.restart(worker, by),
+  }),
+  evidence('stack', 'Label', {
+    about: {
+      operationId: 'stack',
+      summary: 'What a worker is doing',
+      description:
+        'Pauses the worker for some milliseconds. If two workers share the slot, it is the newest that serves.',
+    },
+    gives: 'Stack',
+    ask: ({ by }, { commands }, worker) => commands.stack(worker, by),
+  }),
+  evidence('profile', 'ProfileOptions', {
+    about: {
+      operationId: 'profile',
+      summary: 'Writes a CPU profile of a worker',
+      description:
+        'Answers when the file is written, below `evidence` in the state directory, with mode 0600.',
+    },
+    gives: 'EvidenceFile',
+    ask: ({ by, seconds }, { commands }, worker) => commands.profile(worker, seconds, by),
+  }),
+  evidence('heap-snapshot', 'Label', {
+    about: {
+      operationId: 'heapSnapshot',
+      summary: 'Writes a heap snapshot of a worker',
+      description:
+        'The worker does nothing else in the meantime, which may be minutes, and takes about twice its memory. ' +
+        'Everything in its memory is in the file, which has mode 0600.',
+    },
+    gives: 'EvidenceFile',
+    ask: ({ by }, { commands }, worker) => commands.heapSnapshot(worker, by),
+  }),
+  {
+    ...{ method: 'POST', path: '/v1/stop', operationId: 'stop' },
+    summary: 'Stops the service: its workers drain and exit',
+    ...{ takes: 'Label', gives: 'Message', status: 202 },
+    answer: async ({ response, fields, commands }) => {
+      commands.stop(readFields(await fields(), 'Label').by);
+      sendJson(response, 202, { message: 'the service is stopping' });
+    },
+  },
 ];
 
-function get(path: string, answer: Route['answer']): Route {
-  return { method: 'GET', path, type: jsonType, answer };
+interface Query {
+  readonly about: About;
+  readonly ask: (question: Question) => unknown;
 }
 
-function post(path: string, ask: (question: Question) => Promise<Answer>): Route {
+function get(path: string, gives: Route['gives'], { about, ask }: Query): Route {
+  const answer = async (question: Question): Promise<void> =>
+    sendJson(question.response, 200, await ask(question));
+  return { method: 'GET', path, ...about, takes: null, gives, status: 200, answer };
+}
+
+interface Command<Name extends keyof typeof bodies, A> {
+  readonly about: About;
+  readonly ask: (body: Body<Name>, question: Question, worker: number) => Promise<A>;
+}
+
+/** A command that is answered with one sentence. */
+function post<Name extends keyof typeof bodies>(
+  path: string,
+  takes: Name,
+  { about, ask }: Command<Name, Answer>,
+): Route {
   const answer = async (question: Question): Promise<void> => {
-    const { message } = accepted(await ask(question));
+    const { message } = accepted(await asked(question, takes, ask));
     sendJson(question.response, 200, { message });
   };
-  return { method: 'POST', path, type: jsonType, answer };
+  return { method: 'POST', path, ...about, takes, gives: 'Message', status: 200, answer };
 }
 
 /** Evidence about a worker. It may take minutes, in which nothing moves on the connection. */
-function piece(name: string, ask: (question: Question) => Promise<StackAnswer | EvidenceAnswer>): Route {
+function evidence<Name extends keyof typeof bodies>(
+  name: string,
+  takes: Name,
+  {
+    about,
+    gives,
+    ask,
+  }: Command<Name, StackAnswer | EvidenceAnswer> & { readonly gives: 'Stack' | 'EvidenceFile' },
+): Route {
   const answer = async (question: Question): Promise<void> => {
     question.request.socket.setTimeout(0);
-    const { accepted: _, ...found } = accepted(await ask(question));
+    const { accepted: _, ...found } = accepted(await asked(question, takes, ask));
     sendJson(question.response, 200, found);
   };
-  return { method: 'POST', path: `/v1/workers/{id}/${name}`, type: jsonType, answer };
+  return { method: 'POST', path: `/v1/workers/{id}/${name}`, ...about, takes, gives, status: 200, answer };
+}
+
+async function asked<Name extends keyof typeof bodies, A>(
+  question: Question,
+  takes: Name,
+  ask: Command<Name, A>['ask'],
+): Promise<A> {
+  const worker = question.id === '' ? 0 : workerOf(question.id);
+  return ask(readFields(await question.fields(), takes), question, worker);
+}
+
+/** @throws ControlError 400 if the text is not the number of a worker */
+function workerOf(text: string): number {
+  const value = /^[0-9]{1,5}$/.test(text) ? Number(text) : text;
+  const result = safeParse(workerId, value);
+  if (result.success) return result.output;
+  throw badFields([{ field: 'id', value, expected: result.issues[0].message }]);
 }
 
 function overview(version: string) {
   const list = routes.map(({ method, path }) => ({ method, path }));
   return { name: 'rom-agent', version, pid: process.pid, routes: list };
-}
-
-async function stop({ request, response, commands }: Question): Promise<void> {
-  commands.stop(byOf(await readBody(request)));
-  sendJson(response, 202, { message: 'the service is stopping' });
 }
 
 function streamEvents({ request, response, commands, streams }: Question): void {
@@ -106,10 +213,10 @@ function streamEvents({ request, response, commands, streams }: Question): void 
   else stream.onOver(commands.subscribe((event) => stream.write(event)));
 }
 
-/** Goes on until the verdict; a client that goes away ends the stream and not the reload. */
-async function reload({ request, response, commands, streams }: Question): Promise<void> {
-  const options = reloadOptions(await readBody(request));
-  // Its first steps come before its answer.
+/** Streams until the verdict. A client that disconnects ends the stream, not the reload. */
+async function reload({ response, fields, commands, streams }: Question): Promise<void> {
+  const options = readFields(await fields(), 'ReloadOptions');
+  // The first steps come before the answer.
   const early: ControlEvent[] = [];
   let pass = (event: ControlEvent): void => {
     early.push(event);

@@ -2,10 +2,8 @@ import { createServer, type Server } from 'node:http';
 import { basename, isAbsolute } from 'node:path';
 import { RomAgentError } from '../errors/errors.js';
 import { exitCodes } from '../errors/exit-codes.js';
-import type { Commands } from '../protocol/control-api.js';
+import { type Commands, longestSocketPath } from '../protocol/control-api.js';
 import type { ControlLog, Handler } from './handler.js';
-import { longestSocketPath } from './protocol.js';
-import { prepareDirectory } from './socket-dir.js';
 import {
   explain,
   type FileIdentity,
@@ -13,10 +11,11 @@ import {
   identify,
   lengthBeside,
   nameBeside,
+  prepareDirectory,
   removeOwn,
   takeName,
+  withUmask,
 } from './socket-file.js';
-import { withUmask } from './umask.js';
 
 /** Where to listen: on a path of our own, or on a socket that was passed in, which is never unlinked or changed. */
 export type ControlPlace = { readonly path: string } | { readonly fd: number };
@@ -172,7 +171,7 @@ function listening(server: Server, where: Parameters<Server['listen']>[0]): Prom
 }
 
 function lazyHandler(options: ControlOptions): Pick<Handler, 'handle' | 'close'> & {
-  onClientError: typeof import('./client-error.js').onClientError;
+  onClientError: typeof import('./answers.js').onClientError;
 } {
   let handler: Handler | null = null;
   let loading: Promise<Handler> | null = null;
@@ -195,7 +194,7 @@ function lazyHandler(options: ControlOptions): Pick<Handler, 'handle' | 'close'>
       );
     },
     onClientError: (error, socket) => {
-      import('./client-error.js').then(
+      import('./answers.js').then(
         ({ onClientError }) => onClientError(error, socket),
         () => socket.destroy(),
       );

@@ -2,6 +2,22 @@ import type { Capture } from './capture.js';
 import type { ReloadRecord, ReloadStep } from './reload-record.js';
 import type { ClusterStats } from './stats.js';
 
+/** The version of the routes; it is the first segment of every path. */
+export const apiVersion = 'v1';
+
+/** Every answer bears this header with `apiVersion`, by which a client knows whom it has reached. */
+export const versionHeader = 'Rom-Agent-Control';
+
+export const jsonType = 'application/json';
+/** One JSON document a line; a blank line is a sign of life. */
+export const linesType = 'application/x-ndjson';
+
+/** A stream that has nothing else to say sends a blank line this often, ms. */
+export const heartbeatInterval = 15_000;
+
+/** Bytes that the path of a unix socket may have: sun_path without its NUL, unix(7) and unix(4) of macOS. */
+export const longestSocketPath = process.platform === 'linux' ? 107 : 103;
+
 /** What the control socket can ask of the master, which hands it in. None of these rejects. */
 export interface Commands {
   status(): ClusterStats;
@@ -102,3 +118,14 @@ export type ControlEvent =
       readonly status: 'starting' | 'serving' | 'stopping';
       readonly wanted: number;
     };
+
+/** What the daemon answers where it does not refuse. */
+export type Found<A extends { readonly accepted: boolean }> = Omit<
+  Extract<A, { accepted: true }>,
+  'accepted'
+>;
+
+/** What a reload sends while it is in progress: its answer first, its record last. */
+export type ReloadLine =
+  | ({ readonly type: 'answer' } & Extract<ReloadAnswer, { accepted: true }>)
+  | Extract<ControlEvent, { type: 'step' | 'record' }>;

@@ -5,9 +5,9 @@ import { restartCommand } from '../../src/cli/restart.js';
 import { changeOf, scaleCommand } from '../../src/cli/scale.js';
 import { whoAsks } from '../../src/cli/session.js';
 import { stopCommand } from '../../src/cli/stop.js';
-import type { ReloadLine } from '../../src/control/client.js';
 import { RomAgentError } from '../../src/errors/errors.js';
 import { exitCodes } from '../../src/errors/exit-codes.js';
+import type { ReloadLine } from '../../src/protocol/control-api.js';
 import type { ReloadRecord, ReloadStep } from '../../src/protocol/reload-record.js';
 import { inTurn, paperSession, record, stats, worker } from './paper-session.js';
 

@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { heapSnapshotCommand, profileCommand } from '../../src/cli/evidence.js';
 import { stackCommand } from '../../src/cli/stack.js';
-import type { Found } from '../../src/control/client.js';
 import { RomAgentError } from '../../src/errors/errors.js';
 import { exitCodes } from '../../src/errors/exit-codes.js';
-import type { StackAnswer } from '../../src/protocol/control-api.js';
+import type { Found, StackAnswer } from '../../src/protocol/control-api.js';
 import { paperSession } from './paper-session.js';
 
 type Stack = Found<StackAnswer>;

@@ -6,7 +6,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { plain, toJson } from '../../src/cli/foreign.js';
 import { guarded } from '../../src/cli/terminal.js';
-import { answers, lines } from '../../src/control/openapi-examples.js';
+import { examples } from '../../src/control/openapi.js';
 import type { ControlEvent } from '../../src/protocol/control-api.js';
 import { folder, opened } from '../control/place.js';
 import { plainEnvironment, repoRoot } from '../support/process.js';
@@ -37,11 +37,11 @@ async function output(t: TestContext, ...args: readonly string[]): Promise<{ out
   const daemon = await opened(t);
   const refused = { accepted: false, reason: `no${evil}` } as const;
   Object.assign(daemon.commands, {
-    status: () => poisoned(answers.Status),
-    history: () => poisoned(answers.History),
-    config: () => poisoned(answers.Config),
-    stack: async () => ({ accepted: true, ...poisoned(answers.Stack) }),
-    profile: async () => ({ accepted: true, ...poisoned(answers.EvidenceFile) }),
+    status: () => poisoned(examples.Status),
+    history: () => poisoned(examples.History),
+    config: () => poisoned(examples.Config),
+    stack: async () => ({ accepted: true, ...poisoned(examples.Stack) }),
+    profile: async () => ({ accepted: true, ...poisoned(examples.EvidenceFile) }),
     restart: async () => refused,
     abort: async () => ({ accepted: true, message: `so${evil}` }),
   });
@@ -52,7 +52,11 @@ async function output(t: TestContext, ...args: readonly string[]): Promise<{ out
   });
   if (args[0] === 'reload' || args[0] === 'events') {
     await waitFor('the command to listen', () => daemon.listeners.size === 1);
-    const events: readonly ControlEvent[] = [lines.Event.worker, lines.Event.step, lines.Event.record];
+    const events: readonly ControlEvent[] = [
+      examples.Event.worker,
+      examples.Event.step,
+      examples.Event.record,
+    ];
     for (const event of events) daemon.emit(poisoned(event));
     if (args[0] === 'events') await daemon.server.close();
   }

@@ -1,10 +1,10 @@
-import * as examples from '../../src/control/openapi-examples.js';
+import { examples } from '../../src/control/openapi.js';
 import type { Answer, Commands, ControlEvent, ReloadAnswer } from '../../src/protocol/control-api.js';
 import type { ReloadRecord } from '../../src/protocol/reload-record.js';
 
-export const stepEvent = examples.lines.Event.step;
-export const recordEvent = examples.lines.Event.record;
-export const [record] = examples.answers.History as [ReloadRecord];
+export const stepEvent = examples.Event.step;
+export const recordEvent = examples.Event.record;
+export const [record] = examples.History as [ReloadRecord];
 
 export interface FakeCommands {
   /** To be changed by a test. */
@@ -39,9 +39,9 @@ export function fakeCommands(): FakeCommands {
     answer: { accepted: true, message: 'so be it' },
     reload: async () => acceptedReload,
     commands: {
-      status: () => examples.answers.Status,
-      history: () => examples.answers.History,
-      config: () => examples.answers.Config,
+      status: () => examples.Status,
+      history: () => examples.History,
+      config: () => examples.Config,
       reload: (options) => {
         calls.push(['reload', options]);
         return fake.reload();
@@ -49,10 +49,9 @@ export function fakeCommands(): FakeCommands {
       abort: async (by) => told('abort', by),
       scale: async (change, by) => told('scale', change, by),
       restart: async (worker, by) => told('restart', worker, by),
-      stack: async (worker, by) => found(examples.answers.Stack, 'stack', worker, by),
-      profile: async (worker, seconds, by) =>
-        found(examples.answers.EvidenceFile, 'profile', worker, seconds, by),
-      heapSnapshot: async (worker, by) => found(examples.answers.EvidenceFile, 'heapSnapshot', worker, by),
+      stack: async (worker, by) => found(examples.Stack, 'stack', worker, by),
+      profile: async (worker, seconds, by) => found(examples.EvidenceFile, 'profile', worker, seconds, by),
+      heapSnapshot: async (worker, by) => found(examples.EvidenceFile, 'heapSnapshot', worker, by),
       stop: (by) => {
         calls.push(['stop', by]);
       },

@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { openapi } from '../../src/control/openapi.js';
-import { schemas } from '../../src/control/openapi-schemas.js';
+import { jsonSchemas, openapi } from '../../src/control/openapi.js';
 import { routes } from '../../src/control/routes.js';
+import { bodies } from '../../src/control/schemas.js';
+import { repoRoot } from '../support/process.js';
 import { acceptedReload, recordEvent, stepEvent } from './fake-commands.js';
 import { get, opened, post } from './place.js';
 import { mismatches, resolve } from './schema.js';
 
 type Node = Readonly<Record<string, unknown>>;
 
-const document = openapi('0.1.0') as unknown as Node;
+const document = openapi('0.1.0', routes) as unknown as Node;
 const paths = document.paths as Record<string, Record<string, Node>>;
 
 /** Every object in the document that has a `schema`. */
@@ -34,7 +37,10 @@ describe('the OpenAPI document', () => {
         return `${method.toUpperCase()} ${path} ${Object.keys(content)}`;
       }),
     );
-    const served = routes.map(({ method, path, type }) => `${method} ${path} ${type}`);
+    const served = routes.map(
+      ({ method, path, isStream }) =>
+        `${method} ${path} ${isStream === true ? 'application/x-ndjson' : 'application/json'}`,
+    );
     assert.deepEqual(documented.sort(), served.sort());
   });
 
@@ -48,7 +54,7 @@ describe('the OpenAPI document', () => {
   test('has what it refers to, and uses all of its schemas', () => {
     const used = new Set(references(document));
     const there = [
-      ...Object.keys(schemas).map((name) => `#/components/schemas/${name}`),
+      ...Object.keys(jsonSchemas()).map((name) => `#/components/schemas/${name}`),
       ...Object.keys((document.components as { responses: Node }).responses).map(
         (name) => `#/components/responses/${name}`,
       ),
@@ -69,6 +75,36 @@ describe('the OpenAPI document', () => {
       all.flatMap(({ schema, value }) => mismatches(value, schema as Node)),
       [],
     );
+  });
+
+  test('agrees with the page about the control socket', () => {
+    const page = readFileSync(join(repoRoot, 'docs/control.md'), 'utf8');
+    const rows = page.split('\n').filter((line) => /^\| `(GET|POST) /.test(line));
+    const documented = rows.map((row) => {
+      const [, route = '', fields = ''] = row.split('|');
+      return `${route.trim().replaceAll('`', '')} ${(fields.match(/`\w+`/g) ?? []).sort().join(' ')}`;
+    });
+    const served = routes.map(({ method, path, takes }) => {
+      const schema = takes === null ? null : bodies[takes];
+      const entries =
+        schema?.type === 'union' ? schema.options.map((option) => option.entries) : [schema?.entries ?? {}];
+      const fields = [...new Set(entries.flatMap((entry) => Object.keys(entry)))];
+      return `${method} ${path} ${fields
+        .map((field) => `\`${field}\``)
+        .sort()
+        .join(' ')}`;
+    });
+    assert.deepEqual(documented.sort(), served.sort());
+    const codes = [...page.matchAll(/^\| (\d{3}) \| `(\w+)` \|/gm)].map(([, status, code]) => [status, code]);
+    const responses = (document.components as { responses: Record<string, Node> }).responses;
+    for (const [name, { description }] of Object.entries(responses)) {
+      const status = name.replace('Error', '');
+      assert.deepEqual(
+        codes.find(([found]) => found === status),
+        [status, description],
+        name,
+      );
+    }
   });
 
   test('is served', async (t) => {

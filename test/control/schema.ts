@@ -1,6 +1,8 @@
-import { schemas } from '../../src/control/openapi-schemas.js';
+import { jsonSchemas } from '../../src/control/openapi.js';
 
 type Schema = Readonly<Record<string, unknown>>;
+
+const schemas = jsonSchemas() as Readonly<Record<string, Schema>>;
 
 /** What is wrong with `value` by `schema`: as much of JSON Schema 2020-12 as the document uses. */
 export function mismatches(value: unknown, schema: Schema, at = '$'): readonly string[] {
@@ -17,6 +19,16 @@ export function mismatches(value: unknown, schema: Schema, at = '$'): readonly s
     found.push(...wrong((value as number) >= (schema.minimum as number), 'is too small'));
   if ('maximum' in schema)
     found.push(...wrong((value as number) <= (schema.maximum as number), 'is too large'));
+  if ('maxItems' in schema)
+    found.push(...wrong((value as unknown[]).length <= (schema.maxItems as number), 'is too long'));
+  if ('pattern' in schema)
+    found.push(...wrong(new RegExp(schema.pattern as string, 'u').test(value as string), 'does not match'));
+  if ('not' in schema)
+    found.push(...wrong(mismatches(value, schema.not as Schema, at).length > 0, 'is what it must not be'));
+  if ('anyOf' in schema) {
+    const fits = (schema.anyOf as Schema[]).some((one) => mismatches(value, one, at).length === 0);
+    found.push(...wrong(fits, 'fits none of the choices'));
+  }
   if ('oneOf' in schema) {
     const fitting = (schema.oneOf as Schema[]).filter((one) => mismatches(value, one, at).length === 0);
     found.push(...wrong(fitting.length === 1, `fits ${fitting.length} of the choices`));

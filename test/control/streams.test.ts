@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { mostWaiting, openLineStream } from '../../src/control/line-stream.js';
+import { mostWaiting, openLineStream } from '../../src/control/answers.js';
 import type { ReloadAnswer } from '../../src/protocol/control-api.js';
 import { waitFor } from '../support/wait.js';
 import { acceptedReload, record, recordEvent, stepEvent } from './fake-commands.js';

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { connectControl, type ReloadLine } from '../../src/control/client.js';
+import { connectControl } from '../../src/control/client.js';
+import type { ReloadLine } from '../../src/protocol/control-api.js';
 import { startLoad } from '../support/load.js';
 import { waitFor } from '../support/wait.js';
 import {
