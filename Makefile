@@ -47,37 +47,39 @@ lint: deps
 build/.stamp: $(SOURCES) $(shell find test -name '*.ts') test/tsconfig.json tsconfig.json node_modules/.package-lock.json
 	@rm -rf build && npx tsc -p test/tsconfig.json && ln -s ../node_modules build/node_modules && cp package.json build/ && touch $@
 
-ROOMS := errors core ipc protocol config master worker http supervisor telemetry control doctor cli support bench faults system fuzz
+ROOMS := $(addprefix unit/,core ipc protocol config master worker http service-manager logging control doctor cli) \
+	simulation support bench fuzz system/apps
 tests_of = $(shell find $(addprefix test/,$(1)) -name '*.test.ts' 2>/dev/null | sed 's|^|build/|; s|\.ts$$|.js|' | sort)
 
 # A process for each test file costs more than most of these tests: a room is one process, but where tests need a
 # process of their own (the worker's handlers, the log's streams).
-APART := worker telemetry
+APART := unit/worker unit/logging
 build/rooms/%.test.js: build/.stamp
-	@mkdir -p build/rooms && find build/test/$* -name '*.test.js' -not -path '*/explore/*' | sort \
-		| sed "s|^build/\(.*\)|import '../\1';|" > $@
+	@mkdir -p $(@D) && find build/test/$* -name '*.test.js' -not -path '*/explore/*' | sort \
+		| sed "s|^\(.*\)|import '$(CURDIR)/\1';|" > $@
 
-unit: build/.stamp $(patsubst %,build/rooms/%.test.js,$(filter-out $(APART),$(ROOMS) scenarios)) ## Fast tests of every room
+ROOM_FILES := $(patsubst %,build/rooms/%.test.js,$(filter-out $(APART),$(ROOMS)))
+unit: build/.stamp $(ROOM_FILES) ## Fast tests of every room
 	@$(NODE) --test --test-concurrency=$(CPUS) build/test/architecture.test.js \
-		$(patsubst %,build/rooms/%.test.js,$(filter-out $(APART),$(ROOMS) scenarios)) $(call tests_of,$(APART))
+		build/test/unit/errors.test.js $(ROOM_FILES) $(call tests_of,$(APART))
 
 check: types lint unit ## Types, lint and unit tests: under a minute
 
 explore: build/.stamp ## The core through all interleavings to a depth, at random beyond it, and broken by hand
-	@$(NODE) --test --test-concurrency=$(CPUS) $(call tests_of,core/explore)
+	@$(NODE) --test --test-concurrency=$(CPUS) $(call tests_of,simulation/explore)
 
 # Two files at a time: they wait more than they work.
 integration: build build/.stamp ## Real processes: drains, restarts, ends, hosted apps
-	@$(NODE) --test --test-concurrency=2 $(call tests_of,integration packaging)
+	@$(NODE) --test --test-concurrency=2 $(call tests_of,integration system/packaging)
 
 test-launchd: build build/.stamp ## The plist, with a stand-in for launchd
-	@$(NODE) --test --test-concurrency=1 $(call tests_of,launchd)
+	@$(NODE) --test --test-concurrency=1 $(call tests_of,system/launchd)
 
 test-systemd: build build/.stamp test-deps ## Behaviour under a real systemd, booted in a container (root)
-	@$(NODE) --test --test-concurrency=2 build/test/systemd/first-lane.js build/test/systemd/second-lane.js
+	@$(NODE) --test --test-concurrency=2 build/test/system/systemd/first-lane.js build/test/system/systemd/second-lane.js
 
 test-units: build build/.stamp test-deps ## Real apps from npm under the shipped unit, in a booted systemd (root): slow the first time
-	@$(NODE) --test build/test/systemd/real-apps/all.test.js
+	@$(NODE) --test build/test/system/systemd/real-apps/all.test.js
 
 apps-install: build/.stamp ## Install and build the real apps of test/fixtures/system, once: needs the network
 	@$(NODE) build/test/system/apps/install-all.js
@@ -98,23 +100,23 @@ fuzz-mutations: build/.stamp ## Whether the fuzzer finds each mistake once its g
 	@$(NODE) --test build/test/fuzz/suite/mutations.js
 
 test-nodes: build/.stamp ## The worker's tests on every major of Node, which come from npm (Linux, x64)
-	@$(NODE) --test build/test/nodes/all.js
+	@$(NODE) --test build/test/system/nodes/all.js
 
 nodes-sample: build/.stamp ## Those of them that are about moving and ending connections
-	@NODES_SAMPLE=1 $(NODE) --test build/test/nodes/all.js
+	@NODES_SAMPLE=1 $(NODE) --test build/test/system/nodes/all.js
 
 SUITES := types lint unit explore integration nodes-sample fuzz-sample test-launchd test-systemd
 test: ## Every suite, whatever fails, and what came of each at the end
 	@MAKE='$(MAKE)' sh test/run-suites.sh $(SUITES)
 
 reloads: build build/.stamp bench-deps ## 200 reloads under load, at the daemon, behind nginx, and of PM2
-	@$(NODE) build/test/reloads/main.js
+	@$(NODE) build/test/bench/reloads/main.js
 
 faults: build build/.stamp bench-deps ## What is lost when something fails, under a real systemd, and of PM2 beside it (root)
-	@$(NODE) build/test/faults/main.js
+	@$(NODE) build/test/bench/faults/main.js
 
 bench: build build/.stamp bench-deps ## Figures beside a bare node:cluster
-	@$(NODE) build/test/bench/main.js
+	@$(NODE) build/test/bench/load/main.js
 
 clean: ## Remove what was built
 	rm -rf dist build

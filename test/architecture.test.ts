@@ -13,14 +13,14 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   core: ['protocol'],
   errors: [],
   config: ['protocol', 'errors'],
-  master: ['core', 'protocol', 'supervisor', 'control', 'telemetry', 'config', 'errors'],
-  worker: ['protocol', 'http', 'telemetry', 'config', 'errors'],
+  master: ['core', 'protocol', 'service-manager', 'control', 'logging', 'config', 'errors'],
+  worker: ['protocol', 'http', 'logging', 'config', 'errors'],
   control: ['protocol', 'errors'],
   http: ['protocol', 'config', 'errors'],
-  supervisor: ['config', 'errors'],
-  telemetry: ['config', 'errors'],
-  doctor: ['protocol', 'config', 'errors', 'supervisor', 'control'],
-  cli: ['protocol', 'config', 'errors', 'supervisor', 'telemetry', 'control', 'doctor', 'master'],
+  'service-manager': ['config', 'errors'],
+  logging: ['config', 'errors'],
+  doctor: ['protocol', 'config', 'errors', 'service-manager', 'control'],
+  cli: ['protocol', 'config', 'errors', 'service-manager', 'logging', 'control', 'doctor', 'master'],
 };
 
 const quoted = `['"]([^'"]+)['"]`;
@@ -51,7 +51,7 @@ function violations(path: string, source: string): readonly string[] {
 }
 
 function roomOf(path: string): string {
-  return path.includes('/') ? (path.split('/')[0] ?? '') : '';
+  return path.split('/')[0]?.replace(/\.[jt]s$/, '') ?? '';
 }
 
 function sources(): readonly { path: string; source: string }[] {
@@ -174,14 +174,14 @@ describe('the import table', () => {
     ['protocol/settings.ts', "import type { Config } from '../config/config.js';", false],
     ['worker/main.ts', "import type { Pool } from '../master/pool.js';", false],
     ['worker/main.ts', "const a = await import('../master/pool.js');", false],
-    ['worker/beats.ts', "import type { Beat } from '../protocol/heartbeat.js';", true],
-    ['worker/beats.ts', "import { step } from '../core/step.js';", false],
-    ['worker/beats.ts', "import type { State } from '../core/state.js';", false],
+    ['worker/health/beats.ts', "import type { Beat } from '../../protocol/heartbeat.js';", true],
+    ['worker/health/beats.ts', "import { step } from '../../core/step.js';", false],
+    ['worker/health/beats.ts', "import type { State } from '../../core/state.js';", false],
     ['http/app.ts', "import type { PublicStats } from '../protocol/stats.js';", true],
-    ['http/app.ts', "import { createLog } from '../telemetry/log.js';", false],
+    ['http/app.ts', "import { createLog } from '../logging/log.js';", false],
     ['cli/serve.ts', "import { serve } from '../master/serve.js';", true],
     ['cli/serve.ts', "import type { State } from '../core/state.js';", false],
-    ['telemetry/log.ts', "import type { State } from '../core/state.js';", false],
+    ['logging/log.ts', "import type { State } from '../core/state.js';", false],
     ['index.ts', 'export {};', false],
     ['utils/sleep.ts', 'export {};', false],
     ['config/load.ts', "import data from '../../package.json';", false],

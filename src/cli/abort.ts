@@ -1,4 +1,4 @@
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes } from '../errors.js';
 import type { CommandExit, Session } from './session.js';
 
 /** `rom-agent abort` */

@@ -3,8 +3,7 @@ import { type Loaded, type LoadInput, loadConfig } from '../config/load.js';
 import { isChanged, type Key, keys, show } from '../config/settings.js';
 import { systemInput } from '../config/system.js';
 import { type WorkingDirectory, workingDirectoryOf } from '../config/working-directory.js';
-import { ConfigError } from '../errors/errors.js';
-import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
+import { ConfigError, type ExitCode, exitCodes } from '../errors.js';
 import { plain, toJson } from './foreign.js';
 
 export interface CheckInput {

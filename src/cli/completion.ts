@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import { RomAgentError } from '../errors/errors.js';
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes, RomAgentError } from '../errors.js';
 import { commandTree } from './command-tree.js';
 import { bashCompletion } from './completion-bash.js';
 import { fishCompletion } from './completion-fish.js';

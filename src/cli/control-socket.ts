@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { findDirectories, launchdRuntime, ofCheckout } from '../config/directories.js';
 import { gather, type LoadInput } from '../config/load.js';
-import { ConfigError, type Problem } from '../errors/errors.js';
+import { ConfigError, type Problem } from '../errors.js';
 
 export interface SocketSeam {
   readonly input: LoadInput;

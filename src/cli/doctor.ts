@@ -4,7 +4,7 @@ import { examine } from '../doctor/examine.js';
 import { gather } from '../doctor/gather/gather.js';
 import type { DoctorSeam } from '../doctor/seam.js';
 import { systemSeam } from '../doctor/system.js';
-import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
+import { type ExitCode, exitCodes } from '../errors.js';
 import { countsOf, reportOf } from './doctor-report.js';
 import { plain } from './foreign.js';
 import { openTerminal, type Terminal } from './terminal.js';

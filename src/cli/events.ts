@@ -1,4 +1,4 @@
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes } from '../errors.js';
 import type { ControlEvent, WorkerEnding } from '../protocol/control-api.js';
 import { count, timeOfDay } from './human.js';
 import { type ReloadTeller, reloadTeller } from './reload.js';

@@ -1,6 +1,6 @@
 import type { ControlClient } from '../control/client.js';
-import { RomAgentError } from '../errors/errors.js';
-import { printable } from '../telemetry/printable.js';
+import { RomAgentError } from '../errors.js';
+import { printable } from '../logging/printable.js';
 
 /**
  * Everything that a person is shown of workers, clients, records and errors of apps comes through here: what could steer

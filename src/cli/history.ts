@@ -1,5 +1,4 @@
-import { RomAgentError } from '../errors/errors.js';
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes, RomAgentError } from '../errors.js';
 import type { ReloadRecord } from '../protocol/reload-record.js';
 import { moment, span, verdictOf } from './human.js';
 import { reloadTeller } from './reload.js';

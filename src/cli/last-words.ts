@@ -1,6 +1,6 @@
-import type { Supervisor } from '../supervisor/supervisor.js';
-import { formatJournal } from '../telemetry/format.js';
-import { chooseLayout } from '../telemetry/layout.js';
+import { formatJournal } from '../logging/format.js';
+import { chooseLayout } from '../logging/layout.js';
+import type { Supervisor } from '../service-manager/supervisor.js';
 import { complain, writeError } from './terminal.js';
 
 /** What commander prints to standard error; in the journal at priority err, as what ends a service is. */

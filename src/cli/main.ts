@@ -1,6 +1,5 @@
 import { CommanderError } from 'commander';
-import { RomAgentError } from '../errors/errors.js';
-import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
+import { type ExitCode, exitCodes, RomAgentError } from '../errors.js';
 import { bugMessage, fileMissing, isIncomplete, sayLast, tellReason } from './last-words.js';
 import { createProgram } from './program.js';
 import { exitStatusFor, findSupervisor } from './supervisor.js';

@@ -1,5 +1,4 @@
-import { RomAgentError } from '../errors/errors.js';
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes, RomAgentError } from '../errors.js';
 import type { Session } from './session.js';
 
 /** ms between two looks */

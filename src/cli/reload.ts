@@ -1,4 +1,4 @@
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes } from '../errors.js';
 import type { ReloadLine } from '../protocol/control-api.js';
 import type { ReloadRecord, ReloadStep, Verdict } from '../protocol/reload-record.js';
 import { count, span, verdictOf } from './human.js';

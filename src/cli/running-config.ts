@@ -1,5 +1,5 @@
 import { isChanged, type Key, keys, show } from '../config/settings.js';
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes } from '../errors.js';
 import type { CommandExit, Session } from './session.js';
 import { table } from './table.js';
 

@@ -1,5 +1,4 @@
-import { RomAgentError } from '../errors/errors.js';
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes, RomAgentError } from '../errors.js';
 import type { ScaleChange } from '../protocol/control-api.js';
 import type { ClusterStats } from '../protocol/stats.js';
 import { count, span } from './human.js';

@@ -2,13 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LogConfig } from '../config/config.js';
 import { type LoadInput, loadConfig } from '../config/load.js';
 import { systemInput } from '../config/system.js';
-import { ConfigError, describeProblem, RomAgentError } from '../errors/errors.js';
-import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
+import { ConfigError, describeProblem, type ExitCode, exitCodes, RomAgentError } from '../errors.js';
+import { type LazyLog, lazyLog } from '../logging/lazy-log.js';
+import { guardOutput } from '../logging/lost-output.js';
+import { followOutput, outputVariable } from '../logging/output-file.js';
 import { serve } from '../master/serve.js';
-import type { Supervisor } from '../supervisor/supervisor.js';
-import { type LazyLog, lazyLog } from '../telemetry/lazy-log.js';
-import { guardOutput } from '../telemetry/lost-output.js';
-import { followOutput, outputVariable } from '../telemetry/output-file.js';
+import type { Supervisor } from '../service-manager/supervisor.js';
 import { bugMessage, sayLast, tellReason } from './last-words.js';
 import { exitStatusFor, findSupervisor } from './supervisor.js';
 import { writeOut } from './terminal.js';
@@ -62,7 +61,7 @@ function unheard(problem: string, log: LazyLog): void {
 }
 
 async function checkLogDirectory(dir: string): Promise<void> {
-  const { openDailyFile } = await import('../telemetry/daily-file.js');
+  const { openDailyFile } = await import('../logging/daily-file.js');
   openDailyFile({ dir, clock: Date.now });
 }
 
@@ -120,6 +119,6 @@ async function reapAsFirst(log: LazyLog): Promise<void> {
   const { whyZombies } = await import('./first-process.js');
   const why = whyZombies();
   if (why === null) return;
-  const { beginReaping } = await import('../supervisor/adopted-children.js');
+  const { beginReaping } = await import('../service-manager/adopted-children.js');
   if (!beginReaping()) log.warn(why);
 }

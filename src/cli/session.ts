@@ -2,7 +2,7 @@ import { userInfo } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { systemInput } from '../config/system.js';
 import { type ControlClient, connectControl } from '../control/client.js';
-import type { exitCodes } from '../errors/exit-codes.js';
+import type { exitCodes } from '../errors.js';
 import { findControlSocket, isThere } from './control-socket.js';
 import { plainClient } from './foreign.js';
 import { openTerminal, type Terminal } from './terminal.js';

@@ -1,4 +1,4 @@
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes } from '../errors.js';
 import type { Found, StackAnswer } from '../protocol/control-api.js';
 import type { RequestNote } from '../protocol/requests.js';
 import { count, span } from './human.js';

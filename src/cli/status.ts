@@ -1,4 +1,4 @@
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes } from '../errors.js';
 import type { ReloadRecord } from '../protocol/reload-record.js';
 import type { ClusterStats, DeathSummary, PoisonSummary, WorkerStats } from '../protocol/stats.js';
 import { count, mebibytes, moment, span, verdictOf } from './human.js';

@@ -1,5 +1,4 @@
-import { RomAgentError } from '../errors/errors.js';
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes, RomAgentError } from '../errors.js';
 import { span } from './human.js';
 import { limitFrom, waitUntil } from './patience.js';
 import type { CommandExit, Session } from './session.js';

@@ -1,6 +1,6 @@
-import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
-import { detectSupervisor } from '../supervisor/detect.js';
-import type { Supervisor } from '../supervisor/supervisor.js';
+import { type ExitCode, exitCodes } from '../errors.js';
+import { detectSupervisor } from '../service-manager/detect.js';
+import type { Supervisor } from '../service-manager/supervisor.js';
 
 /** Who started this process. */
 export function findSupervisor(onProblem: (problem: string) => void): Supervisor {

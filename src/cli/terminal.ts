@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
-import { exitCodes } from '../errors/exit-codes.js';
-import { printable } from '../telemetry/printable.js';
+import { exitCodes } from '../errors.js';
+import { printable } from '../logging/printable.js';
 import { toJson } from './foreign.js';
 
 export type Colour = 'green' | 'yellow' | 'red' | 'bold' | 'dim';

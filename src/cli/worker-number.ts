@@ -1,5 +1,4 @@
-import { RomAgentError } from '../errors/errors.js';
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes, RomAgentError } from '../errors.js';
 
 /** @throws RomAgentError exit 64 where it is no number of a worker */
 export function workerNumber(command: string, worker: string): number {

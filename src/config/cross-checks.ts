@@ -1,4 +1,4 @@
-import type { Problem } from '../errors/errors.js';
+import type { Problem } from '../errors.js';
 import { settingInstead } from './node-args.js';
 import { type EffectiveValues, isPlatformHint } from './resolve.js';
 import { type Key, show, smallestHeap } from './settings.js';

@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path';
-import type { Problem } from '../errors/errors.js';
+import type { Problem } from '../errors.js';
 import type { Directories } from './directories.js';
 import { configFile } from './settings.js';
 import { type Environment, isMissing, isSet, type Layer, type ReadFile, unreadable } from './sources.js';

@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path';
-import { ConfigError, type Problem } from '../errors/errors.js';
+import { ConfigError, type Problem } from '../errors.js';
 import type { Config } from './config.js';
 import { crossCheck } from './cross-checks.js';
 import type { Directories } from './directories.js';

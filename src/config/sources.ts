@@ -1,5 +1,5 @@
 import { parseEnv } from 'node:util';
-import type { Problem } from '../errors/errors.js';
+import type { Problem } from '../errors.js';
 import { flagNameOf, flagOf, type Key, keys, variablesOf } from './settings.js';
 
 /** A file as text; throws an ErrnoException where it cannot be read. */

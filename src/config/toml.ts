@@ -1,5 +1,5 @@
 import { parse as parseToml, TomlError } from 'smol-toml';
-import type { Problem } from '../errors/errors.js';
+import type { Problem } from '../errors.js';
 import { type Key, keys } from './settings.js';
 import { closest } from './spelling.js';
 

@@ -1,5 +1,5 @@
 import { isAbsolute, resolve } from 'node:path';
-import type { Problem } from '../errors/errors.js';
+import type { Problem } from '../errors.js';
 import type { Valibot } from './kinds.js';
 import { type Key, keys, settingOf, show, type Value } from './settings.js';
 import type { Given, Layer } from './sources.js';

@@ -1,7 +1,6 @@
 import { type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { RomAgentError } from '../errors/errors.js';
-import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
+import { type ExitCode, exitCodes, RomAgentError } from '../errors.js';
 import { groupName } from './socket-file.js';
 
 const elsewhere = 'point to another control socket with --control-socket';

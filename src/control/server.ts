@@ -1,7 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { basename, isAbsolute } from 'node:path';
-import { RomAgentError } from '../errors/errors.js';
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes, RomAgentError } from '../errors.js';
 import { type Commands, longestSocketPath } from '../protocol/control-api.js';
 import type { ControlLog, Handler } from './handler.js';
 import {

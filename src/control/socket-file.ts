@@ -12,8 +12,7 @@ import {
 import { connect } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RomAgentError } from '../errors/errors.js';
-import { type ExitCode, exitCodes } from '../errors/exit-codes.js';
+import { type ExitCode, exitCodes, RomAgentError } from '../errors.js';
 
 /** Which file it is, whatever its name becomes. */
 export interface FileIdentity {

@@ -1,5 +1,5 @@
 import { connectControl } from '../control/client.js';
-import { RomAgentError } from '../errors/errors.js';
+import { RomAgentError } from '../errors.js';
 import type { DaemonFacts } from './facts.js';
 
 /** A daemon that is well answers within milliseconds. */

@@ -2,7 +2,7 @@ import type { Config } from '../config/config.js';
 import type { Machine } from '../config/machine.js';
 import type { Holder } from '../config/port-holder.js';
 import type { EffectiveValues } from '../config/resolve.js';
-import type { Problem } from '../errors/errors.js';
+import type { Problem } from '../errors.js';
 import type { ServiceUnit } from './service-unit.js';
 import type { SocketUnit } from './socket-unit.js';
 

@@ -3,8 +3,8 @@ import { accessSync, constants, readFileSync, realpathSync, statfsSync, statSync
 import { createServer } from 'node:net';
 import { availableParallelism, totalmem, userInfo } from 'node:os';
 import { portHolder } from '../config/port-holder.js';
-import { canReap } from '../supervisor/adopted-children.js';
-import { requireAddon } from '../supervisor/detect.js';
+import { canReap } from '../service-manager/adopted-children.js';
+import { requireAddon } from '../service-manager/detect.js';
 import { askDaemon } from './ask-daemon.js';
 import type { Space, Stats } from './facts.js';
 import type { DoctorSeam } from './seam.js';

@@ -1,8 +1,8 @@
 import type { PreparedControl } from '../control/server.js';
 import type { Event } from '../core/events.js';
+import type { LazyLog } from '../logging/lazy-log.js';
 import type { Commands } from '../protocol/control-api.js';
-import type { PassedSocket } from '../supervisor/supervisor.js';
-import type { LazyLog } from '../telemetry/lazy-log.js';
+import type { PassedSocket } from '../service-manager/supervisor.js';
 
 /**
  * The control socket. A script that waits for its file expects the port to be open, so the file appears with the first

@@ -81,7 +81,7 @@ export function createHandOver(seam: HandOverSeam): HandOver {
     const wanted = workers.find(({ key }) => key === to) ?? newest[0];
     const other = wanted ?? workers.find(({ key }) => key !== from);
     if (other !== undefined) return other.key;
-    // One that drains still answers; see worker/drain.ts.
+    // One that drains still answers; see worker/drain/drain.ts.
     return [to, from].find((key) => key !== null && !tried.includes(key) && isAlive(key)) ?? null;
   };
   const settle = (id: number): Waiting | undefined => {
@@ -107,7 +107,7 @@ export function createHandOver(seam: HandOverSeam): HandOver {
   return {
     receive: (from, message, connection) => {
       if (message.type === 'taken') return taken(message.id, message.outcome);
-      // Before anything else: see worker/away.ts.
+      // Before anything else: see worker/transfer/away.ts.
       send(from, { type: 'handed', id: message.id, came: connection !== undefined });
       if (connection === undefined) onTrouble('to-master');
       else pass({ to: message.to, slot: message.slot, from, tried: [] }, message, connection);

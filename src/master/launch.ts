@@ -1,7 +1,7 @@
 import { withWorkers } from '../config/resolve.js';
 import { build } from '../protocol/build.js';
 import { numberVariables, type WorkerSettings } from '../protocol/settings.js';
-import { withoutSupervisor } from '../supervisor/supervisor.js';
+import { withoutSupervisor } from '../service-manager/supervisor.js';
 import { appFlags } from './node-flags.js';
 import { beatInterval } from './policy.js';
 import type { Launch } from './pool.js';

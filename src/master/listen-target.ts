@@ -1,10 +1,9 @@
 import { lstatSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Config } from '../config/config.js';
-import { RomAgentError } from '../errors/errors.js';
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes, RomAgentError } from '../errors.js';
 import type { Listen } from '../protocol/settings.js';
-import type { BoundSocket } from '../supervisor/passed-sockets.js';
+import type { BoundSocket } from '../service-manager/passed-sockets.js';
 
 /** Where the app is to be served: on sockets that were passed in, else where the configuration says. */
 export function listenTarget({ port, host, socketMode }: Config, sockets: readonly BoundSocket[]): Listen {

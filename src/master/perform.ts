@@ -1,7 +1,7 @@
 import type { Effect } from '../core/effects.js';
+import type { LazyLog } from '../logging/lazy-log.js';
 import type { WorkerKey } from '../protocol/messages.js';
-import type { Supervisor } from '../supervisor/supervisor.js';
-import type { LazyLog } from '../telemetry/lazy-log.js';
+import type { Supervisor } from '../service-manager/supervisor.js';
 import type { Addresses } from './addresses.js';
 import { monotonicMicros } from './clock.js';
 import type { CommandCentre } from './commands.js';

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.js';
 import { withWorkers } from '../config/resolve.js';
 import type { Policy, WorkerPolicy } from '../core/policy.js';
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes } from '../errors.js';
 import type { Release } from './releases.js';
 
 export function policyOf(config: Config, { pingInterval }: { pingInterval: number | null }): Policy {

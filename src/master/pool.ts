@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.js';
 import type { Event } from '../core/events.js';
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes } from '../errors.js';
+import type { Output } from '../logging/output-file.js';
 import { otherBuildOnDisk } from '../protocol/build.js';
 import { witnessFd } from '../protocol/capture.js';
 import type { Failure } from '../protocol/death-record.js';
@@ -26,7 +27,6 @@ import {
   withLostHandle,
 } from '../protocol/messages.js';
 import { settingsVariable, type WorkerSettings } from '../protocol/settings.js';
-import type { Output } from '../telemetry/output-file.js';
 import { createWitness, type Witness } from './capture/witness.js';
 import { appFlags } from './node-flags.js';
 

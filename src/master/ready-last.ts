@@ -1,4 +1,4 @@
-import type { Notification, Supervisor } from '../supervisor/supervisor.js';
+import type { Notification, Supervisor } from '../service-manager/supervisor.js';
 
 export interface ReadyLastSeam {
   /** Opens the control socket if it is not open yet. Resolves when it is, or cannot be. */

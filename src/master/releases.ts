@@ -5,8 +5,7 @@ import { toConfig } from '../config/resolve.js';
 import { type Key, keys } from '../config/settings.js';
 import type { ReadFile } from '../config/sources.js';
 import { workingDirectoryOf } from '../config/working-directory.js';
-import { RomAgentError } from '../errors/errors.js';
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes, RomAgentError } from '../errors.js';
 
 /** What the workers of one generation run, fixed when the generation was asked for. */
 export interface Release {

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import type { Event } from '../core/events.js';
+import { isTerminal } from '../logging/layout.js';
 import type { Commands } from '../protocol/control-api.js';
-import { isTerminal } from '../telemetry/layout.js';
 
 export interface SignalSeam {
   readonly post: (event: Event) => void;

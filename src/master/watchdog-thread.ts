@@ -1,5 +1,5 @@
 import type { LogConfig } from '../config/config.js';
-import { type RawLine, rawLine } from '../telemetry/raw-line.js';
+import { type RawLine, rawLine } from '../logging/raw-line.js';
 
 export interface WatchdogSeam {
   /** How long the event loop may stand still, ms; 0: for ever. */

@@ -1,8 +1,8 @@
 import { totalmem } from 'node:os';
 import type { Config } from '../config/config.js';
 import type { Event } from '../core/events.js';
-import type { Supervisor } from '../supervisor/supervisor.js';
-import type { LazyLog } from '../telemetry/lazy-log.js';
+import type { LazyLog } from '../logging/lazy-log.js';
+import type { Supervisor } from '../service-manager/supervisor.js';
 import { systemFiles } from './files.js';
 import { watchMemory } from './memory-watch.js';
 import { startWatchdog } from './watchdog-thread.js';

@@ -53,5 +53,5 @@ export type Testimony =
   | { readonly state: 'silent' }
   | { readonly state: 'failed'; readonly why: string };
 
-/** What the main thread tells of its requests: see worker/last-word.ts. */
+/** What the main thread tells of its requests: see worker/health/last-word.ts. */
 export const inFlightSymbol = 'rom-agent.inFlight';

@@ -1,4 +1,4 @@
-import { exitCodes } from '../errors/exit-codes.js';
+import { exitCodes } from '../errors.js';
 import { seal } from '../protocol/messages.js';
 
 /** Says to the master why no worker of this build runs under it, and ends. */

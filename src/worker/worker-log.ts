@@ -1,6 +1,6 @@
 import type { LogConfig } from '../config/config.js';
-import { type LazyLog, lazyLog } from '../telemetry/lazy-log.js';
-import type { Output } from '../telemetry/output-file.js';
+import { type LazyLog, lazyLog } from '../logging/lazy-log.js';
+import type { Output } from '../logging/output-file.js';
 
 /** A worker's log. The number in its lines changes once, when a spare gets its place. */
 export interface WorkerLog extends LazyLog {

@@ -63,7 +63,7 @@ export const sameWhileDraining: Judge = (pair) => {
     : null;
 };
 
-/** Who waits for a cookie does so for two seconds: see restLimit in src/worker/read-head.ts. */
+/** Who waits for a cookie does so for two seconds: see restLimit in src/worker/transfer/read-head.ts. */
 const latestCookie = 1_000;
 
 /** A head that comes too slowly is given to any worker, whose answer says `close` where it should have been another. */

@@ -13,12 +13,12 @@ export interface Mutation {
 }
 
 /** Finds most of these faults as a worker begins, and then nothing moves. */
-const selfTest = out('worker/moving.js', { text: 'if (failure === null)', instead: 'if (true)' });
-const inMessage = out('worker/connection-handle.js', { text: 'if (isInMessage(socket))' });
-const unread = out('worker/connection-handle.js', { text: 'if (hasUnreadRequest(socket))' });
-const parseError = out('worker/connection-handle.js', { text: 'if (hasParseError(socket))' });
-const pinned = out('worker/hand-on.js', { text: 'if (connectionOf(socket).isPinned)' });
-const listeners = out('worker/hand-on.js', { text: 'if (hasForeignListeners(socket))' });
+const selfTest = out('worker/transfer/moving.js', { text: 'if (failure === null)', instead: 'if (true)' });
+const inMessage = out('worker/connections/connection-handle.js', { text: 'if (isInMessage(socket))' });
+const unread = out('worker/connections/connection-handle.js', { text: 'if (hasUnreadRequest(socket))' });
+const parseError = out('worker/connections/connection-handle.js', { text: 'if (hasParseError(socket))' });
+const pinned = out('worker/transfer/hand-on.js', { text: 'if (connectionOf(socket).isPinned)' });
+const listeners = out('worker/transfer/hand-on.js', { text: 'if (hasForeignListeners(socket))' });
 
 /** In which a connection moves in the middle of a message. */
 export const unguarded: readonly Plant[] = [inMessage, parseError];
@@ -51,14 +51,14 @@ export const mutations: readonly Mutation[] = [
   {
     fault: 'every worker counts the requests of a connection anew',
     mode: 'balance',
-    plants: [out('worker/hand-on.js', { text: 'if (countsRequests(serverOf(socket)))' })],
+    plants: [out('worker/transfer/hand-on.js', { text: 'if (countsRequests(serverOf(socket)))' })],
     script: corpusScript('more requests than one connection may carry'),
   },
   {
     fault: 'with every worker the time that a kept connection has begins anew',
     mode: 'balance',
     plants: [
-      out('worker/hand-on.js', {
+      out('worker/transfer/hand-on.js', {
         text: 'const silence = silenceLeft(socket);',
         instead: 'const silence = socket.timeout ?? null;',
       }),
@@ -68,26 +68,28 @@ export const mutations: readonly Mutation[] = [
   {
     fault: 'connections move that the app looks at before node:http does',
     mode: 'balance',
-    plants: [out('worker/hand-on.js', { text: 'return !isOwn;', instead: 'return true;' })],
+    plants: [out('worker/transfer/hand-on.js', { text: 'return !isOwn;', instead: 'return true;' })],
     script: corpusScript('whose connection it is, which the app has read itself (fronted)'),
   },
   {
     fault: 'connections move that the app has passed from one of its servers to another',
     mode: 'balance',
-    plants: [out('worker/hand-on.js', { text: 'cameByDetour(socket))\n', instead: 'false)\n' })],
+    plants: [out('worker/transfer/hand-on.js', { text: 'cameByDetour(socket))\n', instead: 'false)\n' })],
     script: corpusScript('whose connection it is, which the app has read itself (detour)'),
   },
   {
     fault: 'a worker that drains says close before it has answered all that came in one piece',
     mode: 'reload',
-    plants: [out('worker/last-answer.js', { text: 'return !hasMore(', instead: 'return true || !hasMore(' })],
+    plants: [
+      out('worker/drain/last-answer.js', { text: 'return !hasMore(', instead: 'return true || !hasMore(' }),
+    ],
     script: corpusScript('two by two in one piece'),
   },
   {
     fault: 'a worker that drains cuts off a client that reads slowly',
     mode: 'reload',
     plants: [
-      out('worker/drain.js', {
+      out('worker/drain/drain.js', {
         text: 'return isHttpBusy(socket) || socket.writableLength > 0 || isLingering(socket);',
         instead: 'return false;',
       }),
@@ -97,34 +99,42 @@ export const mutations: readonly Mutation[] = [
   {
     fault: 'a worker that drains cuts off an upload that is answered early',
     mode: 'reload',
-    plants: [out('worker/last-answer.js', { text: 'if (!keepOpen(response))', instead: 'if (true)' })],
+    plants: [out('worker/drain/last-answer.js', { text: 'if (!keepOpen(response))', instead: 'if (true)' })],
     script: corpusScript('an answer to half of an upload, read later'),
   },
   {
     fault: 'a worker that drains resets a client that goes on sending behind the last answer',
     mode: 'reload',
     plants: [
-      out('worker/linger.js', { text: 'if (limit === 0 || !ignoreRequests(socket))', instead: 'if (true)' }),
+      out('worker/drain/linger.js', {
+        text: 'if (limit === 0 || !ignoreRequests(socket))',
+        instead: 'if (true)',
+      }),
     ],
     script: goesOnSending,
   },
   {
     fault: 'a worker that drains executes what comes behind an answer that said close',
     mode: 'reload',
-    plants: [out('worker/last-answer.js', { text: 'if (arrivals.has(name)', instead: 'if (false' })],
+    plants: [out('worker/drain/last-answer.js', { text: 'if (arrivals.has(name)', instead: 'if (false' })],
     script: corpusScript('requests behind an upload that is answered early'),
   },
   {
     fault: 'a server takes more connections than it may, where they come from another worker',
     mode: 'sticky-address',
-    plants: [out('worker/connection-handle.js', { text: 'if (accept === undefined)', instead: 'if (true)' })],
+    plants: [
+      out('worker/connections/connection-handle.js', {
+        text: 'if (accept === undefined)',
+        instead: 'if (true)',
+      }),
+    ],
     script: corpusScript('one connection more than the server takes'),
   },
   {
     fault: 'a worker waits for the rest of a head, to find a cookie in it, for longer than the server would',
     mode: 'sticky-cookie',
     plants: [
-      out('worker/read-head.js', {
+      out('worker/transfer/read-head.js', {
         text: 'setTimeout(finish, Math.min(restLimit, limit))',
         instead: 'setTimeout(finish, 60_000)',
       }),

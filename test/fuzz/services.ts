@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { ask, freePort } from '../support/net.js';
 import { type Daemon, fixtures, mainPath, startDaemon } from '../support/process.js';
 import { waitFor } from '../support/wait.js';
-import { certificate } from '../worker/certificate.js';
+import { certificate } from '../unit/worker/certificate.js';
 import { cutAnswers } from './answers.js';
 import { play, type Target } from './client.js';
 import { type AppLog, readAppLog } from './executed.js';

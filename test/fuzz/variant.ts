@@ -66,7 +66,7 @@ export const restless: readonly Plant[] = [
   },
   { file: 'core/balance.js', text: 'now - beatAt > together', instead: 'false' },
   {
-    file: 'worker/beats.js',
+    file: 'worker/health/beats.js',
     text: 'timer = setInterval(() => send(beat(withBytes)), interval)',
     instead: 'timer = setInterval(() => send(beat(withBytes)), 100)',
   },

@@ -12,7 +12,7 @@ import { listenersOf } from './inspector.js';
 import { patience } from './service.js';
 
 const skip = process.platform !== 'linux' && 'reads /proc';
-const thread = new URL('../../src/worker/witness.js', import.meta.url).href;
+const thread = new URL('../../src/worker/health/witness.js', import.meta.url).href;
 const limit = 10_000;
 
 interface Subject {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
-import { canReap as canReapItself } from '../../src/supervisor/adopted-children.js';
+import { canReap as canReapItself } from '../../src/service-manager/adopted-children.js';
 import { ask, freePort } from '../support/net.js';
 import { type ProcessInfo, processes } from '../support/proc.js';
 import { type Daemon, signalPid, startDaemon } from '../support/process.js';

@@ -2,7 +2,7 @@ import { type CommandNode, commandTree, type OptionNode } from '../../src/cli/co
 import { createProgram } from '../../src/cli/program.js';
 import { version } from '../../src/cli/version.js';
 import { configFile, defaultOf, flagOf, keys, settingOf, variablesOf } from '../../src/config/settings.js';
-import { exitCodes } from '../../src/errors/exit-codes.js';
+import { exitCodes } from '../../src/errors.js';
 
 /** packaging/man/rom-agent.1, from the commands, the settings and the exit codes; macros of man(7). */
 export function manPage(): string {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Key, keys, show } from '../../config/settings.js';
-import { describeProblem } from '../../errors/errors.js';
+import { describeProblem } from '../../errors.js';
 import type { Facts } from '../facts.js';
 import { type Check, type Outcome, ok, problem, unknown, warning } from '../finding.js';
 

@@ -1,0 +1,175 @@
+import { exitCodes, RomAgentError } from '../../errors.js';
+import type { Listen, WorkerSettings } from '../../protocol/settings.js';
+import type { Channel } from '../channel.js';
+import type { Servers } from '../connections/servers.js';
+import { watchEmptyLoop } from './empty-loop.js';
+import { type Lend, listenFor } from './listen.js';
+import { addressOf } from './listen-passed.js';
+import { type Moments, watchMoments } from './moments.js';
+import type { Operations } from './operations.js';
+import { type OwnStart, ownStart } from './own-start.js';
+import type { Recognised } from './recognise.js';
+import { targetName } from './target.js';
+
+export interface Boot {
+  /** Resolves once the app is served where it is configured to be, or never will be; rejects with what was wrong. */
+  readonly done: Promise<void>;
+  /** A server has begun to listen. */
+  wake(): void;
+  /** So many listeners are being opened. */
+  pending(count: number): void;
+}
+
+export interface HostSeam {
+  readonly settings: WorkerSettings;
+  readonly servers: Servers;
+  readonly channel: Channel;
+  readonly operations: Operations;
+  readonly lend: Lend;
+  readonly onWarning: (message: string) => void;
+  /** All that is ours is loaded: the next is the app. */
+  readonly onLoaded: () => void;
+}
+
+/**
+ * How long an app that exports something may still call `listen()` itself, while it has work under way, ms: also one whose
+ * file does so somewhere, perhaps once its database has answered.
+ */
+const exportGrace = 500;
+const listenGrace = 5_000;
+
+/** Runs the app and sees to it that it listens, by itself or by us. */
+export function hostApp(seam: HostSeam): Boot {
+  let isOpening = false;
+  let isUp = false;
+  let moments: Moments | null = null;
+  const { channel, settings } = seam;
+  const begin = async (): Promise<void> => {
+    if (settings.app === null) return hostBuiltin(seam);
+    const emptied = watchEmptyLoop();
+    channel.unref();
+    moments = watchMoments({ ...seam, emptied });
+    try {
+      await boot(seam, settings.app, moments);
+    } finally {
+      emptied.release();
+      isUp = true;
+      // From here on the process stays.
+      channel.ref();
+    }
+  };
+  return {
+    // Not before the composition root has everything in place.
+    done: Promise.resolve().then(begin),
+    wake: () => moments?.wake(),
+    pending: (count) => {
+      // The master's answer to a listen() comes on a channel that does not keep the process by itself.
+      if (isUp || settings.app === null || count > 0 === isOpening) return;
+      isOpening = count > 0;
+      if (isOpening) channel.ref();
+      else channel.unref();
+    },
+  };
+}
+
+async function hostBuiltin({ settings, operations, onLoaded }: HostSeam): Promise<void> {
+  const app = await operations.builtin();
+  onLoaded();
+  return listenFor(app, settings.listen);
+}
+
+async function boot(seam: HostSeam, path: string, moments: Moments): Promise<void> {
+  const { settings, operations, onLoaded } = seam;
+  const [{ loadApp }, { isFactory, recognise }, { startThreadsWith }] = await Promise.all([
+    import('./load-app.js'),
+    import('./recognise.js'),
+    import('./threads.js'),
+    operations.prepare(),
+  ]);
+  onLoaded();
+  startThreadsWith(settings.execArgv);
+  const { file, exported } = await loadApp(path);
+  const own = ownStart(file, typeof exported === 'function' ? exported.name : '');
+  // As the main module it has been started: a second start would be one too many.
+  const isCalled = isFactory(exported) && (own.startsItself || listens(seam.servers));
+  const app: Recognised = isCalled ? nothing : await recognise(exported);
+  const recogniseLate = (): Promise<Recognised> => recognise(exported);
+  await attend(seam, moments, { app, recogniseLate: isCalled ? recogniseLate : null, own });
+}
+
+const nothing: Recognised = { kind: 'nothing' };
+
+interface Found {
+  readonly app: Recognised;
+  /** For a factory that seems to have been called by the app itself; null: `app` is final. */
+  readonly recogniseLate: (() => Promise<Recognised>) | null;
+  readonly own: OwnStart;
+}
+
+/** Waits for the app's own `listen()`, and opens a server for what it exports where none comes. */
+async function attend(seam: HostSeam, moments: Moments, found: Found): Promise<void> {
+  const { servers, settings, lend } = seam;
+  const { app, recogniseLate, own } = found;
+  const isExported = app.kind !== 'nothing' || recogniseLate !== null;
+  const grace = own.listens ? listenGrace : exportGrace;
+  // What the app may have called itself is called by us only where nothing else can come any more.
+  const exportLimit = !isExported ? null : recogniseLate !== null ? Number.POSITIVE_INFINITY : grace;
+  const moment = await moments.next({ exportLimit });
+  if (moment === 'served') return;
+  if (moment === 'ended') throw servers.listenError() ?? errorOf(app) ?? neverListened();
+  if (recogniseLate !== null) {
+    // Something of it listens: it has been called.
+    if (moment !== 'empty' && own.startsItself)
+      return attend(seam, moments, { ...found, recogniseLate: null });
+    return attend(seam, moments, { ...found, app: await recogniseLate(), recogniseLate: null });
+  }
+  if (app.kind === 'nothing') return settleElsewhere(seam, moment);
+  const failure = await listenFor(app, settings.listen, lend).then(
+    () => null,
+    (error: NodeJS.ErrnoException) => error,
+  );
+  if (failure === null) return;
+  // A sibling whose app was sooner listens there itself: so will this one.
+  if (moment === 'empty' || !(await isSiblings(failure, settings.listen))) throw failure;
+  return attend(seam, moments, { app: nothing, recogniseLate: null, own });
+}
+
+/** The sockets of all workers are the master's. */
+async function isSiblings({ code }: NodeJS.ErrnoException, listen: Listen): Promise<boolean> {
+  if (code !== 'EADDRINUSE' || listen.kind !== 'tcp') return false;
+  const { portHolder } = await import('../../config/port-holder.js');
+  return portHolder(listen.port)?.pid === process.ppid;
+}
+
+/** The app listens, and not where it is configured to: that is to be said. A canary must not replace who serves there. */
+function settleElsewhere(
+  { servers, settings, onWarning }: HostSeam,
+  moment: 'settled' | 'late' | 'empty',
+): void {
+  const { listen, siblings, onTrial } = settings;
+  const urls = servers.listening().map(addressOf).join(' and ');
+  const target = targetName(listen);
+  if (onTrial && siblings?.onTarget) {
+    const message = `the app listens on ${urls} and not on ${target}, where the workers before it serve`;
+    throw new RomAgentError(message, { exitCode: exitCodes.appFailed });
+  }
+  const when = moment === 'late' ? ` after ${Math.round(settings.portWait / 1000)} s` : '';
+  onWarning(
+    `the app listens on ${urls} and not on ${target}${when}; expected a server on process.env.PORT, or the setting port`,
+  );
+}
+
+function errorOf(app: Recognised): Error | undefined {
+  return app.kind === 'nothing' ? app.error : undefined;
+}
+
+function neverListened(): RomAgentError {
+  const message =
+    'app: it neither exported an app nor called listen(), and has nothing left to do; ' +
+    'expected a default export (module.exports) or a server that listens';
+  return new RomAgentError(message, { exitCode: exitCodes.appFailed });
+}
+
+function listens(servers: Servers): boolean {
+  return servers.listening().length > 0 || servers.pending() > 0;
+}

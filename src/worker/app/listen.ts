@@ -1,0 +1,132 @@
+import { chmodSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { Server } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import type { Listen } from '../../protocol/settings.js';
+import { type ListenOptions, urlOf } from '../connections/servers.js';
+import { forwarder, listenOnPassed } from './listen-passed.js';
+import type { Fastify, Recognised } from './recognise.js';
+
+/** A server of ours for an app that has none. The app may come with its own later, and then gets the socket of ours. */
+export type Lend = (server: Server) => void;
+
+/** Opens the listeners for an app that does not listen itself. Resolves when they are open; rejects with the system's error. */
+export async function listenFor(app: Recognised, listen: Listen, lend: Lend = () => {}): Promise<void> {
+  switch (app.kind) {
+    case 'nothing':
+      return;
+    case 'fastify':
+      await listenFastify(app.app, listen);
+      return takeLateCall(app.app, async () => urlOf(app.app.server));
+    case 'server':
+      await listenAll(alsoOn(app.server, listen), listen);
+      return takeLateCall(app.server, () => {
+        process.nextTick(() => app.server.emit('listening'));
+        return app.server;
+      });
+    case 'listener': {
+      const servers = serversFor(app, listen);
+      await listenAll(servers, listen);
+      for (const server of servers) lend(server);
+    }
+  }
+}
+
+async function listenFastify(app: Fastify, listen: Listen): Promise<void> {
+  const [first = {}, ...others] = optionsFor(listen);
+  const everywhere = first.port !== undefined && first.host === undefined;
+  await app.listen({ ...first, ...(everywhere ? { host: allAddresses() } : {}) });
+  await Promise.all(others.map((options) => listening(forwarder(app.server), options)));
+  setMode(listen);
+}
+
+/**
+ * An app that calls listen() on what it has exported, but later than we did: it has what it wants, and is told so. Node
+ * and Fastify would throw. The call after that is theirs again.
+ */
+function takeLateCall(app: Server | Fastify, listens: () => unknown): void {
+  const target = app as { listen: unknown };
+  const own = Object.getOwnPropertyDescriptor(target, 'listen');
+  const take = (...args: unknown[]): unknown => {
+    if (own === undefined) Reflect.deleteProperty(target, 'listen');
+    else Object.defineProperty(target, 'listen', own);
+    const callback = args.find((each) => typeof each === 'function') as
+      | ((...told: unknown[]) => void)
+      | undefined;
+    if (app instanceof Server && callback !== undefined) app.once('listening', callback);
+    const listening = listens();
+    if (app instanceof Server || callback === undefined) return listening;
+    void Promise.resolve(listening).then((address) => callback(null, address));
+    return undefined;
+  };
+  Object.defineProperty(target, 'listen', { value: take, configurable: true, writable: true });
+}
+
+/** Fastify would listen on localhost alone; a kernel without IPv6 knows no `::`. */
+function allAddresses(): string {
+  return hasIPv6() ? '::' : '0.0.0.0';
+}
+
+/** The list of interfaces needs a netlink socket, which a sandbox may refuse; the kernel's own list of addresses does not. */
+export function hasIPv6(
+  interfaces: typeof networkInterfaces = networkInterfaces,
+  readFile = (path: string) => readFileSync(path, 'latin1'),
+): boolean {
+  try {
+    const addresses = Object.values(interfaces()).flat();
+    return addresses.some((address) => address?.family === 'IPv6');
+  } catch {
+    try {
+      return readFile('/proc/self/net/if_inet6') !== '';
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** A server has one listener: what comes in on further sockets is handed to it. */
+function alsoOn(server: Server, listen: Listen): Server[] {
+  return optionsFor(listen).map((_, index) => (index === 0 ? server : forwarder(server)));
+}
+
+type ListenerApp = Extract<Recognised, { kind: 'listener' }>;
+
+function serversFor({ listener, onClientError }: ListenerApp, listen: Listen): Server[] {
+  return optionsFor(listen).map(() => {
+    const server = createServer(listener);
+    return onClientError === undefined ? server : server.on('clientError', onClientError);
+  });
+}
+
+async function listenAll(servers: readonly Server[], listen: Listen): Promise<void> {
+  const options = optionsFor(listen);
+  await Promise.all(servers.map((server, index) => listening(server, options[index] ?? {})));
+  setMode(listen);
+}
+
+function optionsFor(listen: Listen): ListenOptions[] {
+  switch (listen.kind) {
+    case 'tcp':
+      return [{ port: listen.port, ...(listen.host === null ? {} : { host: listen.host }) }];
+    case 'path':
+      return [{ path: listen.path }];
+    case 'fds':
+      return listen.sockets.map(({ fd }) => ({ fd }));
+  }
+}
+
+function listening(server: Server, options: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    const done = (): void => {
+      server.removeListener('error', reject);
+      resolve();
+    };
+    if (options.fd === undefined) server.listen(options, done);
+    else listenOnPassed(server, { fd: options.fd, done });
+  });
+}
+
+function setMode(listen: Listen): void {
+  if (listen.kind === 'path' && listen.mode !== null) chmodSync(listen.path, listen.mode);
+}

@@ -1,0 +1,119 @@
+import type { Server } from 'node:net';
+import type { WorkerSettings } from '../../protocol/settings.js';
+import type { Servers } from '../connections/servers.js';
+import { underWay } from '../node-internals.js';
+import type { EmptyLoop } from './empty-loop.js';
+import { addressOf } from './listen-passed.js';
+import { isTarget } from './target.js';
+
+/**
+ * - `served`: the app listens where it is configured to, or where its siblings do
+ * - `empty`: nothing is under way any more, and what is exported is to be listened for
+ * - `ended`: the same, and nothing is exported: plain Node would end
+ * - `settled`: the app listens elsewhere, and has nothing else under way
+ * - `late`: the limit is over
+ */
+export type Moment = 'served' | 'empty' | 'ended' | 'settled' | 'late';
+
+export interface MomentSeam {
+  readonly servers: Pick<Servers, 'listening' | 'pending'>;
+  readonly settings: Pick<WorkerSettings, 'listen' | 'siblings' | 'onTrial' | 'portWait'>;
+  readonly emptied: EmptyLoop;
+  /** What keeps the event loop besides servers that listen; null: unknown. */
+  readonly active?: () => readonly string[] | null;
+  /** How often the app is looked at, ms. */
+  readonly interval?: number;
+}
+
+export interface Moments {
+  /** A server has begun to listen. */
+  wake(): void;
+  /**
+   * Resolves at the next one.
+   *
+   * @param options `exportLimit`: how long what is exported may still begin to listen by itself, ms; null: nothing is
+   */
+  next(options: { exportLimit: number | null }): Promise<Moment>;
+}
+
+/** So many looks in a row show that the app does nothing but listen. */
+const quietLooks = 5;
+
+/** Watches an app that boots: whether it serves, and what shows that it will not. */
+export function watchMoments({
+  servers,
+  settings,
+  emptied,
+  active = underWay,
+  interval = 100,
+}: MomentSeam): Moments {
+  let wake = (): void => {};
+  const { siblings, onTrial } = settings;
+  // Where the ones before it serve, a canary has to serve: its boot has a limit of its own.
+  const portWait = onTrial && siblings?.onTarget ? Number.POSITIVE_INFINITY : settings.portWait;
+  return {
+    wake: () => wake(),
+    next: ({ exportLimit }) =>
+      new Promise((resolve) => {
+        const begun = performance.now();
+        let elsewhereSince: number | null = null;
+        let quiet = 0;
+        let isOver = false;
+        const limit = exportLimit !== null && Number.isFinite(exportLimit) ? exportLimit : portWait;
+        const settle = (moment: Moment): void => {
+          if (isOver) return;
+          isOver = true;
+          clearInterval(timer);
+          wake = () => {};
+          emptied.onEmpty(() => false);
+          emptied.onEnd(() => {});
+          resolve(moment);
+        };
+        const look = (): void => {
+          if (isServed(servers.listening(), settings)) return confirm();
+          if (servers.pending() > 0) {
+            quiet = 0;
+            return;
+          }
+          const now = performance.now();
+          const count = servers.listening().length;
+          if (count === 0) {
+            if (exportLimit !== null && now - begun >= exportLimit) settle('late');
+            return;
+          }
+          elsewhereSince ??= now;
+          quiet = active()?.length === 0 ? quiet + 1 : 0;
+          if (quiet >= quietLooks) settle('settled');
+          else if (now - elsewhereSince >= limit) settle('late');
+        };
+        /** A library that looks for a free port closes its server as soon as it listens: that is none. */
+        const confirm = (): void => {
+          setImmediate(() =>
+            setImmediate(() => {
+              if (isServed(servers.listening(), settings)) settle('served');
+            }),
+          );
+        };
+        const timer = setInterval(look, interval).unref();
+        wake = look;
+        emptied.onEmpty(() => {
+          if (exportLimit === null || servers.pending() > 0) return false;
+          settle('empty');
+          return true;
+        });
+        emptied.onEnd(() => settle('ended'));
+        look();
+      }),
+  };
+}
+
+function isServed(
+  listening: readonly Server[],
+  { listen, siblings }: Pick<WorkerSettings, 'listen' | 'siblings'>,
+): boolean {
+  if (listening.some((server) => isTarget(server, listen))) return true;
+  // An app that knows nothing of what is configured: it listens where it always does.
+  if (siblings === null || siblings.onTarget || siblings.urls.length === 0) return false;
+  const urls = new Set(listening.map(addressOf));
+  return siblings.urls.every((url) => urls.has(url));
+}

@@ -1,0 +1,223 @@
+import { subscribe } from 'node:diagnostics_channel';
+import { errorMonitor } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import type { RequestNote } from '../../protocol/requests.js';
+import { isAccepting } from '../node-internals.js';
+import {
+  type Connection,
+  type ConnectionCounts,
+  type Exchange,
+  exchangesOf,
+  pathOf,
+  trackConnections,
+  writtenTo,
+} from './connections.js';
+import { asNote, newestAndOldest, redacted, type TellPath } from './current-requests.js';
+import { followServer, isTls, type TrackedServer } from './follow-server.js';
+import { trackStreams } from './streams.js';
+
+export type { TrackedServer } from './follow-server.js';
+
+/** Every server of this process with its requests, found without touching the app (diagnostics_channel). */
+export interface Servers {
+  readonly all: readonly TrackedServer[];
+  /** Responses under way with their connections, oldest first for each: one that is pipelined has no socket yet. */
+  underWay(): readonly UnderWay[];
+  /** Some of the requests in flight: see Beat. */
+  current(): readonly RequestNote[];
+  /** Some of the requests that began since it was asked last: see Beat. */
+  begun(): readonly Pick<RequestNote, 'method' | 'path'>[];
+  counts(): ConnectionCounts;
+  /** With every beat: see RequestClock. */
+  renewClock(): void;
+  bytesWritten(): number;
+  /** Whose listening sockets are open: a drain closes them before the app closes its servers. */
+  listening(): readonly Server[];
+  /** Listeners that are being opened: the answer of the master is on its way. */
+  pending(): number;
+  /** Why the latest `listen()` failed, which an app may have kept to itself; null where none has. */
+  listenError(): Error | null;
+}
+
+export interface UnderWay extends Exchange {
+  readonly socket: Socket;
+}
+
+/** So many of the requests between two beats are told. */
+const mostBegun = 4;
+
+/** Servers of our own, which are none of the app's. */
+export const untracked = new WeakSet<Server>();
+
+export interface ServerEvents {
+  /** Before a server listens. The options are the app's own object. */
+  onListen(server: Server, options: Readonly<ListenOptions>): void;
+  onListening(server: Server): void;
+  /** So many listeners are being opened now. */
+  onPending(count: number): void;
+  /** There is one more connection, the `newest`th; so many are open. */
+  onAccepted(open: number, newest: number): void;
+  onRequest(response: ServerResponse, connection: Connection): void;
+  /** The whole of the answer has gone out. */
+  onAnswered(response: ServerResponse, connection: Connection): void;
+  /** A connection left HTTP. */
+  onUpgraded(socket: Socket): void;
+  /** Unless given: its route. */
+  tellPath: TellPath;
+}
+
+/** What `server.listen()` works with; the diagnostics channel hands out the very object. */
+export interface ListenOptions {
+  port?: number | string | null;
+  host?: string;
+  path?: string;
+  fd?: number;
+}
+
+interface Exchanged {
+  readonly response: ServerResponse;
+  readonly socket: Socket;
+  readonly server: Server;
+}
+
+export function trackServers(events: Partial<ServerEvents>): Servers {
+  const known = new WeakSet<Server>();
+  const tracked = new Set<TrackedServer>();
+  const opening = new Set<Server>();
+  const connections = trackConnections();
+  const streams = trackStreams(connections.count);
+  let begun: IncomingMessage[] = [];
+  let listenError: Error | null = null;
+  let latest: Server | null = null;
+
+  const settled = (server: Server): boolean => {
+    if (!opening.delete(server)) return false;
+    events.onPending?.(opening.size);
+    return true;
+  };
+  const track = (server: Server): void => {
+    if (known.has(server)) return;
+    known.add(server);
+    const entry = followServer(server, {
+      onStream: streams.begun,
+      onAccepted: (socket) => {
+        const newest = connections.opened(socket);
+        events.onAccepted?.(connections.open(), newest);
+      },
+      onClosed: connections.closed,
+      onUpgraded: (socket) => events.onUpgraded?.(socket),
+    });
+    tracked.add(entry);
+    server.on('listening', () => tracked.add(entry));
+    server.on('close', () => {
+      tracked.delete(entry);
+      // Before the answer of the master was there.
+      settled(server);
+    });
+    // Of a failure in the cluster the diagnostics channel does not tell.
+    (server as NodeJS.EventEmitter).on(errorMonitor, (error: Error) => {
+      if (settled(server)) listenError = error;
+    });
+  };
+
+  onListenCalls({
+    start: ({ server, options }) => {
+      if (untracked.has(server)) return;
+      track(server);
+      opening.add(server);
+      events.onListen?.(server, options);
+      events.onPending?.(opening.size);
+    },
+    end: ({ server }) => {
+      if (untracked.has(server)) return;
+      settled(server);
+      events.onListening?.(server);
+    },
+  });
+  subscribe('http.server.request.start', (message) => {
+    const { response, socket, server } = message as Exchanged;
+    // A server that never listens can still be given connections by another.
+    if (server !== latest) track(server);
+    latest = server;
+    const connection = connections.begun(socket, response);
+    if (connection.weight > 0 && begun.length < mostBegun && !connection.isOwn) begun.push(response.req);
+    events.onRequest?.(response, connection);
+  });
+  // Cheaper than to listen for the end of each response; one that is cut off ends with its connection.
+  subscribe('http.server.response.finish', (message) => {
+    const { response, socket } = message as Exchanged;
+    const connection = connections.answered(socket, response);
+    if (connection !== undefined) events.onAnswered?.(response, connection);
+  });
+
+  const all = () => [...tracked];
+  const underWay = () => [...socketsOf(all())].flatMap(exchanges);
+  return {
+    get all() {
+      return all();
+    },
+    underWay,
+    current: () => newestAndOldest([...underWay().map(asNote), ...streams.current()], events),
+    begun: () => {
+      const some = begun;
+      begun = [];
+      const tell = events.tellPath ?? redacted;
+      return some.map((request) => ({ method: request.method ?? '', path: tell(pathOf(request)) }));
+    },
+    counts: () => {
+      const { requests, inFlight, ...counts } = connections.counts();
+      return {
+        ...counts,
+        requests: requests + streams.requests(),
+        inFlight: inFlight + streams.current().length,
+      };
+    },
+    renewClock: connections.renewClock,
+    bytesWritten: () => {
+      const open = new Set(all().flatMap(({ accepted }) => [...accepted]));
+      return [...open].reduce((sum, socket) => sum + writtenTo(socket), connections.bytesWritten());
+    },
+    listening: () => all().flatMap(({ server }) => (isAccepting(server) ? [server] : [])),
+    pending: () => opening.size,
+    listenError: () => listenError,
+  };
+}
+
+/** Each once, also where one server hands its connections to another. */
+function socketsOf(tracked: readonly TrackedServer[]): Set<Socket> {
+  return new Set(tracked.flatMap(({ sockets }) => [...sockets]));
+}
+
+function exchanges(socket: Socket): UnderWay[] {
+  return exchangesOf(socket).map((exchange) => ({ ...exchange, socket }));
+}
+
+/** Where a server listens, as a person would type it. `answers`: the server that gets its connections, if another. */
+export function urlOf(server: Server, answers: Server = server): string {
+  const address = server.address() as AddressInfo | string | null;
+  if (address === null || typeof address === 'string') return address ?? 'nowhere';
+  const anywhere = address.address === '::' || address.address === '0.0.0.0';
+  const host = anywhere ? 'localhost' : address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  return `${schemeOf(answers)}://${host}:${address.port}`;
+}
+
+function schemeOf(server: Server): string {
+  // Every kind of HTTP server has one of the two, HTTP/2 over plain text the second alone.
+  const isHttp = 'requestTimeout' in server || 'updateSettings' in server;
+  if (isTls(server)) return isHttp ? 'https' : 'tls';
+  return isHttp ? 'http' : 'tcp';
+}
+
+interface ListenCall {
+  readonly server: Server;
+  readonly options: Readonly<ListenOptions>;
+}
+
+function onListenCalls(handlers: {
+  start(call: ListenCall): void;
+  end(call: Pick<ListenCall, 'server'>): void;
+}): void {
+  subscribe('tracing:net.server.listen:asyncStart', (call) => handlers.start(call as ListenCall));
+  subscribe('tracing:net.server.listen:asyncEnd', (call) => handlers.end(call as ListenCall));
+}

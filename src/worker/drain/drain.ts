@@ -1,0 +1,176 @@
+import type { ServerResponse } from 'node:http';
+import type { Server, Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isPassed } from '../app/listen-passed.js';
+import { isHttp, type TrackedServer } from '../connections/follow-server.js';
+import type { Servers } from '../connections/servers.js';
+import { closeListener, idleConnections, isAccepting, isHttpBusy } from '../node-internals.js';
+import { closeFull } from './close-full.js';
+import { createFarewells, type Farewells } from './farewells.js';
+import { holdConnections, longestHold } from './hold.js';
+import { closeBehindAnswer, createLastAnswers, dropBehindClose } from './last-answer.js';
+import { isLingering } from './linger.js';
+
+export interface DrainOptions {
+  /** How long an idle keep-alive connection is kept for one more request, ms. */
+  readonly linger: number;
+  /** Whether WebSocket clients are sent a Close frame. */
+  readonly closeWebSockets: boolean;
+  /** Which of the servers that listen are beside the service: they close last. */
+  readonly beside?: (listening: readonly Server[]) => ReadonlySet<Server>;
+}
+
+export interface DrainCall {
+  /** When the worker is cut, ms from now. */
+  readonly timeout: number;
+  /** No other worker goes on accepting: see hold.ts. */
+  readonly last: boolean;
+  /** Tells the master that the listeners are closed; resolves when those of all workers are. */
+  readonly closed: () => Promise<void>;
+}
+
+/** Ends a worker's connections without losing a request. */
+export interface Drainer {
+  /** Resolves once nothing is left. Never rejects; who calls it has the deadline. */
+  drain(options: DrainCall): Promise<void>;
+  /** A request came in, or its answer is out: see ServerEvents. */
+  onRequest(response: ServerResponse, socket: Socket): void;
+  onAnswered(response: ServerResponse): void;
+}
+
+/** How often connections are looked at while they drain, ms. */
+const sweepInterval = 25;
+/** What a hung worker may hold up the others' last answers, ms: longer than a busy one. */
+const releaseLimit = longestHold + 200;
+
+/** The share of its time in which the service is to drain; after that the servers beside it drain as well. */
+const shareOfService = 0.5;
+/** How long a connection that has just come to a server beside the service may take to send something, ms. */
+const firstBytes = 100;
+
+/**
+ * `server.close()` ends idle keep-alive connections at once and so races with the client's next request. Here the
+ * listener closes first; every answer from then on says `Connection: close`; a connection that stays idle past the
+ * linger is closed; what is upgraded is told to go and then left to itself.
+ *
+ * An app may have servers of its own behind the one that is configured, to which it passes requests on. They go on
+ * accepting until the connections of the service are gone.
+ */
+export function createDrainer(servers: Servers, options: DrainOptions): Drainer {
+  const { linger, beside = () => new Set() } = options;
+  const tellToClose = createLastAnswers();
+  let draining = false;
+  let farewells: Farewells | null = null;
+  /** When a connection last went idle without having been told to close. */
+  let quietSince = 0;
+
+  const sweep = (entries: readonly TrackedServer[]): void => {
+    farewells?.tell(entries);
+    if (performance.now() - quietSince >= linger) for (const entry of entries) closeIdle(entry);
+  };
+
+  return {
+    drain: async ({ last, timeout, closed }) => {
+      draining = true;
+      quietSince = performance.now();
+      const half = quietSince + timeout * shareOfService;
+      const later = beside(servers.listening());
+      const service = (): TrackedServer[] => servers.all.filter(({ server }) => !later.has(server));
+      for (const { server } of servers.all) dropBehindClose(server);
+      for (const { response, socket } of servers.underWay()) tellToClose(response, socket);
+      farewells = createFarewells(options, { last, timeout });
+      // Whoever is told comes back at once. At a stop nobody else is there to take him, and he would be told again.
+      if (!last) farewells.tell(service());
+      await closeListeners({ all: service(), counts: servers.counts }, { last, closed });
+      quietSince = performance.now();
+      if (later.size > 0) {
+        await every(sweepInterval, () => {
+          sweep(service());
+          return service().every(isEmpty) || performance.now() > half;
+        });
+        await closeBeside(servers, last);
+        quietSince = Math.max(quietSince, performance.now() - linger + Math.min(linger, firstBytes));
+      }
+      await every(sweepInterval, () => {
+        sweep(servers.all);
+        return isQuiet(servers);
+      });
+    },
+    onRequest: (response, socket) => {
+      if (draining) tellToClose(response, socket);
+    },
+    onAnswered: (response) => {
+      if (!draining) return;
+      if (response.shouldKeepAlive) quietSince = performance.now();
+      else closeBehindAnswer(response, linger);
+    },
+  };
+}
+
+type Closing = Pick<Servers, 'all' | 'counts'>;
+
+async function closeListeners(servers: Closing, { last, closed }: Omit<DrainCall, 'timeout'>): Promise<void> {
+  const held = last ? holdConnections(servers) : null;
+  await held?.quiet();
+  for (const { server } of servers.all) {
+    if (held === null || isPassed(server)) closeListener(server);
+    else await closeFull(server, { empty: held.empty, close: closeListener, limit: longestHold });
+  }
+  if (held === null) return void closed();
+  await Promise.race([closed(), sleep(releaseLimit)]);
+  held.release();
+  // What they have sent is read before anybody looks for connections on which nothing came.
+  await sleep(sweepInterval);
+}
+
+/** They may be of use to others than the app, on a port of their own; each worker does it by itself. */
+async function closeBeside({ all, counts }: Closing, last: boolean): Promise<void> {
+  const { accepted } = counts();
+  const others = async (): Promise<void> => {
+    // Whoever is answered comes again, to another worker that has yet to close.
+    if (counts().accepted > accepted) await sleep(longestHold);
+  };
+  await closeListeners(
+    { all: all.filter(({ server }) => isAccepting(server)), counts },
+    { last, closed: others },
+  );
+}
+
+function closeIdle({ server, accepted, sockets, upgraded }: TrackedServer): void {
+  if (!isHttp(server)) return;
+  const idle = idleConnections(server);
+  if (idle === null) server.closeIdleConnections();
+  else for (const socket of idle) if (!isEnding(socket)) socket.destroy();
+  // Node does not count a connection as idle on which nothing has ever come.
+  for (const socket of sockets) if (socket.bytesRead === 0 && !upgraded.has(socket)) socket.destroy();
+  for (const socket of accepted) if (socket.bytesRead === 0) socket.destroy();
+}
+
+/** Node takes an answer for sent once the app is done with it; a slow client has yet to get it. */
+function isEnding(socket: Socket): boolean {
+  return isHttpBusy(socket) || socket.writableLength > 0 || isLingering(socket);
+}
+
+function isEmpty({ accepted, sockets }: TrackedServer): boolean {
+  return accepted.size === 0 && sockets.size === 0;
+}
+
+function isQuiet(servers: Servers): boolean {
+  const { inFlight, connections } = servers.counts();
+  return inFlight === 0 && connections === 0;
+}
+
+/** Looks behind a turn of the event loop: a process that had no CPU for a while reads first what has come meanwhile. */
+function every(interval: number, done: () => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    let over = false;
+    const look = (): void => {
+      if (over || !done()) return;
+      over = true;
+      clearInterval(timer);
+      resolve();
+    };
+    const timer = setInterval(() => setImmediate(look), interval);
+    look();
+  });
+}

@@ -1,0 +1,67 @@
+import type { Socket } from 'node:net';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import { arrival, isHttp } from '../connections/follow-server.js';
+import type { Servers } from '../connections/servers.js';
+
+/** Connections that are not read from for a while. */
+export interface Held {
+  /** Resolves once nobody new has come for a moment and nothing is being answered, or after too long. */
+  quiet(): Promise<void>;
+  /** Resolves right behind a look at the queue that found nobody in it: now is the time to close it. */
+  empty(): Promise<void>;
+  release(): void;
+}
+
+/** A moment without a new connection, and how long to wait for one, ms. */
+const moment = 8;
+export const longestHold = 400;
+
+/**
+ * When the last process closes a listening socket, the kernel resets what it has queued for it: requests that were sent
+ * to a service which had not refused them. Clients that come again after each answer keep that queue filled. So, just
+ * before the end, nothing more is read: requests that are in are answered, whoever comes again is accepted and kept
+ * waiting, until nobody is left to come. Once the socket is closed everywhere the rest is read and answered, and the
+ * next connection is refused.
+ *
+ * The master has closed its copies by then (master/keep-open.ts): who closes last is a worker (close-full.ts).
+ */
+export function holdConnections({ all, counts }: Pick<Servers, 'all' | 'counts'>): Held {
+  // Apps of other protocols may have a use of their own for pause().
+  const tracked = all.filter(({ server }) => server.listening && isHttp(server));
+  const held = new Set<Socket>();
+  let came = 0;
+  const holdNewcomer = (socket: Socket): void => {
+    came++;
+    held.add(socket);
+    // Not at once: node:http has it resumed at the next tick.
+    process.nextTick(() => socket.pause());
+  };
+  for (const { server, sockets, upgraded } of tracked) {
+    server.on(arrival(server), holdNewcomer);
+    for (const socket of sockets) if (!upgraded.has(socket)) held.add(socket.pause());
+  }
+  return {
+    quiet: async () => {
+      const deadline = performance.now() + longestHold;
+      const isMoving = (before: number): boolean => came > before || counts().inFlight > 0;
+      for (let before = -1; isMoving(before) && performance.now() < deadline; ) {
+        before = came;
+        await sleep(moment);
+        // A process that got no CPU finds its timer due before it finds who came meanwhile: let it look.
+        await turn();
+      }
+    },
+    empty: async () => {
+      const deadline = performance.now() + longestHold;
+      // In each turn of the event loop libuv accepts one connection.
+      for (let before = -1; before !== counts().accepted && performance.now() < deadline; ) {
+        before = counts().accepted;
+        await turn();
+      }
+    },
+    release: () => {
+      for (const { server } of tracked) server.removeListener(arrival(server), holdNewcomer);
+      for (const socket of held) socket.resume();
+    },
+  };
+}

@@ -1,0 +1,113 @@
+import { channel } from 'node:diagnostics_channel';
+import { Server } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { ShelteredSignals } from '../app/signals.js';
+import type { Channel } from '../channel.js';
+import type { Servers } from '../connections/servers.js';
+import { deferred } from '../deferred.js';
+import type { Drainer } from './drain.js';
+
+/** What the app gets on the diagnostics channel `rom-agent:drain` when its worker is to end. */
+export interface DrainNotice {
+  /** When the worker is cut, at the latest. */
+  readonly deadline: Date;
+  /** The worker does not end before the promise settles, unless the deadline comes first. */
+  waitUntil(work: Promise<unknown>): void;
+}
+
+export interface Shutdown {
+  /** @param options the time that is left, ms; `last`: no other worker goes on accepting */
+  begin(options: { timeout: number; last: boolean }): void;
+  /** The listeners of all workers are closed. */
+  release(): void;
+}
+
+export interface ShutdownSeam {
+  readonly servers: Servers;
+  readonly drainer: Drainer;
+  readonly signals: ShelteredSignals;
+  readonly channel: Channel;
+  readonly exit: (code: number) => void;
+  readonly onError: (message: string, error: unknown) => void;
+  readonly onWarning: (message: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+/**
+ * The end of a worker: the app hears of it, connections drain, work that the app named is awaited, then the app's own
+ * SIGTERM handlers run as they would under plain Node: they end the process, or let it run empty.
+ */
+export function createShutdown(seam: ShutdownSeam): Shutdown {
+  let begun = false;
+  const released = deferred<void>();
+  return {
+    begin: ({ timeout, last }) => {
+      if (begun) return;
+      begun = true;
+      setTimeout(() => void cutOff(seam), timeout).unref();
+      void end(seam, { timeout, last, released: released.promise });
+    },
+    release: () => released.resolve(),
+  };
+}
+
+async function end(
+  { servers, drainer, signals, channel, exit, onError }: ShutdownSeam,
+  { timeout, last, released }: { timeout: number; last: boolean; released: Promise<void> },
+): Promise<void> {
+  const work = tellApp(timeout, onError);
+  await drainer.drain({
+    last,
+    timeout,
+    closed: async () => {
+      await tellClosed({ servers, channel });
+      await released;
+    },
+  });
+  await work();
+  await channel.send({ type: 'drained' });
+  const handlers = await signals.deliver().catch((error) => {
+    onError('the app failed in its SIGTERM handler', error);
+    return 0;
+  });
+  if (handlers > 0) return channel.unref();
+  await closeServers(servers);
+  exit(0);
+}
+
+/** An app may clean up behind its server's 'close' and have no handler of a signal. */
+async function closeServers({ all }: Pick<Servers, 'all'>): Promise<void> {
+  for (const { server } of all) if (server.listening) Server.prototype.close.call(server);
+  await turn();
+}
+
+/** That the listeners are closed, with what is left and how much there ever was. */
+export function tellClosed({ servers, channel }: Pick<ShutdownSeam, 'servers' | 'channel'>): Promise<void> {
+  const { inFlight, accepted } = servers.counts();
+  return channel.send({ type: 'closed', inFlight, accepted });
+}
+
+function tellApp(timeout: number, onError: ShutdownSeam['onError']): () => Promise<void> {
+  const works: Promise<unknown>[] = [];
+  const notice: DrainNotice = {
+    deadline: new Date(Date.now() + timeout),
+    waitUntil: (work) => {
+      works.push(
+        Promise.resolve(work).catch((error) => onError("the app's work at the drain failed", error)),
+      );
+    },
+  };
+  channel('rom-agent:drain').publish(notice);
+  return async () => void (await Promise.all(works));
+}
+
+async function cutOff({ servers, channel, exit, onWarning }: ShutdownSeam): Promise<void> {
+  const { inFlight, connections } = servers.counts();
+  if (connections > 0) await channel.send({ type: 'cut', requests: inFlight, connections });
+  else onWarning("the app's own ending did not end: cut at the deadline", { open: openResources() });
+  exit(0);
+}
+
+/** What keeps the process, as far as Node says (process.getActiveResourcesInfo): `Timeout`, `TCPSocketWrap`. */
+function openResources(): string {
+  return [...new Set(process.getActiveResourcesInfo())].sort().join(', ');
+}

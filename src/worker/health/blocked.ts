@@ -1,0 +1,65 @@
+import type { RequestListener, Server } from 'node:http';
+import type { Server as NetServer } from 'node:net';
+import { divert } from '../../http/divert.js';
+import { renderError } from '../../http/errors.js';
+import { type Blocked, fingerprintOf } from '../../protocol/requests.js';
+import { pathOf } from '../connections/connections.js';
+import { isHttp } from '../connections/follow-server.js';
+import type { Servers } from '../connections/servers.js';
+
+/** Requests that do not reach the app, since workers died while they were in flight. */
+export interface BlockedRequests {
+  /** In place of those before. */
+  set(requests: readonly Blocked[]): void;
+  /** A server is about to listen. */
+  mount(server: NetServer): void;
+}
+
+export interface BlockedSeam {
+  readonly servers: Pick<Servers, 'all'>;
+  /** ms */
+  readonly now: () => number;
+}
+
+/** While nothing is blocked, nothing stands between the servers and the app. */
+export function createBlockedRequests({ servers, now }: BlockedSeam): BlockedRequests {
+  const undo = new Map<Server, () => void>();
+  let until = new Map<string, number>();
+
+  const left = (request: Parameters<RequestListener>[0]): number => {
+    const { method, route } = fingerprintOf({ method: request.method ?? '', path: pathOf(request) });
+    return (until.get(nameOf(method, route)) ?? 0) - now();
+  };
+  const handle: RequestListener = (request, response) => {
+    response.writeHead(503, {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Cache-Control': 'no-store',
+      'Retry-After': String(Math.ceil(Math.max(0, left(request)) / 1000)),
+    });
+    response.end(answer);
+  };
+  const mount = (server: NetServer): void => {
+    if (until.size === 0 || !isHttp(server) || undo.has(server)) return;
+    undo.set(server, divert(server, { takes: (request) => left(request) > 0, handle }));
+  };
+  return {
+    set: (requests) => {
+      const at = now();
+      until = new Map(requests.map(({ method, route, for: time }) => [nameOf(method, route), at + time]));
+      for (const { server } of servers.all) mount(server);
+      if (until.size > 0) return;
+      for (const end of undo.values()) end();
+      undo.clear();
+    },
+    mount,
+  };
+}
+
+const answer = renderError(
+  503,
+  'requests of this kind were in flight when workers died; they are not served for a while',
+);
+
+function nameOf(method: string, route: string): string {
+  return `${method} ${route}`;
+}

@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import { type Server as HttpServer, get as httpGet, type IncomingMessage } from 'node:http';
+import { Server, type Socket } from 'node:net';
+import { divert } from '../../http/divert.js';
+import type { Listen } from '../../protocol/settings.js';
+import { targetFirst } from '../app/target.js';
+import { announce } from '../connections/connections.js';
+import { isHttp, isTls, type TrackedServer } from '../connections/follow-server.js';
+import { listenForOurselves, type Where } from '../connections/own-listener.js';
+import { type Servers, untracked } from '../connections/servers.js';
+
+export interface ProbeResult {
+  /** What was wrong with the answer; null where it is fine, or where nobody here speaks HTTP/1. */
+  readonly failure: string | null;
+  /** ms */
+  readonly took: number;
+}
+
+export interface ProbeSeam {
+  readonly servers: Pick<Servers, 'all'>;
+  /** Of several servers the one on what is configured is asked. */
+  readonly listen: Listen;
+}
+
+/**
+ * Asks this process's own app for a path, over a connection that comes from nowhere else: the listener that all workers
+ * share would hand it to any of them. Any status below 500 shows that the app answers, and so does a TLS alert: a server
+ * that wants certificates refuses whoever has none. Never rejects.
+ */
+export async function probe(
+  seam: ProbeSeam,
+  { path, timeout }: { path: string; timeout: number },
+): Promise<ProbeResult> {
+  const begun = performance.now();
+  const entry = asked(seam).find(({ server }) => isHttp(server));
+  const failure = entry === undefined ? null : await ask(entry, { path, timeout });
+  return { failure, took: Math.round((performance.now() - begun) * 10) / 10 };
+}
+
+/** Who could be asked, first of all who serves. */
+function asked({ servers, listen }: ProbeSeam): TrackedServer[] {
+  return targetFirst(
+    servers.all.filter(({ server }) => server.listening),
+    listen,
+  );
+}
+
+async function ask(
+  { server }: TrackedServer,
+  { path, timeout }: { path: string; timeout: number },
+): Promise<string | null> {
+  try {
+    const { statusCode = 0 } = await askServer(server, { path, timeout, headers: {} });
+    return statusCode < 500 ? null : `GET ${path} was answered with ${statusCode}`;
+  } catch (error) {
+    if (isAlert(error)) return null;
+    return `GET ${path}: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+interface Asked {
+  readonly path: string;
+  /** ms */
+  readonly timeout: number;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** The other side speaks TLS, and has decided: ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED and its like (RFC 8446, 6). */
+function isAlert(error: unknown): boolean {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return code.startsWith('ERR_SSL_') && code.includes('ALERT');
+}
+
+async function askServer(server: Server, asked: Asked): Promise<IncomingMessage> {
+  const door = new Server((socket: Socket) => {
+    // What we ask ourselves is none of the service's traffic.
+    announce(socket, 'isOwn');
+    server.emit('connection', socket);
+  });
+  untracked.add(door);
+  try {
+    const where = await listenForOurselves(door);
+    return await answerTo({ ...asked, where, tls: isTls(server) });
+  } finally {
+    door.close();
+  }
+}
+
+/**
+ * Whether this process answers a request through its own server. Without a path the app does not hear of it: it may
+ * have reasons of its own not to answer, such as a database that is away, and a restart would not mend those. Where
+ * nobody here speaks HTTP/1, to be able to say so is the proof; where nobody listens, there is none.
+ */
+export async function proves(
+  seam: ProbeSeam,
+  { path, timeout }: { path: string | null; timeout: number },
+): Promise<boolean> {
+  const candidates = asked(seam).map(({ server }) => server);
+  const server = candidates.find(isHttp);
+  if (server === undefined) return candidates.length > 0;
+  const token = randomUUID();
+  const takes = ({ headers }: IncomingMessage): boolean => path === null && headers[proofHeader] === token;
+  const undo = divert(server as HttpServer, { takes, handle: (_, response) => response.end() });
+  try {
+    const headers = { [proofHeader]: token };
+    await askServer(server, { path: path ?? '/', timeout, headers });
+    return true;
+  } catch (error) {
+    return isAlert(error);
+  } finally {
+    undo();
+  }
+}
+
+const proofHeader = 'x-rom-agent-proof';
+
+async function answerTo({
+  where,
+  path,
+  timeout,
+  headers,
+  tls,
+}: Asked & { where: Where; tls: boolean }): Promise<IncomingMessage> {
+  // Where the server speaks TLS it is loaded already; elsewhere nobody needs it.
+  const get = tls ? (await import('node:https')).get : httpGet;
+  return new Promise((resolve, reject) => {
+    const options = {
+      ...('path' in where ? { socketPath: where.path } : where),
+      path,
+      agent: false,
+      headers: { 'User-Agent': 'rom-agent', ...headers },
+    };
+    let answered: IncomingMessage | null = null;
+    const onAnswer = (answer: IncomingMessage): void => {
+      answered = answer;
+      answer.resume();
+      answer.once('end', () => resolve(answer)).once('error', reject);
+    };
+    // It is this very process: whom the certificate names is no matter.
+    const request = get({ ...options, ...(tls ? { rejectUnauthorized: false } : {}) }, onAnswer);
+    const late = setTimeout(() => {
+      // A stream of events has no end; that it has begun is an answer.
+      if (answered !== null) resolve(answered);
+      request.destroy(new Error(`no answer within ${timeout} ms`));
+    }, timeout).unref();
+    request.once('error', reject).once('close', () => {
+      clearTimeout(late);
+      reject(new Error('the connection was closed without an answer'));
+    });
+  });
+}

@@ -1,0 +1,309 @@
+import type { ServerResponse } from 'node:http';
+import type { Server, Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RawHandle } from '../../protocol/handles.js';
+import { settleTime } from '../../protocol/limits.js';
+import {
+  type HandedOn,
+  type MasterMessage,
+  monotonic,
+  type ReadyWorker,
+  type WorkerKey,
+} from '../../protocol/messages.js';
+import type { Channel } from '../channel.js';
+import {
+  attach,
+  detach,
+  isBetweenRequests,
+  isPlainHttp,
+  learnAccepting,
+  markBusy,
+  markIdle,
+} from '../connections/connection-handle.js';
+import { announce, type Connection, connectionOf, isAnswering } from '../connections/connections.js';
+import { ours } from '../connections/own-listeners.js';
+import { isFull, serverOf, silenceLeft } from '../node-internals.js';
+import { createAway } from './away.js';
+import {
+  cameByDetour,
+  countsRequests,
+  hasForeignListeners,
+  hasOwnConnections,
+  isFronted,
+  pins,
+} from './may-move.js';
+import type { Moving } from './moving.js';
+import { createOverdue } from './overdue.js';
+
+/** Connections that this worker gives to another, or gets from one. */
+export interface HandOn {
+  /** A server listens: it is told by its address from now on. */
+  onListening(server: Server): void;
+  onRequest(response: ServerResponse, connection: Connection): void;
+  onAnswered(response: ServerResponse, connection: Connection): void;
+  /** See Beat. */
+  kept(): number | null;
+  /** A connection that no server knows yet, for another worker. */
+  give(server: Server, connection: Placed & { readonly to: ReadyWorker }): void;
+  /** The same, for the server itself. */
+  keep(server: Server, connection: Placed): void;
+  /** Hands kept connections on as they become idle, for a moment. */
+  order(order: Extract<MasterMessage, { type: 'hand-on' }>): void;
+  take(message: Extract<MasterMessage, { type: 'take' }>, handle: RawHandle | undefined): void;
+  onHanded(message: Extract<MasterMessage, { type: 'handed' }>): void;
+  /** A connection left HTTP. */
+  onUpgraded(socket: Socket): void;
+  /** Nothing is handed on from here. */
+  stop(): void;
+}
+
+export interface Placed {
+  readonly handle: RawHandle;
+  /** What has been read from it. */
+  readonly head: Buffer;
+  /** See HandedOn. */
+  readonly silence: number | null;
+}
+
+export interface HandOnSeam {
+  readonly channel: Pick<Channel, 'send' | 'hand' | 'onLost'>;
+  /** The number of kept connections is another than was reported last. */
+  readonly onChange: () => void;
+  readonly moving: Pick<Moving, 'mode' | 'isAble' | 'tell'>;
+}
+
+/** An order is for connections on which requests come, ms; what is left of it is made up by those that are idle ... */
+const idleAfter = 50;
+/** ... and then it is over: less than settleTime. */
+const orderLimit = 200;
+/** Node sends one after the other, and what waits is served by nobody. */
+const mostUnderWay = 4;
+/** How long nothing more is handed on of a server that another worker does not have, ms. */
+const refusalHolds = 10_000;
+/** Of an app that listens on ever new ports, so many such servers are remembered. */
+const mostRefused = 100;
+/** A change of the number is reported once there was no other for so long, or after too many, ms. */
+const calm = 100;
+const longestChange = 400;
+
+export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): HandOn {
+  const names = new WeakMap<Server, string>();
+  const servers = new Map<string, Server>();
+  /** Servers that another worker does not have, and until when that is taken for granted. */
+  const refused = new Map<string, number>();
+  // Not a SocketList: properties that only some sockets have make all of them slower to look things up in.
+  const kept = new Set<Socket>();
+  const away = createAway(channel);
+  const overdue = createOverdue();
+  let orders: Order[] = [];
+  let underWay = 0;
+  let reported = 0;
+  let changing = false;
+  let changedAt = 0;
+  let moving = false;
+
+  /** One that comes and goes makes no difference; a burst does. */
+  const noteChange = (): void => {
+    changedAt = performance.now();
+    if (!changing && Math.abs(kept.size - reported) >= Math.max(2, reported / 8)) awaitCalm();
+  };
+  /** In the middle of a burst the number says little. */
+  const awaitCalm = (since = performance.now()): void => {
+    changing = true;
+    const check = (): void => {
+      const now = performance.now();
+      if (now - changedAt < calm && now - since < longestChange) return awaitCalm(since);
+      changing = false;
+      onChange();
+    };
+    setTimeout(check, calm).unref();
+  };
+  /** What the master has to know before it decides about more. */
+  const reportMove = (): void => {
+    if (moving) return;
+    moving = true;
+    setTimeout(
+      () => {
+        moving = false;
+        onChange();
+      },
+      settleTime + calm / 2,
+    ).unref();
+  };
+  const onClose = ours(function (this: Socket): void {
+    if (kept.delete(this)) noteChange();
+  });
+  const keep = (socket: Socket): void => {
+    if (kept.has(socket)) return;
+    kept.add(socket);
+    connectionOf(socket).isWeighed = true;
+    socket.on('close', onClose);
+    noteChange();
+  };
+
+  const handOn = async (socket: Socket, order: Order): Promise<void> => {
+    const name = names.get(serverOf(socket) as Server);
+    if (name === undefined || (refused.get(name) ?? 0) > performance.now()) return;
+    const silence = silenceLeft(socket);
+    if (silence === undefined) return;
+    const handle = detach(socket);
+    if (handle === null) return;
+    order.left--;
+    underWay++;
+    const what = { server: name, hops: 0, head: null, silence };
+    const back = (): void => void (receive(what, handle) || handle.close());
+    await away.give({ type: 'hand-on', to: order.to, slot: null, ...what }, { handle, back });
+    underWay--;
+  };
+  /** Whether a server's connections may be moved at all. */
+  const isOpen = (server: Server): boolean => {
+    const isOwn = means.mode === 'auto' ? hasOwnConnections(server) : isFronted(server);
+    if (isOwn) means.tell("the app listens for 'connection' of its server itself");
+    return !isOwn;
+  };
+  const mayGo = (socket: Socket): boolean => {
+    if (!means.isAble() || !isOpen(serverOf(socket) as Server)) return false;
+    if (underWay >= mostUnderWay || isAnswering(socket)) return false;
+    if (connectionOf(socket).isPinned) return false;
+    if (countsRequests(serverOf(socket) as Server)) return false;
+    if (hasForeignListeners(socket)) return false;
+    return isBetweenRequests(socket);
+  };
+  const openOrder = (): Order | undefined => {
+    const now = performance.now();
+    orders = orders.filter(({ left, until }) => left > 0 && now < until);
+    return orders[0];
+  };
+  const makeUp = async (order: Order): Promise<void> => {
+    await sleep(idleAfter, undefined, { ref: false });
+    for (const socket of [...kept]) {
+      if (openOrder() === undefined || order.left <= 0 || performance.now() >= order.until) return;
+      if (mayGo(socket)) await handOn(socket, order);
+    }
+  };
+
+  const receive = ({ server: name, head, silence }: HandedOn, handle: RawHandle): boolean => {
+    const server = servers.get(name);
+    if (server === undefined) return false;
+    if (head !== null) {
+      enter(server, { handle, head: Buffer.from(head, 'base64'), silence });
+      return true;
+    }
+    // Another worker may have room for it.
+    if (isFull(server)) return false;
+    // Who read its first bytes counted it; who only looked did not.
+    const prepare = (socket: Socket): void => announce(socket, 'wasHandedOver');
+    const socket = attach({ server, handle, head: null, prepare });
+    if (socket === null || socket.destroyed || !isPlainHttp(socket)) return true;
+    markIdle(socket, silence);
+    connectionOf(socket).isWaiting = true;
+    reportMove();
+    keep(socket);
+    return true;
+  };
+
+  const enter = (server: Server, { handle, head, silence }: Placed): void => {
+    const socket = attach({ server, handle, head, prepare: () => {} });
+    if (socket !== null && silence !== null && isPlainHttp(socket)) overdue.watch(socket, silence);
+  };
+  const refuse = (name: string): void => {
+    const now = performance.now();
+    for (const [other, until] of refused)
+      if (until <= now || refused.size >= mostRefused) refused.delete(other);
+    refused.set(name, now + refusalHolds);
+  };
+
+  return {
+    onListening: (server) => {
+      learnAccepting(server);
+      const name = nameOf(server);
+      if (name === null) return;
+      names.set(server, name);
+      servers.set(name, server);
+      server.once('close', () => {
+        names.delete(server);
+        if (servers.get(name) === server) servers.delete(name);
+      });
+    },
+    onRequest: (response, connection) => {
+      if (means.mode !== 'off') connection.isPinned = pins(response);
+      if (overdue.any()) overdue.forget(connection.socket);
+      if (!connection.isWaiting) return;
+      connection.isWaiting = false;
+      markBusy(connection.socket);
+    },
+    onAnswered: (response, connection) => {
+      const { socket } = connection;
+      if (!response.shouldKeepAlive || (connection.isWeighed && orders.length === 0) || socket.destroyed)
+        return;
+      if (
+        means.mode === 'off' ||
+        !isPlainHttp(socket) ||
+        !names.has(serverOf(socket) as Server) ||
+        cameByDetour(socket)
+      )
+        return;
+      if (!connection.isWeighed && !isOpen(serverOf(socket) as Server)) {
+        connection.isWeighed = true;
+        return;
+      }
+      keep(socket);
+      if (orders.length === 0) return;
+      // Node, and listeners of the app, have yet to come to the end of this answer.
+      setImmediate(() => {
+        const order = openOrder();
+        if (order !== undefined && mayGo(socket)) void handOn(socket, order);
+      });
+    },
+    kept: () => {
+      reported = kept.size;
+      return means.isAble() ? reported : null;
+    },
+    give: (server, { to: { key, slot }, ...placed }) => {
+      const name = names.get(server);
+      if (name === undefined) return enter(server, placed);
+      const { handle, head, silence } = placed;
+      const message = { server: name, hops: 0, head: head.toString('base64'), silence };
+      const back = (): void => enter(server, placed);
+      void away.give({ type: 'hand-on', to: key, slot, ...message }, { handle, back });
+    },
+    keep: enter,
+    order: ({ to, count }) => {
+      const order = { to, left: count, until: performance.now() + orderLimit };
+      orders.push(order);
+      void makeUp(order);
+      reportMove();
+    },
+    take: ({ id, from, until, ...what }, handle) => {
+      const { server, hops } = what;
+      // Said before anything is read: until then the master may give it to somebody else.
+      const outcome = handle === undefined ? 'lost' : monotonic() > until ? 'late' : 'read';
+      void channel.send({ type: 'taken', id, outcome });
+      if (outcome !== 'read' || handle === undefined) return handle?.close();
+      if (hops > 0) refuse(server);
+      if (receive(what, handle)) return;
+      const back = (): void => handle.close();
+      void away.give({ to: from, slot: null, ...what, type: 'hand-on', hops: hops + 1 }, { handle, back });
+    },
+    onHanded: away.onHanded,
+    onUpgraded: (socket) => {
+      overdue.forget(socket);
+      if (kept.delete(socket)) noteChange();
+    },
+    stop: () => {
+      orders = [];
+    },
+  };
+}
+
+interface Order {
+  readonly to: WorkerKey;
+  left: number;
+  readonly until: number;
+}
+
+function nameOf(server: Server): string | null {
+  const address = server.address();
+  if (address === null || typeof address === 'string') return address;
+  return `${address.address}|${address.port}`;
+}

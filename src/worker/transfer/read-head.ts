@@ -1,0 +1,101 @@
+import { type Server as HttpServer, maxHeaderSize } from 'node:http';
+import { Socket, type SocketConstructorOpts } from 'node:net';
+import { detach } from '../connections/connection-handle.js';
+import type { ClientHandle } from '../node-internals.js';
+import type { Placed } from './hand-on.js';
+import { createHeadScan } from './scan-head.js';
+
+/** Reads the first bytes of connections, until somebody can decide about them. */
+export interface HeadReader {
+  read(server: HttpServer, client: ClientHandle): void;
+  /** All that are being read are placed now. */
+  stop(): void;
+}
+
+/** The longest head that is read, bytes: Node's own limit, but no more than this for each connection. */
+const longestHead = Math.min(maxHeaderSize, 65_536);
+/** How long the rest of a head may take once it has begun, ms ... */
+const restLimit = 2_000;
+/** ... and how long a client may say nothing where its server has no limit for that: browsers connect beforehand. */
+const silenceLimit = 60_000;
+const mostChunks = 64;
+/** So many are read at a time, and no more than this share of the file descriptors ... */
+const mostAtOnce = 1_000;
+const mostOfDescriptors = 1 / 4;
+/** ms; timers of Node go no further */
+const longestTimer = 2 ** 31 - 1;
+
+/**
+ * It judges nothing: whatever has come is handed on with the connection, so that the server's own parser says what is
+ * wrong with it, and when.
+ *
+ * @param place what was read, of which a cookie may be part
+ * @param most ... beyond which the oldest is placed as it is
+ */
+export function createHeadReader(
+  place: (server: HttpServer, placed: Placed) => void,
+  most: number = mostAtOnce,
+): HeadReader {
+  /** What places a connection, oldest first. */
+  const reading = new Set<() => void>();
+  return {
+    read: (server, client) => {
+      // The server sees the end of the client's side itself.
+      const options = { handle: client, allowHalfOpen: true, readable: true, writable: true };
+      const socket = new Socket(options as SocketConstructorOpts);
+      const began = performance.now();
+      const limit = headLimitOf(server);
+      const scan = createHeadScan();
+      let chunks: Buffer[] = [];
+      let bytes = 0;
+      const stop = (): void => {
+        clearTimeout(timer);
+        reading.delete(finish);
+      };
+      const finish = (): void => {
+        stop();
+        socket.off('data', onData).off('end', finish).off('close', stop);
+        const handle = detach(socket);
+        if (handle === null) return;
+        const left = Math.max(1, limit - (performance.now() - began));
+        const silence = scan.result() === 'complete' || limit > longestTimer ? null : left;
+        place(server, { handle, head: Buffer.concat(chunks), silence });
+      };
+      const onData = (chunk: Buffer): void => {
+        chunks.push(chunk);
+        bytes += chunk.length;
+        if (scan.add(chunk) !== 'unfinished' || bytes >= longestHead) return finish();
+        // A client that sends byte by byte has no object for each.
+        if (chunks.length >= mostChunks) chunks = [Buffer.concat(chunks)];
+        if (bytes > chunk.length) return;
+        clearTimeout(timer);
+        timer = setTimeout(finish, Math.min(restLimit, limit));
+      };
+      let timer = setTimeout(finish, Math.min(silenceLimit, limit, orNever(server.timeout)));
+      socket.on('data', onData).on('end', finish).on('close', stop).on('error', ignore);
+      reading.add(finish);
+      if (reading.size > most) reading.values().next().value?.();
+    },
+    stop: () => {
+      for (const finish of [...reading]) finish();
+    },
+  };
+}
+
+/** @param descriptors that this process may have; null: not known */
+export function mostHeads(descriptors: number | null): number {
+  return Math.min(mostAtOnce, Math.ceil((descriptors ?? Number.POSITIVE_INFINITY) * mostOfDescriptors));
+}
+
+/** How long a server waits for a head, ms. */
+function headLimitOf({ headersTimeout, requestTimeout }: HttpServer): number {
+  return orNever(headersTimeout > 0 ? headersTimeout : requestTimeout);
+}
+
+/** 0 means that there is no limit. */
+function orNever(limit: number): number {
+  return limit > 0 ? limit : Number.POSITIVE_INFINITY;
+}
+
+/** 'close' follows. */
+function ignore(): void {}

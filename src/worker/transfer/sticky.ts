@@ -1,0 +1,118 @@
+import type { ServerResponse } from 'node:http';
+import type { Server, Socket } from 'node:net';
+import type { MasterMessage, ReadyWorker } from '../../protocol/messages.js';
+import type { WorkerSettings } from '../../protocol/settings.js';
+import { descriptorLimit } from '../connections/descriptors.js';
+import { isHttp, isTls } from '../connections/follow-server.js';
+import { type ClientHandle, listenHandleOf } from '../node-internals.js';
+import { addCookie } from './add-cookie.js';
+import type { HandOn } from './hand-on.js';
+import { createHeadReader, mostHeads } from './read-head.js';
+import { rendezvous } from './rendezvous.js';
+import { cookieField, cookieValue, newestOf, workerOf } from './sticky-cookie.js';
+
+/** Brings each client to its worker. */
+export interface Sticky {
+  /** A server has begun to listen. */
+  onListening(server: Server): void;
+  onRequest(response: ServerResponse, socket: Socket): void;
+  /** Who there is to bring clients to. */
+  onWorkers(message: Extract<MasterMessage, { type: 'workers' }>): void;
+  /** This worker keeps whoever comes, and whoever it has not placed yet. */
+  stop(): void;
+}
+
+export interface StickySeam {
+  readonly settings: Pick<WorkerSettings, 'sticky' | 'stickyCookie'>;
+  readonly handOn: Pick<HandOn, 'give' | 'keep'>;
+}
+
+export function createSticky({ settings, handOn }: StickySeam): Sticky {
+  const { sticky, stickyCookie: cookie } = settings;
+  /** Who came before this worker knew of the others. */
+  const held: (() => void)[] = [];
+  let ready: readonly ReadyWorker[] = [];
+  let own: number | null = null;
+  let stopped = false;
+
+  const byAddress = (client: ClientHandle): ReadyWorker | undefined => {
+    const name: { address?: string } = {};
+    client.getpeername?.(name);
+    if (name.address === undefined) return undefined;
+    const address = name.address.replace(/^::ffff:(?=\d+\.)/, '');
+    const slots = [...new Set(ready.map(({ slot }) => slot))];
+    const slot = rendezvous(address, slots, (id) => id);
+    return slot === undefined ? undefined : newestOf(ready, slot);
+  };
+  const isElsewhere = (worker: ReadyWorker | undefined): worker is ReadyWorker =>
+    worker !== undefined && worker.key !== own;
+
+  const reader = createHeadReader(
+    (server, placed) => {
+      const worker = workerOf(cookieField(placed.head.toString('latin1')), { cookie, ready });
+      if (stopped || !isElsewhere(worker)) handOn.keep(server, placed);
+      else handOn.give(server, { ...placed, to: worker });
+    },
+    sticky === 'cookie' ? mostHeads(descriptorLimit()) : 0,
+  );
+
+  /** False where the connection is to go on as usual. */
+  const divert = (server: Server, client: ClientHandle): boolean => {
+    if (stopped || ready.length < 2) return false;
+    if (sticky === 'cookie' && isHttp(server) && !isTls(server)) {
+      reader.read(server, client);
+      return true;
+    }
+    const worker = byAddress(client);
+    if (!isElsewhere(worker)) return false;
+    handOn.give(server, { handle: client, head: Buffer.alloc(0), silence: null, to: worker });
+    return true;
+  };
+
+  const letIn = (): void => {
+    for (const place of held.splice(0)) place();
+  };
+
+  return {
+    onListening: (server) => {
+      const handle = listenHandleOf(server);
+      if (sticky === 'off' || typeof handle?.onconnection !== 'function') return;
+      const { onconnection } = handle;
+      handle.onconnection = function (error, client) {
+        const isConnection = client !== undefined && (error === undefined || error === 0);
+        const serve = (): void => onconnection.call(this, error, client);
+        if (!isConnection) return serve();
+        const place = (): void => {
+          if (!divert(server, client)) serve();
+        };
+        if (own === null && !stopped) held.push(place);
+        else place();
+      };
+    },
+    onRequest: (response, socket) => {
+      if (sticky !== 'cookie' || own === null || 'encrypted' in socket) return;
+      const field = response.req.headers.cookie ?? '';
+      const worker = workerOf(field, { cookie, ready });
+      const self = ready.find(({ key }) => key === own);
+      if (self === undefined || stopped) return;
+      if (isElsewhere(worker)) {
+        // It came on a connection of before: the next request is to make one that can be placed.
+        response.shouldKeepAlive = false;
+      } else if (worker === undefined || !field.includes(`${cookie}=${cookieValue(self)}`)) {
+        addCookie(response, `${cookie}=${cookieValue(self)}; Path=/; HttpOnly; SameSite=Lax`);
+        // Other requests of this client may have been answered elsewhere: which cookie it keeps shows in the next.
+        if (worker === undefined) response.shouldKeepAlive = false;
+      }
+    },
+    onWorkers: (message) => {
+      own = message.own;
+      ready = message.ready;
+      letIn();
+    },
+    stop: () => {
+      stopped = true;
+      letIn();
+      reader.stop();
+    },
+  };
+}

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { PolicyPart } from '../paper-policy.js';
+import { explore } from './explorer.js';
+import { type Mutation, mutations } from './mutations.js';
+import { mutationsOfHealth } from './mutations-of-health.js';
+import { type Budget, type Core, explorePolicy, nothing, serving, Violation } from './world.js';
+
+const compiled = fileURLToPath(new URL('../../../src/', import.meta.url));
+interface Campaign {
+  readonly budget: Partial<Budget>;
+  readonly depth: number;
+  readonly workers?: number;
+  readonly policy?: PolicyPart;
+}
+
+/** Ever more of the world, until the fault is met. */
+const campaigns: readonly Campaign[] = [
+  { budget: { reloads: 1, crashes: 1, scales: 1 }, depth: 3 },
+  { budget: { reloads: 2 }, depth: 5 },
+  { budget: { reloads: 1, crashes: 1 }, depth: 5 },
+  { budget: { reloads: 1, crashes: 1, hangs: 1, restarts: 1 }, depth: 5 },
+];
+const spares = 1;
+const campaignsOfHealth: readonly Campaign[] = [
+  { budget: { crashes: 1, restarts: 1 }, depth: 4, policy: { spares } },
+  { budget: { hangs: 2, recoveries: 1 }, depth: 7, workers: 1 },
+  { budget: { hangs: 2 }, depth: 3, workers: 3, policy: { pingInterval: 1_000, hangTimeout: 4_000 } },
+  { budget: { illnesses: 2 }, depth: 5, policy: { bootTimeout: 3_000 } },
+  { budget: { illnesses: 1, reloads: 1 }, depth: 4 },
+  { budget: { shortages: 2 }, depth: 5, workers: 3 },
+  { budget: { reloads: 1, crashes: 1 }, depth: 4, policy: { spares } },
+];
+
+describe('the exploration finds a core in which', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'broken-core-'));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  const finds = (mutation: Mutation, ways: readonly Campaign[]) =>
+    test(mutation.fault, async (context) => {
+      const core = await broken(mutation, mkdtempSync(join(folder, 'core-')));
+      const found = violation(core, ways);
+      assert.ok(found !== undefined, 'nobody noticed');
+      context.diagnostic(found);
+    });
+  for (const mutation of mutations) finds(mutation, campaigns);
+  for (const mutation of mutationsOfHealth) finds(mutation, campaignsOfHealth);
+
+  test('nothing is wrong, not', async () => {
+    const same = {
+      fault: 'none',
+      file: 'reload.js',
+      text: 'return served && !left;',
+      instead: 'return served && !left;',
+    };
+    const core = await broken(same, mkdtempSync(join(folder, 'same-')));
+    assert.equal(violation(core, [...campaigns, ...campaignsOfHealth]), undefined);
+  });
+});
+
+async function broken({ file, text, instead }: Mutation, folder: string): Promise<Core> {
+  const core = join(folder, 'core');
+  cpSync(join(compiled, 'core'), core, { recursive: true });
+  symlinkSync(join(compiled, 'protocol'), join(folder, 'protocol'));
+  writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
+  const path = join(core, file);
+  const source = readFileSync(path, 'utf8');
+  assert.equal(source.split(text).length, 2, `${file} has this once: ${text}`);
+  writeFileSync(
+    path,
+    source.replace(text, () => instead),
+  );
+  const load = (name: string) => import(pathToFileURL(join(core, name)).href);
+  const [{ step, nextDeadline }, { initialState }] = await Promise.all([load('step.js'), load('model.js')]);
+  return { step, nextDeadline, initialState };
+}
+
+/** The shortest way to something that does not hold; undefined where nothing was found. */
+function violation(core: Core, ways: readonly Campaign[]): string | undefined {
+  for (const { budget, depth, workers = 2, policy: more } of ways) {
+    const policy = explorePolicy(workers, more);
+    try {
+      const root = serving(core, { left: { ...nothing, ...budget }, policy });
+      explore({ core, policy, root, depth, beyondStop: false });
+    } catch (error) {
+      if (error instanceof Violation) return error.message;
+      throw error;
+    }
+  }
+  return undefined;
+}

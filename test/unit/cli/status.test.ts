@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { overview, statusCommand } from '../../../src/cli/status.js';
+import { height, table } from '../../../src/cli/table.js';
+import { exitCodes, RomAgentError } from '../../../src/errors.js';
+import type { ClusterStats, DeathSummary } from '../../../src/protocol/stats.js';
+import { inTurn, paperSession, record, stats, worker } from './paper-session.js';
+
+function death(more: Partial<DeathSummary> = {}): DeathSummary {
+  return {
+    ago: 12,
+    worker: 2,
+    pid: 4712,
+    generation: 3,
+    kind: 'crash',
+    cause: 'ended by SIGSEGV',
+    code: null,
+    signal: 'SIGSEGV',
+    uptime: 93,
+    lost: 0,
+    requests: [],
+    oomKills: 0,
+    stack: null,
+    ...more,
+  };
+}
+
+describe('rom-agent status', () => {
+  test('shows the service and its workers', async () => {
+    const lastReload = record({ verdict: 'rolled-back', reason: 'worker 1 died' });
+    const workers = [worker(1), worker(2, { pid: null, phase: 'starting', beatAge: null })];
+    const session = paperSession({ status: inTurn(stats({ lastReload, workers, ready: 1 })) });
+    assert.equal(await statusCommand(session, {}), 0);
+    assert.equal(
+      session.out(),
+      `service      serving, mode cluster, generation 3
+workers      1 of 2 ready, 1 restart
+requests     40/s, 2 in flight, 1204 in all
+master       pid 4700, up 2 h 5 min, 50 MiB, rom-agent 0.1.0, Node 20.20.2
+last reload  no. 12 to generation 3, 2026-11-23 12:00:03, by alice: rolled back after 1.2 s: worker 1 died
+
+WORKER   PID  PHASE     HEALTH   BEAT  GEN          UP  REQ/S  REQUESTS  IN-FLIGHT  CONNS     RSS    LAG  UTIL  RESTARTS
+     1  4711  ready     fit     0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
+     2     -  starting  fit         -    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
+`,
+    );
+  });
+
+  test('shows spares, the last three deaths and what is suspected of them', () => {
+    const workers = [worker(0, { phase: 'spare' }), worker(1, { health: 'slow' })];
+    const hang = death({ kind: 'hang', cause: 'silent for 10 s in checkout (/srv/app.js:12:5)', lost: 2 });
+    const deaths = [hang, death({ worker: 0, kind: 'boot', ago: 150 }), death({ ago: 7_500 }), death()];
+    const poison = [
+      { method: 'GET', route: '/orders/:id', deaths: 3, ago: 12, blockedFor: 48 },
+      { method: 'POST', route: '/', deaths: 2, ago: 60, blockedFor: 0 },
+    ];
+    const spares = { wanted: 2, ready: 1 };
+    const text = overview(stats({ workers, spares, deaths, poison }), paperSession({}).terminal);
+    assert.equal(
+      text,
+      `service   serving, mode cluster, generation 3
+workers   2 of 2 ready, 1 of 2 spare, 1 restart
+requests  40/s, 2 in flight, 1204 in all
+master    pid 4700, up 2 h 5 min, 50 MiB, rom-agent 0.1.0, Node 20.20.2
+deaths    worker 2, 12 s ago, hung: silent for 10 s in checkout (/srv/app.js:12:5), 2 requests lost
+          a spare, 2 min 30 s ago, could not start: ended by SIGSEGV
+          worker 2, 2 h 5 min ago, crashed: ended by SIGSEGV
+poison    GET /orders/:id was in flight at 3 deaths, the last 12 s ago; answered with 503 for 48 s more
+          POST / was in flight at 2 deaths, the last 1 min ago
+
+WORKER   PID  PHASE  HEALTH   BEAT  GEN          UP  REQ/S  REQUESTS  IN-FLIGHT  CONNS     RSS    LAG  UTIL  RESTARTS
+     -  4710  spare  fit     0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
+     1  4711  ready  slow    0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
+`,
+    );
+  });
+
+  test('does not say of a worker that is silent how it does and what it has in flight', () => {
+    const workers = [worker(1), worker(2, { beatAge: 2_100, inFlight: 0 })];
+    const text = overview(stats({ workers, inFlight: 1 }), paperSession({}).terminal);
+    assert.match(text, /^requests {2}40\/s, at least 1 in flight, /m);
+    assert.match(text, /^silent +no sign of life from worker 2 for 2\.1 s; rom-agent stack 2 shows/m);
+    assert.match(text, /^ +2 {2}4712 {2}ready {2}silent {2}2\.1 s .* \? +602 +\? +\? +61 MiB +\? +\? +0$/m);
+  });
+
+  test('leaves out columns where a terminal is too narrow, and nothing in a pipe', () => {
+    const wide = overview(stats(), paperSession({}, { columns: 80 }).terminal);
+    assert.match(wide, /CONNS/);
+    const text = overview(stats(), paperSession({}, { columns: 80, interactive: true }).terminal);
+    assert.ok(
+      text.split('\n').every((line) => line.length <= 80),
+      text,
+    );
+    assert.match(text, /^WORKER +PID +PHASE +HEALTH +BEAT .*IN-FLIGHT/m);
+  });
+
+  test('shows a service without workers and without a reload', () => {
+    const text = overview(stats({ workers: [], ready: 0 }), paperSession({}).terminal);
+    assert.equal(text.trimEnd().split('\n').length, 4);
+  });
+
+  test('prints the document as it came where JSON is asked for', async () => {
+    const session = paperSession({ status: inTurn(stats()) });
+    await statusCommand(session, { json: true });
+    assert.deepEqual(JSON.parse(session.out()), stats());
+  });
+
+  test('throws what the client throws', async () => {
+    const gone = new RomAgentError('no rom-agent runs', { exitCode: exitCodes.addressInUse });
+    await assert.rejects(statusCommand(paperSession({ status: inTurn<ClusterStats>(gone) }), {}), gone);
+  });
+});
+
+describe('rom-agent status --watch', () => {
+  /** Ends the watching with the third look. */
+  const watched = async (
+    end: 'interrupt' | 'leave',
+    { json = false, ...terminal }: { json?: boolean; interactive?: boolean; columns?: number },
+  ): Promise<string> => {
+    let looks = 0;
+    const status = async () => {
+      if (++looks === 3) session[end]();
+      return stats({ requests: looks });
+    };
+    const session = paperSession({ status }, terminal);
+    assert.equal(await statusCommand(session, { watch: true, json }), 0);
+    assert.equal(session.slept(), 2000);
+    return session.out();
+  };
+
+  test('draws over what was there on a terminal, until Ctrl-C', async () => {
+    const [first = '', second = ''] = (await watched('interrupt', { interactive: true })).split(
+      '\x1b[8A\r\x1b[J',
+    );
+    assert.match(first, /1 in all/);
+    assert.match(second, /2 in all/);
+    assert.equal(first.split('\n').length - 1, 8);
+  });
+
+  test('knows how many lines a narrow terminal takes', async () => {
+    const text = await watched('interrupt', { interactive: true, columns: 60 });
+    assert.ok(text.includes('\x1b[9A'), JSON.stringify(text));
+  });
+
+  test('prints block after block elsewhere, until nobody reads', async () => {
+    const text = await watched('leave', {});
+    assert.ok(!text.includes('\x1b'));
+    assert.equal(text.match(/^service/gm)?.length, 2);
+    assert.match(text, /\n\nservice/);
+  });
+
+  test('prints a document a line where JSON is asked for', async () => {
+    const lines = (await watched('interrupt', { json: true })).trimEnd().split('\n');
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line).requests),
+      [1, 2],
+    );
+  });
+});
+
+describe('a table', () => {
+  test('aligns what is coloured as if it were not', () => {
+    const rows = [
+      ['\x1b[1ma\x1b[22m', 'bb'],
+      ['ccc', 'd'],
+    ];
+    assert.equal(table(rows, { right: [1] }), '\x1b[1ma\x1b[22m    bb\nccc   d\n');
+  });
+
+  test('has a height that counts lines which wrap', () => {
+    assert.equal(height('123456\n\n12345\n', 5), 4);
+  });
+});

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { backoff, intensity } from '../../../src/core/backoff.js';
+import { paperPolicy } from '../../simulation/paper-policy.js';
+
+const { restart } = paperPolicy({
+  restart: {
+    intensity: 3,
+    window: 10_000,
+    crashDelay: 100,
+    crashDelayMax: 1_000,
+    bootDelay: 500,
+    bootDelayMax: 3_000,
+  },
+});
+const almostOne = 1 - 2 ** -32;
+
+function bounds(kind: 'crash' | 'boot', failures: number): readonly [number, number] {
+  return [
+    backoff(kind, { failures, random: 0, restart }),
+    backoff(kind, { failures, random: almostOne, restart }),
+  ];
+}
+
+describe('backoff', () => {
+  test('restarts at once after the first crash', () => {
+    assert.deepEqual(bounds('crash', 1), [0, 0]);
+  });
+
+  test('doubles from the second crash on, up to the longest delay; the jitter takes off half at most', () => {
+    assert.deepEqual(
+      [2, 3, 4, 5, 6, 7, 60].map((failures) => bounds('crash', failures)),
+      [
+        [50, 100],
+        [100, 200],
+        [200, 400],
+        [400, 800],
+        [500, 1_000],
+        [500, 1_000],
+        [500, 1_000],
+      ],
+    );
+  });
+
+  test('waits after the very first boot failure too', () => {
+    assert.deepEqual(
+      [1, 2, 3, 4, 2_000].map((failures) => bounds('boot', failures)),
+      [
+        [250, 500],
+        [500, 1_000],
+        [1_000, 2_000],
+        [1_500, 3_000],
+        [1_500, 3_000],
+      ],
+    );
+  });
+});
+
+describe('intensity', () => {
+  test('counts the deaths within the window, this one included', () => {
+    assert.deepEqual(intensity([1_000, 2_000], { now: 3_000, restart }), {
+      deaths: [1_000, 2_000, 3_000],
+      exceeded: false,
+    });
+  });
+
+  test('is exceeded by one more than it allows', () => {
+    assert.equal(intensity([1_000, 2_000, 3_000], { now: 4_000, restart }).exceeded, true);
+  });
+
+  test('forgets a death once it is as old as the window', () => {
+    assert.deepEqual(intensity([1_000, 2_000, 3_000], { now: 10_999, restart }).exceeded, true);
+    assert.deepEqual(intensity([1_000, 2_000, 3_000], { now: 11_000, restart }), {
+      deaths: [2_000, 3_000, 11_000],
+      exceeded: false,
+    });
+  });
+
+  test('of zero allows no death at all', () => {
+    assert.equal(intensity([], { now: 5, restart: { ...restart, intensity: 0 } }).exceeded, true);
+  });
+});

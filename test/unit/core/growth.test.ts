@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Event } from '../../../src/core/events.js';
+import { initialState, type State } from '../../../src/core/model.js';
+import { nextDeadline, step } from '../../../src/core/step.js';
+import { paperBeat, paperPolicy } from '../../simulation/paper-policy.js';
+
+const policy = (workers: number) => paperPolicy({ workers, balance: true, pingInterval: 10_000 });
+
+/** A service with so many workers that have sent their beats, and no request under way. */
+function serving(workers: number, soaking: boolean): State {
+  let state = initialState({ seed: 1 });
+  const post = (event: Event): void => {
+    [state] = step(state, event, 0, policy(workers));
+  };
+  post({ type: 'start' });
+  for (let key = 1; key <= workers; key += 1) post({ type: 'ready', key, urls: [] });
+  if (soaking) {
+    post({
+      type: 'reload',
+      generation: 2,
+      release: 'next',
+      at: 0,
+      serial: 1,
+      soak: true,
+      rollback: true,
+      request: 1,
+      by: 'a test',
+    });
+    post({ type: 'ready', key: workers + 1, urls: [] });
+  }
+  for (const { key } of state.workers) post({ type: 'beat', key, beat: paperBeat({ kept: 3 }) });
+  post({ type: 'tick' });
+  return state;
+}
+
+/** How often an answer to this event reads a field of a slot or a worker. @param but fields that are not counted */
+function reads(state: State, event: Event, { but }: { but: readonly string[] }): number {
+  let count = 0;
+  const counted = <Thing extends object>(thing: Thing): Thing =>
+    new Proxy(thing, {
+      get: (target, name, receiver) => {
+        if (!but.includes(String(name))) count += 1;
+        return Reflect.get(target, name, receiver);
+      },
+    });
+  const workers = state.workers.map(counted);
+  const slots = state.slots.map(counted);
+  const rules = policy(slots.length);
+  // Once so that it knows what it keeps from event to event.
+  const [known] = step({ ...state, workers, slots }, event, 1_000, rules);
+  count = 0;
+  const [next] = step(known, event, 1_001, rules);
+  if (event.type === 'tick') nextDeadline(next, rules);
+  return count;
+}
+
+describe('with more workers', () => {
+  for (const soaking of [false, true]) {
+    const when = soaking ? 'while a canary is soaked' : 'while nothing is under way';
+    test(`a beat looks at its own worker and at no slot ${when}`, () => {
+      const beat = (workers: number) =>
+        reads(
+          serving(workers, soaking),
+          { type: 'beat', key: workers, beat: paperBeat({ kept: 3 }) },
+          { but: ['key'] },
+        );
+      assert.equal(beat(512), beat(64));
+      assert.ok(beat(64) < 64, 'no look at every worker');
+    });
+
+    test(`a tick costs no more than their number ${when}`, () => {
+      const tick = (workers: number) => reads(serving(workers, soaking), { type: 'tick' }, { but: [] });
+      assert.ok(tick(512) <= 8.5 * tick(64), `${tick(64)} reads with 64 workers, ${tick(512)} with 512`);
+    });
+  }
+});

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { PaperCluster } from '../../simulation/paper-cluster.js';
+import { paperBeat } from '../../simulation/paper-policy.js';
+
+function pings(cluster: PaperCluster): number[] {
+  return cluster.effects('notify').flatMap(({ watchdog, at }) => (watchdog === true ? [at] : []));
+}
+
+describe('time that the master itself missed', () => {
+  test('is not held against the workers', () => {
+    const cluster = new PaperCluster({ play: () => ({ hang: 1 }) }).start().run(3_000);
+    cluster.freeze(60_000).run(1);
+    assert.deepEqual(cluster.effects('kill'), []);
+    const [told] = cluster.effects('log').filter(({ level }) => level === 'warn');
+    assert.deepEqual([told?.message, told?.fields], ['the master itself stood still', { missedMs: 59_000 }]);
+    cluster.run(5_000);
+    assert.equal(cluster.effects('kill').length, 2);
+  });
+
+  test('is not held against workers that boot', () => {
+    const cluster = new PaperCluster({ play: () => ({ boot: null }) }).start().run(3_000);
+    cluster.freeze(60_000).run(5_999);
+    assert.deepEqual(cluster.effects('kill'), []);
+    cluster.run(2_000);
+    assert.equal(cluster.effects('kill').length, 1, 'which ends the start');
+  });
+
+  test('moves the limit of a stop as it moves those of its workers', () => {
+    const cluster = new PaperCluster({ play: () => ({ drain: 20_000 }), policy: { drainTimeout: 30_000 } });
+    cluster.start().run(3_000).stop().run(5_000);
+    cluster.freeze(60_000).run(10_000);
+    assert.deepEqual(cluster.effects('kill'), []);
+    cluster.run(30_000);
+    assert.equal(cluster.state.life.phase, 'ended');
+    assert.deepEqual(cluster.effects('kill'), []);
+  });
+
+  test('does not keep the pings from systemd', () => {
+    const cluster = new PaperCluster({ policy: { pingInterval: 1_000 } });
+    cluster.start().run(3_000).freeze(60_000).run(1_000);
+    assert.ok(pings(cluster).some((at) => at >= 63_000));
+    assert.doesNotMatch(cluster.logged('warn').join(), /withheld/);
+  });
+
+  test('gives no worker credit for the future, when its news is read before the clock', () => {
+    const cluster = new PaperCluster({ play: () => ({ hang: 4_500 }) }).start().run(3_000);
+    // The beats that came meanwhile are read first, as the event loop does after SIGCONT.
+    cluster.freeze(600_000).run(1);
+    assert.ok(cluster.state.watchdog.quorumAt <= cluster.now);
+    for (const worker of cluster.state.workers) {
+      assert.ok(worker.phase === 'ready' && worker.beatAt <= cluster.now);
+    }
+    cluster.run(6_000);
+    assert.equal(cluster.effects('kill').length, 2, 'both have been silent for the limit since');
+  });
+
+  test('gives a worker that was forked on waking no more than the limit of a boot', () => {
+    const cluster = new PaperCluster({
+      play: ({ slot, nth }) => (slot === 1 ? (nth === 1 ? { crash: { after: 5_000 } } : { boot: null }) : {}),
+    });
+    cluster.start().run(3_000).freeze(600_000).run(1);
+    const [, booting] = cluster.state.workers;
+    assert.ok(booting?.phase === 'starting' && booting.deadline <= cluster.now + 10_000);
+  });
+
+  test('of less than half a tick is nothing to talk about', () => {
+    const cluster = new PaperCluster().start().run(3_000);
+    cluster.freeze(1_499).run(1);
+    assert.deepEqual(cluster.logged('warn'), []);
+  });
+
+  test('does not have a worker looked at, nor one that is looked at killed', () => {
+    const before = new PaperCluster({ play: () => ({ hang: 1 }) }).start().run(3_500);
+    before.freeze(60_000).run(1);
+    assert.deepEqual(before.effects('capture'), []);
+    const between = new PaperCluster({ play: () => ({ hang: 1 }) }).start().run(4_500);
+    assert.equal(between.effects('capture').length, 2);
+    between.freeze(60_000).run(1);
+    assert.deepEqual(between.effects('kill'), []);
+  });
+
+  test('has what came meanwhile read before anybody is judged, though the kill was due', () => {
+    // Looked at since 4.1 s, to be killed at 5.1 s; it speaks while the master stands still.
+    const cluster = new PaperCluster({ play: () => ({ hang: 1 }) }).start().run(4_500);
+    cluster.freeze(1_200);
+    // The timer comes first, as it does in the event loop, and the mail after it.
+    cluster.post({ type: 'tick' });
+    assert.deepEqual(cluster.effects('kill'), []);
+    for (const key of [1, 2]) cluster.post({ type: 'beat', key, beat: paperBeat() });
+    cluster.run(3_000);
+    assert.deepEqual(cluster.effects('kill'), []);
+    assert.match(cluster.logged('warn').join(), /worker 1 did not answer for/);
+  });
+
+  test('is noticed with a short hang limit, too: a stall of the master is not one of the workers', () => {
+    for (const stall of [300, 700, 1_100, 1_400, 2_000, 10_000]) {
+      for (let phase = 0; phase < 1_000; phase += 50) {
+        const cluster = new PaperCluster({ policy: { hangTimeout: 1_000, beatInterval: 250 } });
+        cluster.start().run(3_000 + phase);
+        cluster.freeze(stall).post({ type: 'tick' });
+        cluster.run(5_000);
+        assert.deepEqual(cluster.effects('kill'), [], `${stall} ms at ${phase}`);
+      }
+    }
+  });
+
+  test('makes nobody slow or sick', () => {
+    const late = { eventLoopDelay: 800 };
+    const cluster = new PaperCluster({
+      policy: { health: { slowDelay: 500, slowLimit: 30_000 } },
+      play: ({ slot }) => (slot === 1 ? { beat: (served) => (served > 5_000 ? late : {}) } : {}),
+    });
+    cluster.start().run(10_000).freeze(60_000).run(5_000);
+    assert.equal(cluster.state.workers[0]?.vitals.health, 'slow');
+    assert.equal(cluster.effects('fork').length, 2);
+    cluster.run(30_000);
+    assert.equal(cluster.effects('fork').length, 3);
+  });
+
+  test('does not end what a worker is excused for, and takes no proof away', () => {
+    const cluster = new PaperCluster({
+      policy: { workers: 1, pingInterval: 3_000 },
+      play: () => ({ hang: 2_000 }),
+    });
+    cluster.start().run(2_500);
+    cluster.post({ type: 'excused', key: 1, for: 20_000 });
+    cluster.run(1_000).freeze(60_000).run(15_000);
+    assert.deepEqual(cluster.effects('capture'), []);
+    assert.doesNotMatch(cluster.logged('warn').join(), /withheld/);
+  });
+
+  test('is no time in which the memory had its rest', () => {
+    const mebibyte = 2 ** 20;
+    const cluster = new PaperCluster({
+      policy: { workers: 3, memory: { maxRss: null, maxHeap: 0, pressure: 0.9 } },
+      play: () => ({ beat: (served) => ({ rss: (50 + served / 50) * mebibyte }) }),
+    });
+    cluster.start().run(10_000);
+    const read = (times: number) => {
+      for (let index = 0; index < times; index++) {
+        cluster.post({ type: 'memory', used: 95, limit: 100, stalled: null });
+        cluster.run(1_000);
+      }
+    };
+    read(5);
+    assert.equal(cluster.effects('drain').length, 1);
+    cluster.freeze(60_000).run(1);
+    read(4);
+    assert.equal(cluster.effects('drain').length, 1);
+    read(8);
+    assert.equal(cluster.effects('drain').length, 2);
+  });
+});

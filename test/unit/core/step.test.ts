@@ -1,0 +1,327 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Effect } from '../../../src/core/effects.js';
+import type { Event } from '../../../src/core/events.js';
+import { initialState } from '../../../src/core/model.js';
+import { nextDeadline } from '../../../src/core/step.js';
+import { PaperCluster } from '../../simulation/paper-cluster.js';
+import { lives } from '../../simulation/paper-lives.js';
+import { paperBeat } from '../../simulation/paper-policy.js';
+import { pureStep } from '../../simulation/paper-step.js';
+
+/** Worker 1 in each of its phases, in a master that serves unless the phase says otherwise. */
+const workers = {
+  unknown: () =>
+    new PaperCluster({ play: ({ key }) => (key === 1 ? { crash: { after: 100 } } : {}) }).start().run(500),
+  starting: () =>
+    new PaperCluster({
+      play: ({ slot, nth }) =>
+        slot === 1 && nth === 1 ? { crash: { after: 100 } } : nth > 1 ? { boot: null } : {},
+    })
+      .start()
+      .run(500),
+  ready: () => new PaperCluster({ play: () => ({ hang: 1 }) }).start().run(500),
+  silent: () => new PaperCluster({ play: () => ({ hang: 1, captureTakes: 1_000 }) }).start().run(4_500),
+  draining: () => lives.stopping(),
+  spare: () => new PaperCluster({ policy: { spares: 1 } }).start().run(500),
+  dying: () =>
+    new PaperCluster({
+      policy: { bootTimeout: 1_000 },
+      play: ({ slot, nth }) =>
+        slot === 1 ? (nth === 1 ? { crash: { after: 100 } } : { boot: null, immortal: true }) : {},
+    })
+      .start()
+      .run(2_000),
+  hung: () =>
+    new PaperCluster({ play: ({ key }) => (key === 1 ? { hang: 1, immortal: true } : {}) })
+      .start()
+      .run(7_000),
+} satisfies Record<string, () => PaperCluster>;
+
+function events(key: number): Readonly<Record<Event['type'], Event>> {
+  const failure = { message: 'boom', exitCode: 70 };
+  const asked = { request: 1, by: 'alice' };
+  return {
+    start: { type: 'start' },
+    forked: { type: 'forked', key, pid: 4242 },
+    'fork-failed': { type: 'fork-failed', key, failure },
+    ready: { type: 'ready', key, urls: [] },
+    failed: { type: 'failed', key, failure },
+    beat: { type: 'beat', key, beat: paperBeat({ requests: 7 }) },
+    closed: { type: 'closed', key, inFlight: 1, accepted: 2 },
+    probed: { type: 'probed', key, failure: null, took: 3 },
+    reload: {
+      type: 'reload',
+      serial: 1,
+      generation: 2,
+      release: '/srv/2',
+      at: 0,
+      soak: true,
+      rollback: true,
+      ...asked,
+    },
+    abort: { type: 'abort', ...asked },
+    scale: { type: 'scale', change: { to: 1 }, ...asked },
+    restart: { type: 'restart', slot: 7, ...asked },
+    drained: { type: 'drained', key },
+    spare: { type: 'spare', key },
+    current: { type: 'current', key, inFlight: 1, requests: [] },
+    captured: {
+      type: 'captured',
+      key,
+      capture: { state: 'running', stack: null, at: null, requests: null, detail: null },
+    },
+    proved: { type: 'proved', key },
+    excused: { type: 'excused', key, for: 5_000 },
+    memory: { type: 'memory', used: 1, limit: 2, stalled: null },
+    cut: { type: 'cut', key, requests: 1, connections: 1 },
+    exited: { type: 'exited', key, code: 1, signal: null },
+    stop: { type: 'stop', why: 'SIGTERM', now: false },
+    tick: { type: 'tick' },
+  };
+}
+
+/**
+ * What an event leads to: `ignored` (the very same state, nothing done), `noted` (the state alone changed), or the
+ * effects by their kind, in their order.
+ */
+function answer(cluster: PaperCluster, event: Event): string {
+  const before = cluster.state;
+  const effects = cluster.post(event);
+  if (effects.length > 0) return effects.map(kindOf).join(' ');
+  return cluster.state === before ? 'ignored' : 'noted';
+}
+
+function kindOf(effect: Effect): string {
+  if (effect.type === 'log') return effect.level;
+  if (effect.type !== 'notify') return effect.type;
+  const { type, ...said } = effect;
+  return `notify(${Object.keys(said).join(',')})`;
+}
+
+/** The answers to every event, about the worker with this key. */
+function row(make: () => PaperCluster, key: number): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(events(key)).map(([type, event]) => [type, answer(make(), event)]),
+  );
+}
+
+/** The same, without the events that are about no worker. */
+function workerRow(make: () => PaperCluster, key: number): Record<string, string> {
+  const { start, stop, tick, reload, abort, scale, restart, memory, ...rest } = row(make, key);
+  return rest;
+}
+
+const nobodyKnown = {
+  forked: 'ignored',
+  'fork-failed': 'ignored',
+  ready: 'ignored',
+  failed: 'ignored',
+  beat: 'ignored',
+  closed: 'ignored',
+  drained: 'ignored',
+  cut: 'ignored',
+  exited: 'ignored',
+  probed: 'ignored',
+  spare: 'ignored',
+  current: 'ignored',
+  captured: 'ignored',
+  proved: 'ignored',
+  excused: 'ignored',
+};
+
+/** A reload is under way: a scale waits for it, and a stop leaves its record. */
+const inReload = {
+  reload: 'answer warn',
+  abort: 'answer warn',
+  scale: 'answer',
+  restart: 'answer warn',
+  memory: 'ignored',
+  start: 'ignored',
+  stop: 'step record warn notify(stopping,status,extend) info drain drain drain',
+};
+
+/** An answer, and a line in the log for those whom no answer reaches; and the memory is nobody's business yet. */
+const allRefused = {
+  memory: 'ignored',
+  reload: 'answer warn',
+  abort: 'answer warn',
+  scale: 'answer warn',
+  restart: 'answer warn',
+};
+
+describe('step', () => {
+  test('answers every event in every phase of life, of workers that nobody knows too', () => {
+    const answers = Object.fromEntries(Object.entries(lives).map(([phase, make]) => [phase, row(make, 99)]));
+    assert.deepEqual(answers, {
+      idle: {
+        ...nobodyKnown,
+        ...allRefused,
+        start: 'fork fork notify(status,extend)',
+        stop: 'exit',
+        tick: 'ignored',
+      },
+      starting: {
+        ...nobodyKnown,
+        ...allRefused,
+        start: 'ignored',
+        stop: 'notify(stopping,status,extend) info drain drain',
+        tick: 'noted',
+      },
+      serving: {
+        ...nobodyKnown,
+        ...allRefused,
+        reload: 'answer notify(reloading,status) info step fork step ask-beat ask-beat',
+        scale: 'answer info debug drain notify(status)',
+        start: 'ignored',
+        stop: 'notify(stopping,status,extend) info drain drain',
+        tick: 'noted',
+      },
+      stopping: { ...nobodyKnown, ...allRefused, start: 'ignored', stop: 'info', tick: 'noted' },
+      failing: { ...nobodyKnown, ...allRefused, start: 'ignored', stop: 'info', tick: 'noted' },
+      ended: { ...nobodyKnown, ...allRefused, start: 'ignored', stop: 'ignored', tick: 'ignored' },
+      canary: {
+        ...nobodyKnown,
+        ...inReload,
+        abort:
+          'answer error step kill notify(status) step record warn notify(ready,status) ask-beat ask-beat',
+        tick: 'noted',
+      },
+      soaking: {
+        ...nobodyKnown,
+        ...inReload,
+        abort:
+          'answer error step notify(status) debug drain step step record warn notify(ready,status) ask-beat ask-beat',
+        tick: 'noted',
+      },
+      rolling: {
+        ...nobodyKnown,
+        ...inReload,
+        abort: 'answer error step kill notify(status) fork step',
+        tick: 'noted',
+      },
+      rollback: {
+        ...nobodyKnown,
+        ...inReload,
+        abort: 'answer step record warn notify(ready,status) ask-beat ask-beat',
+        tick: 'noted',
+      },
+    });
+  });
+
+  test('answers every event of a worker in every phase of the worker', () => {
+    assert.deepEqual(workerRow(workers.unknown, 1), nobodyKnown);
+    assert.deepEqual(workerRow(workers.starting, 3), {
+      ...nobodyKnown,
+      forked: 'noted',
+      'fork-failed': 'error notify(status)',
+      ready: 'info notify(status)',
+      failed: 'noted',
+      cut: 'warn',
+      current: 'noted',
+      excused: 'noted',
+      exited: 'error notify(status)',
+    });
+    assert.deepEqual(workerRow(workers.spare, 3), {
+      ...nobodyKnown,
+      forked: 'noted',
+      'fork-failed': 'error notify(status)',
+      failed: 'noted',
+      beat: 'noted',
+      cut: 'warn',
+      current: 'noted',
+      excused: 'noted',
+      exited: 'error notify(status)',
+    });
+    assert.deepEqual(workerRow(workers.ready, 1), {
+      ...nobodyKnown,
+      forked: 'noted',
+      'fork-failed': 'error notify(status)',
+      failed: 'error notify(status) fork',
+      beat: 'noted',
+      cut: 'warn',
+      current: 'noted',
+      proved: 'noted',
+      excused: 'noted',
+      exited: 'error notify(status) fork',
+    });
+    assert.deepEqual(workerRow(workers.silent, 1), {
+      ...nobodyKnown,
+      forked: 'noted',
+      'fork-failed': 'error notify(status)',
+      failed: 'error notify(status) fork',
+      beat: 'noted',
+      cut: 'warn',
+      current: 'noted',
+      captured: 'noted',
+      proved: 'noted',
+      excused: 'noted',
+      exited: 'error notify(status) fork',
+    });
+    assert.deepEqual(workerRow(workers.draining, 1), {
+      ...nobodyKnown,
+      forked: 'noted',
+      'fork-failed': 'noted',
+      failed: 'noted',
+      beat: 'noted',
+      closed: 'noted',
+      drained: 'noted',
+      cut: 'warn',
+      current: 'noted',
+      excused: 'noted',
+      exited: 'warn',
+    });
+    assert.deepEqual(workerRow(workers.dying, 3), {
+      ...nobodyKnown,
+      forked: 'noted',
+      'fork-failed': 'noted',
+      failed: 'noted',
+      cut: 'warn',
+      current: 'noted',
+      exited: 'debug',
+    });
+    assert.deepEqual(workerRow(workers.hung, 1), {
+      ...nobodyKnown,
+      forked: 'noted',
+      'fork-failed': 'noted',
+      failed: 'noted',
+      cut: 'warn',
+      current: 'noted',
+      exited: 'debug',
+    });
+  });
+
+  test('changes none of its inputs and answers the same inputs with the same outputs, in any order of events', () => {
+    const { policy } = new PaperCluster({ policy: { pingInterval: 300, statisticsInterval: 2_000 } });
+    for (let seed = 1; seed <= 40; seed++) {
+      const draw = generator(seed);
+      const kinds: string[] = [];
+      let state = initialState({ seed });
+      for (let now = 0; now < 60_000; now += Math.floor(draw() * 700)) {
+        const all = Object.values(events(1 + Math.floor(draw() * state.nextKey)));
+        const drawn = all[Math.floor(draw() * all.length)];
+        const event = drawn?.type === 'reload' ? { ...drawn, generation: now + 2 } : drawn;
+        // A stop ends all the rest, so that it is kept for later.
+        if (event === undefined || (event.type === 'stop' && now < 40_000)) continue;
+        const [next, effects] = pureStep({ state, event, now, policy });
+        state = next;
+        kinds.push(...effects.map(kindOf));
+        const deadline = nextDeadline(state, policy);
+        const waits = state.life.phase !== 'idle' && state.life.phase !== 'ended';
+        assert.equal(deadline !== null, waits, `${state.life.phase} waits for ${deadline}`);
+      }
+      for (const once of ['exit', 'serving']) {
+        assert.ok(kinds.filter((kind) => kind === once).length <= 1, `more than one ${once}`);
+      }
+    }
+  });
+});
+
+/** Not the core's own generator, whose faults would be shared. */
+function generator(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state / 2_147_483_647;
+  };
+}

@@ -1,0 +1,232 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  type MasterMessage,
+  type Parsed,
+  parseMasterMessage,
+  parseWorkerMessage,
+  seal,
+  type WorkerMessage,
+  withLostHandle,
+} from '../../../src/protocol/messages.js';
+import { paperBeat } from '../../simulation/paper-policy.js';
+
+type Raw = Record<string, unknown>;
+
+const fromWorker: Readonly<Record<WorkerMessage['type'], WorkerMessage>> = {
+  hello: { type: 'hello' },
+  ready: { type: 'ready', urls: ['http://localhost:3000', 'http://localhost:3001'], onTarget: true },
+  listens: { type: 'listens', urls: ['http://localhost:3000'], onTarget: false },
+  failed: { type: 'failed', failure: { message: 'boom', exitCode: 70, errno: 98, stack: 'Error: boom' } },
+  beat: {
+    type: 'beat',
+    beat: paperBeat({ requests: 3, current: [{ method: 'GET', path: '/', age: 12 }] }),
+  },
+  spare: { type: 'spare' },
+  current: { type: 'current', inFlight: 1, requests: [{ method: 'GET', path: '/', age: 12 }] },
+  proved: { type: 'proved' },
+  evidence: { type: 'evidence', id: 3, path: '/var/lib/x.cpuprofile', bytes: 4_096, failure: null },
+  closed: { type: 'closed', inFlight: 3, accepted: 40 },
+  probed: { type: 'probed', failure: null, took: 1.5 },
+  cut: { type: 'cut', requests: 1, connections: 2 },
+  drained: { type: 'drained' },
+  'hand-on': {
+    type: 'hand-on',
+    id: 4,
+    to: 3,
+    slot: null,
+    server: '::|3000',
+    hops: 0,
+    head: null,
+    silence: null,
+  },
+  taken: { type: 'taken', id: 5, outcome: 'read' },
+  'stats-request': { type: 'stats-request', id: 7 },
+};
+
+const fromMaster: Readonly<Record<MasterMessage['type'], unknown>> = {
+  drain: { type: 'drain', timeout: 30_000, last: true },
+  release: { type: 'release' },
+  'hand-on': { type: 'hand-on', id: 4, to: 3, count: 2 },
+  take: { type: 'take', id: 5, from: 2, until: 900, server: '::|3000', hops: 1, head: 'R0VU', silence: 900 },
+  handed: { type: 'handed', id: 4, came: true },
+  workers: { type: 'workers', own: 2, ready: [{ key: 2, slot: 1 }] },
+  beat: { type: 'beat' },
+  probe: { type: 'probe', path: '/healthz', timeout: 5_000 },
+  stats: { type: 'stats', id: 7, stats: { status: 'serving' } },
+  promote: { type: 'promote', slot: 2 },
+  prove: { type: 'prove', timeout: 1_000 },
+  block: { type: 'block', requests: [{ method: 'GET', route: '/', for: 1_000 }] },
+  evidence: { type: 'evidence', id: 3, kind: 'profile', path: '/var/lib/x.cpuprofile', seconds: 5 },
+};
+
+/** What the channel makes of it. */
+function throughTheChannel(message: unknown): Raw {
+  return JSON.parse(JSON.stringify(message)) as Raw;
+}
+
+function marked(message: unknown): Raw {
+  return throughTheChannel(seal(message as WorkerMessage));
+}
+
+function reasonOf(parsed: Parsed<unknown>): string {
+  assert.equal(parsed.kind, 'malformed', JSON.stringify(parsed));
+  return parsed.kind === 'malformed' ? parsed.reason : '';
+}
+
+/** The same message with one field, named by its path, set to something else. */
+function changed(message: Raw, path: readonly string[], value: unknown): Raw {
+  const [name = '', ...rest] = path;
+  return { ...message, [name]: rest.length === 0 ? value : changed(message[name] as Raw, rest, value) };
+}
+
+function fieldsOf(value: Raw, at: readonly string[] = []): string[][] {
+  return Object.entries(value).flatMap(([name, inner]) => {
+    const path = [...at, name];
+    if (name === 'cmd' || name === 'type') return [];
+    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return [path];
+    return [path, ...fieldsOf(inner as Raw, path)];
+  });
+}
+
+const nullable = [
+  'beat.beat.kept',
+  'probed.failure',
+  'hand-on.to',
+  'hand-on.slot',
+  'hand-on.head',
+  'hand-on.silence',
+  'evidence.failure',
+];
+
+/** What would be wrong for most fields is right for a few. */
+function isRight(field: string, value: unknown): boolean {
+  if (field === 'beat.beat.latency') return Array.isArray(value);
+  if (field === 'ready.onTarget' || field === 'listens.onTarget') return typeof value === 'boolean';
+  return nullable.includes(field) && value === null;
+}
+
+describe('messages between worker and master', () => {
+  for (const [type, message] of Object.entries(fromWorker)) {
+    test(`${type} of a worker arrives as it was sent`, () => {
+      const parsed = parseWorkerMessage(marked(message));
+      assert.equal(parsed.kind, 'message');
+      assert.deepEqual(parsed, { kind: 'message', message: { cmd: 'NODE_ROM_AGENT', ...message } });
+    });
+  }
+
+  for (const [type, message] of Object.entries(fromMaster)) {
+    test(`${type} of the master arrives as it was sent`, () => {
+      assert.deepEqual(parseMasterMessage(marked(message)), {
+        kind: 'message',
+        message: { cmd: 'NODE_ROM_AGENT', ...(message as Raw) },
+      });
+    });
+  }
+
+  for (const [type, message] of Object.entries(fromWorker)) {
+    for (const path of fieldsOf(marked(message))) {
+      const field = [type, ...path].join('.');
+      for (const value of [{ nested: [] }, [1], true, null]) {
+        if (isRight(field, value)) continue;
+        test(`${field} may not be ${JSON.stringify(value)}, and the reason names it`, () => {
+          const reason = reasonOf(parseWorkerMessage(changed(marked(message), path, value)));
+          assert.ok(reason.startsWith(`${field}`), reason);
+          assert.match(reason, / is .*, expected /);
+        });
+      }
+    }
+  }
+
+  test('a figure may not be missing, nor a number in words', () => {
+    assert.equal(
+      reasonOf(parseWorkerMessage(marked({ type: 'cut', requests: 1 }))),
+      'cut.connections is undefined, expected a finite number',
+    );
+    assert.equal(
+      reasonOf(parseWorkerMessage(marked({ ...fromWorker.cut, requests: '1' }))),
+      'cut.requests is "1", expected a finite number',
+    );
+    assert.equal(
+      reasonOf(parseWorkerMessage(marked({ type: 'beat', beat: { ...paperBeat(), rss: Number.NaN } }))),
+      'beat.beat.rss is null, expected a finite number',
+    );
+  });
+
+  test('every url has to be a string', () => {
+    assert.equal(
+      reasonOf(parseWorkerMessage(marked({ type: 'ready', urls: ['a', 1] }))),
+      'ready.urls is ["a",1], expected an array of strings',
+    );
+  });
+
+  test('errno and stack of a failure may be missing', () => {
+    const failed = { type: 'failed', failure: { message: 'boom', exitCode: 70 } };
+    assert.equal(parseWorkerMessage(marked(failed)).kind, 'message');
+  });
+
+  test('the drain of the master is checked field by field', () => {
+    const drain = marked(fromMaster.drain);
+    assert.equal(
+      reasonOf(parseMasterMessage({ ...drain, timeout: '5' })),
+      'drain.timeout is "5", expected a finite number',
+    );
+    assert.equal(
+      reasonOf(parseMasterMessage({ ...drain, last: 1 })),
+      'drain.last is 1, expected true or false',
+    );
+    assert.match(
+      reasonOf(parseMasterMessage({ ...marked(fromMaster.stats), id: null })),
+      /^stats\.id is null/,
+    );
+  });
+
+  test('a type that nobody knows is malformed, whatever it is', () => {
+    for (const type of [
+      'reload',
+      'constructor',
+      '__proto__',
+      'toString',
+      5,
+      null,
+      ['ready'],
+      { toString: 1 },
+    ]) {
+      const reason = reasonOf(parseWorkerMessage({ cmd: 'NODE_ROM_AGENT', type }));
+      assert.match(reason, /^type is .*, expected one of hello, ready, listens, failed, beat, /);
+    }
+    assert.match(reasonOf(parseWorkerMessage({ cmd: 'NODE_ROM_AGENT' })), /^type is undefined/);
+  });
+
+  test('master and worker do not take each other for themselves', () => {
+    assert.equal(parseMasterMessage(marked(fromWorker.ready)).kind, 'malformed');
+    assert.equal(parseWorkerMessage(marked(fromMaster.drain)).kind, 'malformed');
+  });
+
+  for (const raw of [
+    undefined,
+    null,
+    'ready',
+    7,
+    [],
+    [{ cmd: 'NODE_ROM_AGENT', type: 'drained' }],
+    {},
+    { type: 'drained' },
+    { protocol: 'rom-agent/2', type: 'drained' },
+    { protocol: null, type: 'ready', urls: [] },
+    { cmd: 'NODE_HANDLE', type: 'ready', urls: [] },
+  ]) {
+    test(`${JSON.stringify(raw)} is the app's own and none of our business`, () => {
+      assert.deepEqual(parseWorkerMessage(raw), { kind: 'foreign' });
+      assert.deepEqual(parseMasterMessage(raw), { kind: 'foreign' });
+    });
+  }
+});
+
+test('a message whose handle was lost on its way is not lost with it', () => {
+  const message = marked({ type: 'taken', id: 5, outcome: 'read' });
+  const wrapped = { cmd: 'NODE_HANDLE', type: 'net.Native', msg: message };
+  assert.equal(withLostHandle(wrapped, null), message);
+  assert.equal(withLostHandle(wrapped, {}), wrapped, 'Node brings the message itself');
+  assert.equal(withLostHandle(message, undefined), message);
+});

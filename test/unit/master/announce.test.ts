@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { State, Worker } from '../../../src/core/model.js';
+import { createAnnouncer, isHeard } from '../../../src/master/announce.js';
+
+const ready = (key: number): Worker => ({ key, slot: key, phase: 'ready', beatAt: 0 }) as Worker;
+
+/** Who was told which keys, since the last look. */
+function paper() {
+  const silent = new Set<number>();
+  const told: string[] = [];
+  const announce = createAnnouncer({
+    send: (to, message) => {
+      if (message.type === 'workers') told.push(`${to}: ${message.ready.map(({ key }) => key)}`);
+    },
+    isHeard: ({ key }) => !silent.has(key),
+  });
+  return {
+    silent,
+    changed: (...workers: readonly Worker[]): readonly string[] => {
+      announce({ workers } as unknown as State);
+      return told.splice(0);
+    },
+  };
+}
+
+describe('who is ready', () => {
+  test('is told to each of them when it has changed, and only then', () => {
+    const { changed } = paper();
+    assert.deepEqual(changed(ready(1)), ['1: 1']);
+    assert.deepEqual(changed(ready(1)), []);
+    assert.deepEqual(changed(ready(1), ready(2)), ['1: 1,2', '2: 1,2']);
+    assert.deepEqual(changed(ready(2), { ...ready(1), phase: 'draining' } as Worker), ['2: 2']);
+  });
+
+  test('leaves out who is not heard any more, though he is told himself', () => {
+    const { changed, silent } = paper();
+    changed(ready(1), ready(2));
+    silent.add(2);
+    assert.deepEqual(changed(ready(1), ready(2)), ['1: 1', '2: 1']);
+    silent.delete(2);
+    assert.deepEqual(changed(ready(1), ready(2)), ['1: 1,2', '2: 1,2']);
+  });
+
+  test('is everybody where nobody is heard', () => {
+    const { changed, silent } = paper();
+    changed(ready(1), ready(2));
+    silent.add(1).add(2);
+    assert.deepEqual(changed(ready(1), ready(2)), []);
+  });
+});
+
+describe('a worker', () => {
+  test('is heard until two beats and a half are missing', () => {
+    const heardAt = (now: number) => isHeard(ready(1), { now, beatInterval: 1_000 });
+    assert.deepEqual([heardAt(2_500), heardAt(2_501)], [true, false]);
+  });
+});

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { deferred } from '../../../src/master/once.js';
+import { readyLast } from '../../../src/master/ready-last.js';
+import type { Notification, Supervisor } from '../../../src/service-manager/supervisor.js';
+
+function watched() {
+  const told: Notification[] = [];
+  const door = deferred<void>();
+  const timers: (() => void)[] = [];
+  const silent = {
+    kind: 'systemd',
+    notify: (notification: Notification) => void told.push(notification),
+  } as unknown as Supervisor;
+  const seam = {
+    open: () => door.promise,
+    after: (_delay: number, act: () => void) => void timers.push(act),
+  };
+  const supervisor = readyLast(silent, seam);
+  return { told, door, supervisor, patienceEnds: () => timers.shift()?.() };
+}
+
+const tick = () => new Promise((resolve) => setImmediate(resolve));
+
+test('READY=1 waits for the control socket, and what is told after it waits behind it', async () => {
+  const { told, door, supervisor } = watched();
+  supervisor.notify({ status: 'starting' });
+  supervisor.notify({ ready: true });
+  supervisor.notify({ stopping: true });
+  assert.deepEqual(told, [{ status: 'starting' }]);
+  door.resolve();
+  await tick();
+  assert.deepEqual(told, [{ status: 'starting' }, { ready: true }, { stopping: true }]);
+});
+
+test('a later READY=1, at the end of a reload, is passed on at once', async () => {
+  const { told, door, supervisor } = watched();
+  supervisor.notify({ ready: true });
+  door.resolve();
+  await tick();
+  supervisor.notify({ ready: true, status: 'reloaded' });
+  assert.deepEqual(told, [{ ready: true }, { ready: true, status: 'reloaded' }]);
+});
+
+test('a control socket that is not there in time keeps nobody waiting, and READY=1 is told once', async () => {
+  const { told, door, supervisor, patienceEnds } = watched();
+  supervisor.notify({ ready: true });
+  patienceEnds();
+  assert.deepEqual(told, [{ ready: true }]);
+  door.resolve();
+  await tick();
+  assert.deepEqual(told, [{ ready: true }]);
+});

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { createServer, type ServerResponse } from 'node:http';
+import { connect as connectHttp2, createServer as createH2cServer } from 'node:http2';
+import { test } from 'node:test';
+import { newestAndOldest, whole } from '../../../../src/worker/connections/current-requests.js';
+import { currentOf, exposeCurrent } from '../../../../src/worker/health/last-word.js';
+import { waitFor } from '../../../support/wait.js';
+import { openBytes } from '../byte-client.js';
+import { listening, servers } from '../tracking.js';
+
+test('requests in flight are told by method and path without the query, oldest first, pipelined ones too', async (t) => {
+  const waiting: ServerResponse[] = [];
+  const port = await listening(
+    t,
+    createServer((_request, response) => void waiting.push(response)),
+  );
+  const client = await openBytes(t, port);
+  client.socket.write(
+    'GET /slow?password=x HTTP/1.1\r\nHost: a\r\n\r\nPUT /next#y HTTP/1.1\r\nHost: a\r\n\r\n',
+  );
+  await waitFor('two requests', servers.current, { until: ({ length }) => length === 2 });
+  assert.deepEqual(
+    servers.current().map(({ method, path }) => `${method} ${path}`),
+    ['GET /slow', 'PUT /next'],
+  );
+  const { inFlight, requests } = currentOf(servers);
+  assert.deepEqual([inFlight, requests.length], [2, 2]);
+  assert.ok(requests.every(({ age }) => age >= 0 && Number.isInteger(age)));
+  for (const response of waiting) response.end();
+  await waitFor('no requests', servers.current, { until: ({ length }) => length === 0 });
+});
+
+test('Express cuts its routers’ part off the URL: the path is the one that the client asked for', async (t) => {
+  const port = await listening(
+    t,
+    createServer((request) => {
+      Object.assign(request, { originalUrl: request.url, url: '/cut' });
+    }),
+  );
+  const client = await openBytes(t, port);
+  client.socket.write('GET /api/cut?a=1 HTTP/1.1\r\nHost: a\r\n\r\n');
+  await waitFor('a request', servers.current, { until: ({ length }) => length === 1 });
+  assert.equal(servers.current()[0]?.path, '/api/cut');
+});
+
+test('streams of HTTP/2 are told too', async (t) => {
+  const port = await listening(
+    t,
+    createH2cServer(() => {}),
+  );
+  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  t.after(() => session.destroy());
+  session.request({ ':path': '/feed?x=1' }).on('error', () => {});
+  await waitFor('a stream', servers.current, { until: ({ length }) => length === 1 });
+  const [{ method, path } = { method: '', path: '' }] = servers.current();
+  assert.deepEqual([method, path], ['GET', '/feed']);
+});
+
+test('of many the ten oldest and the ten newest are told, and not more than 200 characters of a path', () => {
+  const notes = Array.from({ length: 500 }, (_, index) => ({
+    method: 'GET',
+    path: `/${index}`,
+    begun: index,
+  }));
+  const told = newestAndOldest([...notes].reverse(), { now: 1_000, tellPath: whole });
+  assert.equal(told.length, 20);
+  assert.deepEqual(told[0], { method: 'GET', path: '/0', age: 1_000 });
+  assert.equal(told[9]?.path, '/9');
+  assert.equal(told[10]?.path, '/490');
+  assert.deepEqual(told.at(-1), { method: 'GET', path: '/499', age: 501 });
+  const [long] = newestAndOldest([{ method: 'GET', path: `/${'x/'.repeat(999)}`, begun: 0 }], { now: 1 });
+  assert.equal(long?.path.length, 200);
+});
+
+test('of a path its route is told: what may be secret does not leave the worker', () => {
+  const secret = { method: 'POST', path: '/reset/kQ2x9vTn', begun: 0 };
+  assert.deepEqual(newestAndOldest([secret], { now: 1 }), [{ method: 'POST', path: '/reset/:id', age: 1 }]);
+});
+
+test('a debugger finds what is in flight, and nobody else stumbles over it', async () => {
+  const process = {};
+  exposeCurrent(process, servers);
+  assert.deepEqual(Object.keys(process), []);
+  await waitFor('the end of what tests before have begun', servers.current, {
+    until: ({ length }) => length === 0,
+  });
+  const name = Symbol.for('rom-agent.inFlight');
+  assert.deepEqual((process as Record<symbol, () => unknown>)[name]?.(), { inFlight: 0, requests: [] });
+});

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { RequestClock } from '../../../../src/worker/connections/request-clock.js';
+
+/** A clock that is a millisecond further each time it is read, and how often that was. */
+function countingClock(): { readonly clock: RequestClock; readonly reads: () => number } {
+  let reads = 0;
+  return { clock: new RequestClock(() => ++reads), reads: () => reads };
+}
+
+function weights(clock: RequestClock, requests: number): number[] {
+  return Array.from({ length: requests }, () => {
+    clock.begin();
+    return clock.weight;
+  });
+}
+
+test('each of a few requests is timed and stands for itself', () => {
+  const { clock } = countingClock();
+  assert.deepEqual(new Set(weights(clock, 64)), new Set([1]));
+});
+
+test('of many every eighth is timed and stands for eight: the sum is that of all', () => {
+  const { clock, reads } = countingClock();
+  weights(clock, 64);
+  const before = reads();
+  const further = weights(clock, 800);
+  assert.equal(reads() - before, 100);
+  assert.deepEqual(new Set(further), new Set([0, 8]));
+  assert.equal(
+    further.reduce((sum, weight) => sum + weight, 0),
+    800,
+  );
+});
+
+test('what is not timed begins when the clock was read last', () => {
+  const { clock, reads } = countingClock();
+  weights(clock, 64);
+  const last = reads();
+  clock.begin();
+  assert.deepEqual([clock.weight, clock.begun], [0, last]);
+});
+
+test('from one beat to the next there are again some of which each is timed', () => {
+  const { clock } = countingClock();
+  weights(clock, 1_000);
+  clock.renew();
+  assert.deepEqual(new Set(weights(clock, 64)), new Set([1]));
+});
+
+test('a worker that has fallen silent gives no request a beginning from before the last beat', () => {
+  const { clock, reads } = countingClock();
+  weights(clock, 1_000);
+  clock.renew();
+  const beat = reads();
+  weights(clock, 65);
+  assert.ok(clock.begun >= beat);
+});
