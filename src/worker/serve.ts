@@ -53,7 +53,7 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
   );
   const channel = openChannel(process);
   const signals = shelterSignals(process);
-  const state = { draining: false, ready: false, worker: settings.worker };
+  const state = { draining: false, last: false, ready: false, worker: settings.worker };
   const servers: Servers = trackServers({
     onListen: (server, options) => {
       redirectToPassed({ server, options }, settings.listen);
@@ -84,6 +84,10 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     linger: settings.linger,
     closeWebSockets: settings.websockets === 'close',
     beside: (listening) => serversBeside(listening, settings.listen),
+    elsewhere: {
+      take: (socket) => !state.last && handOn.leave(socket, state.worker === 0 ? null : state.worker),
+      underWay: () => handOn.underWay(),
+    },
   });
   const moving = createMoving({
     settings,
@@ -168,6 +172,7 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
 
   const drain = (timeout: number, last: boolean): void => {
     state.draining = true;
+    state.last = last;
     handOn.stop();
     sticky.stop();
     beats.start({ withBytes: true });

@@ -46,7 +46,7 @@ function sow(sources: string, { file, text, instead }: Plant): void {
  * which, is what it always is.
  */
 export const restless: readonly Plant[] = [
-  { file: 'core/balance.js', text: 'settleTime = 250', instead: 'settleTime = 20' },
+  { file: 'protocol/limits.js', text: 'settleTime = 250', instead: 'settleTime = 20' },
   { file: 'core/balance.js', text: 'if (!isUneven(state.workers))', instead: 'if (false)' },
   {
     file: 'core/balance.js',

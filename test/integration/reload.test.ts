@@ -12,12 +12,23 @@ import {
   serveReleases,
   serveReloading,
 } from './releases.js';
-import { lostNothing, patience, problems, readyPids, stats, stopped, workbench } from './service.js';
+import {
+  connectToEach,
+  lostNothing,
+  patience,
+  problems,
+  readyPids,
+  say,
+  stats,
+  stopped,
+  workbench,
+} from './service.js';
 
 describe('a reload', { timeout: 600_000 }, () => {
-  it('under mixed load replaces every worker and loses nothing', async (t) => {
+  it('under mixed load replaces every worker, loses nothing, and idle clients keep their connections', async (t) => {
     const service = await serveReleases(t);
     const before = await readyPids(service);
+    const idle = await connectToEach(t, service);
     const load = startLoad({ t, port: service.port, clients: mixedClients });
     await load.reached(300);
     service.tree.publish('2', 'good.mjs');
@@ -29,6 +40,10 @@ describe('a reload', { timeout: 600_000 }, () => {
       [],
     );
     await load.reached(300);
+    for (const connection of idle.values()) {
+      const { body, closing } = await say(connection, '/');
+      assert.deepEqual([after.includes(JSON.parse(body).pid), closing], [true, false]);
+    }
     const report = await lostNothing(load);
     for (const pid of [...before, ...after]) assert.ok((report.byPid.get(pid) ?? 0) > 0, `${pid} answered`);
     assert.deepEqual(await releasesServed(service), ['2']);

@@ -18,6 +18,16 @@ export interface DrainOptions {
   readonly closeWebSockets: boolean;
   /** Which of the servers that listen are beside the service: they close last. */
   readonly beside?: (listening: readonly Server[]) => ReadonlySet<Server>;
+  /** Where idle connections go instead of being closed. */
+  readonly elsewhere?: Elsewhere;
+}
+
+/** Other workers, which go on. */
+export interface Elsewhere {
+  /** False: the connection cannot go there. */
+  take(socket: Socket): boolean;
+  /** How many connections are on their way. */
+  underWay(): number;
 }
 
 export interface DrainCall {
@@ -51,13 +61,13 @@ const firstBytes = 100;
 /**
  * `server.close()` ends idle keep-alive connections at once and so races with the client's next request. Here the
  * listener closes first; every answer from then on says `Connection: close`; a connection that stays idle past the
- * linger is closed; what is upgraded is told to go and then left to itself.
+ * linger goes to another worker where it can, and is closed where not; what is upgraded is told to go and then left to itself.
  *
  * An app may have servers of its own behind the one that is configured, to which it passes requests on. They go on
  * accepting until the connections of the service are gone.
  */
 export function createDrainer(servers: Servers, options: DrainOptions): Drainer {
-  const { linger, beside = () => new Set() } = options;
+  const { linger, beside = () => new Set(), elsewhere = nowhere } = options;
   const tellToClose = createLastAnswers();
   let draining = false;
   let farewells: Farewells | null = null;
@@ -66,7 +76,7 @@ export function createDrainer(servers: Servers, options: DrainOptions): Drainer 
 
   const sweep = (entries: readonly TrackedServer[]): void => {
     farewells?.tell(entries);
-    if (performance.now() - quietSince >= linger) for (const entry of entries) closeIdle(entry);
+    if (performance.now() - quietSince >= linger) for (const entry of entries) closeIdle(entry, elsewhere);
   };
 
   return {
@@ -93,7 +103,7 @@ export function createDrainer(servers: Servers, options: DrainOptions): Drainer 
       }
       await every(sweepInterval, () => {
         sweep(servers.all);
-        return isQuiet(servers);
+        return isQuiet(servers) && elsewhere.underWay() === 0;
       });
     },
     onRequest: (response, socket) => {
@@ -136,14 +146,19 @@ async function closeBeside({ all, counts }: Closing, last: boolean): Promise<voi
   );
 }
 
-function closeIdle({ server, accepted, sockets, upgraded }: TrackedServer): void {
+const nowhere: Elsewhere = { take: () => false, underWay: () => 0 };
+
+function closeIdle({ server, accepted, sockets, upgraded }: TrackedServer, elsewhere: Elsewhere): void {
   if (!isHttp(server)) return;
   const idle = idleConnections(server);
   if (idle === null) server.closeIdleConnections();
-  else for (const socket of idle) if (!isEnding(socket)) socket.destroy();
-  // Node does not count a connection as idle on which nothing has ever come.
-  for (const socket of sockets) if (socket.bytesRead === 0 && !upgraded.has(socket)) socket.destroy();
-  for (const socket of accepted) if (socket.bytesRead === 0) socket.destroy();
+  else for (const socket of idle) if (!isEnding(socket) && !elsewhere.take(socket)) socket.destroy();
+  // Node does not count a connection as idle on which nothing has ever come. One from another worker has been read there.
+  const closeUnread = (socket: Socket): void => {
+    if (socket.bytesRead === 0 && !elsewhere.take(socket)) socket.destroy();
+  };
+  for (const socket of sockets) if (!upgraded.has(socket)) closeUnread(socket);
+  for (const socket of accepted) closeUnread(socket);
 }
 
 /** Node takes an answer for sent once the app is done with it; a slow client has yet to get it. */

@@ -53,6 +53,13 @@ export interface HandOn {
   onHanded(message: Extract<MasterMessage, { type: 'handed' }>): void;
   /** A connection left HTTP. */
   onUpgraded(socket: Socket): void;
+  /**
+   * This worker ends: an idle connection goes to the one that has its slot next, or to another. False: it cannot go, or
+   * has come back.
+   */
+  leave(socket: Socket, slot: number | null): boolean;
+  /** How many connections are on their way to the master. */
+  underWay(): number;
   /** Nothing is handed on from here. */
   stop(): void;
 }
@@ -82,6 +89,8 @@ const mostUnderWay = 4;
 const refusalHolds = 10_000;
 /** Of an app that listens on ever new ports, so many such servers are remembered. */
 const mostRefused = 100;
+/** A worker that ends hands connections on for so long, ms; what is left then is closed. */
+const leaveLimit = 2_000;
 /** A change of the number is reported once there was no other for so long, or after too many, ms. */
 const calm = 100;
 const longestChange = 400;
@@ -101,6 +110,10 @@ export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): 
   let changing = false;
   let changedAt = 0;
   let moving = false;
+  /** Connections that wait for their turn to leave, and those that have left in vain. */
+  const leaving = new Set<Socket>();
+  const returned = new WeakSet<Socket>();
+  let leaveUntil = Number.POSITIVE_INFINITY;
 
   /** One that comes and goes makes no difference; a burst does. */
   const noteChange = (): void => {
@@ -141,18 +154,18 @@ export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): 
     noteChange();
   };
 
-  const handOn = async (socket: Socket, order: Order): Promise<void> => {
+  const handOn = async (socket: Socket, { to, slot, onGone }: Destination): Promise<void> => {
     const name = names.get(serverOf(socket) as Server);
     if (name === undefined || (refused.get(name) ?? 0) > performance.now()) return;
     const silence = silenceLeft(socket);
     if (silence === undefined) return;
     const handle = detach(socket);
     if (handle === null) return;
-    order.left--;
+    onGone?.();
     underWay++;
     const what = { server: name, hops: 0, head: null, silence };
     const back = (): void => void (receive(what, handle) || handle.close());
-    await away.give({ type: 'hand-on', to: order.to, slot: null, ...what }, { handle, back });
+    await away.give({ type: 'hand-on', to, slot, ...what }, { handle, back });
     underWay--;
   };
   /** Whether a server's connections may be moved at all. */
@@ -161,9 +174,10 @@ export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): 
     if (isOwn) means.tell("the app listens for 'connection' of its server itself");
     return !isOwn;
   };
-  const mayGo = (socket: Socket): boolean => {
+  const mayGo = (socket: Socket): boolean => underWay < mostUnderWay && canGo(socket);
+  const canGo = (socket: Socket): boolean => {
     if (!means.isAble() || !isOpen(serverOf(socket) as Server)) return false;
-    if (underWay >= mostUnderWay || isAnswering(socket)) return false;
+    if (isAnswering(socket)) return false;
     if (connectionOf(socket).isPinned) return false;
     if (countsRequests(serverOf(socket) as Server)) return false;
     if (hasForeignListeners(socket)) return false;
@@ -178,7 +192,14 @@ export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): 
     await sleep(idleAfter, undefined, { ref: false });
     for (const socket of [...kept]) {
       if (openOrder() === undefined || order.left <= 0 || performance.now() >= order.until) return;
-      if (mayGo(socket)) await handOn(socket, order);
+      if (mayGo(socket)) await handOn(socket, inOrder(order));
+    }
+  };
+  const letLeave = (slot: number | null): void => {
+    for (const socket of leaving) {
+      if (underWay >= mostUnderWay) return;
+      leaving.delete(socket);
+      if (canGo(socket)) void handOn(socket, { to: null, slot }).then(() => letLeave(slot));
     }
   };
 
@@ -196,6 +217,7 @@ export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): 
     const socket = attach({ server, handle, head: null, prepare });
     if (socket === null || socket.destroyed || !isPlainHttp(socket)) return true;
     markIdle(socket, silence);
+    if (Number.isFinite(leaveUntil)) returned.add(socket);
     connectionOf(socket).isWaiting = true;
     reportMove();
     keep(socket);
@@ -252,7 +274,7 @@ export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): 
       // Node, and listeners of the app, have yet to come to the end of this answer.
       setImmediate(() => {
         const order = openOrder();
-        if (order !== undefined && mayGo(socket)) void handOn(socket, order);
+        if (order !== undefined && mayGo(socket)) void handOn(socket, inOrder(order));
       });
     },
     kept: () => {
@@ -290,10 +312,31 @@ export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): 
       overdue.forget(socket);
       if (kept.delete(socket)) noteChange();
     },
+    leave: (socket, slot) => {
+      if (leaving.has(socket)) return true;
+      const now = performance.now();
+      leaveUntil = Math.min(leaveUntil, now + leaveLimit);
+      if (now > leaveUntil || returned.has(socket) || !kept.has(socket) || !canGo(socket)) return false;
+      leaving.add(socket);
+      letLeave(slot);
+      return true;
+    },
+    underWay: () => underWay,
     stop: () => {
       orders = [];
     },
   };
+}
+
+interface Destination {
+  readonly to: WorkerKey | null;
+  readonly slot: number | null;
+  /** The connection has left its socket. */
+  readonly onGone?: () => void;
+}
+
+function inOrder(order: Order): Destination {
+  return { to: order.to, slot: null, onGone: () => void order.left-- };
 }
 
 interface Order {

@@ -38,8 +38,9 @@ export interface DrainSetup extends Partial<DrainOptions> {
 /** Begins to drain every server of this process. */
 export function drain(t: TestContext, setup: DrainSetup = {}): Draining {
   const { linger = 150, closeWebSockets = true, beside = () => new Set<Server>() } = setup;
+  const elsewhere = setup.elsewhere === undefined ? {} : { elsewhere: setup.elsewhere };
   const { last = false, timeout = 30_000, closed = async () => {} } = setup;
-  drainer = createDrainer(servers, { linger, closeWebSockets, beside });
+  drainer = createDrainer(servers, { linger, closeWebSockets, beside, ...elsewhere });
   t.after(() => {
     drainer = null;
   });

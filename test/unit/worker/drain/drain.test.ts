@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp } from 'node:fs/promises';
 import { createServer, type RequestListener, type ServerResponse } from 'node:http';
-import { Server } from 'node:net';
+import { Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
@@ -66,6 +66,27 @@ test('a connection that stays idle is closed after the linger, not before', asyn
   const took = await drain(t, { linger: 200 }).done;
   assert.ok(took >= 200, `${took} ms`);
   await waitFor('the end', () => client.idle === 'fin');
+});
+
+test('a connection that stays idle goes to another worker instead, and the drain waits for it', async (t) => {
+  const port = await serving(t, (_req, res) => res.end('fine'));
+  const client = await open(t, port);
+  await client.request(get(), timeout);
+  const taken = new Set<Socket>();
+  let underWay = 0;
+  const take = (socket: Socket): boolean => {
+    taken.add(socket);
+    underWay = 1;
+    // As it goes, it is no connection of this server any more.
+    socket.emit('close');
+    return true;
+  };
+  const draining = drain(t, { linger: 50, elsewhere: { take, underWay: () => underWay } });
+  await waitFor('the connection to be taken', () => taken.size === 1);
+  await waitFor('no connection', () => servers.counts().connections === 0);
+  assert.deepEqual([draining.over(), client.idle], [false, null]);
+  underWay = 0;
+  await draining.done;
 });
 
 test('a request that came while the worker had no CPU is answered, however long that was', async (t) => {

@@ -277,6 +277,47 @@ test('a connection for a server that is not here goes back', async (t) => {
   ]);
 });
 
+test('an idle connection leaves a worker that ends for the one that has its slot next', async (t) => {
+  const from = await echo(t);
+  const { handOn, sent } = desk(from, true);
+  const clients = await Promise.all(['/a', '/b'].map((path) => asked(t, from.port, get(path))));
+  const [idle, asking] = from.sockets;
+  assert.ok(idle && asking && clients[1]);
+  await waitFor('both to be idle', () => [idle, asking].every(isBetweenRequests));
+  clients[1].socket.write('GET /half');
+  await read(asking, get('/b').length + '/half'.length);
+  assert.deepEqual([handOn.leave(idle, 2), handOn.leave(asking, 2), handOn.underWay()], [true, false, 1]);
+  await waitFor('the master to have it', () => handOn.underWay() === 0);
+  const [{ to, slot, head } = assert.fail(), ...others] = sent.filter(({ type }) => type === 'hand-on') as {
+    to: unknown;
+    slot: unknown;
+    head: unknown;
+  }[];
+  assert.deepEqual([to, slot, head, others], [null, 2, null, []]);
+});
+
+test('one that nobody else takes comes back, is answered, and does not leave again', async (t) => {
+  const from = await echo(t);
+  const { handOn } = desk(from, 'lost');
+  const client = await asked(t, from.port, get('/a'));
+  await waitFor('it to be idle', () => isBetweenRequests(first(from.sockets)));
+  assert.equal(handOn.leave(first(from.sockets), 1), true);
+  await waitFor('it to be back', () => from.sockets.length === 2);
+  assert.equal(handOn.leave(from.sockets[1] ?? assert.fail(), 1), false);
+  client.socket.write(get('/back'));
+  await client.until('[/back]');
+});
+
+test('more than may be under way at once leave one after the other', async (t) => {
+  const from = await echo(t);
+  const { handOn, sent } = desk(from, true);
+  await Promise.all(Array.from({ length: 12 }, (_, at) => asked(t, from.port, get(`/${at}`))));
+  await waitFor('all to be idle', () => from.sockets.every(isBetweenRequests));
+  for (const socket of from.sockets) assert.equal(handOn.leave(socket, 1), true);
+  assert.ok(handOn.underWay() < 12);
+  await waitFor('all to be gone', () => sent.filter(({ type }) => type === 'hand-on').length === 12);
+});
+
 test('bytes that were read already come before those that follow', async (t) => {
   const to = await echo(t);
   const relay = await echo(t);
