@@ -45,7 +45,7 @@ const loading = `
 import { createRequire } from 'node:module';
 import { getHeapStatistics } from 'node:v8';
 import { Worker } from 'node:worker_threads';
-import { hideHeapFlags } from '${new URL('../../src/worker/heap-flags.js', import.meta.url).href}';
+import { hideHeapFlags } from '${new URL('../../../src/worker/heap-flags.js', import.meta.url).href}';
 const require = createRequire(process.cwd() + '/');
 const { getCacheUsage } = require('internal/test/binding').internalBinding('builtins');
 const show = hideHeapFlags(process.execArgv);
