@@ -6,8 +6,10 @@ import { ConfigError, describeProblem, type ExitCode, exitCodes, RomAgentError }
 import { type LazyLog, lazyLog } from '../logging/lazy-log.js';
 import { guardOutput } from '../logging/lost-output.js';
 import { followOutput, outputVariable } from '../logging/output-file.js';
+import { createLogSubjects } from '../master/log-subjects.js';
 import { serve } from '../master/serve.js';
 import type { Supervisor } from '../service-manager/supervisor.js';
+import { journalSocket } from '../service-manager/unix-datagram.js';
 import { bugMessage, sayLast, tellReason } from './last-words.js';
 import { exitStatusFor, findSupervisor } from './supervisor.js';
 import { writeOut } from './terminal.js';
@@ -17,14 +19,18 @@ import { version } from './version.js';
 export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
   const outputFile = process.env[outputVariable] ?? null;
   const output = followOutput({ path: outputFile });
-  let log = lazyLog({ config: untilConfigured, bindings: { role: 'master' }, stdout: output });
+  const subjects = createLogSubjects();
+  const journal = { open: () => journalSocket(), subject: subjects.of };
+  const openLog = (config: LogConfig): LazyLog =>
+    lazyLog({ config, bindings: { role: 'master' }, stdout: output, journal });
+  let log = openLog(untilConfigured);
   const supervisor = findSupervisor((problem) => unheard(problem, log));
   endOnBug({ supervisor, log: () => log });
   try {
     const input = systemInput(flags);
     const loaded = await loadConfig(input);
     const { config } = loaded;
-    log = lazyLog({ config: config.log, bindings: { role: 'master' }, stdout: output });
+    log = openLog(config.log);
     if (process.pid === 1) await reapAsFirst(log);
     if (config.log.dir !== null) await checkLogDirectory(config.log.dir);
     // Its lines go through the log, which bears that; the banner alone does not.
@@ -36,6 +42,7 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
       load,
       supervisor,
       log,
+      subjects,
       version,
       cpus,
       output,

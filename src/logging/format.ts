@@ -57,6 +57,42 @@ export function formatJournal(entry: Entry, { bindings }: Pick<FormatOptions, 'b
   return `<${priorities[entry.level] ?? 6}>${shorten(text)}\n`;
 }
 
+/** Names of the native protocol's fields beside those that each entry has: `ROM_WORKER`, say. */
+export type JournalFields = Readonly<Record<string, string | number>>;
+
+/**
+ * An entry in journald's native protocol (https://systemd.io/JOURNAL_NATIVE_PROTOCOL): the text is that of the line, but
+ * stacks follow on lines of their own.
+ */
+export function formatNative(
+  entry: Entry,
+  { bindings, fields }: Pick<FormatOptions, 'bindings'> & { readonly fields: JournalFields },
+): Buffer {
+  const { pairs, stacks } = keyValues(fieldsOf(entry, bindings), { stacks: 'apart' });
+  const own = [...keyValues(bindings, { stacks: 'inline' }).pairs, { key: 'pid', value: String(entry.pid) }];
+  const head = [printable(entry.msg), ...[...pairs, ...own].map(({ key, value }) => `${key}=${value}`)];
+  const all = {
+    MESSAGE: [head.join(' '), ...stacks.map(printableLines)].join('\n'),
+    PRIORITY: priorities[entry.level] ?? 6,
+    SYSLOG_IDENTIFIER: 'rom-agent',
+    ...fields,
+  };
+  return Buffer.concat(Object.entries(all).map(([name, value]) => nativeField(name, String(value))));
+}
+
+/** A value of several lines is told by its length, 64 bits little-endian. */
+function nativeField(name: string, value: string): Buffer {
+  if (!value.includes('\n')) return Buffer.from(`${name}=${value}\n`);
+  const text = Buffer.from(value);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  return Buffer.concat([Buffer.from(`${name}\n`), length, text, Buffer.from('\n')]);
+}
+
+function printableLines(text: string): string {
+  return text.split(/\r?\n/).map(printable).join('\n');
+}
+
 /** A line for people: local time, level, worker, PID, message, fields; stacks follow, indented. */
 export function formatPretty(entry: Entry, { bindings, colour }: FormatOptions): string {
   const paint = (code: string, text: string) => (colour && code !== '' ? `${code}${text}${RESET}` : text);

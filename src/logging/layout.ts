@@ -18,7 +18,7 @@ export function wantsColour({ fd, env }: { fd: number; env: Env }): boolean {
 }
 
 /** JOURNAL_STREAM names the device and inode of the journal's stream, since it outlives redirections: systemd.exec(5). */
-function isJournal(fd: number, env: Env): boolean {
+export function isJournal(fd: number, env: Env): boolean {
   if (!env.JOURNAL_STREAM) return false;
   try {
     const { dev, ino } = fstatSync(fd, { bigint: true });

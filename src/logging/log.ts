@@ -1,5 +1,5 @@
 import type { LogConfig } from '../config/config.js';
-import type { Layout, Level } from './format.js';
+import type { JournalFields, Layout, Level } from './format.js';
 import { chooseLayout } from './layout.js';
 import { isEnabled, levels } from './levels.js';
 import type { Output } from './output-file.js';
@@ -23,10 +23,23 @@ export interface LogOptions {
   readonly bindings: Readonly<Record<string, string | number>>;
   readonly stdout?: Output;
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Without it, and where it cannot be opened, the journal gets lines on standard output. */
+  readonly journal?: JournalOptions;
   /** Milliseconds since the epoch. */
   readonly clock?: () => number;
   /** Bytes of lines that may wait for a destination. */
   readonly maxBytes?: number;
+}
+
+/**
+ * journald's native protocol, in which an entry has several lines and fields of its own. For a process that outlives its
+ * entries: journald finds the unit of an entry in /proc, unless it knows the process from its standard output.
+ */
+export interface JournalOptions {
+  /** What sends an entry, or says that it was not taken; null: there is no way to send one. */
+  readonly open: () => ((entry: Buffer) => boolean) | null;
+  /** What an entry with these fields is about. */
+  readonly subject: (fields: Fields) => JournalFields;
 }
 
 /** Opens nothing, and does not load pino, before the first line that is to be written. */

@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 import { createDailyFile } from './daily-file.js';
 import { openDevice } from './device.js';
-import { type Entry, formatJournal, formatPretty, type Layout, type Level } from './format.js';
-import { wantsColour } from './layout.js';
+import { type Entry, formatJournal, formatNative, formatPretty, type Layout, type Level } from './format.js';
+import { isJournal, wantsColour } from './layout.js';
 import type { Fields, LogOptions } from './log.js';
 import { createSink, type Sink } from './sink.js';
 
@@ -25,14 +25,18 @@ const ownFields: readonly string[] = ['level', 'time', 'pid', 'msg'];
 
 export function openWriter(options: WriterOptions): Writer {
   const taken = new Set([...ownFields, ...Object.keys(options.bindings)]);
-  const write = (level: Level, message: string, fields: Fields = {}): void =>
+  const write = (level: Level, message: string, fields: Fields = {}): void => {
+    current = fields;
     logger[level](ownNames(fields, taken), message);
+  };
   const warn: Warn = (message, fields) => write('warn', message, fields);
   const out = openStdout(options, warn);
   const file = openFile(options, warn);
   const render = renderer(options);
+  const sendNative = nativeSender(options);
+  let current: Fields = {};
   const logger = createLogger(options, (line) => {
-    out.write(render(line));
+    if (!sendNative(line, current)) out.write(render(line));
     file?.write(line);
   });
   return {
@@ -81,6 +85,14 @@ function renderer({ layout, bindings, stdout, env }: WriterOptions): (line: stri
   const format = layout === 'journal' ? formatJournal : formatPretty;
   const look = { bindings, colour: layout === 'pretty' && wantsColour({ fd: stdout.fd, env }) };
   return (line) => format(JSON.parse(line) as Entry, look);
+}
+
+/** Sends a line of JSON to journald itself; false where it is to be written to standard output. */
+function nativeSender({ layout, bindings, stdout, env, journal }: WriterOptions) {
+  const send = layout === 'journal' && isJournal(stdout.fd, env) ? (journal?.open() ?? null) : null;
+  return (line: string, fields: Fields): boolean =>
+    send?.(formatNative(JSON.parse(line) as Entry, { bindings, fields: journal?.subject(fields) ?? {} })) ??
+    false;
 }
 
 /** A field named as one of the line's own (the `pid` of another process, say) gets an underscore: JSON knows no two. */

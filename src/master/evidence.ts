@@ -35,7 +35,7 @@ export interface Evidence {
 }
 
 /** What a worker may take beyond the seconds of a profile, and for a heap snapshot, during which it does nothing else. */
-const stackLimit: Millis = 2_000;
+const stackLimit: Millis = 5_000;
 
 const extensions: Readonly<Record<EvidenceKind, string>> = {
   profile: 'cpuprofile',

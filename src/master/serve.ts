@@ -26,6 +26,7 @@ import { type History, openHistory } from './history.js';
 import { createInTrouble } from './in-trouble.js';
 import { keepOpen } from './keep-open.js';
 import { clearStaleSocket, listenTarget } from './listen-target.js';
+import type { LogSubjects } from './log-subjects.js';
 import { createLooker } from './looker.js';
 import { createMailbox, type Mailbox } from './mailbox.js';
 import { findMarked } from './marked-processes.js';
@@ -47,6 +48,8 @@ export interface ServeOptions {
   readonly load: () => Promise<Loaded>;
   readonly supervisor: Supervisor;
   readonly log: LazyLog;
+  /** Told of each change, so that entries of the log are found by worker and generation. */
+  readonly subjects: LogSubjects;
   readonly version: string;
   /** CPUs that the process may use. */
   readonly cpus: number;
@@ -97,6 +100,7 @@ export async function serve(options: ServeOptions): Promise<number> {
       void pool.endAll(config.drainTimeout).then(() => resolve(exitCodes.appFailed));
     },
     onChange: (before, after, event) => {
+      options.subjects.changed(before, after);
       door.heard(event);
       centre.changed(before, after, event);
       if (config.sticky !== 'off') announce(after);

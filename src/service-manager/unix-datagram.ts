@@ -1,3 +1,5 @@
+import { createRequire } from 'node:module';
+
 /** A way to systemd's socket that never waits: see sd_notify(3). */
 export interface NotifySender {
   /** Sends it now, or as soon as the socket takes it; where there is nobody at that address, never. */
@@ -119,6 +121,30 @@ function openSocket(koffi: Koffi, address: string): number {
   const fd = socket(afUnix, sockDgram | sockCloexec, 0);
   if (fd < 0) throw new Error(`no socket for ${address}: error ${koffi.errno()}`);
   return fd;
+}
+
+/**
+ * Sends entries to journald (https://systemd.io/JOURNAL_NATIVE_PROTOCOL). What is sent says whether it was taken: not where
+ * it is too large for a datagram, or journald is not there or does not keep up.
+ *
+ * @returns null where koffi cannot be loaded
+ */
+export function journalSocket(
+  path = '/run/systemd/journal/socket',
+  load: (name: string) => unknown = createRequire(import.meta.url),
+): ((entry: Buffer) => boolean) | null {
+  try {
+    const { trySend } = unixDatagrams(load('koffi') as Koffi, path);
+    return (entry) => {
+      try {
+        return trySend(entry);
+      } catch {
+        return false;
+      }
+    };
+  } catch {
+    return null;
+  }
 }
 
 /** struct pollfd, as poll(2) has it. */

@@ -75,13 +75,13 @@ export class Service {
   /** What the service itself wrote, of this priority and worse. */
   async log(priority = 'debug'): Promise<JournalEntry[]> {
     const entries = await this.#machine.journal(this.unit, { priority });
-    return entries.filter(({ transport }) => transport === 'stdout');
+    return entries.filter(({ identifier }) => identifier === 'rom-agent');
   }
 
   /** What systemd says about it in the journal. */
   async systemdSaid(pattern: RegExp): Promise<JournalEntry[]> {
     const entries = await this.#machine.journal(this.unit);
-    return entries.filter(({ transport, message }) => transport === 'journal' && pattern.test(message));
+    return entries.filter(({ identifier, message }) => identifier !== 'rom-agent' && pattern.test(message));
   }
 
   /** Waits for an entry of the service's that matches. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { waitFor } from '../../support/wait.js';
 import { inside, needsMachine, sharedMachine } from './machine.js';
 import { service } from './service.js';
@@ -38,10 +38,8 @@ test('READY comes only after every worker listens', needsMachine(), async (t) =>
   assert.equal((await own.get('/')).status, 200);
 });
 
-test(
-  'a start that outlasts TimeoutStartSec survives, since it asks for more time',
-  needsMachine(),
-  async (t) => {
+describe('TimeoutStartSec=', { concurrency: true }, () => {
+  test('is extended while a start gets on', needsMachine(), async (t) => {
     const machine = await sharedMachine();
     const own = await service(machine, t, {
       name: 'slow-start',
@@ -51,8 +49,20 @@ test(
     });
     await own.start();
     assert.equal((await own.show('ActiveState')).ActiveState, 'active');
-  },
-);
+  });
+
+  test('ends a start whose workers crash at load for ever', needsMachine(), async (t) => {
+    const machine = await sharedMachine();
+    const own = await service(machine, t, {
+      name: 'never-loads',
+      app: 'crashes-at-load.cjs',
+      env: { ROM_AGENT_RESTART_INTENSITY: '1000000' },
+      settings: ['TimeoutStartSec=3', 'Restart=no'],
+    });
+    assert.notEqual((await own.systemctl('start')).code, 0);
+    assert.deepEqual(await own.show('ActiveState', 'Result'), { ActiveState: 'failed', Result: 'timeout' });
+  });
+});
 
 test(
   'an app that throws ends the start by itself, with the reason in the status',

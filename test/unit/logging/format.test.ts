@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Entry, formatJournal, formatPretty, type Level } from '../../../src/logging/format.js';
+import {
+  type Entry,
+  formatJournal,
+  formatNative,
+  formatPretty,
+  type Level,
+} from '../../../src/logging/format.js';
 
 const time = new Date(2026, 0, 2, 3, 4, 5, 6).toISOString();
 const worker = { worker: 2 };
@@ -147,4 +153,32 @@ describe('a pretty line', () => {
       '\x1b[2m03:04:05.006\x1b[0m \x1b[32mINFO \x1b[0m \x1b[36mworker 2 42\x1b[0m said \x1b[2mport=\x1b[0m3000\n',
     );
   });
+});
+
+describe('an entry of the native protocol', () => {
+  const native = (fields: Record<string, unknown>) =>
+    formatNative(entry(fields, 'error'), { bindings: worker, fields: { ROM_WORKER: 2 } });
+  const rest = 'PRIORITY=3\nSYSLOG_IDENTIFIER=rom-agent\nROM_WORKER=2\n';
+
+  it('has the text of the line, its priority and what it is about', () =>
+    assert.equal(
+      native({ port: 3000, msg: 'one\ntwo' }).toString(),
+      `MESSAGE=one\\ntwo port=3000 worker=2 pid=42\n${rest}`,
+    ));
+
+  it('has a stack on lines of its own, in a value that is told by its length in bytes', () => {
+    const text = `said err.code=é worker=2 pid=42\n${cause.stack}`;
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(Buffer.byteLength(text)));
+    assert.deepEqual(
+      native({ err: { ...cause, code: 'é' } }),
+      Buffer.concat([Buffer.from('MESSAGE\n'), length, Buffer.from(`${text}\n${rest}`)]),
+    );
+  });
+
+  it('has nothing in a stack that could steer a terminal, nor a field that the app has made up', () =>
+    assert.match(
+      native({ stack: 'Error: \x1b[31mred\nPRIORITY=0\n    at a (b.js:1:2)' }).toString('latin1'),
+      /^MESSAGE\n.{8}said worker=2 pid=42\nError: \\u001b\[31mred\nPRIORITY=0\n {4}at a \(b\.js:1:2\)\nPRIORITY=3\n/s,
+    ));
 });

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { LogConfig } from '../../../src/config/config.js';
-import { createLog, type LogOptions } from '../../../src/logging/log.js';
+import { createLog, type Fields, type LogOptions } from '../../../src/logging/log.js';
 import { until } from './wait.js';
 
 const noon = new Date(2026, 2, 1, 12).getTime();
@@ -55,6 +55,25 @@ describe('the log', () => {
       lines.map((line) => JSON.parse(line).level),
       ['warn', 'error', 'fatal'],
     );
+  });
+
+  it('sends entries to journald itself where that is standard output, and writes a line where it is not taken', async () => {
+    const { dev, ino } = fstatSync(fd, { bigint: true });
+    const sent: string[] = [];
+    const open = () => (entry: Buffer) => {
+      if (entry.includes('refused')) return false;
+      return sent.push(entry.toString()) > 0;
+    };
+    const journal = { open, subject: ({ workerPid }: Fields) => (workerPid === 7 ? { ROM_WORKER: 3 } : {}) };
+    const log = make({ format: 'auto' }, { env: { JOURNAL_STREAM: `${dev}:${ino}` }, journal });
+    log.info('taken', { workerPid: 7 });
+    log.warn('refused');
+    const rest = `worker=2 pid=${process.pid}\n`;
+    assert.equal(await settled(1), `<4>refused ${rest}`);
+    const fields = 'PRIORITY=6\nSYSLOG_IDENTIFIER=rom-agent\nROM_WORKER=3\n';
+    assert.deepEqual(sent, [`MESSAGE=taken workerPid=7 ${rest}${fields}`]);
+    make({ format: 'journal' }, { journal }).info('to a file');
+    assert.match(await settled(2), /<6>to a file/);
   });
 
   it('is silent where silence is asked for', () => {

@@ -134,10 +134,10 @@ describe('evidence', () => {
       worker(3, 1, 'starting'),
     ]);
     assert.deepEqual(await evidence.stack(1, 'ann'), { accepted: true, worker: 1, pid: 4712, ...idle });
-    assert.deepEqual(looks.splice(0), [4712, 2_000]);
+    assert.deepEqual(looks.splice(0), [4712, 5_000]);
     workers.splice(1, 1);
     await evidence.stack(1, 'ann');
-    assert.deepEqual(looks, [4713, 2_000], 'else of the newest');
+    assert.deepEqual(looks, [4713, 5_000], 'else of the newest');
   });
 
   test('of a worker that does not exist is refused, with those that do', async (t) => {

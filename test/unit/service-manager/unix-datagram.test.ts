@@ -8,6 +8,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { requireAddon } from '../../../src/service-manager/detect.js';
 import {
   createSender,
+  journalSocket,
   type Koffi,
   socketAddress,
   unixDatagrams,
@@ -207,6 +208,22 @@ describe('a real socket', { skip }, () => {
     process.kill(socket.pid, 'SIGCONT');
     await waitFor('what had waited', () => socket.datagrams.at(-1)?.text === 'READY=1\nSTATUS=ä');
     assert.deepEqual(problems, [expected]);
+  });
+
+  test('of journald gets entries; one that is too large for a datagram, or that nobody reads, is not taken', async (t) => {
+    const address = place(t);
+    const socket = await socketAt(t, address);
+    const send = journalSocket(address);
+    assert.equal(send?.(Buffer.from('MESSAGE=ä\nPRIORITY=6\n')), true);
+    await waitFor('the entry', () => socket.datagrams[0]?.text === 'MESSAGE=ä\nPRIORITY=6\n');
+    assert.equal(send?.(Buffer.alloc(2 ** 24)), false);
+    assert.equal(journalSocket(`${address}.none`)?.(Buffer.from('MESSAGE=a\n')), false);
+    assert.equal(
+      journalSocket(address, () => {
+        throw new Error('no koffi');
+      }),
+      null,
+    );
   });
 
   test('that is gone is no reason to fail', (t) => {
