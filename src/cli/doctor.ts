@@ -1,8 +1,8 @@
 import type { LoadInput } from '../config/load.js';
 import { systemInput } from '../config/system.js';
 import { examine } from '../doctor/examine.js';
-import { gather } from '../doctor/gather/gather.js';
-import type { DoctorSeam } from '../doctor/seam.js';
+import type { DoctorSeam } from '../doctor/facts.js';
+import { gather } from '../doctor/gather.js';
 import { systemSeam } from '../doctor/system.js';
 import { type ExitCode, exitCodes } from '../errors.js';
 import { countsOf, reportOf } from './doctor-report.js';

@@ -1,20 +1,9 @@
-import { accessChecks } from './checks/access.js';
-import { configurationChecks } from './checks/configuration.js';
-import { descriptorChecks } from './checks/descriptors.js';
-import { kernelChecks } from './checks/kernel.js';
+import { configurationChecks, portChecks } from './checks/configuration.js';
+import { accessChecks, secretChecks, spaceChecks } from './checks/files.js';
 import { launchdChecks } from './checks/launchd.js';
-import { nodeChecks } from './checks/node.js';
-import { portChecks } from './checks/port.js';
-import { resourceChecks } from './checks/resources.js';
-import { restartChecks } from './checks/restart.js';
-import { sandboxChecks } from './checks/sandbox.js';
-import { secretChecks } from './checks/secrets.js';
-import { serviceChecks } from './checks/service.js';
-import { socketChecks } from './checks/socket.js';
-import { spaceChecks } from './checks/space.js';
-import { startChecks } from './checks/start.js';
-import { stopChecks } from './checks/stop.js';
-import { watchdogChecks } from './checks/watchdog.js';
+import { descriptorChecks, kernelChecks, nodeChecks, resourceChecks } from './checks/machine.js';
+import { sandboxChecks, serviceChecks, socketChecks } from './checks/unit.js';
+import { restartChecks, startChecks, stopChecks, watchdogChecks } from './checks/unit-lifetime.js';
 import type { Facts } from './facts.js';
 import type { Check, Finding } from './finding.js';
 

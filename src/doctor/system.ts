@@ -3,11 +3,11 @@ import { accessSync, constants, readFileSync, realpathSync, statfsSync, statSync
 import { createServer } from 'node:net';
 import { availableParallelism, totalmem, userInfo } from 'node:os';
 import { portHolder } from '../config/port-holder.js';
+import { connectControl } from '../control/client.js';
+import { RomAgentError } from '../errors.js';
 import { canReap } from '../service-manager/adopted-children.js';
 import { requireAddon } from '../service-manager/detect.js';
-import { askDaemon } from './ask-daemon.js';
-import type { Space, Stats } from './facts.js';
-import type { DoctorSeam } from './seam.js';
+import type { DaemonFacts, DoctorSeam, Space, Stats } from './facts.js';
 
 /** The machine that this process runs on. */
 export function systemSeam(): DoctorSeam {
@@ -91,4 +91,29 @@ function attempt<T>(look: () => T): T | null {
   } catch {
     return null;
   }
+}
+
+/** A daemon that is well answers within milliseconds. */
+const daemonPatience = 3_000;
+
+/** Who answers at a control socket. Nothing of it is changed. */
+export async function askDaemon(path: string): Promise<DaemonFacts> {
+  const client = connectControl({ path, timeout: daemonPatience });
+  try {
+    const [stats, settings] = await Promise.all([client.status(), client.config()]);
+    const { master, workers } = stats;
+    const pids = [master.pid, ...workers.flatMap(({ pid }) => (pid === null ? [] : [pid]))];
+    const { pid, version, node } = master;
+    return { state: 'runs', pid, pids, version, node, settings };
+  } catch (error) {
+    if (!(error instanceof RomAgentError)) throw error;
+    if (isNobody(error.cause)) return { state: 'none' };
+    return { state: 'unknown', why: error.message };
+  }
+}
+
+/** No socket, or none behind which anybody listens. */
+function isNobody(cause: unknown): boolean {
+  const { code } = (cause ?? {}) as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ECONNREFUSED';
 }

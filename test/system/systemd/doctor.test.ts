@@ -44,7 +44,7 @@ test(
     const running = await doctor(machine, own.unit);
     assert.deepEqual([bad(running), running.code, running.unit], [[], 0, own.unit]);
     assert.match(of(running, `port ${own.port}`).found, /^held by the daemon, pid \d+ /);
-    assert.match(of(running, 'in effect').found, /goes by the same settings$/);
+    assert.match(of(running, 'in effect').found, /uses the same settings$/);
     // It is not enabled, its port is a free one, and of the machine below the test knows nothing.
     const warnings = running.findings
       .filter(({ verdict }) => verdict === 'warning')
@@ -63,7 +63,7 @@ test('doctor finds a drop-in that cuts the drain, and names drain_timeout', need
   assert.equal(report.code, 78);
   assert.equal(bad(report).length, 1, bad(report).join('\n'));
   const { found, change } = of(report, 'TimeoutStopSec');
-  assert.match(found, /^5s, 31s too little: drain_timeout is 30s/);
+  assert.match(found, /^5s, 31s too short: drain_timeout is 30s/);
   assert.match(change ?? '', new RegExp(`systemctl edit ${own.unit}: under \\[Service\\] TimeoutStopSec=45`));
 });
 

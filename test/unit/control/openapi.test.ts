@@ -78,7 +78,7 @@ describe('the OpenAPI document', () => {
   });
 
   test('agrees with the page about the control socket', () => {
-    const page = readFileSync(join(repoRoot, 'docs/control.md'), 'utf8');
+    const page = readFileSync(join(repoRoot, 'docs/reference/control-api.md'), 'utf8');
     const rows = page.split('\n').filter((line) => /^\| `(GET|POST) /.test(line));
     const documented = rows.map((row) => {
       const [, route = '', fields = ''] = row.split('|');

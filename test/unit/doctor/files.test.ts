@@ -27,14 +27,14 @@ describe('what the service reads and writes', () => {
       stats: { '/srv/shop/server.js': {}, '/srv/shop': { ...folder, mode: 0o40700 } },
     });
     const finding = report.findings.find(({ subject, check }) => subject === 'files' && check === 'app');
-    assert.match(finding?.found ?? '', /it may not enter or write \/srv\/shop$/);
+    assert.match(finding?.found ?? '', /no permission for \/srv\/shop$/);
     assert.match(finding?.change ?? '', /sudo chmod o\+x \/srv\/shop$/);
   });
 
   test('an app that the sandbox hides', async () => {
     const path = '/home/me/server.js';
     const report = await examined({ flags: { app: path }, stats: { [path]: {} } });
-    assert.match(report.of('app')[1] ?? '', /^problem: \/home\/me\/server\.js is out of the service's sight/);
+    assert.match(report.of('app')[1] ?? '', /^problem: \/home\/me\/server\.js is not visible to the service/);
   });
 
   test('a user of the unit is looked up, with groups', async () => {
@@ -57,7 +57,7 @@ describe('what the service reads and writes', () => {
   test('directories that systemd makes for the service are fine, whoever they belong to', async () => {
     const report = await examined({ unit: { Environment: 'LOG_DIR=/var/log/rom-agent/app' } });
     for (const check of ['state_dir', 'control_socket', 'log.dir'])
-      assert.match(report.one(check).found, /which systemd makes for it$/);
+      assert.match(report.one(check).found, /created by systemd$/);
   });
 
   test('a log directory that is read-only for the service is a problem, a state directory a warning', async () => {
@@ -87,7 +87,7 @@ describe('what the service reads and writes', () => {
       access: (path) => path !== '/var/log',
     };
     const report = await examined(world);
-    assert.match(report.one('log.dir').found, /^\/var\/log\/x cannot be made by this user$/);
+    assert.match(report.one('log.dir').found, /^\/var\/log\/x cannot be created by this user$/);
     assert.match(report.one('state_dir').found, /^\/var\/lib\/rom-agent can be written$/);
   });
 });
@@ -118,8 +118,11 @@ describe('files with secrets', () => {
   test('that others may read are a warning with the names, never the values', async () => {
     const report = await withFile(0o644, 'DB_PASSWORD=hunter2\nDB=postgres://a:hunter2@c/d\nCOLOUR=red\n');
     const { verdict, found, change } = report.one(path);
-    assert.deepEqual([verdict, found], ['warning', 'anybody may read it (0644), and it has DB, DB_PASSWORD']);
-    assert.match(change ?? '', /^put them into \/etc\/default\/rom-agent with mode 0600/);
+    assert.deepEqual(
+      [verdict, found],
+      ['warning', 'anybody may read it (0644), and it contains DB, DB_PASSWORD'],
+    );
+    assert.match(change ?? '', /^move them to \/etc\/default\/rom-agent with mode 0600/);
     assert.doesNotMatch(JSON.stringify(report.findings), /hunter2/);
   });
 

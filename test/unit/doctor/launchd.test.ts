@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { parsePlist } from '../../../src/doctor/plist.js';
-import { plistKeys } from '../../../src/doctor/plist-keys.js';
+import { parsePlist, plistKeys } from '../../../src/doctor/checks/launchd.js';
 import { repoRoot } from '../../support/process.js';
 import { topLevelKeys } from '../../system/launchd/keys.js';
 import { examined, type World } from './paper-world.js';
@@ -21,7 +20,7 @@ describe('the job of launchd', () => {
     const report = await onMac((text) => text);
     const own = report.findings.filter(({ subject }) => subject === 'launchd');
     assert.deepEqual([...new Set(own.map(({ verdict }) => verdict))], ['ok']);
-    assert.match(report.one('job').found, /looked at by reading the file/);
+    assert.match(report.one('job').found, /read from the file/);
     assert.deepEqual(report.those('unknown'), []);
   });
 

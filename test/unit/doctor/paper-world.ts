@@ -1,9 +1,8 @@
 import type { LoadInput } from '../../../src/config/load.js';
 import { examine } from '../../../src/doctor/examine.js';
-import type { DaemonFacts, Facts, Space, Stats } from '../../../src/doctor/facts.js';
+import type { DaemonFacts, DoctorSeam, Facts, Space, Stats } from '../../../src/doctor/facts.js';
 import type { Finding, Verdict } from '../../../src/doctor/finding.js';
-import { gather } from '../../../src/doctor/gather/gather.js';
-import type { DoctorSeam } from '../../../src/doctor/seam.js';
+import { gather } from '../../../src/doctor/gather.js';
 import { fakeFiles, loadInput } from '../../support/load-input.js';
 
 type Lines = Readonly<Record<string, string | readonly string[]>>;

@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { serveFlags } from '../../../src/doctor/gather/unit-input.js';
-import { parseProperties, parseService, watchdogInFiles } from '../../../src/doctor/service-unit.js';
-import { parseSocket, portsOf } from '../../../src/doctor/socket-unit.js';
-import { parseSpan, parseWritten, roundSeconds } from '../../../src/doctor/spans.js';
+import { serveFlags } from '../../../src/doctor/systemd.js';
+import {
+  parseProperties,
+  parseService,
+  parseSocket,
+  parseSpan,
+  parseWritten,
+  portsOf,
+  roundSeconds,
+  watchdogInFiles,
+} from '../../../src/doctor/units.js';
 
 const parsed = (text: string) => parseService('shop.service', parseProperties(text));
 

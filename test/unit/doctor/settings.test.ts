@@ -57,7 +57,7 @@ describe('the settings', () => {
     assert.deepEqual(report.those('unknown'), ['settings', 'settings', 'settings']);
     for (const path of paths)
       assert.ok(
-        report.of('settings').includes(`unknown: ${path} may not be read: what it sets is not known here`),
+        report.of('settings').includes(`unknown: ${path} cannot be read: its settings are unknown here`),
       );
     assert.match(report.of('settings')[0] ?? '', /^ok: those that could be read are right: /);
     assert.deepEqual(report.those('problem'), []);
@@ -97,15 +97,18 @@ describe('a daemon that runs', () => {
       [],
     );
     assert.match(report.one('port 3000').found, /^held by the daemon, pid 170 \(node\)$/);
-    assert.match((await examined(world)).one('port 3000').found, /as is to be expected of the daemon$/);
-    assert.match(report.one('in effect').found, /^pid 158 goes by the same settings$/);
+    assert.match((await examined(world)).one('port 3000').found, /presumably by the daemon$/);
+    assert.match(report.one('in effect').found, /^pid 158 uses the same settings$/);
   });
 
   test('by other settings is a warning that names them', async () => {
     const report = await examined({ daemon: await running({ drain_timeout: 60_000, workers: 2 }) });
     const { verdict, found } = report.one('in effect');
     assert.equal(verdict, 'warning');
-    assert.match(found, /workers is 2 there and 4 here, drain_timeout is 60s there and 30s here$/);
+    assert.match(
+      found,
+      /workers is 2 in the daemon and 4 here, drain_timeout is 60s in the daemon and 30s here$/,
+    );
   });
 
   test('beside a port that somebody else holds does not make that right', async () => {

@@ -1,9 +1,8 @@
 import { dirname } from 'node:path';
-import { inUnit } from '../changes.js';
-import type { Account, Facts, Place, Stats } from '../facts.js';
-import { type Check, type Outcome, ok, problem, unknown, warning } from '../finding.js';
-import type { ServiceUnit } from '../service-unit.js';
-import { isHidden } from './service.js';
+import type { Account, Facts, Place, SecretFile, Stats } from '../facts.js';
+import { type Check, inUnit, type Outcome, ok, problem, unknown, warning } from '../finding.js';
+import type { ServiceUnit } from '../units.js';
+import { isHidden } from './unit.js';
 
 /** Whether the service's user can read and write what it has to. */
 export const accessChecks: readonly Check[] = [access];
@@ -32,24 +31,25 @@ function shut({ what }: Place, found: string, change: string): Outcome {
 
 function deedOf(place: Place): string {
   if (place.need === 'read') return 'read';
-  return exists(place) ? 'written' : 'made';
+  return exists(place) ? 'written' : 'created';
 }
 
 function ofSelf(place: Place, may: boolean): Outcome {
   const { what, path, need } = place;
   if (may) return ok(what, `${path} can be ${deedOf(place)}`);
   const change =
-    need === 'read' ? 'let this user read it' : `another ${what}, or sudo install -d -o "$USER" ${path}`;
+    need === 'read'
+      ? 'let this user read it'
+      : `choose another ${what}, or sudo install -d -o "$USER" ${path}`;
   return shut(place, `${path} cannot be ${deedOf(place)} by this user`, change);
 }
 
 function ofService(place: Place, { unit, account }: { unit: ServiceUnit; account: Account }): Outcome {
   const { what, path, need } = place;
   const own = [...unit.stateDirectories, ...unit.runtimeDirectories, ...unit.otherDirectories];
-  if (own.some((directory) => isWithin(path, directory)))
-    return ok(what, `${path}, which systemd makes for it`);
+  if (own.some((directory) => isWithin(path, directory))) return ok(what, `${path}, created by systemd`);
   if (isHidden(path, unit)) {
-    const found = `${path} is out of the service's sight (ProtectHome=, PrivateTmp=)`;
+    const found = `${path} is not visible to the service (ProtectHome=, PrivateTmp=)`;
     const bind = need === 'read' ? `; or ${inUnit(unit.name, `BindReadOnlyPaths=${dirname(path)}`)}` : '';
     return shut(place, found, `a path in /srv or /opt${bind}`);
   }
@@ -68,14 +68,14 @@ function ofService(place: Place, { unit, account }: { unit: ServiceUnit; account
 function ofAccount(place: Place, account: Account): Outcome {
   const { what, path } = place;
   if (account.kind === 'unknown')
-    return unknown(what, `there is no user ${account.name} here`, 'correct User=');
+    return unknown(what, `the user ${account.name} does not exist`, 'correct User=');
   const blocked = obstacle(place, account);
   const who = account.kind === 'dynamic' ? 'the user of the service' : account.name;
   if (blocked === null) return ok(what, `${path} can be ${deedOf(place)} by ${who}`);
   const found = `${path} cannot be ${deedOf(place)} by ${who}`;
   return shut(
     place,
-    blocked === path ? found : `${found}: it may not enter or write ${blocked}`,
+    blocked === path ? found : `${found}: no permission for ${blocked}`,
     remedy(place, account, blocked),
   );
 }
@@ -110,4 +110,61 @@ function permits({ uid, gid, mode }: Stats, bits: number, account: Account): boo
 
 function isWithin(path: string, directory: string): boolean {
   return path === directory || path.startsWith(`${directory}/`);
+}
+
+/** Whether there is room for what the service writes. */
+export const spaceChecks: readonly Check[] = [space];
+
+const mebibyte = 2 ** 20;
+/** Below it there may be no room for the next line or record. */
+const nothing = 16 * mebibyte;
+/** A day's log of a busy service. */
+const dayOfLogs = 512 * mebibyte;
+
+function space({ places, settings: { config } }: Facts): readonly Outcome[] {
+  // A heap snapshot is about as large as the heap, which at worst is as large as its limit.
+  const wanted = { state_dir: config.maxOldSpaceSize * mebibyte, 'log.dir': dayOfLogs };
+  return places.flatMap((place) => {
+    const { what } = place;
+    return what === 'state_dir' || what === 'log.dir' ? [ofPlace(place, wanted[what])] : [];
+  });
+}
+
+function ofPlace({ what, path, space }: Place, wanted: number): Outcome {
+  const check = `space of ${what}`;
+  if (space === null) return unknown(check, `${path}: the file system does not report its free space`);
+  const free = `${Math.round(space.bytes / mebibyte)} MiB free at ${path}`;
+  const change = `free some space, or choose another ${what}`;
+  // Lines of a log are lost; a record of a reload is done without.
+  const worse = what === 'log.dir' ? problem : warning;
+  if (space.inodes === 0) return worse(check, `no free inodes at ${path}`, change);
+  if (space.bytes < nothing) return worse(check, free, change);
+  if (space.bytes >= wanted) return ok(check, free);
+  const purpose = what === 'log.dir' ? 'a day of logs' : 'a heap snapshot';
+  return warning(check, `${free}: may be too little for ${purpose}`, change);
+}
+
+/** Whether others can read the secrets of the service, or write what decides about it. */
+export const secretChecks: readonly Check[] = [secrets];
+
+function secrets({ secrets, account }: Facts): readonly Outcome[] {
+  return secrets.map((file) => secrecy(file, account));
+}
+
+function secrecy({ path, stats, names }: SecretFile, account: Account): Outcome {
+  const mode = (stats.mode & 0o777).toString(8).padStart(4, '0');
+  if ((stats.mode & 0o002) !== 0) {
+    const found = `anybody may write it (${mode}) and so change what the service runs`;
+    return problem(path, found, `sudo chmod o-w ${path}`);
+  }
+  if (names.length === 0 || (stats.mode & 0o004) === 0) return ok(path, `mode ${mode}`);
+  const found = `anybody may read it (${mode}), and it contains ${names.join(', ')}`;
+  return warning(path, found, closing(path, account));
+}
+
+/** A user that systemd makes is one of the others, so that what it reads itself cannot be closed to them. */
+function closing(path: string, account: Account): string {
+  return account.kind === 'dynamic' && path.endsWith('/.env')
+    ? 'move them to /etc/default/rom-agent with mode 0600, which systemd reads as root'
+    : `sudo chmod o-r ${path}`;
 }
