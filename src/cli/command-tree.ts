@@ -1,4 +1,5 @@
 import type { Command, Option } from 'commander';
+import type { Kind } from '../config/kinds.js';
 import { configFile, flagOf, keys, settingOf } from '../config/settings.js';
 
 /** What completion and the manual page need to know of a command. */
@@ -60,26 +61,20 @@ function optionsOf(command: Command): readonly OptionNode[] {
 
 function optionNode(option: Option): OptionNode {
   const long = option.long ?? option.flags;
-  const expected = expectedFor(long);
+  const kind = kindOf(long);
   return {
     short: option.short ?? null,
     long,
     description: option.description,
     value:
       option.required || option.optional ? (/[<[]([^>\]]+)[>\]]/.exec(option.flags)?.[1] ?? 'value') : null,
-    values: option.argChoices ?? choicesIn(expected),
-    isFile: long === configFile.flag || expected.startsWith('the path of'),
+    values: option.argChoices ?? kind?.choices?.map(String) ?? [],
+    isFile: long === configFile.flag || kind?.isPath === true,
   };
 }
 
-/** Of the setting that the flag sets; empty for other flags. */
-function expectedFor(long: string): string {
+/** Of the setting that the flag sets; null for other flags. */
+function kindOf(long: string): Kind<unknown> | null {
   const key = keys.find((candidate) => flagOf(candidate) === long);
-  return key === undefined ? '' : settingOf(key).kind.expected;
-}
-
-/** `one of "a", "b"` */
-function choicesIn(expected: string): readonly string[] {
-  if (!expected.startsWith('one of ')) return [];
-  return [...expected.matchAll(/"([^"]+)"/g)].map(([, name = '']) => name);
+  return key === undefined ? null : settingOf(key).kind;
 }

@@ -1,4 +1,4 @@
-import { configFile } from './settings.js';
+import { configFile } from '../settings/settings.js';
 
 /** Where a daemon of this user keeps what it needs while it runs, and what outlives it. Absolute paths. */
 export interface Directories {

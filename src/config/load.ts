@@ -1,33 +1,25 @@
 import { basename, dirname } from 'node:path';
 import { ConfigError, type Problem } from '../errors.js';
-import type { Config } from './config.js';
-import { crossCheck } from './cross-checks.js';
+import { type Config, toConfig } from '../settings/config.js';
+import type { Key } from '../settings/settings.js';
+import { crossCheck } from './checks.js';
 import type { Directories } from './directories.js';
-import { readConfigFile } from './file.js';
 import type { Machine } from './machine.js';
 import { commandFile } from './packages.js';
-import { computeDefaults, type EffectiveValues, toConfig } from './resolve.js';
-import type { Key } from './settings.js';
+import { type EffectiveValues, resolveValues } from './resolve.js';
 import {
-  type Environment,
-  flagLayer,
   handedOn,
   isMissing,
   type ReadFile,
-  readDotenv,
-  variableLayer,
+  readSources,
+  type SourcesInput,
+  type Values,
 } from './sources.js';
-import { collect, type Values } from './values.js';
 
 /** Everything the configuration depends on. systemInput() gathers it from the real process. */
-export interface LoadInput {
-  /** Parsed flags by camel-cased name (`drainTimeout`), as commander has them; the app's path as `app`. */
-  readonly flags: Readonly<Record<string, unknown>>;
-  readonly env: Environment;
-  readonly cwd: string;
+export interface LoadInput extends SourcesInput {
   readonly machine: Machine;
   readonly directories: Directories;
-  readonly readFile: ReadFile;
   /** process.versions.node */
   readonly nodeVersion: string;
   readonly platform: NodeJS.Platform;
@@ -60,23 +52,21 @@ export async function loadConfig(input: LoadInput): Promise<Loaded> {
   return loaded;
 }
 
-/** The same with the default in the place of each value that is wrong, for who looks further all the same. */
+/** The same with the default in the place of each wrong value, for callers that go on all the same. */
 export async function inspectConfig(input: LoadInput): Promise<Inspected> {
   const problems: Problem[] = [];
   const { dotenv, file, values, effective } = await gather(input, problems);
   problems.push(...crossCheck({ ...input, values, effective }));
   const config = toConfig(effective, handedOn(dotenv, input.env));
-  return { loaded: freeze({ config, origins: originsOf(effective), effective, file: file.path }), problems };
+  return { loaded: freeze({ config, origins: originsOf(effective), effective, file }), problems };
 }
 
 /** Every source read and every value computed; what is wrong is added to `problems`. */
 export async function gather(input: LoadInput, problems: Problem[]) {
-  const dotenv = readDotenv(input, problems);
-  const file = await readConfigFile({ ...input, dotenv }, problems);
-  const values = await collect({ over: overriding(input, dotenv), file: file.layer }, problems);
-  const found = withCommand(values, input);
+  const { values: given, dotenv, file } = await readSources(input, problems);
+  const values = withCommand(given, input);
   const nodeOptions = input.env.NODE_OPTIONS ?? dotenv.NODE_OPTIONS;
-  return { dotenv, file, values: found, effective: computeDefaults(found, { ...input, nodeOptions }) };
+  return { dotenv, file, values, effective: resolveValues(values, { ...input, nodeOptions }) };
 }
 
 /** An app that is no file but the name of a command is the file of that command. */
@@ -97,14 +87,6 @@ function isThere(path: string, readFile: ReadFile): boolean {
   } catch (error) {
     return !isMissing(error);
   }
-}
-
-function overriding({ flags, env, cwd }: LoadInput, dotenv: Environment) {
-  return [
-    flagLayer(flags, cwd),
-    variableLayer(env, { where: 'the environment', cwd }),
-    variableLayer(dotenv, { where: '.env', cwd }),
-  ];
 }
 
 function originsOf(effective: EffectiveValues): Readonly<Record<Key, string>> {

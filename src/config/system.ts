@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { availableParallelism, homedir, tmpdir, totalmem } from 'node:os';
 import { isAbsolute, join } from 'node:path';
@@ -5,7 +6,6 @@ import { fileURLToPath } from 'node:url';
 import { findDirectories } from './directories.js';
 import type { LoadInput } from './load.js';
 import { readMachine } from './machine.js';
-import { rejectionOf } from './node-args.js';
 
 /** What loadConfig needs, from the process it runs in. */
 export function systemInput(flags: LoadInput['flags']): LoadInput {
@@ -64,4 +64,14 @@ function homeOf(): string | null {
   } catch {
     return null;
   }
+}
+
+/** What this Node has against the flags: `bad option: --foo`; null: nothing. Takes a start of Node, without any script. */
+export function rejectionOf(flags: readonly string[]): string | null {
+  const { status, stderr } = spawnSync(process.execPath, ['--version', ...flags], {
+    encoding: 'utf8',
+    timeout: 10_000,
+  });
+  if (status === 0 || status === null) return null;
+  return (stderr.trim().split('\n')[0] ?? '').replace(/^[^:]*: /, '');
 }

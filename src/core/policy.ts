@@ -1,28 +1,19 @@
 import type { Millis } from '../protocol/limits.js';
+import type { Share } from '../settings/config.js';
 
-/** What the operator decided; the core decides the rest. */
-export interface Policy {
-  readonly workers: number;
-  readonly bootTimeout: Millis;
-  readonly drainTimeout: Millis;
-  readonly hangTimeout: Millis;
+/**
+ * What the operator decided; the core decides the rest. The settings are those of the table whose readers include the
+ * policy, with times in ms, sizes in bytes and percentages as shares of 1: docs/reference/settings.md says what each means.
+ */
+export interface Policy extends Share<'policy'> {
   /** How often a worker sends a beat. */
   readonly beatInterval: Millis;
-  readonly health: HealthPolicy;
-  readonly memory: MemoryPolicy;
-  /** Booted workers that wait to take over. */
-  readonly spares: number;
-  readonly poison: PoisonPolicy;
-  readonly restart: RestartPolicy;
-  readonly reload: ReloadPolicy;
   /** Whether kept connections are evened out among the workers. */
   readonly balance: boolean;
   /** How often systemd is pinged; null where it asked for no pings. */
   readonly pingInterval: Millis | null;
   /** What the workers of a generation are judged by that has other settings than the newest: see ownPolicy. */
   readonly generations?: Readonly<Record<number, Policy>>;
-  /** How often the statistics line is written; 0: never. */
-  readonly statisticsInterval: Millis;
   /** Exit statuses of the endings that the core decides itself. */
   readonly exits: {
     readonly bootTimeout: number;
@@ -31,6 +22,12 @@ export interface Policy {
     readonly tooManyRestarts: number;
   };
 }
+
+export type HealthPolicy = Policy['health'];
+export type MemoryPolicy = Policy['memory'];
+export type PoisonPolicy = Policy['poison'];
+export type RestartPolicy = Policy['restart'];
+export type ReloadPolicy = Policy['reload'];
 
 /** What one worker is judged by: it was told its own share of that when it was forked. */
 export type WorkerPolicy = Pick<
@@ -41,57 +38,6 @@ export type WorkerPolicy = Pick<
 /** The policy by which a worker is judged: with the settings of its own generation. */
 export function ownPolicy(policy: Policy, { generation }: { readonly generation: number }): Policy {
   return policy.generations?.[generation] ?? policy;
-}
-
-/** When a canary is good enough: see canary.ts. */
-export interface ReloadPolicy {
-  /** How long it is watched. */
-  readonly soak: Millis;
-  /** What it has to answer; null: nothing. */
-  readonly probe: string | null;
-  /** How long it may take over that. */
-  readonly probeTimeout: Millis;
-  /** By how much its share of failed answers may exceed that of the others, 0 to 1. */
-  readonly maxErrors: number;
-  /** How many times as long as theirs its answers may take. */
-  readonly maxLatency: number;
-}
-
-/** When a worker that still answers is not well. */
-export interface HealthPolicy {
-  /** It is slow while its event loop is later than this (99th percentile of a beat). */
-  readonly slowDelay: Millis;
-  /** One that is slow for this long, while most others are not, is replaced; 0: never. */
-  readonly slowLimit: Millis;
-}
-
-/** When a worker has too much memory. */
-export interface MemoryPolicy {
-  /** Of its resident set, bytes; null: any. */
-  readonly maxRss: number | null;
-  /** Share of its heap limit, 0 to 1; 0: any. */
-  readonly maxHeap: number;
-  /** Share of the cgroup's limit from which on the fattest worker is drained, 0 to 1; 0: never. */
-  readonly pressure: number;
-}
-
-/** When a kind of request is suspected of killing workers. */
-export interface PoisonPolicy {
-  /** In flight at so many deaths within `window`; 0: never. */
-  readonly deaths: number;
-  readonly window: Millis;
-  /** For how long it is then answered with 503; 0: it is not. */
-  readonly block: Millis;
-}
-
-export interface RestartPolicy {
-  /** More unexpected deaths than this within `window` end the master. */
-  readonly intensity: number;
-  readonly window: Millis;
-  readonly crashDelay: Millis;
-  readonly crashDelayMax: Millis;
-  readonly bootDelay: Millis;
-  readonly bootDelayMax: Millis;
 }
 
 /** How often STATUS= is brought up to date. */

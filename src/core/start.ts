@@ -23,7 +23,7 @@ export function start(state: State, now: Millis, policy: Policy): Result {
       extendAt: now + extendInterval,
       ...firstPing(now, policy),
       statusAt: now,
-      statisticsAt: now + policy.statisticsInterval,
+      statisticsAt: now + policy.log.statsInterval,
     },
     traffic: { ...state.traffic, sampledAt: now },
   };

@@ -124,7 +124,7 @@ function sampled(state: State, now: Millis): State {
 }
 
 function statisticsDue(state: State, now: Millis, policy: Policy): Result {
-  if (policy.statisticsInterval === 0 || now < state.timers.statisticsAt) return unchanged(state);
+  if (policy.log.statsInterval === 0 || now < state.timers.statisticsAt) return unchanged(state);
   if (state.life.phase !== 'serving') return unchanged(state);
   const fields = {
     requests: requestsServed(state),
@@ -134,7 +134,7 @@ function statisticsDue(state: State, now: Millis, policy: Policy): Result {
     uptimeSeconds: Math.round((now - state.startedAt) / 1000),
   };
   return [
-    { ...state, timers: { ...state.timers, statisticsAt: now + policy.statisticsInterval } },
+    { ...state, timers: { ...state.timers, statisticsAt: now + policy.log.statsInterval } },
     [log('info', `statistics: ${statusLine(state, now)}`, fields)],
   ];
 }

@@ -2,6 +2,7 @@ import { withWorkers } from '../config/resolve.js';
 import { build } from '../protocol/build.js';
 import { numberVariables, type WorkerSettings } from '../protocol/settings.js';
 import { withoutSupervisor } from '../service-manager/supervisor.js';
+import { workerShare } from '../settings/config.js';
 import { appFlags } from './node-flags.js';
 import { beatInterval } from './policy.js';
 import type { Launch } from './pool.js';
@@ -29,43 +30,15 @@ export function settingsOf(
   { slot: worker, siblings, onTrial }: Birth,
   { version, cpus, listen, outputFile }: Surroundings,
 ): WorkerSettings {
-  const {
-    app,
-    mode,
-    dispatch,
-    balance,
-    sticky,
-    stickyCookie,
-    linger,
-    orphanTimeout,
-    websockets,
-    redact,
-    routesPrefix,
-    log,
-  } = config;
   return {
-    app,
-    mode,
-    dispatch,
-    balance,
-    sticky,
-    stickyCookie,
-    linger,
-    orphanTimeout,
-    websockets,
-    redact,
-    routesPrefix,
-    log,
+    ...workerShare(config),
     worker,
-    capture: config.health.capture,
     beatInterval: beatInterval(config),
-    healthProbe: config.health.probe,
     version,
     build,
     cpus,
     listen,
     outputFile,
-    args: config.args,
     execArgv: appFlags(config),
     siblings,
     onTrial,

@@ -1,29 +1,16 @@
-import type { Config } from '../config/config.js';
 import { withWorkers } from '../config/resolve.js';
 import type { Policy, WorkerPolicy } from '../core/policy.js';
 import { exitCodes } from '../errors.js';
+import { type Config, policyShare } from '../settings/config.js';
 import type { Release } from './releases.js';
 
+/** What the core decides by: its share of the settings, and what derives from several of them or from the service manager. */
 export function policyOf(config: Config, { pingInterval }: { pingInterval: number | null }): Policy {
   return {
-    workers: config.workers,
-    bootTimeout: config.bootTimeout,
-    drainTimeout: config.drainTimeout,
-    hangTimeout: config.hangTimeout,
+    ...policyShare(config),
     beatInterval: beatInterval(config),
-    health: { slowDelay: config.health.slowDelay, slowLimit: config.health.slowLimit },
-    memory: {
-      maxRss: config.memory.maxRss === null ? null : config.memory.maxRss * 2 ** 20,
-      maxHeap: config.memory.maxHeap / 100,
-      pressure: config.memory.pressure / 100,
-    },
-    spares: config.spares,
-    poison: config.poison,
-    restart: config.restart,
-    reload: { ...config.reload, maxErrors: config.reload.maxErrors / 100 },
     balance: config.balance !== 'off' && config.dispatch === 'shared' && config.sticky === 'off',
     pingInterval,
-    statisticsInterval: config.log.statsInterval,
     exits: {
       bootTimeout: exitCodes.tryAgain,
       appFailed: exitCodes.appFailed,

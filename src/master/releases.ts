@@ -1,8 +1,7 @@
 import { readFileSync, realpathSync } from 'node:fs';
-import type { Config } from '../config/config.js';
+import { type Config, toConfig } from '../config/config.js';
 import type { Loaded } from '../config/load.js';
-import { toConfig } from '../config/resolve.js';
-import { type Key, keys } from '../config/settings.js';
+import { fixedKeys, type Key } from '../config/settings.js';
 import type { ReadFile } from '../config/sources.js';
 import { workingDirectoryOf } from '../config/working-directory.js';
 import { exitCodes, RomAgentError } from '../errors.js';
@@ -44,28 +43,6 @@ export interface ReleasesSeam {
   readonly readFile?: ReadFile;
 }
 
-/**
- * Listeners, the control socket and the master's own log are made once, in the master's life; and the workers of two
- * generations must agree on where a client belongs.
- */
-const fixed: ReadonlySet<Key> = new Set<Key>([
-  'mode',
-  'workers',
-  'port',
-  'host',
-  'socket_mode',
-  'dispatch',
-  'sticky',
-  'sticky_cookie',
-  'orphan_timeout',
-  'control_socket',
-  'state_dir',
-  'log.level',
-  'log.format',
-  'log.dir',
-  'log.stats_interval',
-]);
-
 export function createReleases(seam: ReleasesSeam): Releases {
   const { loaded, load, realpath = realpathSync.native, readFile = readText } = seam;
   const startedIn = logicalDirectory(seam, realpath);
@@ -101,9 +78,7 @@ export function createReleases(seam: ReleasesSeam): Releases {
     prepare: async () => {
       const next = await load();
       if (next.config.app !== null) mustExist(next.config.app, realpath);
-      const needRestart = keys.filter(
-        (key) => fixed.has(key) && next.effective[key].value !== effective[key].value,
-      );
+      const needRestart = fixedKeys.filter((key) => next.effective[key].value !== effective[key].value);
       const config = toConfig(merged(next.effective, effective), next.config.dotenv);
       return add(config, next.effective, needRestart);
     },
@@ -114,9 +89,12 @@ export function createReleases(seam: ReleasesSeam): Releases {
   };
 }
 
-/** The settings of `next`, but for those that are fixed. */
+/**
+ * The settings of `next`, but for the fixed ones: the master opens listeners, the control socket and its log once, and
+ * the workers of two generations must agree on where a client belongs.
+ */
 function merged(next: Loaded['effective'], first: Loaded['effective']): Loaded['effective'] {
-  return { ...next, ...Object.fromEntries([...fixed].map((key) => [key, first[key]])) };
+  return { ...next, ...Object.fromEntries(fixedKeys.map((key) => [key, first[key]])) };
 }
 
 function mustExist(app: string, realpath: (path: string) => string): void {

@@ -1,18 +1,4 @@
-/** How connections reach the workers. See docs/reference/settings.md. */
-export type Dispatch = 'shared' | 'round-robin' | 'reuseport';
-export type Mode = 'single' | 'cluster' | 'turbo';
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
-export type LogFormat = 'auto' | 'pretty' | 'journal' | 'json';
-
-/** Where log lines go, and which. */
-export interface LogSettings {
-  readonly level: LogLevel;
-  readonly format: LogFormat;
-  /** Absolute path of the directory for daily files, or null. */
-  readonly dir: string | null;
-  /** How often the statistics line is written, ms; 0: never. */
-  readonly statsInterval: number;
-}
+import type { Share } from '../settings/config.js';
 
 /** Where the daemon listens for an app that does not listen itself. */
 export type Listen =
@@ -39,38 +25,12 @@ export interface Siblings {
   readonly onTarget: boolean;
 }
 
-/** What one worker has to know, handed over in its environment. Durations are in milliseconds. */
-export interface WorkerSettings {
-  /** Absolute path of the app's module, or null for the built-in app. */
-  readonly app: string | null;
-  /** The app's arguments. */
-  readonly args: readonly string[];
-  readonly mode: Mode;
-  readonly dispatch: Dispatch;
-  /** Whether kept connections are evened out among the workers. */
-  readonly balance: 'auto' | 'on' | 'off';
-  /** By what a client is brought back to its worker, and the name of the cookie where it is one. */
-  readonly sticky: 'off' | 'address' | 'cookie';
-  readonly stickyCookie: string;
-  /** How long an idle keep-alive connection is kept for one more request while the worker drains. */
-  readonly linger: number;
-  /** How long the worker may finish requests after the master was killed. */
-  readonly orphanTimeout: number;
-  /** What a drain does with WebSockets: it sends a Close frame (1001, going away), or leaves them to the app. */
-  readonly websockets: 'close' | 'leave';
-  /** Whether paths of requests are told by their route alone. */
-  readonly redact: 'on' | 'off';
-  /** Path prefix under which a hosted app also answers the operational routes; null: it does not. */
-  readonly routesPrefix: string | null;
-  readonly log: LogSettings;
+/** What one worker has to know, handed over in its environment: its share of the settings, and what the master adds. */
+export interface WorkerSettings extends Share<'worker'> {
   /** Number of its slot, from 1; 0: a spare, which has none yet. */
   readonly worker: number;
-  /** Whether it has a thread that says where it hangs: see capture.ts. */
-  readonly capture: 'on' | 'off';
   /** How often it sends a beat, ms. */
   readonly beatInterval: number;
-  /** What it asks itself to show that it answers; null: something that never reaches the app. */
-  readonly healthProbe: string | null;
   readonly version: string;
   /** The master's build: a worker of another one refuses to run. */
   readonly build: string;

@@ -235,7 +235,7 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     log.flush();
   });
   const witness = (): void => {
-    if (settings.capture === 'off') return;
+    if (settings.health.capture === 'off') return;
     void startWitness((error) =>
       log.warn(
         'the thread that tells where this worker hangs cannot run: it would be replaced without a stack',

@@ -20,7 +20,7 @@ export function paperPolicy({ restart, reload, ...rest }: PolicyPart = {}): Poli
     poison: { deaths: 0, window: 600_000, block: 0 },
     balance: false,
     pingInterval: null,
-    statisticsInterval: 0,
+    log: { statsInterval: 0 },
     exits: { bootTimeout: 75, appFailed: 70, noResources: 71, tooManyRestarts: 76 },
     ...rest,
     restart: {

@@ -1,6 +1,7 @@
 import {
   configFile,
   defaultOf,
+  fixedKeys,
   flagOf,
   type Key,
   keys,
@@ -10,7 +11,16 @@ import {
 
 /** docs/reference/settings.md, from the table of settings. */
 export function configurationDoc(): string {
-  const parts = [introduction, sources, ...groups().map(groupTable), values, example(), dotenv, check];
+  const parts = [
+    introduction,
+    sources,
+    reload(),
+    ...groups().map(groupTable),
+    values,
+    example(),
+    dotenv,
+    check,
+  ];
   return `${parts.join('\n\n')}\n`;
 }
 
@@ -18,8 +28,8 @@ export function configurationDoc(): string {
 export function exampleToml(): string {
   const head = [
     `# The configuration of rom-agent, read from ${configFile.path} unless ${configFile.flag} names another file.`,
-    '# Flags, the environment and .env come before it. Every setting is shown with its default or an example;',
-    '# remove the "#" before a setting, and before its [section], to set it. `rom-agent check` shows what holds.',
+    '# Flags, the environment and .env override it. The file shows every setting with its default or an example;',
+    '# remove the "#" before a setting, and before its [section], to set it. `rom-agent check` prints what is in effect.',
   ];
   return `${[...head, ...groups().flatMap(tomlGroup)].join('\n')}\n`;
 }
@@ -55,7 +65,7 @@ function row(key: Key): string {
   const cells = [
     `\`${nameInSection(key)}\``,
     description,
-    // the forms of a time are explained once, below
+    // The page explains the forms of a time once, below.
     kind.expected.split(':')[0],
     defaultOf(key),
     flag === null ? 'the argument of `serve` and `check`' : `\`${flag}\``,
@@ -80,8 +90,7 @@ function tomlSetting(key: Key): readonly string[] {
 
 const introduction = `# Configuration
 
-rom-agent runs without any configuration: it then serves its built-in app on port 3000 with one worker per CPU.
-Everything can be set in five places.`;
+rom-agent needs no configuration: without any it serves its built-in app on port 3000 with one worker per CPU.`;
 
 const sources = `## Where a setting comes from
 
@@ -90,32 +99,38 @@ From the strongest to the weakest:
 1. **a flag** of the command line: \`--drain-timeout 45s\`;
 2. **the environment**: \`ROM_AGENT_DRAIN_TIMEOUT=45s\`. An empty variable counts as unset;
 3. **\`.env\`** in the working directory, with the same variables;
-4. **a TOML file**: \`${configFile.path}\` where it exists, or the file that \`${configFile.flag}\` or \`${configFile.variable}\` names, which then must exist. What runs from a checkout, and not as a service, reads \`rom-agent.toml\` in the checkout instead of the file in \`/etc\`;
+4. **a TOML file**: \`${configFile.path}\` if it exists, or the file that \`${configFile.flag}\` or \`${configFile.variable}\` names, which must exist. A daemon that runs from a checkout, and not as a service, reads \`rom-agent.toml\` in the checkout instead of the file in \`/etc\`;
 5. **the default**.
 
-The first place that sets a value wins, for each setting on its own. A value that is overridden is not looked at, so a
-flag helps against a variable that was meant for somebody else (some shells export \`HOST\`). The TOML file is the
-exception: it belongs to rom-agent alone, so every line of it must be right, and a setting that does not exist is an
-error, with a guess at what was meant.
+For each setting, the first source that sets it wins. rom-agent does not check a value that another source overrides, so
+a flag helps against a variable that has another meaning (some shells export \`HOST\`). The TOML file is the exception:
+only rom-agent reads it, so every line of it must be valid. An unknown setting in it is an error, and the message suggests
+the closest name.
 
-Everything that is wrong is reported at once, with the setting, its value, where it comes from and what would be
-right; the exit status is then 78, on which the service is not started again.`;
+rom-agent reports all errors at once, each with the setting, its value, its source and what would be valid. It then exits
+with status 78, after which systemd does not start the service again.`;
+
+const reload = () => `## What a reload changes
+
+\`rom-agent reload\` reads the configuration again, and the new workers use it. These settings keep their values until the
+service restarts: ${fixedKeys.map((key) => `\`${key}\``).join(', ')}.`;
 
 const values = `## How values are written
 
 - **Times** have a unit, and are strings in TOML: \`"500ms"\`, \`"30s"\`, \`"2m"\`, \`"1.5h"\`. A number without a unit is
-  refused, in every source, lest seconds be taken for milliseconds; only \`0\` needs none.
+  an error in every source, because it could mean seconds or milliseconds; only \`0\` needs no unit.
 - **Sizes** are whole numbers of mebibytes (MiB).
-- **Permission bits** are octal, and strings in TOML too: \`"0660"\`.
+- **Permission bits** are octal, and strings in TOML as well: \`"0660"\`.
 - **Relative paths** (\`app\`, \`log.dir\`) start at the working directory; in the TOML file, at the directory of that file.
 
-Some settings must fit each other: \`linger\` is less than \`drain_timeout\`; the two delays under \`[restart]\` are at most
+Some settings depend on each other: \`linger\` is less than \`drain_timeout\`; the two delays under \`[restart]\` are at most
 their \`_max\`; mode \`single\` has one worker; \`max_old_space_size\` times \`workers\` is at most \`memory_budget\` where both
 are set; \`memory.max_rss\` is more than \`max_old_space_size\`, given or computed; \`dispatch = "reuseport"\` needs Linux and
 Node 22.12 (of Node 23: 23.1) or later, and has no spares; the path of a unix socket has at most 107 bytes (103 on macOS).
 
 The number of CPUs is what the CPU affinity of the process and the CPU quotas of its cgroups (version 1 and 2) allow; a
-quota is rounded up, so 1.5 CPUs make two workers. Memory is that of the machine or the limit of the cgroups.`;
+quota is rounded up, so 1.5 CPUs give two workers. The memory is that of the machine, or the limit of the cgroups if that
+is lower.`;
 
 function example(): string {
   return `## An example
@@ -131,21 +146,21 @@ drain_timeout = "45s"
 level = "warn"
 \`\`\`
 
-\`packaging/rom-agent.toml\` is a file with every setting, commented out.`;
+\`packaging/rom-agent.toml\` has every setting, commented out.`;
 }
 
 const dotenv = `## .env
 
-\`.env\` is read from the working directory, in the form that Node's \`--env-file\` takes: \`NAME=value\` lines, quotes
-where a value has spaces, \`#\` for comments. A variable of \`.env\` counts only where the environment does not set it.
+rom-agent reads \`.env\` in the working directory, in the format of Node's \`--env-file\`: \`NAME=value\` lines, quotes
+around a value with spaces, \`#\` for comments. The environment overrides the variables of \`.env\`.
 
-All of its variables, not only those of rom-agent, are handed on to the workers, so that the app finds them in
-\`process.env\`. A variable that the environment sets to nothing (\`DEBUG=\`) stays empty for the app. A file that
-exists and cannot be read is an error.`;
+The workers get all of its variables, not only those of rom-agent, so the app finds them in \`process.env\`. A variable
+that the environment sets to an empty string (\`DEBUG=\`) stays empty for the app. A file that exists and cannot be read is
+an error.`;
 
 const check = `## rom-agent check
 
 \`rom-agent check\` takes the same flags as \`serve\`, starts nothing, and prints every setting, its effective value and
-where it comes from; \`--json\` prints that as JSON, with times in milliseconds and sizes in MiB. Of \`.env\` it prints only
-the names. It exits with 0 where all is well, 78 where the configuration is wrong and 66 where the app's file does not
-exist.`;
+its source; \`--json\` prints that as JSON, with times in milliseconds and sizes in MiB. It prints the names of the variables
+in \`.env\`, not their values. It exits with 0 if the configuration is valid, 78 if it is not, and 66 if the app's file does
+not exist.`;

@@ -1,5 +1,5 @@
 import { besidesHeap, heapShare, masterSize } from '../../config/resolve.js';
-import { smallestHeap } from '../../config/settings.js';
+import { smallestHeap } from '../../settings/table.js';
 import type { Facts } from '../facts.js';
 import { bySysctl, type Check, inUnit, type Outcome, ok, problem, unknown, warning } from '../finding.js';
 

@@ -8,7 +8,7 @@ export type Errand = Extract<MasterMessage, { type: 'probe' | 'prove' | 'evidenc
 
 export interface ErrandSeam {
   readonly servers: Pick<Servers, 'all'>;
-  readonly settings: Pick<WorkerSettings, 'healthProbe' | 'listen'>;
+  readonly settings: Pick<WorkerSettings, 'health' | 'listen'>;
   readonly channel: Pick<Channel, 'send'>;
 }
 
@@ -24,7 +24,7 @@ export async function runErrand(errand: Errand, { servers, settings, channel }: 
       const { proves } = await import('./probe.js');
       const proved = await proves(
         { servers, listen },
-        { path: settings.healthProbe, timeout: errand.timeout },
+        { path: settings.health.probe, timeout: errand.timeout },
       );
       return proved ? channel.send({ type: 'proved' }) : undefined;
     }

@@ -25,7 +25,7 @@ export const scenarios: readonly Scenario[] = [
     name: 'start-and-stop',
     title: 'Two workers start, serve for half a minute, and SIGTERM ends them.',
     options: {
-      policy: { pingInterval: 10_000, statisticsInterval: 20_000 },
+      policy: { pingInterval: 10_000, log: { statsInterval: 20_000 } },
       play: ({ slot }) => ({ boot: 100 * slot, requestsPerSecond: 25 }),
     },
     script: (cluster) => cluster.start().run(30_000).stop().runToEnd(),

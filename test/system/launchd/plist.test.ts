@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { DOMParser, type Element } from '@xmldom/xmldom';
 import { launchdRuntime } from '../../../src/config/directories.js';
-import { settings } from '../../../src/config/settings.js';
+import { table } from '../../../src/settings/table.js';
 import { type Dictionary, isDictionary, parseDictionary, shippedText } from './job.js';
 import { type Kind, nestedKeys, topLevelKeys } from './keys.js';
 
@@ -35,7 +35,7 @@ describe('the launchd plist', () => {
   });
 
   it('leaves a drain more time than it takes by default', () => {
-    const drain = settings.drain_timeout.default / 1000;
+    const drain = table.drain_timeout.default / 1000;
     const exitTimeOut = Number(job.ExitTimeOut);
     assert.ok(exitTimeOut > drain, `ExitTimeOut is ${exitTimeOut} s, drain_timeout is ${drain} s`);
   });

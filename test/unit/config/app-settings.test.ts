@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { loadConfig } from '../../../src/config/load.js';
-import { rejectionOf } from '../../../src/config/node-args.js';
+import { rejectionOf } from '../../../src/config/system.js';
 import { ConfigError } from '../../../src/errors.js';
 import { fileError, loadInput } from '../../support/load-input.js';
 

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { parse } from 'smol-toml';
 import { loadConfig } from '../../../src/config/load.js';
-import { keys } from '../../../src/config/settings.js';
+import { keys } from '../../../src/settings/settings.js';
 import { configurationDoc, exampleToml } from '../../support/configuration-doc.js';
 import { loadInput } from '../../support/load-input.js';
 

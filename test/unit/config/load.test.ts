@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { loadConfig } from '../../../src/config/load.js';
-import { flagNameOf, keys, variablesOf } from '../../../src/config/settings.js';
 import { ConfigError } from '../../../src/errors.js';
+import { flagNameOf, keys, variablesOf } from '../../../src/settings/settings.js';
 import { fileError, fourCpus, loadInput } from '../../support/load-input.js';
 
 const etc = '/etc/rom-agent/rom-agent.toml';
@@ -46,6 +46,7 @@ describe('loadConfig without any source', () => {
       stickyCookie: 'rom-agent',
       maxOldSpaceSize: 512,
       maxSemiSpaceSize: 16,
+      memoryBudget: null,
       bootTimeout: 30_000,
       drainTimeout: 30_000,
       linger: 500,

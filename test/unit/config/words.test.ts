@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { joinWords, splitWords } from '../../../src/config/words.js';
+import { joinWords, splitWords } from '../../../src/settings/kinds.js';
 
 describe('words', () => {
   for (const [text, words] of [

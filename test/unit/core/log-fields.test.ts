@@ -16,7 +16,7 @@ test('every number among the fields of a log line is a count, or has its unit in
   for (const { options, script } of scenarios) {
     const cluster = new PaperCluster({
       ...options,
-      policy: { ...options?.policy, statisticsInterval: 1_000 },
+      policy: { ...options?.policy, log: { statsInterval: 1_000 } },
     });
     script(cluster);
     for (const effect of cluster.turns.flatMap(({ effects }) => effects)) {

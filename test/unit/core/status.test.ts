@@ -121,7 +121,7 @@ describe('the statistics line', () => {
 
   test('is written at its interval while the service serves', () => {
     const cluster = new PaperCluster({
-      policy: { statisticsInterval: 60_000 },
+      policy: { log: { statsInterval: 60_000 } },
       play: () => ({ requestsPerSecond: 10, inFlight: 3 }),
     });
     cluster.start().run(200_000);
@@ -147,7 +147,7 @@ describe('the statistics line', () => {
 
   test('is not written during a stop', () => {
     const cluster = new PaperCluster({
-      policy: { statisticsInterval: 1_000 },
+      policy: { log: { statsInterval: 1_000 } },
       play: () => ({ drain: 10_000 }),
     });
     cluster.start().run(3_500);

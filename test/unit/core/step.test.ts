@@ -292,7 +292,7 @@ describe('step', () => {
   });
 
   test('changes none of its inputs and answers the same inputs with the same outputs, in any order of events', () => {
-    const { policy } = new PaperCluster({ policy: { pingInterval: 300, statisticsInterval: 2_000 } });
+    const { policy } = new PaperCluster({ policy: { pingInterval: 300, log: { statsInterval: 2_000 } } });
     for (let seed = 1; seed <= 40; seed++) {
       const draw = generator(seed);
       const kinds: string[] = [];

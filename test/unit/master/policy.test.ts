@@ -28,10 +28,10 @@ test('policyOf hands the configuration on and adds the exit statuses', async () 
     spares: 0,
     poison: { deaths: 3, window: 600_000, block: 0 },
     restart: chosen.restart,
+    log: { statsInterval: 11 },
     reload: { soak: 1, probe: '/', probeTimeout: 2, maxErrors: 0.05, maxLatency: 3 },
     balance: true,
     pingInterval: 12,
-    statisticsInterval: 11,
     exits: { bootTimeout: 75, appFailed: 70, noResources: 71, tooManyRestarts: 75 },
   });
   assert.equal(policyOf(chosen, { pingInterval: null }).pingInterval, null);

@@ -1,8 +1,8 @@
 import type { Problem } from '../errors.js';
-import { settingInstead } from './node-args.js';
+import { type Key, show } from '../settings/settings.js';
+import { smallestHeap } from '../settings/table.js';
 import { type EffectiveValues, isPlatformHint } from './resolve.js';
-import { type Key, show, smallestHeap } from './settings.js';
-import type { Values } from './values.js';
+import type { Values } from './sources.js';
 
 export interface CheckInput {
   readonly values: Values;
@@ -102,6 +102,18 @@ function flagsOfNode({ values, nodeVersion, nodeRejects = () => null }: CheckInp
   const rejection = flags.length === 0 ? null : nodeRejects(flags);
   if (rejection === null) return null;
   return problem(values, 'node_args', `flags that Node ${nodeVersion} knows, but it says: ${rejection}`);
+}
+
+/** Flags that a setting stands for. */
+const settingFor: Readonly<Record<string, string>> = {
+  'max-old-space-size': 'max_old_space_size',
+  'max-semi-space-size': 'max_semi_space_size',
+  'min-semi-space-size': 'max_semi_space_size',
+};
+
+/** The setting that a flag belongs to which rom-agent itself gives to workers; null for other flags. */
+function settingInstead(flag: string): string | null {
+  return settingFor[flag.replace(/^--|=.*/gs, '').replaceAll('_', '-')] ?? null;
 }
 
 /** A spare waits for the listener that the master holds; with reuseport each worker opens one of its own. */

@@ -1,0 +1,444 @@
+import {
+  duration,
+  host,
+  integer,
+  integerOrAuto,
+  nodeFlags,
+  oneOf,
+  path,
+  permissions,
+  setting,
+  text,
+  words,
+} from './kinds.js';
+
+const second = 1000;
+const minute = 60 * second;
+const hour = 60 * minute;
+
+/** The smallest heap limit of a worker, MiB. */
+export const smallestHeap = 32;
+
+/**
+ * Every setting, by its TOML key; a dot stands for a section: `log.level` is `level` under `[log]`. All else derives from
+ * this table: the Config, what the core and the workers receive, flags, variables, `check`, completion, the manual page,
+ * docs/reference/settings.md and packaging/rom-agent.toml.
+ */
+export const table = {
+  app: setting({
+    kind: path('the path of a JavaScript or TypeScript module'),
+    default: null,
+    unset: 'the built-in app',
+    example: '/srv/app/server.js',
+    readers: ['worker'],
+    description:
+      "The app's module, or a command from one of the app's packages, such as `next`. A relative path starts at the working directory; in the TOML file, at the directory of that file.",
+  }),
+  args: setting({
+    kind: words({ expected: 'an array of strings, or words as in a shell' }),
+    default: [],
+    example: ['start', '--verbose'],
+    readers: ['worker'],
+    description:
+      'Arguments of the app: `process.argv` from the third element on. On the command line of `serve` they may follow `--` instead.',
+  }),
+  node_args: setting({
+    kind: nodeFlags(),
+    default: [],
+    example: ['--import=./register.mjs', '--enable-source-maps'],
+    description: 'Node flags for the workers.',
+  }),
+  working_directory: setting({
+    kind: path('the path of a directory'),
+    default: null,
+    unset: "the folder of the app's package",
+    defaultText:
+      "the folder of the nearest `package.json` above the app, or the app's own folder if there is none; the current directory if it is inside the app's package",
+    example: '/srv/app',
+    description: 'Working directory of the workers. Relative paths as for `app`.',
+  }),
+  mode: setting({
+    kind: oneOf('single', 'cluster', 'turbo'),
+    default: 'cluster',
+    readers: ['worker'],
+    fixed: true,
+    description:
+      '`single`: one worker. `cluster`: one worker per CPU. `turbo`: one worker per CPU, and `memory_budget` is divided among the heaps of the workers.',
+  }),
+  workers: setting({
+    kind: integerOrAuto({ min: 1, max: 1024 }),
+    env: ['WORKERS', 'WEB_CONCURRENCY'],
+    default: 'auto',
+    computed: true,
+    readers: ['policy'],
+    fixed: true,
+    description:
+      'Number of workers. `auto`: one per CPU that the CPU affinity and the CPU quota of the cgroup allow; 1 in mode `single`.',
+  }),
+  port: setting({
+    kind: integer({ min: 0, max: 65535 }),
+    env: ['PORT'],
+    default: 3000,
+    fixed: true,
+    description: 'TCP port; 0 takes any free port. Ignored if `host` is a path.',
+  }),
+  host: setting({
+    kind: host(),
+    env: ['HOST'],
+    default: null,
+    unset: 'all addresses',
+    example: '127.0.0.1',
+    fixed: true,
+    description: 'Host name or IP address to listen on, or the absolute path of a unix socket.',
+  }),
+  socket_mode: setting({
+    kind: permissions(),
+    default: null,
+    unset: 'what the umask gives',
+    example: 0o660,
+    fixed: true,
+    description: 'Permission bits of the unix socket, in octal.',
+  }),
+  node_env: setting({
+    kind: text({ pattern: /^[\w.-]+$/, expected: 'a word such as "production" or "development"' }),
+    env: ['NODE_ENV'],
+    default: 'production',
+    description: '`NODE_ENV` of the workers.',
+  }),
+  dispatch: setting({
+    kind: oneOf('shared', 'round-robin', 'reuseport'),
+    default: 'shared',
+    readers: ['worker'],
+    fixed: true,
+    description:
+      'How connections reach the workers. `shared`: all workers accept from one listening socket. `round-robin`: the master accepts and hands connections out in turn. `reuseport`: each worker has its own listening socket (Linux, Node 22.12 or later).',
+  }),
+  balance: setting({
+    kind: oneOf('auto', 'on', 'off'),
+    default: 'auto',
+    readers: ['worker'],
+    description:
+      'Whether idle keep-alive connections move from busy workers to others, with `dispatch` `shared`. `auto`: where that is safe; a log line names the reason where it is not. `on`: also on a Node version that it is not tested on, and where the app listens for connections other than HTTP. `off`: never, for an app that stores state with a connection, such as NTLM authentication.',
+  }),
+  sticky: setting({
+    kind: oneOf('off', 'address', 'cookie'),
+    default: 'off',
+    readers: ['worker'],
+    fixed: true,
+    description:
+      'Sticky sessions: a client always reaches the same worker, as Socket.IO with long polling requires. `address`: by the IP address of the client. `cookie`: by a cookie that the first response sets.',
+  }),
+  sticky_cookie: setting({
+    kind: text({ pattern: /^[\w!#$%&'*+.^`|~-]+$/, expected: 'the name of a cookie, such as "rom-agent"' }),
+    default: 'rom-agent',
+    readers: ['worker'],
+    fixed: true,
+    description: 'Name of the cookie with `sticky` `cookie`.',
+  }),
+  max_old_space_size: setting({
+    kind: integer({ min: smallestHeap, max: 1_048_576, unit: 'MiB' }),
+    env: ['MAX_OLD_SPACE_SIZE'],
+    default: null,
+    computed: true,
+    defaultText:
+      '512 MiB; a share of the memory limit if the cgroup has one; in mode `turbo` `memory_budget` divided by `workers`',
+    example: 512,
+    description: "Heap limit of each worker (V8's old space), in MiB.",
+  }),
+  max_semi_space_size: setting({
+    kind: integer({ min: 1, max: 1024, unit: 'MiB' }),
+    default: null,
+    computed: true,
+    defaultText: '16 MiB; in mode `turbo` 64 MiB',
+    example: 64,
+    description:
+      "Maximum size of a semi-space (V8's young generation) of each worker, in MiB. A worker starts with half of it.",
+  }),
+  memory_budget: setting({
+    kind: integer({ min: smallestHeap, max: 16_777_216, unit: 'MiB' }),
+    default: null,
+    unset: 'not used',
+    defaultText: '8192 MiB, but at most 80 % of the memory of the machine or the cgroup',
+    example: 8192,
+    description: 'Heap limit of all workers together in mode `turbo`, in MiB. Ignored in the other modes.',
+  }),
+  boot_timeout: setting({
+    kind: duration({ min: 100, max: hour }),
+    default: 30 * second,
+    readers: ['policy'],
+    description: 'The master kills a worker that does not listen within this time.',
+  }),
+  drain_timeout: setting({
+    kind: duration({ min: 100, max: 24 * hour }),
+    default: 30 * second,
+    readers: ['policy'],
+    description: 'A draining worker closes its remaining connections after this time and exits.',
+  }),
+  linger: setting({
+    kind: duration({ min: 0, max: hour }),
+    default: 500,
+    readers: ['worker'],
+    description:
+      'How long a draining worker keeps an idle keep-alive connection open for one more request, and keeps a connection open after its last response so that the client can close it. Less than `drain_timeout`.',
+  }),
+  hang_timeout: setting({
+    kind: duration({ min: second, max: hour }),
+    default: 10 * second,
+    readers: ['policy'],
+    description: 'A worker that sends no heartbeat for this long is unresponsive: the master replaces it.',
+  }),
+  orphan_timeout: setting({
+    kind: duration({ min: 0, max: hour }),
+    default: 5 * second,
+    readers: ['worker'],
+    fixed: true,
+    description: 'How long the workers may finish their in-flight requests after the master was killed.',
+  }),
+  websockets: setting({
+    kind: oneOf('close', 'leave'),
+    default: 'close',
+    readers: ['worker'],
+    description:
+      'What a draining worker does with WebSockets. `close`: it sends a Close frame (1001, going away). `leave`: the app closes them.',
+  }),
+  redact: setting({
+    kind: oneOf('on', 'off'),
+    default: 'on',
+    readers: ['worker'],
+    description:
+      'How the log, `status` and `stack` show in-flight requests, and the child processes that an unresponsive worker waits for. `on`: the route (`/reset/:id`) and the name of the program. `off`: the path without its query, and the command line.',
+  }),
+  control_socket: setting({
+    kind: path('the path of a unix socket'),
+    default: null,
+    computed: true,
+    defaultText:
+      '`control.sock` in `$RUNTIME_DIRECTORY`; without it in `/run/rom-agent` for root, in `$XDG_RUNTIME_DIR/rom-agent` for others; a checkout has its own',
+    example: '/run/rom-agent/control.sock',
+    fixed: true,
+    description: 'Unix socket on which the daemon answers `rom-agent reload` and the other commands.',
+  }),
+  state_dir: setting({
+    kind: path('the path of a directory'),
+    default: null,
+    computed: true,
+    defaultText:
+      '`$STATE_DIRECTORY`; without it `/var/lib/rom-agent` for root, `~/.local/state/rom-agent` for others; a checkout has its own',
+    example: '/var/lib/rom-agent',
+    fixed: true,
+    description: 'Directory for data that outlives the daemon: the history of reloads.',
+  }),
+  routes_prefix: setting({
+    kind: text({
+      pattern: /^(\/[\w.~-]+)+$/,
+      expected: 'a path that begins with "/" and does not end with one, such as "/_ops"',
+    }),
+    default: null,
+    unset: 'none',
+    example: '/_ops',
+    readers: ['worker'],
+    description: 'Path prefix of the operational routes, such as `/healthz`, beside those of a hosted app.',
+  }),
+  spares: setting({
+    kind: integer({ min: 0, max: 64 }),
+    default: 0,
+    readers: ['policy'],
+    description:
+      'Number of spare workers. A spare has loaded the app and does not listen until it replaces a worker that died. Not with `dispatch` `reuseport`.',
+  }),
+  'health.slow_delay': setting({
+    kind: duration({ min: 10, max: hour }),
+    default: 500,
+    readers: ['policy'],
+    description:
+      'A worker is degraded while its event-loop delay (the 99th percentile of a second) exceeds this.',
+  }),
+  'health.slow_limit': setting({
+    kind: duration({ min: second, max: hour, zero: 'never' }),
+    default: 30 * second,
+    readers: ['policy'],
+    description:
+      'A worker that is degraded for this long while most other workers are not is unhealthy: the master replaces it. 0: never.',
+  }),
+  'health.probe': setting({
+    kind: text({
+      pattern: /^\/[\x21-\x7e]*$/,
+      expected: 'a path that begins with "/", such as "/healthz"',
+    }),
+    default: null,
+    unset: 'a request that rom-agent answers itself',
+    example: '/healthz',
+    readers: ['worker'],
+    description:
+      'Path that a worker without traffic requests (GET) from its own server, before the master pings the systemd watchdog. Any response counts.',
+  }),
+  'health.master_timeout': setting({
+    kind: duration({ min: second, max: hour, zero: 'never' }),
+    default: 30 * second,
+    description:
+      'A master whose event loop stalls for this long is aborted, unless the systemd watchdog does that. 0: never.',
+  }),
+  'health.capture': setting({
+    kind: oneOf('on', 'off'),
+    default: 'on',
+    readers: ['worker'],
+    description:
+      'Whether the log gets the stack and the in-flight requests of an unresponsive worker. `on` takes a thread in each worker, 6 to 10 MB.',
+  }),
+  'memory.max_rss': setting({
+    kind: integer({ min: 32, max: 16_777_216, unit: 'MiB' }),
+    default: null,
+    unset: 'any',
+    example: 768,
+    readers: ['policy'],
+    description: 'The master replaces a worker whose resident set (RSS) exceeds this, in MiB.',
+  }),
+  'memory.max_heap': setting({
+    kind: integer({ min: 0, max: 100, unit: '%' }),
+    default: 90,
+    readers: ['policy'],
+    description:
+      'The master replaces a worker whose heap stays above this percentage of its limit, `max_old_space_size`. 0: never.',
+  }),
+  'memory.pressure': setting({
+    kind: integer({ min: 0, max: 100, unit: '%' }),
+    default: 90,
+    readers: ['policy'],
+    description:
+      'Percentage of the memory limit of the cgroup above which the master drains and replaces the worker that uses the most memory. 0: never.',
+  }),
+  'poison.deaths': setting({
+    kind: integer({ min: 0, max: 1000 }),
+    default: 3,
+    readers: ['policy'],
+    description:
+      'The log names a route (method and path pattern) that was in flight at this many worker deaths within `poison.window`. 0: never.',
+  }),
+  'poison.window': setting({
+    kind: duration({ min: second, max: 24 * hour }),
+    default: 10 * minute,
+    readers: ['policy'],
+    description: 'Time window for `poison.deaths`.',
+  }),
+  'poison.block': setting({
+    kind: duration({ min: second, max: 24 * hour, zero: 'not at all' }),
+    default: 0,
+    readers: ['policy'],
+    description:
+      'How long the workers answer requests to such a route with 503, without the app. 0: not at all.',
+  }),
+  'restart.intensity': setting({
+    kind: integerOrAuto({ min: 0, max: 1_000_000 }),
+    default: 'auto',
+    computed: true,
+    readers: ['policy'],
+    description:
+      'Restart intensity: the master exits after more than this many unexpected worker deaths within `restart.window`. `auto`: 5, plus 5 per worker.',
+  }),
+  'restart.window': setting({
+    kind: duration({ min: second, max: 24 * hour }),
+    default: minute,
+    readers: ['policy'],
+    description: 'Time window for `restart.intensity`.',
+  }),
+  'restart.crash_delay': setting({
+    kind: duration({ min: 1, max: hour }),
+    default: 100,
+    readers: ['policy'],
+    description:
+      'Backoff after a crash of a worker that listened: the first delay. It doubles with each crash.',
+  }),
+  'restart.crash_delay_max': setting({
+    kind: duration({ min: 1, max: hour }),
+    default: 5 * second,
+    readers: ['policy'],
+    description: 'Backoff after a crash of a worker that listened: the longest delay.',
+  }),
+  'restart.boot_delay': setting({
+    kind: duration({ min: 1, max: hour }),
+    default: second,
+    readers: ['policy'],
+    description:
+      'Backoff after the death of a worker that did not listen yet: the first delay. It doubles with each death.',
+  }),
+  'restart.boot_delay_max': setting({
+    kind: duration({ min: 1, max: hour }),
+    default: 30 * second,
+    readers: ['policy'],
+    description: 'Backoff after the death of a worker that did not listen yet: the longest delay.',
+  }),
+  'reload.soak': setting({
+    kind: duration({ min: 100, max: hour, zero: 'not at all' }),
+    default: 5 * second,
+    readers: ['policy'],
+    description:
+      'How long the canary, the first worker of a new generation, serves beside the old workers before the master replaces them. 0: not at all.',
+  }),
+  'reload.probe': setting({
+    kind: text({
+      pattern: /^(none|\/[\x21-\x7e]*)$/,
+      expected: 'a path that begins with "/", such as "/healthz", or "none"',
+    }),
+    default: null,
+    computed: true,
+    defaultText: '`/`; for the built-in app `/healthz`',
+    example: '/healthz',
+    nothing: 'none',
+    readers: ['policy'],
+    description:
+      'Path that the canary must answer (GET) with a status below 500. `none`: no request is made.',
+  }),
+  'reload.probe_timeout': setting({
+    kind: duration({ min: 100, max: hour }),
+    default: 5 * second,
+    readers: ['policy'],
+    description: 'How long the canary may take to answer `reload.probe`.',
+  }),
+  'reload.max_errors': setting({
+    kind: integer({ min: 0, max: 100, unit: '%' }),
+    default: 5,
+    readers: ['policy'],
+    description:
+      'How much higher the error rate of the canary (responses with a status of 500 or more) may be than that of the old workers, in percentage points.',
+  }),
+  'reload.max_latency': setting({
+    kind: integer({ min: 1, max: 1000 }),
+    default: 4,
+    readers: ['policy'],
+    description:
+      "How many times the old workers' 90th percentile of response time the canary's may reach. Up to 100 ms is always accepted.",
+  }),
+  'log.level': setting({
+    kind: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+    env: ['LOG_LEVEL'],
+    default: 'info',
+    readers: ['worker'],
+    fixed: true,
+    description: 'Least severe level that is logged.',
+  }),
+  'log.format': setting({
+    kind: oneOf('auto', 'pretty', 'journal', 'json'),
+    env: ['LOG_FORMAT'],
+    default: 'auto',
+    readers: ['worker'],
+    fixed: true,
+    description: '`auto`: `pretty` on a terminal, `journal` if systemd reads the output, otherwise `json`.',
+  }),
+  'log.dir': setting({
+    kind: path('the path of a directory'),
+    env: ['LOG_DIR'],
+    default: null,
+    unset: 'no files',
+    example: '/var/log/rom-agent',
+    readers: ['worker'],
+    fixed: true,
+    description: 'Directory for daily log files, `YYYY-MM-DD.log`. Relative paths as for `app`.',
+  }),
+  'log.stats_interval': setting({
+    kind: duration({ min: second, max: 24 * hour, zero: 'never' }),
+    default: minute,
+    readers: ['policy', 'worker'],
+    fixed: true,
+    description: 'How often the master logs the statistics line. 0: never.',
+  }),
+} as const;
