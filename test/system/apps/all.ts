@@ -18,8 +18,15 @@ assert.ok(chosen.length > 0, `APPS: ${JSON.stringify(process.env.APPS)}; expecte
 const installed = new Map<SetName, Installed>();
 for (const { set } of chosen) if (!installed.has(set)) installed.set(set, await install(set));
 
-for (const app of chosen) {
-  describe(app.name, { timeout: 6 * patience, skip: whyNot(app) }, () => {
+/** So many at once; unless told, one after the other. */
+const concurrency = Number(process.env.APPS_AT_ONCE ?? 1);
+
+describe('real apps', { concurrency }, () => {
+  for (const app of chosen) tryOut(app);
+});
+
+function tryOut(app: HostedApp): void {
+  describe(app.name, { concurrency: 1, timeout: 6 * patience, skip: whyNot(app) }, () => {
     const todo = app.fails ?? false;
     const control = mkdtempSync(join(tmpdir(), 'rom-agent-apps-'));
     const outcome = keepOutcome(app);

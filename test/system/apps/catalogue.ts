@@ -175,7 +175,7 @@ export const hostedApps: readonly HostedApp[] = [
     file: 'grpc.js',
     client: 'grpc-client.mjs',
     cleansUp: '`server.tryShutdown()` in a SIGTERM handler',
-    fails: 'calls that cross the end of their connection are refused, in a stop and in some reloads',
+    note: 'the client sends a call again that crosses the end of its connection, as gRPC libraries do unless told not to (`grpc.enable_retries`)',
   },
   {
     name: 'Polka with http-terminator',
