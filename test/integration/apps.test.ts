@@ -18,12 +18,10 @@ import {
   workbench,
 } from './service.js';
 
+/** Apps that listen themselves: see test/system/apps. */
 const apps = {
   'an Express app that is exported': 'apps/express-exported.cjs',
-  'an Express app that listens itself': 'apps/express-listens.cjs',
   'a Fastify instance that is exported': 'apps/fastify-exported.mjs',
-  'a Fastify instance that listens itself': 'apps/fastify-listens.mjs',
-  'a Koa app that is exported': 'apps/koa-exported.mjs',
   'an http.Server that is exported': 'integration/workbench.mjs',
 };
 

@@ -6,7 +6,6 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { type HostedApp, hostedApps } from './catalogue.js';
 import { type Installed, install, type SetName } from './install.js';
 import { Life, patience } from './life.js';
-import { keepOutcome } from './outcomes.js';
 
 /** APPS names some of them by a part of their name, or a whole set as `set:sample`; unless told, all. */
 const wanted = process.env.APPS?.toLowerCase().split(',') ?? [''];
@@ -29,31 +28,25 @@ function tryOut(app: HostedApp): void {
   describe(app.name, { concurrency: 1, timeout: 6 * patience, skip: whyNot(app) }, () => {
     const todo = app.fails ?? false;
     const control = mkdtempSync(join(tmpdir(), 'rom-agent-apps-'));
-    const outcome = keepOutcome(app);
     let life: Life | null = null;
+    let failure = new Error('it did not start');
 
     before(async () => {
       life = await Life.begin(app, folderOf(app), control).catch((error: Error) => {
-        outcome.failed('starts', error);
+        failure = error;
         return null;
       });
     });
 
     after(() => {
-      outcome.write(life?.figures ?? {});
       life?.end();
       rmSync(control, { recursive: true, force: true });
     });
 
     const step = (title: string, act: (t: TestContext, life: Life) => Promise<void>) =>
       it(title, { todo }, async (t) => {
-        if (life === null) throw outcome.error ?? new Error('it did not start');
-        try {
-          await act(t, life);
-        } catch (error) {
-          outcome.failed(title, error as Error);
-          throw error;
-        }
+        if (life === null) throw failure;
+        await act(t, life);
       });
 
     step('is served by both workers', async (t, life) => {

@@ -11,16 +11,8 @@ import { type Clients, startClients } from './clients.js';
 /** A slow framework on a machine that is ten times slower than usual, ms. */
 export const patience = 60_000;
 
-/** How long steps took, ms. For the page: no test decides by them. */
-export interface Figures {
-  start?: number;
-  reload?: number;
-  stop?: number;
-}
-
 /** One app under one daemon with two workers, from its start to its end. */
 export class Life {
-  readonly figures: Figures = {};
   readonly daemon: Daemon;
   readonly #app: HostedApp;
   readonly #folder: string;
@@ -41,7 +33,6 @@ export class Life {
   /** Starts the app as somebody would who stands in its folder, and waits until both workers are ready. */
   static async begin(app: HostedApp, folder: string, control: string): Promise<Life> {
     const port = await freePort();
-    const started = performance.now();
     const daemon = startDaemon({
       args: ['serve', app.file, ...(app.args === undefined ? [] : ['--', ...app.args])],
       cwd: folder,
@@ -50,6 +41,8 @@ export class Life {
         WORKERS: '2',
         ROM_AGENT_CONTROL_SOCKET: join(control, 'control.sock'),
         ROM_AGENT_RELOAD_SOAK: '0',
+        // A client that gets no CPU for a while still has its next request answered.
+        ROM_AGENT_LINGER: '10s',
         ROM_AGENT_RELOAD_PROBE_TIMEOUT: `${patience}ms`,
         ROM_AGENT_BOOT_TIMEOUT: `${patience}ms`,
         ...app.env,
@@ -60,7 +53,6 @@ export class Life {
       life.end();
       throw error;
     });
-    life.figures.start = performance.now() - started;
     return life;
   }
 
@@ -85,7 +77,6 @@ export class Life {
   /** Its verdict; it is over when the old workers have ended too. */
   async reload(): Promise<void> {
     const before = await this.ready();
-    const started = performance.now();
     const { status, text } = await ask({
       socketPath: this.#control,
       path: '/v1/reload',
@@ -99,7 +90,6 @@ export class Life {
       timeout: patience,
       until: ({ workers }) => workers.every(({ pid }) => pid === null || !before.includes(pid)),
     });
-    this.figures.reload = performance.now() - started;
     const { lastReload } = await this.#status();
     assert.deepEqual([lastReload?.verdict, lastReload?.lost], ['done', 0], this.daemon.output());
     this.cleanedUpOnce(before);
@@ -107,10 +97,8 @@ export class Life {
 
   /** SIGTERM to the master, and the end with status 0 of everything that it started. */
   async stop(): Promise<void> {
-    const started = performance.now();
     this.daemon.kill();
     const exit = await this.daemon.waitForExit(patience);
-    this.figures.stop = performance.now() - started;
     assert.deepEqual(exit, { code: 0, signal: null }, this.daemon.output());
     assert.deepEqual(await this.daemon.group(), [], 'processes that are left');
   }

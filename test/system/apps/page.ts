@@ -2,38 +2,29 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type HostedApp, hostedApps } from './catalogue.js';
 import { fixtureOf } from './install.js';
-import type { Outcome } from './outcomes.js';
 
-/** docs/reference/apps.md, made from the catalogue of apps and what came of each. */
-export function appsPage(outcomesOf: (app: HostedApp) => readonly Outcome[]): string {
-  const rows = hostedApps.map((app) => row(app, outcomesOf(app)));
+/** docs/reference/apps.md, made from the catalogue of apps. */
+export function appsPage(): string {
+  const rows = hostedApps.map((app) => [app.name, versions(app), verdict(app), app.cleansUp]);
   return `${intro}\n${[headings, headings.map(() => '---'), ...rows].map(line).join('\n')}\n${notes}`;
 }
 
-/** The page without what was measured, which no test compares. */
-export function withoutFigures(page: string): string {
-  return page.replaceAll(/ \| (?:[^|\n]*) \| (?:[^|\n]*) \|$/gm, ' | figures |');
-}
+const headings = ['app', 'versions', 'works', 'its own cleanup'];
 
-const headings = ['app', 'versions', 'works', 'its own cleaning up', 'passed', 'stopped in'];
+const intro = `# Tested apps
 
-const intro = `# Apps that are tried
+These are real apps and frameworks from npm, in the versions of the table. \`make apps\` installs them and starts each under
+a daemon with two workers. For each app the test checks that
 
-Real apps and frameworks, as npm has them, in the versions of this table. \`make apps\` installs them, starts each under a
-daemon with two workers, and checks that it
+1. both workers serve it;
+2. a reload under load loses no request;
+3. a stop under load loses no request and ends with status 0;
+4. each worker runs the app's own cleanup once, in the reload and in the stop.
 
-1. is served by both workers;
-2. loses no request in a reload under load;
-3. loses no request in a stop under load, and ends with status 0;
-4. runs its own cleaning up once in each worker, in the reload and in the stop.
-
-The load are clients on kept connections and clients with a connection for each request; gRPC, Socket.IO and ws are asked
-by clients of their own, too. Set are \`PORT\`, two workers, a reload without a soak, and deadlines of a minute, since the
-machine of the test may be slow. The apps are below
-[\`test/fixtures/system\`](../../test/fixtures/system).
-
-The last two columns were measured on two cores that were busy with other work: in how many runs all four points held, and
-how long the stop took under load, the median and the longest. No test is decided by a time.
+The load consists of clients that keep their connections and clients that open a connection for each request. gRPC,
+Socket.IO and ws have clients of their own as well. The test sets \`PORT\`, two workers, a reload without a soak, and
+deadlines of a minute. \`make test\` runs five of them: Express, Koa, Fastify, Hono and Socket.IO. The apps are
+in [\`test/fixtures/system\`](../../test/fixtures/system).
 `;
 
 const notes = `
@@ -47,35 +38,6 @@ What to know about all of them:
 - Messages between clients of different workers need a broker, as with any cluster.
 - A question that crosses the server's Close frame on a WebSocket has no answer; the client asks again.
 `;
-
-function row(app: HostedApp, outcomes: readonly Outcome[]): readonly string[] {
-  return [app.name, versions(app), verdict(app), app.cleansUp, passed(outcomes), stopped(outcomes)];
-}
-
-function passed(outcomes: readonly Outcome[]): string {
-  if (outcomes.length === 0) return 'not run';
-  const failed = outcomes.flatMap(({ failures }) => Object.keys(failures).slice(0, 1).map(inShort));
-  const steps = [...new Set(failed)].map(
-    (step) => `${failed.filter((one) => one === step).length} in the ${step}`,
-  );
-  const runs = `${outcomes.length - failed.length} of ${outcomes.length}`;
-  return steps.length === 0 ? runs : `${runs}; failed: ${steps.join(', ')}`;
-}
-
-function inShort(step: string): string {
-  return /reload|stop/.exec(step)?.[0] ?? 'start';
-}
-
-function stopped(outcomes: readonly Outcome[]): string {
-  const times = outcomes.flatMap(({ figures: { stop } }) => stop ?? []).sort((a, b) => a - b);
-  const [median, longest] = [times[times.length >> 1], times.at(-1)];
-  if (median === undefined || longest === undefined) return 'not run';
-  return median === longest ? inMs(median) : `${inMs(median)}, ${inMs(longest)}`;
-}
-
-function inMs(time: number): string {
-  return `${Math.round(time / 10) * 10} ms`;
-}
 
 function verdict({ fails, configuration, note }: HostedApp): string {
   if (fails !== undefined) return `not all of it: ${fails}`;
