@@ -1,9 +1,9 @@
 import { existsSync, realpathSync } from 'node:fs';
+import { type WorkingDirectory, workingDirectoryOf } from '../config/app.js';
 import { type Loaded, type LoadInput, loadConfig } from '../config/load.js';
-import { isChanged, type Key, keys, show } from '../config/settings.js';
 import { systemInput } from '../config/system.js';
-import { type WorkingDirectory, workingDirectoryOf } from '../config/working-directory.js';
 import { ConfigError, type ExitCode, exitCodes } from '../errors.js';
+import { isChanged, type Key, keys, show } from '../settings/settings.js';
 import { plain, toJson } from './foreign.js';
 
 export interface CheckInput {

@@ -2,10 +2,10 @@ import { basename, dirname } from 'node:path';
 import { ConfigError, type Problem } from '../errors.js';
 import { type Config, toConfig } from '../settings/config.js';
 import type { Key } from '../settings/settings.js';
+import { commandFile } from './app.js';
 import { crossCheck } from './checks.js';
 import type { Directories } from './directories.js';
 import type { Machine } from './machine.js';
-import { commandFile } from './packages.js';
 import { type EffectiveValues, resolveValues } from './resolve.js';
 import {
   handedOn,

@@ -1,8 +1,8 @@
-import type { Config } from '../config/config.js';
 import type { Machine, MachineSeam } from '../config/machine.js';
-import type { Holder } from '../config/port-holder.js';
+import type { Holder } from '../config/proc.js';
 import type { EffectiveValues } from '../config/resolve.js';
 import type { Problem } from '../errors.js';
+import type { Config } from '../settings/config.js';
 import type { ServiceUnit, SocketUnit } from './units.js';
 
 /** Everything that is looked at, gathered before any of it is judged. */

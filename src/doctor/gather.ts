@@ -1,9 +1,9 @@
 import { dirname } from 'node:path';
 import { parseEnv } from 'node:util';
 import { attempt, limitIn, readCgroups } from '../config/cgroup.js';
-import type { Config } from '../config/config.js';
 import { inspectConfig, type LoadInput } from '../config/load.js';
 import { type MachineSeam, readMachine } from '../config/machine.js';
+import type { Config } from '../settings/config.js';
 import type {
   Account,
   DaemonFacts,

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { accessSync, constants, readFileSync, realpathSync, statfsSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { availableParallelism, totalmem, userInfo } from 'node:os';
-import { portHolder } from '../config/port-holder.js';
+import { portHolder } from '../config/proc.js';
 import { connectControl } from '../control/client.js';
 import { RomAgentError } from '../errors.js';
 import { canReap } from '../service-manager/adopted-children.js';

@@ -1,4 +1,4 @@
-import type { Mode } from '../config/config.js';
+import type { Mode } from '../settings/config.js';
 import { printable } from './printable.js';
 
 export interface BannerOptions {

@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { LogFormat } from '../config/config.js';
+import type { LogFormat } from '../settings/config.js';
 import type { Layout } from './format.js';
 
 type Env = Readonly<Record<string, string | undefined>>;

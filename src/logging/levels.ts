@@ -1,4 +1,4 @@
-import type { LogLevel } from '../config/config.js';
+import type { LogLevel } from '../settings/config.js';
 import type { Level } from './format.js';
 
 export const levels: readonly Level[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];

@@ -1,4 +1,4 @@
-import type { LogConfig } from '../config/config.js';
+import type { LogConfig } from '../settings/config.js';
 import type { JournalFields, Layout, Level } from './format.js';
 import { chooseLayout } from './layout.js';
 import { isEnabled, levels } from './levels.js';

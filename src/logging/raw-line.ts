@@ -1,4 +1,4 @@
-import type { LogConfig } from '../config/config.js';
+import type { LogConfig } from '../settings/config.js';
 import { type Entry, formatJournal, formatPretty, type Layout, type Level } from './format.js';
 import { chooseLayout, wantsColour } from './layout.js';
 

@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs';
-import { tcpListeners } from '../config/listeners.js';
+import { tcpListeners } from '../config/proc.js';
 import { exitCodes, RomAgentError } from '../errors.js';
 import type { PassedSocket } from './supervisor.js';
 

@@ -7,7 +7,7 @@ import {
   keys,
   settingOf,
   variablesOf,
-} from '../../src/config/settings.js';
+} from '../../src/settings/settings.js';
 
 /** docs/reference/settings.md, from the table of settings. */
 export function configurationDoc(): string {

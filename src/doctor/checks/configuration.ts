@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type Key, keys, show } from '../../config/settings.js';
 import { describeProblem } from '../../errors.js';
+import { type Key, keys, show } from '../../settings/settings.js';
 import type { Facts } from '../facts.js';
 import { bySysctl, type Check, inUnit, type Outcome, ok, problem, unknown, warning } from '../finding.js';
 import { isInUse } from '../units.js';

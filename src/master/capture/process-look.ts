@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { parseProcStat } from '../../config/proc-stat.js';
+import { parseProcStat } from '../../config/proc.js';
 import { systemFiles } from '../files.js';
 
 /** A process from outside, at one moment. */

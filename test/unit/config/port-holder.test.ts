@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { portHolder } from '../../../src/config/port-holder.js';
+import { portHolder } from '../../../src/config/proc.js';
 import { freePort } from '../../support/net.js';
 
 const head =

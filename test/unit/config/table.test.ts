@@ -7,8 +7,10 @@ import { completionFor } from '../../../src/cli/completion.js';
 import { createProgram } from '../../../src/cli/program.js';
 import { shells } from '../../../src/cli/shells.js';
 import { loadConfig } from '../../../src/config/load.js';
+import { mostWorkers } from '../../../src/protocol/limits.js';
 import { policyShare, workerShare } from '../../../src/settings/config.js';
 import { flagOf, isReadBy, type Key, keys, pathOf, settingOf } from '../../../src/settings/settings.js';
+import { table } from '../../../src/settings/table.js';
 import { loadInput } from '../../support/load-input.js';
 import { repoRoot } from '../../support/process.js';
 
@@ -64,6 +66,13 @@ describe('an entry of the table is all that a setting needs: each', () => {
       );
     });
   }
+});
+
+test('as many workers can be configured as a service can be scaled to', () => {
+  assert.deepEqual(
+    [mostWorkers, mostWorkers + 1].map((workers) => table.workers.kind.parse(workers, 'toml')),
+    [mostWorkers, undefined],
+  );
 });
 
 /** Names such as `health.slowDelay`. */

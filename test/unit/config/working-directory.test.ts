@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { workingDirectoryOf } from '../../../src/config/working-directory.js';
+import { workingDirectoryOf } from '../../../src/config/app.js';
 import { fakeFiles } from '../../support/load-input.js';
 
 const named = '{"name":"shop"}';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { keys } from '../../../src/config/settings.js';
 import type { DaemonFacts } from '../../../src/doctor/facts.js';
+import { keys } from '../../../src/settings/settings.js';
 import { fileError } from '../../support/load-input.js';
 import { examined, execLine, paperFacts, type World } from './paper-world.js';
 

@@ -3,9 +3,9 @@ import { closeSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import type { LogConfig, LogLevel } from '../../../src/config/config.js';
 import { lazyLog } from '../../../src/logging/lazy-log.js';
 import type { Log } from '../../../src/logging/log.js';
+import type { LogConfig, LogLevel } from '../../../src/settings/config.js';
 
 describe('a lazy log', () => {
   test('loads nothing for lines that are not to be written', async () => {

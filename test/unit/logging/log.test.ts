@@ -4,8 +4,8 @@ import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import type { LogConfig } from '../../../src/config/config.js';
 import { createLog, type Fields, type LogOptions } from '../../../src/logging/log.js';
+import type { LogConfig } from '../../../src/settings/config.js';
 import { until } from './wait.js';
 
 const noon = new Date(2026, 2, 1, 12).getTime();

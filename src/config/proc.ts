@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 
 /** A TCP socket that listens, as the kernel lists it: proc_net(5). */
 export interface Listener {
@@ -40,6 +40,54 @@ export function socketInode(link: string): string | null {
   } catch {
     return null;
   }
+}
+
+export interface Holder {
+  readonly pid: number;
+  readonly name: string;
+}
+
+/**
+ * Who listens on a TCP port, as far as this user may look; null where it cannot be found (another user's process,
+ * or no /proc as on macOS).
+ */
+export function portHolder(port: number, proc = '/proc'): Holder | null {
+  try {
+    const listeners = [...tcpListeners(`${proc}/net`)].filter((listener) => listener.port === port);
+    const inodes = new Set(listeners.map(({ inode }) => inode));
+    if (inodes.size === 0) return null;
+    for (const pid of readdirSync(proc).filter((name) => /^\d+$/.test(name))) {
+      if ([...openSockets(`${proc}/${pid}`)].some((inode) => inodes.has(inode))) {
+        return { pid: Number(pid), name: readFileSync(`${proc}/${pid}/comm`, 'utf8').trim() };
+      }
+    }
+  } catch {
+    // Best effort: the error itself already names the port.
+  }
+  return null;
+}
+
+/** Of /proc/PID/stat. */
+export interface ProcStat {
+  readonly name: string;
+  /** R runs or would, S sleeps, D is in the kernel and cannot be disturbed, T is stopped, Z is a zombie. */
+  readonly state: string;
+  readonly parent: number;
+  readonly group: number;
+  readonly session: number;
+}
+
+/** proc_pid_stat(5): the name is in parentheses and may hold spaces and parentheses itself. */
+export function parseProcStat(text: string): ProcStat {
+  const end = text.lastIndexOf(')');
+  const [state = '', parent, group, session] = text.slice(end + 2).split(' ');
+  return {
+    name: text.slice(text.indexOf('(') + 1, end),
+    state,
+    parent: Number(parent),
+    group: Number(group),
+    session: Number(session),
+  };
 }
 
 /** The state LISTEN. */
