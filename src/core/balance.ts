@@ -1,10 +1,9 @@
 import { type Millis, settleTime } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { Effect } from './effects.js';
-import type { State, Worker } from './model.js';
 import type { Policy } from './policy.js';
 import { type Result, unchanged } from './result.js';
-
+import type { Moved, State, Worker } from './state.js';
 /** So many kept connections go from one worker to another. */
 export interface Move {
   readonly from: WorkerKey;
@@ -13,12 +12,6 @@ export interface Move {
 }
 
 type Ready = Extract<Worker, { phase: 'ready' }>;
-
-/** When a worker last had to give away or to take connections. */
-export interface Moved {
-  readonly key: WorkerKey;
-  readonly at: Millis;
-}
 
 /** A worker that has been silent for longer is given nothing more to do. */
 const silence: Millis = 2_500;

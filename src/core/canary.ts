@@ -2,14 +2,11 @@ import { type Beat, emptyLatency, latencyBuckets, longestBucket } from '../proto
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { Effect } from './effects.js';
-import type { Event } from './events.js';
-import type { State, Worker } from './model.js';
 import { type Policy, type ReloadPolicy, soakInterval } from './policy.js';
-import { note } from './record.js';
-import type { Reload, Soak, Stage } from './reload-model.js';
-import { chain, findWorker, type Result, unchanged } from './result.js';
-import { rollBack } from './rollback.js';
+import { chain, type Result, unchanged } from './result.js';
+import type { Reload, Soak, Stage, State, Worker } from './state.js';
 import { tellStatus } from './status.js';
+import { findWorker } from './workers.js';
 
 /** Fewer answers than this say nothing about a share or a quantile. */
 const fewestAnswers = 20;
@@ -56,24 +53,6 @@ export function soakOver(state: State, { key, probeBy, until }: Soak): boolean {
   return probeBy === null && worker?.phase === 'ready' && Math.min(state.tickedAt, worker.beatAt) >= until;
 }
 
-/** The canary's answer to a request of its own. */
-export function probed(
-  state: State,
-  { key, failure, took }: Extract<Event, { type: 'probed' }>,
-  now: Millis,
-): Result {
-  const { reload } = state;
-  if (reload?.stage.name !== 'soak' || reload.stage.key !== key) return unchanged(state);
-  const worker = findWorker(state, key);
-  if (failure !== null) return rollBack(state, `the canary failed its probe: ${failure}`, now);
-  const next: State = { ...state, reload: { ...reload, stage: { ...reload.stage, probeBy: null } } };
-  return note(next, now, {
-    step: 'probed',
-    ...(worker === undefined ? {} : { worker }),
-    detail: `answered in ${Math.round(took)} ms`,
-  });
-}
-
 /** Past its end a soak waits for the probe alone. */
 export function soakDeadlines({ until, askAt, probeBy }: Soak, tickedAt: Millis): readonly Millis[] {
   const limit = probeBy === null ? [] : [probeBy];
@@ -95,19 +74,6 @@ export function askWhileSoaking(state: State, now: Millis): Result {
 function nextAsk(until: Millis, now: Millis): Millis {
   const next = now + soakInterval;
   return now < until ? Math.min(next, until) : next;
-}
-
-/** Rolls back where the probe is overdue, or the beats show the canary out of line with the others. */
-export function judgeCanary(state: State, now: Millis, { reload: limits }: Policy): Result {
-  const { reload } = state;
-  if (reload?.stage.name !== 'soak') return unchanged(state);
-  const { probeBy } = reload.stage;
-  if (probeBy !== null && state.tickedAt >= probeBy)
-    return rollBack(state, 'the canary did not answer its probe', now);
-  const canary = findWorker(state, reload.stage.key)?.beat ?? null;
-  if (canary === null) return unchanged(state);
-  const reason = worse(canary, servedByOthers(state, reload, reload.stage), limits);
-  return reason === null ? unchanged(state) : rollBack(state, reason, now);
 }
 
 type Served = Pick<Beat, 'answers' | 'errors' | 'latency'>;
@@ -133,7 +99,7 @@ export function worse(
 }
 
 /** Since the soak began; where that is too little to compare with, in all their life. */
-function servedByOthers(state: State, reload: Reload, { before }: Soak): Served {
+export function servedByOthers(state: State, reload: Reload, { before }: Soak): Served {
   const others = othersOf(state, reload);
   const earlier = new Map<WorkerKey, Beat>(before.map(({ key, beat }) => [key, beat]));
   const lately = sum(others, earlier);

@@ -3,7 +3,6 @@ import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { ReloadRecord, ReloadStep } from '../protocol/reload-record.js';
 import type { Blocked } from '../protocol/requests.js';
-
 /** Everything that the master can do to the world. */
 export type Effect =
   /** `slot` 0: a spare, which boots and does not listen. */

@@ -5,7 +5,6 @@ import type { Beat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { RequestNote } from '../protocol/requests.js';
-
 /** Everything that can happen to the master. */
 export type Event =
   | { readonly type: 'start' }

@@ -1,140 +1,189 @@
 import type { Beat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
-import { keepEven } from './balance.js';
-import { giveUpStart } from './death.js';
-import type { Death } from './deaths.js';
-import { died } from './died.js';
-import type { Event } from './events.js';
-import type { Life, State, Worker } from './model.js';
-import { paced } from './pace.js';
+import type { Health } from '../protocol/stats.js';
+import type { LogEffect } from './effects.js';
 import { ownPolicy, type Policy } from './policy.js';
-import { stuckReload } from './reload.js';
-import { chain, eachWorker, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
-import { trialOf } from './rollback.js';
-import { heard, seconds, silentSince } from './silence.js';
-import { extendDue } from './status.js';
-import { progress } from './stop.js';
-import { draining, killed, nameOf } from './worker.js';
+import { chain, chainAll, eachWorker, log, type Result, unchanged } from './result.js';
+import { changeSlot, fillSlot, findSlot } from './slots.js';
+import type { Pace, State, Vitals, Worker } from './state.js';
+import { nameOf, replaceWorker, type Speaking, seconds, silentSince } from './workers.js';
 
-/** A sign of life. One from a worker that boots or dies says nothing. */
-export function beat(
-  state: State,
-  event: Extract<Event, { type: 'beat' }>,
-  now: Millis,
-  policy: Policy,
-): Result {
-  const worker = findWorker(state, event.key);
-  if (worker === undefined) return unchanged(state);
-  switch (worker.phase) {
-    case 'starting':
-    case 'dying':
-      return unchanged(state);
-    case 'spare':
-    case 'ready': {
-      const result = heard(state, { worker, beat: event.beat, now, policy });
-      if (worker.beat?.kept === event.beat.kept) keepEven(state.workers, result[0].workers);
-      return result;
-    }
-    case 'draining': {
-      const vitals = { ...worker.vitals, pace: paced(worker.vitals.pace, event.beat.requests, now) };
-      const next = replaceWorker(state, { ...worker, beat: event.beat, beatAt: now, vitals });
-      return moved(worker.beat, event.beat) ? progress(next, now) : unchanged(next);
-    }
-  }
-}
+/** Beats that a worker may owe before it counts as slow: one may be a little late. */
+const beatsOwed = 2.5;
+/** For so many beats it has to be slow before the log is told. */
+const beatsToTell = 3;
+/** Garbage that is not collected yet fills a heap, too: it counts as full after so many beats in a row. */
+const beatsOfFullHeap = 5;
+const mebibyte = 2 ** 20;
 
-/** Kills workers that do not listen in time, and those that do not end in time. */
-export function keepLimits(state: State, now: Millis, policy: Policy): Result {
-  return eachWorker(state, (next, worker) => {
-    const why = verdict(worker, { life: next.life, now, policy: ownPolicy(policy, worker) });
-    return why === null ? unchanged(next) : kill(next, { worker, why, now, policy });
-  });
-}
-
-/**
- * systemd gives more time to a start or a reload as long as that gets on. A first attempt does, within its own limit; what
- * is tried again may fail for ever, and TimeoutStartSec= is to end it then.
- */
-export function extendStart(state: State, now: Millis): Result {
-  const getsOn = state.life.phase === 'starting' ? isFirstAttempt(state) : isReloading(state);
-  return getsOn ? extendDue(state, now) : unchanged(state);
-}
-
-function isFirstAttempt({ slots, workers }: State): boolean {
-  const again = new Set(slots.filter(({ restarts }) => restarts > 0).map(({ id }) => id));
-  return workers.some(({ phase, slot }) => phase === 'starting' && !again.has(slot));
-}
-
-function isReloading(state: State): boolean {
-  return state.reload !== null && stuckReload(state) === null;
-}
-
-function verdict(
-  worker: Worker,
-  { life, now, policy }: { life: Life; now: Millis; policy: Policy },
-): string | null {
-  const { hangTimeout, bootTimeout } = policy;
-  if (worker.phase === 'starting') {
-    const what = worker.slot === 0 ? 'boot' : 'listen';
-    return now < worker.deadline ? null : `did not ${what} within ${seconds(bootTimeout)}`;
-  }
-  if (worker.phase !== 'draining') return null;
-  if (now >= worker.deadline && !endsWithAll(life, worker.deadline)) return 'is over the limit of its drain';
-  const silent = now - silentSince(worker);
-  return silent < hangTimeout ? null : `hung: silent for ${seconds(silent)}`;
-}
-
-/** Those that drain for the stop have one limit together: see stopDeadlines. */
-function endsWithAll(life: Life, deadline: Millis): boolean {
-  return life.phase === 'stopping' && deadline >= life.deadline;
-}
-
-/**
- * One that drains has been replaced. Of one that starts the death counts from here on, as that of one that hangs: a process
- * in an uninterruptible sleep (state D) may take for ever to go. It ends the first start.
- */
-function kill(
-  state: State,
-  { worker, why, now, policy }: { worker: Worker; why: string; now: Millis; policy: Policy },
-): Result {
-  const starts = worker.phase === 'starting';
-  const reload = starts ? (trialOf(state, worker)?.target ?? null) : null;
-  const leaving = starts ? draining(worker, { now, deadline: now, reload }) : worker;
-  const ended: Result = [
-    replaceWorker(state, killed(leaving, why)),
-    [
-      log('warn', `${nameOf(worker)} ${why}; killing it`, { workerPid: worker.pid }),
-      { type: 'kill', key: worker.key },
-    ],
-  ];
-  if (!starts) return ended;
-  if (state.life.phase === 'starting') {
-    const failure = { message: `${nameOf(worker)} ${why}`, exitCode: policy.exits.bootTimeout };
-    return chain(ended, (next) => giveUpStart(next, { failure, now, policy }));
-  }
-  return chain(ended, (next) => died(next, { death: neverListened(worker, why), now, policy }));
-}
-
-function neverListened(worker: Worker, cause: string): Death {
+/** What a beat tells about the worker. */
+export function afterBeat(
+  worker: Speaking,
+  { beat, now, policy }: { beat: Beat; now: Millis; policy: Policy },
+): Vitals {
+  const { vitals } = worker;
+  const isLate = beat.eventLoopDelay > policy.health.slowDelay;
+  // Beats that were asked for come in between, and say nothing about time.
+  const isRegular = now - worker.beatAt >= policy.beatInterval / 2;
   return {
-    worker,
-    kind: 'boot',
-    cause,
-    exit: { code: null, signal: null },
-    oomKills: 0,
-    requests: [],
-    stack: worker.failure?.stack ?? null,
-    detail: null,
-    isOpen: false,
+    ...vitals,
+    slowSince: isLate ? (vitals.slowSince ?? silentSince(worker)) : null,
+    fullBeats: hasFullHeap(beat, policy) ? vitals.fullBeats + (isRegular ? 1 : 0) : 0,
+    firstRss: worker.phase === 'ready' ? (vitals.firstRss ?? beat.rss) : null,
+    pace: paced(vitals.pace, beat.requests, now),
+    provedAt: beat.answers > (worker.beat?.answers ?? 0) ? now : vitals.provedAt,
   };
 }
 
-function moved(before: Beat | null, after: Beat): boolean {
-  return (
-    before === null ||
-    before.requests !== after.requests ||
-    before.inFlight !== after.inFlight ||
-    before.connections !== after.connections ||
-    before.bytesWritten !== after.bytesWritten
+/** Judges everybody, and has the log know who changed. */
+export function judge(state: State, now: Millis, policy: Policy): Result {
+  return eachWorker(state, (next, worker) =>
+    worker.phase === 'spare' || worker.phase === 'ready'
+      ? judged(next, { worker, now, policy: ownPolicy(policy, worker) })
+      : unchanged(next),
   );
+}
+
+/**
+ * Replaces a sick worker, the new one first: one at a time, and none while another starts, for that costs the CPU and the
+ * memory that are short. A slot whose next worker is sick again gets no third one within the window: it would not help.
+ */
+export function treat(state: State, now: Millis, policy: Policy): Result {
+  const isBusy = state.reload !== null || state.workers.some(({ phase }) => phase === 'starting');
+  if (state.life.phase !== 'serving' || isBusy) return unchanged(state);
+  const sick = state.workers.filter(({ phase, vitals }) => phase === 'ready' && vitals.health === 'sick');
+  const isTreated = ({ slot }: Worker) => wasTreated(state, slot, { now, policy });
+  const told = chainAll(
+    state,
+    sick.filter(isTreated).map((worker) => (next) => tellAgain(next, worker, now)),
+  );
+  // Where the slot's next worker is due already, another one of the same would only come in its way.
+  const worker = sick.find((worker) => findSlot(state, worker.slot)?.forkAt === null && !isTreated(worker));
+  return worker === undefined ? told : chain(told, (next) => replaceSick(next, { worker, now, policy }));
+}
+
+function replaceSick(
+  state: State,
+  { worker, now, policy }: { worker: Worker; now: Millis; policy: Policy },
+): Result {
+  const { slot, pid } = worker;
+  const treated = changeSlot(state, slot, { treatedAt: now, toldAgain: false });
+  const told: Result = [
+    treated,
+    [log('info', `worker ${slot} is being replaced: it is sick`, { workerPid: pid })],
+  ];
+  return chain(told, (next) => fillSlot(next, { slot, generation: worker.generation }, now, policy));
+}
+
+function wasTreated(state: State, slot: number, { now, policy }: { now: Millis; policy: Policy }): boolean {
+  const treatedAt = findSlot(state, slot)?.treatedAt ?? null;
+  return treatedAt !== null && now - treatedAt < policy.restart.window;
+}
+
+/** Once per replacement. */
+function tellAgain(state: State, { slot, pid }: Worker, now: Millis): Result {
+  const place = findSlot(state, slot);
+  if (place === undefined || place.toldAgain) return unchanged(state);
+  const ago = seconds(now - (place.treatedAt ?? now));
+  const message = `worker ${slot} is sick again, ${ago} after it was replaced for that: it stays for now`;
+  return [changeSlot(state, slot, { toldAgain: true }), [log('warn', message, { workerPid: pid })]];
+}
+
+function judged(
+  state: State,
+  { worker, now, policy }: { worker: Speaking; now: Millis; policy: Policy },
+): Result {
+  const silent = now - silentSince(worker);
+  const overdue = silent > policy.beatInterval * beatsOwed ? silentSince(worker) : null;
+  const slowSince = worker.vitals.slowSince ?? overdue;
+  const seen = { ...worker, vitals: { ...worker.vitals, slowSince } };
+  const why = sickness(state, { worker: seen, now, policy });
+  const health: Health = why !== null ? 'sick' : slowSince !== null ? 'slow' : 'fit';
+  const entry = news(seen, { health, why, now, policy });
+  const told = entry === null ? worker.vitals.told : health;
+  const vitals: Vitals = { ...seen.vitals, health, told };
+  if (isSame(vitals, worker.vitals)) return unchanged(state);
+  return [replaceWorker(state, { ...worker, vitals }), entry === null ? [] : [entry]];
+}
+
+function isSame(one: Vitals, other: Vitals): boolean {
+  return one.health === other.health && one.told === other.told && one.slowSince === other.slowSince;
+}
+
+/** What is wrong with a worker that should be replaced; null where nothing is. */
+function sickness(
+  state: State,
+  { worker, now, policy }: { worker: Speaking; now: Millis; policy: Policy },
+): string | null {
+  const { beat, vitals } = worker;
+  if (worker.phase !== 'ready' || beat === null) return null;
+  const { maxRss } = policy.memory;
+  if (maxRss !== null && beat.rss > maxRss) {
+    return `its resident set is ${mebibytes(beat.rss)} MiB, over the limit of ${mebibytes(maxRss)} MiB`;
+  }
+  if (vitals.fullBeats >= beatsOfFullHeap) {
+    return `its heap is full: ${mebibytes(beat.heapUsed)} of ${mebibytes(beat.heapLimit)} MiB`;
+  }
+  const { slowLimit } = policy.health;
+  const slow = vitals.slowSince === null ? 0 : now - vitals.slowSince;
+  if (slowLimit === 0 || slow < slowLimit || !areOthersWell(state, worker)) return null;
+  return `it has been slow for ${seconds(slow)}, most others are not`;
+}
+
+/** Where all are slow, it is the load or the machine, and a new worker would be slow as well. */
+function areOthersWell({ workers }: State, { slot }: Worker): boolean {
+  const others = workers.filter((other) => other.phase === 'ready' && other.slot !== slot);
+  const well = others.filter(({ vitals }) => vitals.slowSince === null);
+  return well.length * 2 > others.length;
+}
+
+interface Finding {
+  readonly health: Health;
+  readonly why: string | null;
+  readonly now: Millis;
+  readonly policy: Policy;
+}
+
+/** What the log should know; null where that is nothing. */
+function news(worker: Speaking, { health, why, now, policy }: Finding): LogEffect | null {
+  const { told, slowSince } = worker.vitals;
+  const name = nameOf(worker);
+  const { inFlight = 0, eventLoopDelay = 0 } = worker.beat ?? {};
+  const fields = { workerPid: worker.pid, inFlight };
+  if (health === 'sick') return told === 'sick' ? null : log('warn', `${name} is sick: ${why}`, fields);
+  if (health === 'fit') {
+    return told === 'fit' ? null : log('info', `${name} is fit again`, { workerPid: worker.pid });
+  }
+  const lasted = now - (slowSince ?? now);
+  if (told !== 'fit' || lasted < policy.beatInterval * beatsToTell) return null;
+  const isLate = eventLoopDelay > policy.health.slowDelay;
+  const what = isLate
+    ? `its event loop is late by ${Math.round(eventLoopDelay)} ms`
+    : `no beat for ${seconds(now - silentSince(worker))}`;
+  return log('warn', `${name} is slow: ${what}`, fields);
+}
+
+function hasFullHeap({ heapUsed, heapLimit }: Beat, { memory: { maxHeap } }: Policy): boolean {
+  return maxHeap > 0 && heapLimit > 0 && heapUsed / heapLimit > maxHeap;
+}
+
+function mebibytes(bytes: number): number {
+  return Math.round(bytes / mebibyte);
+}
+
+/** Beats that are asked for come in between: over less time than this a rate is chance. */
+const leastTime: Millis = 900;
+/** A rate that is older than this says nothing about now. */
+const mostAge: Millis = 2_500;
+
+export function paced(pace: Pace, requests: number, now: Millis): Pace {
+  const { at } = pace;
+  if (at !== null && now - at < leastTime) return pace;
+  const perSecond = at === null ? 0 : Math.max(0, ((requests - pace.requests) * 1000) / (now - at));
+  return { at: now, requests, perSecond };
+}
+
+/** Of a worker that has said nothing for a while nobody knows what it answers. */
+export function perSecond({ at, perSecond }: Pace, now: Millis): number {
+  return at === null || now - at > mostAge ? 0 : perSecond;
 }

@@ -2,13 +2,11 @@ import type { Beat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import { type Blocked, type Fingerprint, fingerprintOf, type RequestNote } from '../protocol/requests.js';
-import { type Fatality, sample, standsOut } from './base-rate.js';
-import type { Death } from './deaths.js';
 import type { Effect } from './effects.js';
-import type { State, Suspect } from './model.js';
 import type { PoisonPolicy, Policy } from './policy.js';
 import { log, type Result, unchanged } from './result.js';
-import { isUp } from './worker.js';
+import type { Fatality, Mix, State, Suspect } from './state.js';
+import { isUp } from './workers.js';
 
 /** So many kinds of requests are kept in mind: the most suspicious ones. */
 const mostSuspects = 20;
@@ -20,27 +18,6 @@ const minute: Millis = 60_000;
 export function counted(state: State, beat: Beat, now: Millis, { poison }: Policy): State {
   const mix = poison.deaths === 0 ? state.mix : sample(state.mix, beat, now);
   return mix === state.mix ? state : { ...state, mix };
-}
-
-/** Signals that a process brings upon itself: signal(7). Others are sent, by an operator or by the kernel for memory. */
-const faults: ReadonlySet<string> = new Set([
-  'SIGABRT',
-  'SIGBUS',
-  'SIGFPE',
-  'SIGILL',
-  'SIGSEGV',
-  'SIGSYS',
-  'SIGTRAP',
-]);
-
-/** Whether the worker itself has caused its death, so that what it was doing may be to blame. */
-export function isOwnFault({ kind, worker, exit: { signal }, oomKills }: Death): boolean {
-  if (kind === 'hang') {
-    const state = worker.vitals.silence?.capture?.state;
-    return state !== 'stopped' && state !== 'starved';
-  }
-  if (worker.failure !== null) return true;
-  return oomKills === 0 && (signal === null || faults.has(signal));
 }
 
 /** Each kind of request that was in flight when a worker died by its own fault is a little more suspicious. */
@@ -169,4 +146,89 @@ function accusation(
 
 function span(ms: Millis): string {
   return ms % minute === 0 ? `${ms / minute} min` : `${ms / 1_000} s`;
+}
+
+/** Between two samples, of whichever worker: their cost does not grow with the number of workers. */
+const interval: Millis = 230;
+const mostKinds = 200;
+/** From here on all counts are halved. */
+const mostSamples = 4_000;
+/** With fewer samples nobody can tell what is common. */
+const fewSamples = 10;
+/** How likely it may be that a kind was in flight at so many deaths by chance. */
+const chance = 0.002;
+
+export function sample(mix: Mix, { current, begun = [] }: Beat, now: Millis): Mix {
+  if (now - mix.sampledAt < interval || (current.length === 0 && begun.length === 0)) return mix;
+  const counts = new Map(mix.kinds.map((kind) => [kindName(kind), kind]));
+  const count = (
+    request: Pick<RequestNote, 'method' | 'path'>,
+    what: 'inFlight' | 'begun',
+    seen?: Set<string>,
+  ) => {
+    const print = fingerprintOf(request);
+    const name = kindName(print);
+    if (seen?.has(name)) return;
+    seen?.add(name);
+    const kind = counts.get(name) ?? { ...print, inFlight: 0, begun: 0 };
+    counts.set(name, { ...kind, [what]: kind[what] + 1 });
+  };
+  const seen = new Set<string>();
+  for (const request of current) count(request, 'inFlight', seen);
+  for (const request of begun) count(request, 'begun');
+  return bounded({
+    sampledAt: now,
+    inFlight: mix.inFlight + (current.length === 0 ? 0 : 1),
+    begun: mix.begun + begun.length,
+    kinds: [...counts.values()],
+  });
+}
+
+/**
+ * Whether a kind was in flight at markedly more of these deaths than its share of the traffic explains (the tail of a
+ * Poisson binomial distribution); null: too little is known of the traffic.
+ */
+export function standsOut(mix: Mix, kind: Fingerprint, deaths: Deaths): boolean | null {
+  if (mix.inFlight + mix.begun < fewSamples) return null;
+  const shares = deaths.all.map(({ inFlight }) => expected(mix, kind, inFlight));
+  return tail(shares, deaths.hit) <= chance;
+}
+
+export interface Deaths {
+  readonly all: readonly Fatality[];
+  /** At how many of them one of the kind was in flight. */
+  readonly hit: number;
+}
+
+/** How likely one of the kind is among so many requests in flight. What was never seen is taken for half a sample. */
+function expected(mix: Mix, kind: Fingerprint, inFlight: number): number {
+  const known = mix.kinds.find((other) => kindName(other) === kindName(kind));
+  const among = ((known?.inFlight ?? 0) + 0.5) / (mix.inFlight + 1);
+  if (mix.begun === 0) return among;
+  const share = ((known?.begun ?? 0) + 0.5) / (mix.begun + 1);
+  const some = 1 - (1 - share) ** inFlight;
+  return mix.inFlight === 0 ? some : Math.max(among, some);
+}
+
+/** The probability of `hit` or more of these, each with a probability of its own. */
+function tail(probabilities: readonly number[], hit: number): number {
+  let exactly = [1];
+  for (const p of probabilities) {
+    exactly = [...exactly, 0].map((value, n) => value * (1 - p) + (exactly[n - 1] ?? 0) * p);
+  }
+  return exactly.slice(hit).reduce((sum, value) => sum + value, 0);
+}
+
+function bounded(mix: Mix): Mix {
+  const factor = mix.inFlight + mix.begun > mostSamples ? 0.5 : 1;
+  if (factor === 1 && mix.kinds.length <= mostKinds) return mix;
+  const kinds = mix.kinds
+    .map((kind) => ({ ...kind, inFlight: kind.inFlight * factor, begun: kind.begun * factor }))
+    .sort((a, b) => b.inFlight + b.begun - a.inFlight - a.begun)
+    .slice(0, mostKinds);
+  return { ...mix, inFlight: mix.inFlight * factor, begun: mix.begun * factor, kinds };
+}
+
+function kindName({ method, route }: Fingerprint): string {
+  return `${method} ${route}`;
 }

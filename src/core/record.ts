@@ -1,10 +1,8 @@
 import type { Millis } from '../protocol/limits.js';
 import type { ReloadRecord, ReloadStep } from '../protocol/reload-record.js';
-import type { State, Worker } from './model.js';
-import type { Reload } from './reload-model.js';
 import { type Result, unchanged } from './result.js';
+import type { Reload, State, Worker } from './state.js';
 import { connectionsAccepted } from './status.js';
-
 export interface Noted {
   readonly step: ReloadStep['step'];
   readonly worker?: Worker;

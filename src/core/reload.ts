@@ -1,20 +1,14 @@
 import type { Millis } from '../protocol/limits.js';
 import type { ReloadRecord, Verdict } from '../protocol/reload-record.js';
-import { answer, refusal, refused } from './answers.js';
-import { canaryStage, soakOver } from './canary.js';
+import { canaryStage, servedByOthers, soakOver, worse } from './canary.js';
 import type { Event, ReloadRequest } from './events.js';
-import { changeSlot, fillSlot } from './fork.js';
-import type { Slot, State, Worker } from './model.js';
 import { type Policy, startingAtOnce } from './policy.js';
 import { currentRecord, note, replacedBy } from './record.js';
-import type { Reload } from './reload-model.js';
-import { chain, chainAll, log, type Result, unchanged } from './result.js';
-import { rollBack } from './rollback.js';
-import { applyScale } from './scale.js';
-import { workersIn } from './slots.js';
+import { answer, chain, chainAll, log, type Result, refusal, refused, unchanged } from './result.js';
+import { applyScale, changeSlot, fillSlot } from './slots.js';
+import type { Reload, Slot, Stage, State, Worker } from './state.js';
 import { connectionsAccepted, statusLine, tellStatus, verdictLine } from './status.js';
-import { isUp } from './worker.js';
-
+import { draining, findWorker, isUp, killed, replaceWorker, workersIn } from './workers.js';
 /** Begins a rolling reload, unless one is under way that gets on. */
 export function reload(state: State, event: ReloadRequest, now: Millis, policy: Policy): Result {
   const stuck = stuckReload(state);
@@ -286,4 +280,79 @@ function conclude(state: State, { reload, verdict, reason, now }: Ending): Resul
 function askBeats(state: State): Result {
   const ready = state.workers.filter(({ phase }) => phase === 'ready');
   return [state, ready.map(({ key }) => ({ type: 'ask-beat', key }))];
+}
+
+/** The reload that ends in a rollback should this worker fail; null where it is a worker like any other. */
+export function trialOf({ reload }: State, { generation }: Worker): Reload | null {
+  return reload?.rollback === true && generation === reload.target ? reload : null;
+}
+
+/**
+ * Back to the proven generation: what starts is killed, what serves stays until its slot is served without it. Of several
+ * reasons the first one counts.
+ */
+export function rollBack(state: State, reason: string, now: Millis): Result {
+  const { reload } = state;
+  if (reload === null) return unchanged(state);
+  const { target, stage } = reload;
+  const begun = stage.name === 'rollback' ? unchanged(state) : beginRollback(state, { reload, reason, now });
+  const onTrial = state.workers.filter(({ generation }) => generation === target);
+  const dismissed = chain(begun, (next) =>
+    chainAll(
+      next,
+      onTrial.map((worker) => (next) => dismiss(next, worker, { now, reload: target })),
+    ),
+  );
+  return chain(dismissed, (next) => tellStatus(next, now, {}));
+}
+
+function beginRollback(
+  state: State,
+  { reload, reason, now }: { reload: Reload; reason: string; now: Millis },
+): Result {
+  const stage: Stage = { name: 'rollback', reason };
+  const { release } = reload.record;
+  const begun: Result = [
+    { ...state, reload: { ...reload, stage } },
+    [log('error', `generation ${reload.target} is rolled back: ${reason}`, { release })],
+  ];
+  return chain(begun, (next) => note(next, now, { step: 'rollback', detail: reason }));
+}
+
+/** From here on its death is no news, as that of a worker that drains. */
+function dismiss(state: State, worker: Worker, { now, reload }: { now: Millis; reload: number }): Result {
+  if (worker.phase !== 'starting') return unchanged(state);
+  const leaving = killed(draining(worker, { now, deadline: now, reload }), 'rolled back before it listened');
+  return [replaceWorker(state, leaving), [{ type: 'kill', key: worker.key }]];
+}
+
+/** The canary's answer to a request of its own. */
+export function probed(
+  state: State,
+  { key, failure, took }: Extract<Event, { type: 'probed' }>,
+  now: Millis,
+): Result {
+  const { reload } = state;
+  if (reload?.stage.name !== 'soak' || reload.stage.key !== key) return unchanged(state);
+  const worker = findWorker(state, key);
+  if (failure !== null) return rollBack(state, `the canary failed its probe: ${failure}`, now);
+  const next: State = { ...state, reload: { ...reload, stage: { ...reload.stage, probeBy: null } } };
+  return note(next, now, {
+    step: 'probed',
+    ...(worker === undefined ? {} : { worker }),
+    detail: `answered in ${Math.round(took)} ms`,
+  });
+}
+
+/** Rolls back where the probe is overdue, or the beats show the canary out of line with the others. */
+export function judgeCanary(state: State, now: Millis, { reload: limits }: Policy): Result {
+  const { reload } = state;
+  if (reload?.stage.name !== 'soak') return unchanged(state);
+  const { probeBy } = reload.stage;
+  if (probeBy !== null && state.tickedAt >= probeBy)
+    return rollBack(state, 'the canary did not answer its probe', now);
+  const canary = findWorker(state, reload.stage.key)?.beat ?? null;
+  if (canary === null) return unchanged(state);
+  const reason = worse(canary, servedByOthers(state, reload, reload.stage), limits);
+  return reason === null ? unchanged(state) : rollBack(state, reason, now);
 }

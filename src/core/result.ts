@@ -1,7 +1,8 @@
-import type { WorkerKey } from '../protocol/messages.js';
+import type { Answer } from '../protocol/control-api.js';
 import type { Effect, LogEffect } from './effects.js';
-import type { State, Worker } from './model.js';
-
+import type { Asked } from './events.js';
+import type { State, Worker } from './state.js';
+import { findWorker } from './workers.js';
 /** A new state, and what is to be done about it. */
 export type Result = readonly [State, readonly Effect[]];
 
@@ -39,15 +40,26 @@ export function log(level: LogEffect['level'], message: string, fields?: LogEffe
   return fields === undefined ? { type: 'log', level, message } : { type: 'log', level, message, fields };
 }
 
-export function findWorker(state: State, key: WorkerKey): Worker | undefined {
-  return state.workers.find((worker) => worker.key === key);
+export function answer(state: State, request: number, answer: Answer): Result {
+  return [state, [{ type: 'answer', request, answer }]];
 }
 
-export function replaceWorker(state: State, changed: Worker): State {
-  const place = state.workers.findIndex(({ key }) => key === changed.key);
-  return place === -1 ? state : { ...state, workers: state.workers.with(place, changed) };
+/** Said to who asked, and in the log: signals have nobody who reads an answer. */
+export function refused(state: State, { request, by }: Asked, reason: string): Result {
+  return [
+    state,
+    [
+      { type: 'answer', request, answer: { accepted: false, reason } },
+      log('warn', `refused: ${reason}`, { by }),
+    ],
+  ];
 }
 
-export function removeWorker(state: State, key: WorkerKey): State {
-  return { ...state, workers: state.workers.filter((worker) => worker.key !== key) };
+/** Why nothing can be changed now; null where it can. */
+export function refusal({ life, reload }: State): string | null {
+  if (life.phase === 'stopping' || life.phase === 'ended') return 'the service is stopping';
+  if (life.phase !== 'serving') return 'the service is still starting';
+  return reload === null
+    ? null
+    : `a reload to generation ${reload.target} is under way (${reload.stage.name})`;
 }

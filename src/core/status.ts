@@ -2,11 +2,9 @@ import { extendBy, extendInterval, type Millis } from '../protocol/limits.js';
 import type { ReloadRecord } from '../protocol/reload-record.js';
 import type { Health } from '../protocol/stats.js';
 import type { Notify } from './effects.js';
-import type { State, Stopping } from './model.js';
 import { type Policy, statusInterval } from './policy.js';
-import type { Reload } from './reload-model.js';
 import { chain, log, type Result, unchanged } from './result.js';
-
+import type { Reload, State, Stopping } from './state.js';
 /** Slots that somebody serves: while a worker is replaced, both it and the next are ready. */
 export function servedSlots({ slots, workers }: State): number {
   const served = new Set<number>();

@@ -1,27 +1,33 @@
 import { type Millis, tickInterval } from '../protocol/limits.js';
 import { balance } from './balance.js';
-import { askWhileSoaking, judgeCanary, probed, soakDeadlines } from './canary.js';
-import { current, exited, failed, forkFailed } from './death.js';
+import { askWhileSoaking, soakDeadlines } from './canary.js';
+import { forgiveMissedTime } from './clock-stall.js';
+import { current, exited, failed, forkFailed } from './deaths.js';
 import type { Event } from './events.js';
-import { forkDue } from './fork.js';
-import { beat, extendStart, keepLimits } from './health.js';
-import { judge, treat } from './judge.js';
-import { forgiveMissedTime } from './missed.js';
-import type { State, Worker } from './model.js';
+import { judge, treat } from './health.js';
+import {
+  closed,
+  cut,
+  drained,
+  endIfEmpty,
+  extendStart,
+  forked,
+  ready,
+  releaseIfClosed,
+  start,
+  stop,
+  stopDeadlines,
+} from './lifecycle.js';
+import { memory } from './memory.js';
 import { blockDeadlines, counted, forgetSuspects } from './poison.js';
 import type { Policy } from './policy.js';
-import { memory } from './pressure.js';
-import { abort, advanceReload, reload } from './reload.js';
+import { abort, advanceReload, judgeCanary, probed, reload } from './reload.js';
 import { chain, chainAll, type Result, unchanged } from './result.js';
-import { restart, scale } from './scale.js';
-import { captured, excused, silenceDeadline, watchSilence } from './silence.js';
-import { settleSlots } from './slots.js';
-import { settleSpares, spareBooted, spareDeadlines } from './spares.js';
-import { forked, ready, start } from './start.js';
+import { forkDue, restart, scale, settleSlots, settleSpares, spareBooted, spareDeadlines } from './slots.js';
+import type { State, Worker } from './state.js';
 import { reportDue } from './status.js';
-import { closed, cut, drained, endIfEmpty, releaseIfClosed, stop, stopDeadlines } from './stop.js';
+import { beat, captured, excused, keepLimits, silenceDeadline, watchSilence } from './timeouts.js';
 import { pingDeadlines, pingDue, proveDue, proved } from './watchdog.js';
-
 /**
  * The master's whole policy: what follows from an event. It knows no process, clock or log, so the same inputs
  * always give the same outputs.

@@ -1,11 +1,11 @@
 import type { Millis } from '../protocol/limits.js';
 import type { Effect } from './effects.js';
 import type { Event } from './events.js';
-import type { State, Worker } from './model.js';
 import type { Policy } from './policy.js';
-import { findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
-import { workersIn } from './slots.js';
+import { log, type Result, unchanged } from './result.js';
+import type { State, Worker } from './state.js';
 import { count } from './status.js';
+import { findWorker, replaceWorker, workersIn } from './workers.js';
 
 /** A proof holds for so many pings: one that is lost is no sign of death. */
 const pingsPerProof = 2;

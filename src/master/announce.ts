@@ -1,4 +1,4 @@
-import type { State, Worker } from '../core/model.js';
+import type { State, Worker } from '../core/state.js';
 import type { Millis } from '../protocol/limits.js';
 import type { MasterMessage, ReadyWorker, WorkerKey } from '../protocol/messages.js';
 

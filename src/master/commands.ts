@@ -1,6 +1,6 @@
 import type { Effect } from '../core/effects.js';
 import type { Event } from '../core/events.js';
-import type { State } from '../core/model.js';
+import type { State } from '../core/state.js';
 import { RomAgentError } from '../errors.js';
 import type { Answer, Commands, ControlEvent } from '../protocol/control-api.js';
 import type { ClusterStats } from '../protocol/stats.js';

@@ -1,6 +1,6 @@
-import { serviceStatus } from '../core/cluster-stats.js';
 import type { Event } from '../core/events.js';
-import type { KeptDeath, State, Worker } from '../core/model.js';
+import type { KeptDeath, State, Worker } from '../core/state.js';
+import { serviceStatus } from '../core/stats.js';
 import type { ControlEvent, WorkerEnding } from '../protocol/control-api.js';
 
 type WorkerEvent = Extract<ControlEvent, { type: 'worker' }>;

@@ -1,10 +1,9 @@
 import { join } from 'node:path';
 import type { Event } from '../core/events.js';
-import type { Worker } from '../core/model.js';
+import type { Worker } from '../core/state.js';
 import type { Capture } from '../protocol/capture.js';
 import type { EvidenceAnswer, StackAnswer } from '../protocol/control-api.js';
-import type { Millis } from '../protocol/limits.js';
-import { profileGrace, snapshotLimit } from '../protocol/limits.js';
+import { type Millis, profileGrace, snapshotLimit } from '../protocol/limits.js';
 import type { EvidenceKind, EvidenceMessage, MasterMessage, WorkerKey } from '../protocol/messages.js';
 import { makeDirectory } from './make-directory.js';
 

@@ -1,4 +1,4 @@
-import type { State, Worker } from '../core/model.js';
+import type { State, Worker } from '../core/state.js';
 
 /** Whom an entry of the log is about, for the fields of the journal. */
 export interface LogSubjects {

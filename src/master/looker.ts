@@ -1,5 +1,5 @@
 import type { Event } from '../core/events.js';
-import type { Worker } from '../core/model.js';
+import type { Worker } from '../core/state.js';
 import type { Capture } from '../protocol/capture.js';
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';

@@ -1,7 +1,7 @@
 import type { Effect } from '../core/effects.js';
 import type { Event } from '../core/events.js';
-import { initialState, type State } from '../core/model.js';
 import type { Policy } from '../core/policy.js';
+import { initialState, type State } from '../core/state.js';
 import { movesNobody, nextDeadline, step } from '../core/step.js';
 import type { Millis } from '../protocol/limits.js';
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Loaded } from '../config/load.js';
-import { clusterStats, publicStats } from '../core/cluster-stats.js';
-import type { Worker } from '../core/model.js';
 import { ownPolicy } from '../core/policy.js';
+import type { Worker } from '../core/state.js';
+import { clusterStats, publicStats } from '../core/stats.js';
 import { exitCodes } from '../errors.js';
 import { banner } from '../logging/banner.js';
 import type { LazyLog } from '../logging/lazy-log.js';

@@ -1,4 +1,4 @@
-import { random } from '../../src/core/random.js';
+import { random } from '../../src/core/deaths.js';
 
 /** A sequence of choices that its seed alone decides. */
 export class Choices {

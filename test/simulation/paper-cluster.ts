@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Effect } from '../../src/core/effects.js';
 import type { Event } from '../../src/core/events.js';
-import { initialState, type State } from '../../src/core/model.js';
 import type { Policy } from '../../src/core/policy.js';
+import { initialState, type State } from '../../src/core/state.js';
 import { nextDeadline } from '../../src/core/step.js';
 import type { Answer } from '../../src/protocol/control-api.js';
 import type { Millis } from '../../src/protocol/limits.js';

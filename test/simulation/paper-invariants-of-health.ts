@@ -1,6 +1,6 @@
 import type { Effect } from '../../src/core/effects.js';
-import type { State, Worker } from '../../src/core/model.js';
 import { ownPolicy, type Policy } from '../../src/core/policy.js';
+import type { State, Worker } from '../../src/core/state.js';
 import { type Millis, tickInterval } from '../../src/protocol/limits.js';
 import { here, holds, type Invariant, isRunning } from './paper-transition.js';
 

@@ -1,4 +1,4 @@
-import type { Reload } from '../../src/core/reload-model.js';
+import type { Reload } from '../../src/core/state.js';
 import { type Invariant, isAccepted, isRunning, isUp, serves, type Transition } from './paper-transition.js';
 
 /** It ends in this step, perhaps because another takes over. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Event } from '../../src/core/events.js';
-import type { State } from '../../src/core/model.js';
 import type { Policy } from '../../src/core/policy.js';
 import type { Result } from '../../src/core/result.js';
+import type { State } from '../../src/core/state.js';
 import { step } from '../../src/core/step.js';
 import type { Millis } from '../../src/protocol/limits.js';
 import { brokenInvariant } from './paper-invariants.js';

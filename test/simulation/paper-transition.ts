@@ -1,7 +1,7 @@
 import type { Effect } from '../../src/core/effects.js';
 import type { Event } from '../../src/core/events.js';
-import type { State, Worker } from '../../src/core/model.js';
 import type { Policy } from '../../src/core/policy.js';
+import type { State, Worker } from '../../src/core/state.js';
 import type { Millis } from '../../src/protocol/limits.js';
 
 /** What a step made of a state. */

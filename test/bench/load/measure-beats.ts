@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { initialState } from '../../../src/core/model.js';
+import { initialState } from '../../../src/core/state.js';
 import { movesNobody, nextDeadline, step } from '../../../src/core/step.js';
 import { paperBeat, paperPolicy } from '../../simulation/paper-policy.js';
 import { daemon } from './contenders.js';

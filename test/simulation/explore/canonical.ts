@@ -1,4 +1,4 @@
-import type { State, Worker } from '../../../src/core/model.js';
+import type { State, Worker } from '../../../src/core/state.js';
 import type { Millis } from '../../../src/protocol/limits.js';
 import type { WorkerKey } from '../../../src/protocol/messages.js';
 import type { World } from './world.js';

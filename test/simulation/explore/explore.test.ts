@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { initialState } from '../../../src/core/model.js';
+import { initialState } from '../../../src/core/state.js';
 import { nextDeadline, step } from '../../../src/core/step.js';
 import type { PolicyPart } from '../paper-policy.js';
 import { explore } from './explorer.js';

@@ -1,5 +1,5 @@
-import type { Worker } from '../../../src/core/model.js';
 import type { Policy } from '../../../src/core/policy.js';
+import type { Worker } from '../../../src/core/state.js';
 import { killGrace, reapGrace, tickInterval } from '../../../src/protocol/limits.js';
 import { canonical } from './canonical.js';
 import { booted, exit, passing, probeMoves, ready, workerMoves } from './moves.js';

@@ -1,6 +1,6 @@
 import type { Event } from '../../../src/core/events.js';
-import type { Worker } from '../../../src/core/model.js';
 import type { Policy } from '../../../src/core/policy.js';
+import type { Worker } from '../../../src/core/state.js';
 import type { Beat } from '../../../src/protocol/heartbeat.js';
 import type { Millis } from '../../../src/protocol/limits.js';
 import type { WorkerKey } from '../../../src/protocol/messages.js';

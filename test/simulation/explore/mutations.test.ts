@@ -75,7 +75,7 @@ async function broken({ file, text, instead }: Mutation, folder: string): Promis
     source.replace(text, () => instead),
   );
   const load = (name: string) => import(pathToFileURL(join(core, name)).href);
-  const [{ step, nextDeadline }, { initialState }] = await Promise.all([load('step.js'), load('model.js')]);
+  const [{ step, nextDeadline }, { initialState }] = await Promise.all([load('step.js'), load('state.js')]);
   return { step, nextDeadline, initialState };
 }
 

@@ -28,7 +28,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     fault: 'an old worker that crashes comes back as the new generation',
-    file: 'fork.js',
+    file: 'slots.js',
     text: 'generation = state.generation',
     instead: 'generation = state.reload?.target ?? state.generation',
   },
@@ -64,7 +64,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     fault: 'workers that start are not killed by a rollback',
-    file: 'rollback.js',
+    file: 'reload.js',
     text: 'onTrial.map(',
     instead: '[].map(',
   },
@@ -88,7 +88,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     fault: 'forks stay due while the service stops',
-    file: 'stop.js',
+    file: 'lifecycle.js',
     text: 'slots: state.slots.map((slot) => ({ ...slot, forkAt: null, forkAfter: null })),',
     instead: '',
   },
@@ -100,7 +100,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     fault: 'a death of the generation on trial is a crash like any other',
-    file: 'died.js',
+    file: 'deaths.js',
     text: 'const told = reload === null ? ',
     instead: 'const told = true ? ',
   },
@@ -118,31 +118,31 @@ export const mutations: readonly Mutation[] = [
   },
   {
     fault: 'a reload that the stop ends leaves no record',
-    file: 'stop.js',
+    file: 'lifecycle.js',
     text: 'return chain(stopReload(state, ending.why, ending.now), (next) => drainAll(next, ending));',
     instead: 'return drainAll({ ...state, reload: null, pendingScale: null }, ending);',
   },
   {
     fault: 'a request that is refused gets no answer',
-    file: 'answers.js',
+    file: 'result.js',
     text: "{ type: 'answer', request, answer: { accepted: false, reason } },",
     instead: '',
   },
   {
     fault: 'a second reload is accepted while one is under way',
-    file: 'answers.js',
+    file: 'result.js',
     text: 'return reload === null',
     instead: 'return true',
   },
   {
     fault: 'a stop waits for ever for killed workers that do not go',
-    file: 'stop.js',
+    file: 'lifecycle.js',
     text: 'if (now - life.killedAt < reapGrace)',
     instead: 'if (true)',
   },
   {
     fault: 'a slot does not wait for its backoff',
-    file: 'died.js',
+    file: 'deaths.js',
     text: 'forkAt: now + delay,',
     instead: 'forkAt: null,',
   },
@@ -154,7 +154,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     fault: 'workers that drain have no limit of their own',
-    file: 'health.js',
+    file: 'timeouts.js',
     text: 'if (now >= worker.deadline && !endsWithAll(life, worker.deadline))',
     instead: "if (life.phase === 'serving' && now >= worker.deadline)",
   },

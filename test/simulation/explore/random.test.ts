@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { initialState } from '../../../src/core/model.js';
+import { initialState } from '../../../src/core/state.js';
 import { nextDeadline, step } from '../../../src/core/step.js';
 import { livenesses, Proof } from './liveness.js';
 import { moves } from './moves.js';

@@ -1,8 +1,8 @@
+import { random } from '../../../src/core/deaths.js';
 import type { Effect } from '../../../src/core/effects.js';
 import type { Event } from '../../../src/core/events.js';
-import type { State } from '../../../src/core/model.js';
 import type { Policy } from '../../../src/core/policy.js';
-import { random } from '../../../src/core/random.js';
+import type { State } from '../../../src/core/state.js';
 import type { Millis } from '../../../src/protocol/limits.js';
 import type { WorkerKey } from '../../../src/protocol/messages.js';
 import { brokenInvariant } from '../paper-invariants.js';

@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import {
-  type Deaths,
-  type Fatality,
-  type Mix,
-  noMix,
-  sample,
-  standsOut,
-} from '../../../src/core/base-rate.js';
+import { type Deaths, sample, standsOut } from '../../../src/core/poison.js';
+import { type Fatality, type Mix, noMix } from '../../../src/core/state.js';
 import { paperBeat } from '../../simulation/paper-policy.js';
 
 const common = { method: 'GET', route: '/' };

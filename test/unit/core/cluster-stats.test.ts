@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clusterStats, publicStats } from '../../../src/core/cluster-stats.js';
+import { clusterStats, publicStats } from '../../../src/core/stats.js';
 import { PaperCluster } from '../../simulation/paper-cluster.js';
 import { paperBeat } from '../../simulation/paper-policy.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { clusterStats } from '../../../src/core/cluster-stats.js';
+import { clusterStats } from '../../../src/core/stats.js';
 import { type Death, PaperCluster, type Play } from '../../simulation/paper-cluster.js';
 
 const slow = { method: 'GET', path: '/slow', age: 12_340 };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Event } from '../../../src/core/events.js';
-import { initialState, type State } from '../../../src/core/model.js';
+import { initialState, type State } from '../../../src/core/state.js';
 import { nextDeadline, step } from '../../../src/core/step.js';
 import { paperBeat, paperPolicy } from '../../simulation/paper-policy.js';
 

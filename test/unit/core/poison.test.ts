@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { clusterStats } from '../../../src/core/cluster-stats.js';
+import { clusterStats } from '../../../src/core/stats.js';
 import type { RequestNote } from '../../../src/protocol/requests.js';
 import { PaperCluster, type PaperOptions } from '../../simulation/paper-cluster.js';
 import type { PolicyPart } from '../../simulation/paper-policy.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Effect } from '../../../src/core/effects.js';
 import type { Event } from '../../../src/core/events.js';
-import { initialState } from '../../../src/core/model.js';
+import { initialState } from '../../../src/core/state.js';
 import { nextDeadline } from '../../../src/core/step.js';
 import { PaperCluster } from '../../simulation/paper-cluster.js';
 import { lives } from '../../simulation/paper-lives.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { State, Worker } from '../../../src/core/model.js';
+import type { State, Worker } from '../../../src/core/state.js';
 import { createAnnouncer, isHeard } from '../../../src/master/announce.js';
 
 const ready = (key: number): Worker => ({ key, slot: key, phase: 'ready', beatAt: 0 }) as Worker;

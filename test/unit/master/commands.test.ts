@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { loadConfig } from '../../../src/config/load.js';
-import { clusterStats } from '../../../src/core/cluster-stats.js';
 import type { Effect } from '../../../src/core/effects.js';
 import type { Event } from '../../../src/core/events.js';
+import { clusterStats } from '../../../src/core/stats.js';
 import { ConfigError } from '../../../src/errors.js';
 import { createCommands } from '../../../src/master/commands.js';
 import { createReleases } from '../../../src/master/releases.js';

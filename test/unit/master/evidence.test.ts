@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { Event } from '../../../src/core/events.js';
-import type { Worker } from '../../../src/core/model.js';
+import type { Worker } from '../../../src/core/state.js';
 import { createEvidence } from '../../../src/master/evidence.js';
 import type { Capture } from '../../../src/protocol/capture.js';
 import type { MasterMessage } from '../../../src/protocol/messages.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { State } from '../../../src/core/model.js';
+import type { State } from '../../../src/core/state.js';
 import { createLogSubjects } from '../../../src/master/log-subjects.js';
 
 const stateWith = (...workers: readonly object[]) => ({ workers }) as unknown as State;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Event } from '../../../src/core/events.js';
-import type { Worker } from '../../../src/core/model.js';
+import type { Worker } from '../../../src/core/state.js';
 import type { CaptureOptions } from '../../../src/master/capture/capture.js';
 import { createLooker } from '../../../src/master/looker.js';
 import type { Capture } from '../../../src/protocol/capture.js';

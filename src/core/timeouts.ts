@@ -1,19 +1,129 @@
 import type { Capture } from '../protocol/capture.js';
 import type { Beat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
-import { type Death, requestsOf } from './deaths.js';
-import { died } from './died.js';
+import { keepEven } from './balance.js';
+import { type Death, died, requestsOf } from './deaths.js';
 import type { Event } from './events.js';
-import { afterBeat } from './judge.js';
-import type { State, Worker } from './model.js';
+import { afterBeat, paced } from './health.js';
+import { giveUpStart, progress } from './lifecycle.js';
 import { ownPolicy, type Policy } from './policy.js';
-import { chain, eachWorker, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
-import { trialOf } from './rollback.js';
-import type { Silence } from './vitals.js';
-import { draining, killed, nameOf } from './worker.js';
+import { trialOf } from './reload.js';
+import { chain, eachWorker, log, type Result, unchanged } from './result.js';
+import type { Life, Silence, State, Worker } from './state.js';
+import {
+  draining,
+  findWorker,
+  killed,
+  nameOf,
+  replaceWorker,
+  type Speaking,
+  seconds,
+  silentSince,
+} from './workers.js';
+/** A sign of life. One from a worker that boots or dies says nothing. */
+export function beat(
+  state: State,
+  event: Extract<Event, { type: 'beat' }>,
+  now: Millis,
+  policy: Policy,
+): Result {
+  const worker = findWorker(state, event.key);
+  if (worker === undefined) return unchanged(state);
+  switch (worker.phase) {
+    case 'starting':
+    case 'dying':
+      return unchanged(state);
+    case 'spare':
+    case 'ready': {
+      const result = heard(state, { worker, beat: event.beat, now, policy });
+      if (worker.beat?.kept === event.beat.kept) keepEven(state.workers, result[0].workers);
+      return result;
+    }
+    case 'draining': {
+      const vitals = { ...worker.vitals, pace: paced(worker.vitals.pace, event.beat.requests, now) };
+      const next = replaceWorker(state, { ...worker, beat: event.beat, beatAt: now, vitals });
+      return moved(worker.beat, event.beat) ? progress(next, now) : unchanged(next);
+    }
+  }
+}
 
-/** One of whom beats are expected. */
-export type Speaking = Extract<Worker, { phase: 'spare' | 'ready' }>;
+/** Kills workers that do not listen in time, and those that do not end in time. */
+export function keepLimits(state: State, now: Millis, policy: Policy): Result {
+  return eachWorker(state, (next, worker) => {
+    const why = verdict(worker, { life: next.life, now, policy: ownPolicy(policy, worker) });
+    return why === null ? unchanged(next) : kill(next, { worker, why, now, policy });
+  });
+}
+
+function verdict(
+  worker: Worker,
+  { life, now, policy }: { life: Life; now: Millis; policy: Policy },
+): string | null {
+  const { hangTimeout, bootTimeout } = policy;
+  if (worker.phase === 'starting') {
+    const what = worker.slot === 0 ? 'boot' : 'listen';
+    return now < worker.deadline ? null : `did not ${what} within ${seconds(bootTimeout)}`;
+  }
+  if (worker.phase !== 'draining') return null;
+  if (now >= worker.deadline && !endsWithAll(life, worker.deadline)) return 'is over the limit of its drain';
+  const silent = now - silentSince(worker);
+  return silent < hangTimeout ? null : `hung: silent for ${seconds(silent)}`;
+}
+
+/** Those that drain for the stop have one limit together: see stopDeadlines. */
+function endsWithAll(life: Life, deadline: Millis): boolean {
+  return life.phase === 'stopping' && deadline >= life.deadline;
+}
+
+/**
+ * One that drains has been replaced. Of one that starts the death counts from here on, as that of one that hangs: a process
+ * in an uninterruptible sleep (state D) may take for ever to go. It ends the first start.
+ */
+function kill(
+  state: State,
+  { worker, why, now, policy }: { worker: Worker; why: string; now: Millis; policy: Policy },
+): Result {
+  const starts = worker.phase === 'starting';
+  const reload = starts ? (trialOf(state, worker)?.target ?? null) : null;
+  const leaving = starts ? draining(worker, { now, deadline: now, reload }) : worker;
+  const ended: Result = [
+    replaceWorker(state, killed(leaving, why)),
+    [
+      log('warn', `${nameOf(worker)} ${why}; killing it`, { workerPid: worker.pid }),
+      { type: 'kill', key: worker.key },
+    ],
+  ];
+  if (!starts) return ended;
+  if (state.life.phase === 'starting') {
+    const failure = { message: `${nameOf(worker)} ${why}`, exitCode: policy.exits.bootTimeout };
+    return chain(ended, (next) => giveUpStart(next, { failure, now, policy }));
+  }
+  return chain(ended, (next) => died(next, { death: neverListened(worker, why), now, policy }));
+}
+
+function neverListened(worker: Worker, cause: string): Death {
+  return {
+    worker,
+    kind: 'boot',
+    cause,
+    exit: { code: null, signal: null },
+    oomKills: 0,
+    requests: [],
+    stack: worker.failure?.stack ?? null,
+    detail: null,
+    isOpen: false,
+  };
+}
+
+function moved(before: Beat | null, after: Beat): boolean {
+  return (
+    before === null ||
+    before.requests !== after.requests ||
+    before.inFlight !== after.inFlight ||
+    before.connections !== after.connections ||
+    before.bytesWritten !== after.bytesWritten
+  );
+}
 
 /** A worker that gets no CPU is given so many times the limit: it is not to blame. */
 const patienceWithStarved = 3;
@@ -21,11 +131,6 @@ const patienceWithStarved = 3;
 /** How long a silent worker is looked at before it is killed. */
 export function captureTime({ hangTimeout }: Pick<Policy, 'hangTimeout'>): Millis {
   return Math.min(1_000, Math.round(hangTimeout / 4));
-}
-
-/** While it is excused a worker is not silent, whatever it does. */
-export function silentSince({ beatAt, vitals }: Pick<Speaking, 'beatAt' | 'vitals'>): Millis {
-  return Math.max(beatAt, vitals.excusedUntil);
 }
 
 /** When the silence of a worker has its next consequence: it is looked at, or killed; Infinity where it has none. */
@@ -85,10 +190,6 @@ export function excused(state: State, event: Extract<Event, { type: 'excused' }>
   if (worker === undefined || worker.phase === 'dying') return unchanged(state);
   const vitals = { ...worker.vitals, silence: null, excusedUntil: now + event.for };
   return unchanged(replaceWorker(state, { ...worker, vitals }));
-}
-
-export function seconds(ms: Millis): string {
-  return `${Math.round(ms / 100) / 10} s`;
 }
 
 function watch(

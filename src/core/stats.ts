@@ -8,10 +8,10 @@ import type {
   PublicStats,
   WorkerStats,
 } from '../protocol/stats.js';
-import { findSlot } from './fork.js';
-import type { KeptDeath, State, Suspect, Worker } from './model.js';
-import { perSecond } from './pace.js';
+import { perSecond } from './health.js';
 import { currentRecord } from './record.js';
+import { findSlot } from './slots.js';
+import type { KeptDeath, State, Suspect, Worker } from './state.js';
 import { requestsServed, servedSlots, total, waitingSpares } from './status.js';
 
 /** One death says nothing about a request. */

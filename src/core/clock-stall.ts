@@ -1,9 +1,8 @@
 import { type Millis, tickInterval } from '../protocol/limits.js';
-import type { Life, State, Worker } from './model.js';
 import { ownPolicy, type Policy } from './policy.js';
 import { log, type Result, unchanged } from './result.js';
-import { captureTime } from './silence.js';
-import type { Vitals } from './vitals.js';
+import type { Life, State, Vitals, Worker } from './state.js';
+import { captureTime } from './timeouts.js';
 
 /** What has come while the master stood still is read first: nobody is judged before. */
 const catchUp: Millis = 100;

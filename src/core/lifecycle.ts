@@ -1,14 +1,86 @@
+import type { Failure } from '../protocol/death-record.js';
 import { extendBy, extendInterval, killGrace, type Millis, reapGrace } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { Effect } from './effects.js';
 import type { Event } from './events.js';
-import type { State, Stopping, Worker } from './model.js';
 import type { Policy } from './policy.js';
-import { countRequests, replacedBy } from './record.js';
-import { stopReload } from './reload.js';
-import { chain, findWorker, log, type Result, replaceWorker, unchanged } from './result.js';
-import { extendDue, secondsLeft, statusLine, total } from './status.js';
-import { draining, isUp, killed, nameOf } from './worker.js';
+import { countRequests, note, replacedBy } from './record.js';
+import { stopReload, stuckReload } from './reload.js';
+import { chain, chainAll, log, type Result, unchanged } from './result.js';
+import { changeSlot, emptySlot, fillSlot } from './slots.js';
+import type { State, Stopping, Worker } from './state.js';
+import { count, extendDue, secondsLeft, servedSlots, statusLine, tellStatus, total } from './status.js';
+import { firstPing } from './watchdog.js';
+import { draining, findWorker, isUp, killed, nameOf, replaceWorker } from './workers.js';
+/** Forks the first generation. */
+export function start(state: State, now: Millis, policy: Policy): Result {
+  if (state.life.phase !== 'idle') return unchanged(state);
+  const slots = Array.from({ length: policy.workers }, (_, index) => emptySlot(index + 1));
+  const started: State = {
+    ...state,
+    life: { phase: 'starting' },
+    slots,
+    startedAt: now,
+    tickedAt: now,
+    timers: {
+      extendAt: now + extendInterval,
+      ...firstPing(now, policy),
+      statusAt: now,
+      statisticsAt: now + policy.log.statsInterval,
+    },
+    traffic: { ...state.traffic, sampledAt: now },
+  };
+  const forked = chainAll(
+    started,
+    slots.map(
+      ({ id }) =>
+        (next) =>
+          fillSlot(next, { slot: id }, now, policy),
+    ),
+  );
+  return chain(forked, (next) => tellStatus(next, now, { extend: extendBy }));
+}
+
+export function forked(state: State, key: WorkerKey, pid: number): Result {
+  const worker = findWorker(state, key);
+  return worker === undefined ? unchanged(state) : unchanged(replaceWorker(state, { ...worker, pid }));
+}
+
+/** A worker listens. Once it drains or dies, that comes too late to matter; and a spare does not. */
+export function ready(state: State, key: WorkerKey, urls: readonly string[], now: Millis): Result {
+  const worker = findWorker(state, key);
+  if (worker?.phase !== 'starting' || worker.slot === 0) return unchanged(state);
+  const vitals = { ...worker.vitals, provedAt: now };
+  const serving = replaceWorker(state, { ...worker, vitals, phase: 'ready', since: now, beatAt: now });
+  const next = changeSlot(serving, worker.slot, { bootFailures: 0 });
+  const level = state.life.phase === 'starting' ? 'debug' : 'info';
+  const result: Result = [
+    next,
+    [log(level, `worker ${worker.slot} is ready`, { tookMs: now - worker.placedAt, workerPid: worker.pid })],
+  ];
+  const noted = chain(result, (state) => note(state, now, { step: 'ready', worker }));
+  return chain(noted, (state) => announce(state, urls, now));
+}
+
+/** The start is over once every slot has a worker that listens: only then may systemd be told READY=1. */
+function announce(state: State, urls: readonly string[], now: Millis): Result {
+  if (state.life.phase !== 'starting') return tellStatus(state, now, {});
+  if (servedSlots(state) < state.slots.length) return tellStatus(state, now, {});
+  const watchdog = { ...state.watchdog, quorumAt: now };
+  const serving: State = { ...state, life: { phase: 'serving' }, watchdog };
+  const status = statusLine(serving, now);
+  return [
+    { ...serving, status },
+    [
+      { type: 'notify', ready: true, status },
+      log('info', `serving with ${count(state.slots.length, 'worker')}`, {
+        tookMs: now - state.startedAt,
+        urls,
+      }),
+      { type: 'serving', urls },
+    ],
+  ];
+}
 
 interface Ending {
   readonly why: string;
@@ -192,4 +264,37 @@ function killAll(state: State, { life, why, now }: { life: Stopping; why: string
       ...kills,
     ],
   ];
+}
+
+export function giveUpStart(
+  state: State,
+  { failure, now, policy }: { failure: Failure; now: Millis; policy: Policy },
+): Result {
+  const fields = failure.stack === undefined ? undefined : { stack: failure.stack };
+  const stopped = beginStop(state, {
+    why: failure.message,
+    exitCode: failure.exitCode,
+    ...(failure.errno === undefined ? {} : { errno: failure.errno }),
+    now,
+    policy,
+  });
+  return chain([state, [log('error', `cannot start: ${failure.message}`, fields)]], () => stopped);
+}
+
+/**
+ * systemd gives more time to a start or a reload as long as that gets on. A first attempt does, within its own limit; what
+ * is tried again may fail for ever, and TimeoutStartSec= is to end it then.
+ */
+export function extendStart(state: State, now: Millis): Result {
+  const getsOn = state.life.phase === 'starting' ? isFirstAttempt(state) : isReloading(state);
+  return getsOn ? extendDue(state, now) : unchanged(state);
+}
+
+function isFirstAttempt({ slots, workers }: State): boolean {
+  const again = new Set(slots.filter(({ restarts }) => restarts > 0).map(({ id }) => id));
+  return workers.some(({ phase, slot }) => phase === 'starting' && !again.has(slot));
+}
+
+function isReloading(state: State): boolean {
+  return state.reload !== null && stuckReload(state) === null;
 }

@@ -1,12 +1,12 @@
 import type { Beat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import type { MemoryReading } from './events.js';
-import { changeSlot, fillSlot, findSlot } from './fork.js';
-import type { State, Worker } from './model.js';
 import type { Policy } from './policy.js';
 import { chain, log, type Result, unchanged } from './result.js';
-import { isAwaited, retire, workersIn } from './slots.js';
+import { changeSlot, fillSlot, findSlot, isAwaited, retire } from './slots.js';
+import type { State, Worker } from './state.js';
 import { tellStatus } from './status.js';
+import { workersIn } from './workers.js';
 
 /** Readings in a row that have to be too high: a burst is over sooner. */
 const readingsToAct = 3;

@@ -1,13 +1,11 @@
+import type { Capture } from '../protocol/capture.js';
 import type { DeathRecord, Failure, PoisonRecord } from '../protocol/death-record.js';
 import type { Beat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { ReloadRecord } from '../protocol/reload-record.js';
-import type { Moved } from './balance.js';
-import { type Fatality, type Mix, noMix } from './base-rate.js';
-import type { Reload } from './reload-model.js';
-import type { Vitals } from './vitals.js';
-
+import type { Fingerprint, RequestNote } from '../protocol/requests.js';
+import type { Health } from '../protocol/stats.js';
 /** The whole of what the master knows. Immutable: every step returns a new one. */
 export interface State {
   readonly life: Life;
@@ -216,4 +214,125 @@ export function initialState({ seed }: { seed: number }): State {
     traffic: { gone: 0, acceptedGone: 0, sampledAt: 0, sampled: 0, perSecond: 0 },
     seed,
   };
+}
+
+/** What the master keeps of a worker to judge how it does. */
+export interface Vitals {
+  readonly health: Health;
+  /** The worst that the log was told of it since it was last fit. */
+  readonly told: Health;
+  /** The last sign that it was in time; null where it is. */
+  readonly slowSince: Millis | null;
+  /** Beats in a row with more heap than it should have. */
+  readonly fullBeats: number;
+  /** Resident set of its first beat since it was ready, bytes. */
+  readonly firstRss: number | null;
+  /** When it last answered a request, or began to listen. */
+  readonly provedAt: Millis | null;
+  readonly silence: Silence | null;
+  /** Until when nobody expects a beat from it. */
+  readonly excusedUntil: Millis;
+  /** What it had in flight at its end, by its own account. */
+  readonly lastWord: readonly RequestNote[] | null;
+  readonly pace: Pace;
+}
+
+/** It has been silent for so long that somebody went to see what it does. */
+export interface Silence {
+  readonly askedAt: Millis;
+  /** null: nothing is known yet. */
+  readonly capture: Capture | null;
+  /** How long it was silent, where it has spoken again since. */
+  readonly ended: Millis | null;
+}
+
+/** How fast a worker answers: its requests per second between two beats about a second apart. */
+export interface Pace {
+  /** The beat that the rate is reckoned from, and the requests that it told of; null: there was none yet. */
+  readonly at: Millis | null;
+  readonly requests: number;
+  readonly perSecond: number;
+}
+
+export const noPace: Pace = { at: null, requests: 0, perSecond: 0 };
+
+export const freshVitals: Vitals = {
+  health: 'fit',
+  told: 'fit',
+  slowSince: null,
+  fullBeats: 0,
+  firstRss: null,
+  provedAt: null,
+  silence: null,
+  excusedUntil: 0,
+  lastWord: null,
+  pace: noPace,
+};
+
+/**
+ * How common each kind of request is: what is often in flight is often in flight at a death, and is no more to blame for
+ * it. Samples of the workers' beats, the older ones counting less.
+ */
+export interface Mix {
+  readonly sampledAt: Millis;
+  /** Samples of a worker with something in flight. */
+  readonly inFlight: number;
+  /** Requests that were sampled as they began: what is answered at once is seldom in flight at a beat. */
+  readonly begun: number;
+  readonly kinds: readonly Kind[];
+}
+
+interface Kind extends Fingerprint {
+  /** Samples in which one was in flight, and how many of the sampled requests were of it. */
+  readonly inFlight: number;
+  readonly begun: number;
+}
+
+/** A death with the number of its requests in flight. */
+export interface Fatality {
+  readonly at: Millis;
+  readonly inFlight: number;
+}
+
+export const noMix: Mix = { sampledAt: 0, inFlight: 0, begun: 0, kinds: [] };
+
+/** When a worker last had to give away or to take connections. */
+export interface Moved {
+  readonly key: WorkerKey;
+  readonly at: Millis;
+}
+
+/** A reload that is under way. */
+export interface Reload {
+  readonly target: number;
+  readonly startedAt: Millis;
+  /** False where the new generation counts as proven from the start. */
+  readonly rollback: boolean;
+  readonly soak: boolean;
+  readonly stage: Stage;
+  /** Connections ever accepted when it began. */
+  readonly acceptedBefore: number;
+  readonly record: ReloadRecord;
+}
+
+export type Stage =
+  /** The first worker of the new generation starts, beside the old ones. */
+  | { readonly name: 'canary'; readonly key: WorkerKey }
+  | Soak
+  /** One slot after another gets a worker of the new generation, and then loses its old one. */
+  | { readonly name: 'rolling' }
+  /** Every slot gets back a worker of the proven generation, and then loses its new one. */
+  | { readonly name: 'rollback'; readonly reason: string };
+
+/** The canary serves, and is compared with the others. */
+export interface Soak {
+  readonly name: 'soak';
+  readonly key: WorkerKey;
+  readonly until: Millis;
+  /** When beats are asked for next. */
+  readonly askAt: Millis;
+  /** When its probe must have been answered; null once it was. */
+  readonly probeBy: Millis | null;
+  /** What the others had done when it began. */
+  readonly before: readonly { readonly key: WorkerKey; readonly beat: Beat }[];
 }
