@@ -4,17 +4,20 @@ import { guardOutput } from '../logging/lost-output.js';
 import { lastAnswers } from '../protocol/limits.js';
 import { numberVariables, type WorkerSettings } from '../protocol/settings.js';
 import { createFailing, onUncaught } from './app/fail.js';
-import { followWithStreams } from './app/follow-output.js';
 import { hostApp } from './app/host.js';
-import { keepListeners } from './app/keep-listeners.js';
-import { redirectListens } from './app/listen-calls.js';
-import { addressOf, isPassed, listenOnRest, redirectToPassed } from './app/listen-passed.js';
-import { keepTickShape } from './app/next-tick.js';
+import { type HeldListeners, holdListeners, redirectListens } from './app/listen-calls.js';
 import { createOperations } from './app/operations.js';
 import { shelterSignals } from './app/signals.js';
-import { type HeldListeners, holdListeners } from './app/spare.js';
-import { isTarget, serversBeside, targetFirst } from './app/target.js';
-import { ownUdpPorts } from './app/udp-ports.js';
+import { keepListeners, keepTickShape, ownUdpPorts } from './app/surroundings.js';
+import {
+  addressOf,
+  isPassed,
+  isTarget,
+  listenOnRest,
+  redirectToPassed,
+  serversBeside,
+  targetFirst,
+} from './app/target.js';
 import { openChannel } from './channel.js';
 import { redacted, whole } from './connections/current-requests.js';
 import { descriptorLimit, guardDescriptors, openDescriptors } from './connections/descriptors.js';
@@ -27,13 +30,12 @@ import { createBeats } from './health/beats.js';
 import { createBlockedRequests } from './health/blocked.js';
 import { watchDeaf } from './health/deaf.js';
 import { runErrand } from './health/errands.js';
-import { currentOf, exposeCurrent } from './health/last-word.js';
-import { startWitness } from './health/witness.js';
+import { currentOf, exposeCurrent, startWitness } from './health/witness.js';
 import { isAccepting } from './node-internals.js';
 import { createHandOn } from './transfer/hand-on.js';
 import { createMoving } from './transfer/moving.js';
 import { createSticky } from './transfer/sticky.js';
-import { workerLog } from './worker-log.js';
+import { followWithStreams, workerLog } from './worker-log.js';
 
 export interface Means {
   /** See heap-flags.ts. */

@@ -1,6 +1,7 @@
 import type { LogConfig } from '../config/config.js';
 import { type LazyLog, lazyLog } from '../logging/lazy-log.js';
-import type { Output } from '../logging/output-file.js';
+import { followOutput, type Output } from '../logging/output-file.js';
+import { pointStream } from './node-internals.js';
 
 /** A worker's log. The number in its lines changes once, when a spare gets its place. */
 export interface WorkerLog extends LazyLog {
@@ -28,4 +29,19 @@ export function workerLog(config: LogConfig, worker: number, stdout: Output): Wo
       log = open(next);
     },
   };
+}
+
+/**
+ * Follows the rotated file of standard output, and takes along what the app writes to process.stdout and process.stderr.
+ * Children of the app, and native code, keep the file that they began with.
+ *
+ * @param path null: there is none
+ */
+export function followWithStreams(path: string | null, process: NodeJS.Process): Output {
+  return followOutput({
+    path,
+    onMoved: (fd) => {
+      for (const stream of [process.stdout, process.stderr]) pointStream(stream, fd);
+    },
+  });
 }

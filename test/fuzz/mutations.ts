@@ -106,7 +106,7 @@ export const mutations: readonly Mutation[] = [
     fault: 'a worker that drains resets a client that goes on sending behind the last answer',
     mode: 'reload',
     plants: [
-      out('worker/drain/linger.js', {
+      out('worker/drain/last-answer.js', {
         text: 'if (limit === 0 || !ignoreRequests(socket))',
         instead: 'if (true)',
       }),

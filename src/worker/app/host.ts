@@ -2,14 +2,12 @@ import { exitCodes, RomAgentError } from '../../errors.js';
 import type { Listen, WorkerSettings } from '../../protocol/settings.js';
 import type { Channel } from '../channel.js';
 import type { Servers } from '../connections/servers.js';
-import { watchEmptyLoop } from './empty-loop.js';
 import { type Lend, listenFor } from './listen.js';
-import { addressOf } from './listen-passed.js';
-import { type Moments, watchMoments } from './moments.js';
+import type { OwnStart } from './load-app.js';
+import { type Moments, watchEmptyLoop, watchMoments } from './moments.js';
 import type { Operations } from './operations.js';
-import { type OwnStart, ownStart } from './own-start.js';
 import type { Recognised } from './recognise.js';
-import { targetName } from './target.js';
+import { addressOf, targetName } from './target.js';
 
 export interface Boot {
   /** Resolves once the app is served where it is configured to be, or never will be; rejects with what was wrong. */
@@ -80,10 +78,9 @@ async function hostBuiltin({ settings, operations, onLoaded }: HostSeam): Promis
 
 async function boot(seam: HostSeam, path: string, moments: Moments): Promise<void> {
   const { settings, operations, onLoaded } = seam;
-  const [{ loadApp }, { isFactory, recognise }, { startThreadsWith }] = await Promise.all([
+  const [{ loadApp, ownStart, startThreadsWith }, { isFactory, recognise }] = await Promise.all([
     import('./load-app.js'),
     import('./recognise.js'),
-    import('./threads.js'),
     operations.prepare(),
   ]);
   onLoaded();

@@ -4,8 +4,8 @@ import { Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Listen } from '../../protocol/settings.js';
 import { type ListenOptions, urlOf } from '../connections/servers.js';
-import { forwarder, listenOnPassed } from './listen-passed.js';
 import type { Fastify, Recognised } from './recognise.js';
+import { forwarder, listenOnPassed } from './target.js';
 
 /** A server of ours for an app that has none. The app may come with its own later, and then gets the socket of ours. */
 export type Lend = (server: Server) => void;

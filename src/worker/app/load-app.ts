@@ -1,6 +1,7 @@
-import { realpathSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { createRequire, syncBuiltinESMExports } from 'node:module';
 import { pathToFileURL } from 'node:url';
+import workerThreads from 'node:worker_threads';
 import { exitCodes, RomAgentError } from '../../errors.js';
 import { runMainModule } from '../node-internals.js';
 
@@ -43,4 +44,77 @@ function describeMissing(path: string): string {
 function unwrapDefault(exported: unknown): unknown {
   if (typeof exported !== 'object' || exported === null) return exported;
   return '__esModule' in exported && 'default' in exported ? exported.default : exported;
+}
+
+type Threads = Pick<typeof workerThreads, 'Worker'>;
+
+/**
+ * A thread inherits the flags that its process was started with, process.execArgv or not. Ours are not for it: one that
+ * hands its own flags on to a further thread would fail (ERR_WORKER_INVALID_EXEC_ARGV). So a thread for which the app
+ * names no flags is given those of plain Node.
+ *
+ * @param flags what the app itself finds in process.execArgv
+ */
+export function startThreadsWith(flags: readonly string[], threads: Threads = workerThreads): void {
+  const { Worker } = threads;
+  const started = new Proxy(Worker, {
+    construct: (target, args: unknown[], newTarget) => {
+      const [file, options = {}] = args;
+      if (typeof options !== 'object' || options === null || namesFlags(options))
+        return Reflect.construct(target, args, newTarget);
+      try {
+        const given = Object.create(options, { execArgv: { value: [...flags], enumerable: true } });
+        return Reflect.construct(target, [file, given], newTarget);
+      } catch (error) {
+        // The operator's own flags may be such that a thread can only inherit them.
+        if ((error as NodeJS.ErrnoException).code !== 'ERR_WORKER_INVALID_EXEC_ARGV') throw error;
+        return Reflect.construct(target, args, newTarget);
+      }
+    },
+  });
+  Worker.prototype.constructor = started;
+  threads.Worker = started;
+  if (threads === workerThreads) syncBuiltinESMExports();
+}
+
+function namesFlags(options: object): boolean {
+  return 'execArgv' in options && Boolean(options.execArgv);
+}
+
+/** What the text of the app's file says about how it starts. A bundle or a comment may mislead: it decides waiting only. */
+export interface OwnStart {
+  /** It asks whether it is the main module, or calls what it exports: as the main module it has started itself already. */
+  readonly startsItself: boolean;
+  /** It calls `listen()` somewhere. */
+  readonly listens: boolean;
+}
+
+const asksForMain =
+  /\brequire\.main\b|\bimport\.meta\.main\b|\bmodule\.parent\b|\bprocess\.mainModule\b|\bprocess\.argv\s*(?:\?\.)?\[\s*1\s*\]/;
+const callsListen = /\.listen\s*\(/;
+/** A larger file is a bundle of everything, and says nothing. Bytes */
+const largest = 8 * 2 ** 20;
+
+/** @param name of the function that the app exports; empty: it has none */
+export function ownStart(file: string, name: string, read = readText): OwnStart {
+  const text = read(file);
+  return { startsItself: asksForMain.test(text) || calls(text, name), listens: callsListen.test(text) };
+}
+
+function calls(text: string, name: string): boolean {
+  if (!/^[A-Za-z_$][\w$]*$/.test(name) || name === 'default') return false;
+  const call = new RegExp(`(?<![\\w$.])${name.replaceAll('$', '\\$')}\\s*\\(`, 'g');
+  const definition = /\bfunction\s*\*?\s*$/;
+  return [...text.matchAll(call)].some(
+    ({ index }) => !definition.test(text.slice(Math.max(0, index - 40), index)),
+  );
+}
+
+function readText(file: string): string {
+  try {
+    const text = readFileSync(file, 'utf8');
+    return text.length > largest ? '' : text;
+  } catch {
+    return '';
+  }
 }

@@ -1,7 +1,7 @@
-import type { AddressInfo, Server } from 'node:net';
-import { resolve } from 'node:path';
-import type { Listen } from '../../protocol/settings.js';
-import { isPassed } from './listen-passed.js';
+import { type AddressInfo, Server } from 'node:net';
+import { resolve as absolute, resolve } from 'node:path';
+import type { Listen, ListenSocket } from '../../protocol/settings.js';
+import { type ListenOptions, urlOf } from '../connections/servers.js';
 
 /** Whether a server listens where the configuration says that the service is. */
 export function isTarget(server: Server, listen: Listen): boolean {
@@ -44,4 +44,105 @@ export function targetName(listen: Listen): string {
     case 'fds':
       return 'the sockets that were passed in';
   }
+}
+
+type Passed = Extract<Listen, { kind: 'fds' }>;
+
+/** Node's own 511 would be less than systemd has the socket keep waiting; the kernel lowers it to net.core.somaxconn. */
+const backlog = 4096;
+
+/** Servers on sockets that were passed in. */
+const sockets = new WeakMap<Server, ListenSocket>();
+/** Whose connections a server hands on. */
+const targets = new WeakMap<Server, Server>();
+/** Servers of ours on sockets that the app has not asked for, by descriptor. */
+const standIns = new Map<number, Server>();
+
+/** Finds out which of the passed sockets a `listen()` means, and sends it there. */
+export function redirectToPassed(
+  { server, options }: { server: Server; options: Readonly<ListenOptions> },
+  listen: Listen,
+): void {
+  const socket = listen.kind === 'fds' ? meantBy(options, listen) : undefined;
+  if (socket === undefined) {
+    // It may have been on one before.
+    sockets.delete(server);
+    return;
+  }
+  sockets.set(server, socket);
+  const standIn = standIns.get(socket.fd);
+  // The app has come for it after all.
+  if (standIn !== undefined && standIn !== server) standIn.close();
+}
+
+/** The passed socket that a server listens on, or is about to. */
+export function passedTo(server: Server): ListenSocket | undefined {
+  return sockets.get(server);
+}
+
+/**
+ * Serves the sockets that the app's own `listen()` calls have left, through its server on a passed socket or else its
+ * first one: whoever connects to a socket on which nobody accepts waits for ever.
+ */
+export async function listenOnRest(servers: readonly Server[], listen: Listen): Promise<void> {
+  if (listen.kind !== 'fds') return;
+  const target = servers.find(isPassed) ?? servers[0];
+  if (target === undefined) return;
+  const taken = new Set(servers.map((server) => sockets.get(server)?.fd));
+  const rest = listen.sockets.filter(({ fd }) => !taken.has(fd));
+  await Promise.all(rest.map(({ fd }) => standIn(fd, target)));
+}
+
+function standIn(fd: number, target: Server): Promise<void> {
+  const server = forwarder(target);
+  standIns.set(fd, server);
+  server.once('close', () => standIns.delete(fd));
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    listenOnPassed(server, { fd, done: resolve });
+  });
+}
+
+export function listenOnPassed(server: Server, { fd, done }: { fd: number; done: () => void }): void {
+  server.listen({ fd }, backlog, done);
+}
+
+/** A server has one listener: what comes in on a further socket is handed to it. */
+export function forwarder(target: Server): Server {
+  const server = new Server((socket) => void target.emit('connection', socket));
+  targets.set(server, target);
+  return server;
+}
+
+/** Whether a server is one of ours that hands all of its connections to another. */
+export function isForwarderTo(server: Server | undefined, target: Server | undefined): boolean {
+  return server !== undefined && target !== undefined && targets.get(server) === target;
+}
+
+/** The supervisor keeps such a socket when we close it: who waits in it is served by the next daemon. */
+export function isPassed(server: Server): boolean {
+  return sockets.has(server);
+}
+
+/** Where a server listens, as a person would type it. Node knows no path of a unix socket that it did not bind. */
+export function addressOf(server: Server): string {
+  return sockets.get(server)?.path ?? urlOf(server, targets.get(server));
+}
+
+function meantBy({ fd, port, path }: ListenOptions, listen: Passed): ListenSocket | undefined {
+  if (fd !== undefined) return listen.sockets.find((socket) => socket.fd === fd);
+  if (path !== undefined) return listen.sockets.find((socket) => socket.path === nameOf(path));
+  if (port === undefined || port === null) return undefined;
+  const bound = listen.sockets.find((socket) => socket.port === Number(port));
+  return bound ?? (Number(port) === listen.port ? firstTcp(listen) : undefined);
+}
+
+/** Of some sockets it cannot be found out what they are; TCP is likely. */
+function firstTcp({ sockets }: Passed): ListenSocket | undefined {
+  return sockets.find(({ port }) => port !== null) ?? sockets.find(({ path }) => path === null);
+}
+
+/** As the kernel writes it. */
+function nameOf(path: string): string {
+  return path.startsWith('\0') ? `@${path.slice(1)}` : absolute(path);
 }

@@ -17,7 +17,7 @@ import {
   takeHandle,
   tcpOptionsOf,
 } from '../node-internals.js';
-import { ours } from './own-listeners.js';
+import { ours } from './follow-server.js';
 
 /** An HTTP/1 connection without TLS, that has not left HTTP. */
 export function isPlainHttp(socket: Socket): boolean {

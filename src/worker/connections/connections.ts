@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { bucketOf, emptyLatency } from '../../protocol/heartbeat.js';
 import { withoutQuery } from '../../protocol/requests.js';
-import { createAnswerCounter } from './answer-counter.js';
-import { ours } from './own-listeners.js';
-import { RequestClock } from './request-clock.js';
+import { ours } from './follow-server.js';
 
 /** A request that is being answered. */
 export interface Exchange {
@@ -205,4 +204,87 @@ function meet(socket: Known): Connection {
   if (announced?.socket === socket) connection[announced.what] = true;
   announced = null;
   return connection;
+}
+
+/** Totals since the start of the process; see Beat. */
+interface AnswerCounts {
+  readonly answers: number;
+  readonly errors: number;
+  readonly latency: readonly number[];
+}
+
+interface AnswerCounter {
+  count(status: number): void;
+  /** @param took from the first lines of a request to the end of its answer, ms; it is taken for that of `weight` answers */
+  time(took: number, weight: number): void;
+  counts(): AnswerCounts;
+}
+
+/** Counts complete answers, failed ones, and how long those took that are timed. */
+export function createAnswerCounter(): AnswerCounter {
+  let answers = 0;
+  let errors = 0;
+  const latency = emptyLatency();
+  return {
+    count: (status) => {
+      answers++;
+      if (status >= 500) errors++;
+    },
+    time: (took, weight) => {
+      const bucket = bucketOf(took);
+      latency[bucket] = (latency[bucket] ?? 0) + weight;
+    },
+    counts: () => ({ answers, errors, latency: [...latency] }),
+  };
+}
+
+/** So many requests are timed, one by one, between two calls of `renew()`. */
+const timedSingly = 64;
+/** Of further ones each of so many. */
+const step = 8;
+
+/**
+ * When requests begin. To read the clock twice a request costs 1 to 2 percent of a small one, so that of many only some
+ * are timed, each for all of its step. What is not timed is taken to have begun when the clock was read last: some
+ * requests ago, or in a worker that has fallen silent since at most as long ago as the last `renew()`.
+ */
+export class RequestClock {
+  /** When the latest request began, ms of performance.now(). */
+  begun: number;
+  /** For how many answers it stands with the time that it takes; 0: it is not timed. */
+  weight = 1;
+  #singly = timedSingly;
+  #passed = 0;
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+    this.begun = now();
+  }
+
+  /** A request begins. */
+  begin(): void {
+    if (this.#singly > 0) {
+      this.#singly--;
+      this.begun = this.#now();
+      this.weight = 1;
+    } else if (++this.#passed === step) {
+      this.#passed = 0;
+      this.begun = this.#now();
+      this.weight = step;
+    } else {
+      this.weight = 0;
+    }
+  }
+
+  /** How long one has taken that is timed, ms. */
+  since(begun: number): number {
+    return this.#now() - begun;
+  }
+
+  /** To be called with every beat. */
+  renew(): void {
+    this.#singly = timedSingly;
+    this.begun = this.#now();
+  }
 }

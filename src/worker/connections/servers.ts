@@ -13,9 +13,8 @@ import {
   trackConnections,
   writtenTo,
 } from './connections.js';
-import { asNote, newestAndOldest, redacted, type TellPath } from './current-requests.js';
+import { asNote, newestAndOldest, redacted, type TellPath, trackStreams } from './current-requests.js';
 import { followServer, isTls, type TrackedServer } from './follow-server.js';
-import { trackStreams } from './streams.js';
 
 export type { TrackedServer } from './follow-server.js';
 

@@ -1,15 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isPassed } from '../app/listen-passed.js';
+import { isPassed } from '../app/target.js';
 import { isHttp, type TrackedServer } from '../connections/follow-server.js';
 import type { Servers } from '../connections/servers.js';
 import { closeListener, idleConnections, isAccepting, isHttpBusy } from '../node-internals.js';
-import { closeFull } from './close-full.js';
 import { createFarewells, type Farewells } from './farewells.js';
-import { holdConnections, longestHold } from './hold.js';
-import { closeBehindAnswer, createLastAnswers, dropBehindClose } from './last-answer.js';
-import { isLingering } from './linger.js';
+import { closeBehindAnswer, createLastAnswers, dropBehindClose, isLingering } from './last-answer.js';
+import { closeFull, holdConnections, longestHold } from './last-close.js';
 
 export interface DrainOptions {
   /** How long an idle keep-alive connection is kept for one more request, ms. */
@@ -33,7 +31,7 @@ export interface Elsewhere {
 export interface DrainCall {
   /** When the worker is cut, ms from now. */
   readonly timeout: number;
-  /** No other worker goes on accepting: see hold.ts. */
+  /** No other worker goes on accepting: see last-close.ts. */
   readonly last: boolean;
   /** Tells the master that the listeners are closed; resolves when those of all workers are. */
   readonly closed: () => Promise<void>;

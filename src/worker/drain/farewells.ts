@@ -1,7 +1,8 @@
+import type { Http2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TrackedServer, Upgrade } from '../connections/follow-server.js';
+import { writeBetweenFrames } from '../node-internals.js';
 import type { DrainCall, DrainOptions } from './drain.js';
-import { createGoodBye } from './go-away.js';
 
 /** Tells what is not plain HTTP/1 to go, once each. */
 export interface Farewells {
@@ -68,4 +69,72 @@ export function farewellsDue({
   if (elapsed >= limit) return total;
   const rate = Math.max(perSecond / 1_000, total / limit);
   return Math.min(total, burst + Math.floor(elapsed * rate));
+}
+
+/** A GOAWAY frame (RFC 9113, section 6.8): no error, and every stream that the client can still open will be served. */
+const openNoMore = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+/** How long a client may take to answer a ping, ms. */
+const longestAnswer = 1_000;
+
+/** Tells HTTP/2 clients to go, each once. */
+interface GoodBye {
+  /** To be called again and again. */
+  tell(session: Http2Session): void;
+}
+
+/**
+ * Ends HTTP/2 sessions without refusing a stream. RFC 9113 has it in two steps: the client is told to open no more, and
+ * what it has sent before it read that is served; once it has answered a ping nothing is on its way any more, and it is
+ * told which stream was the last. Node knows the second step alone: whatever comes after its GOAWAY is refused. Without
+ * TLS the first one is written past it. Behind TLS that cannot be done.
+ *
+ * When the client is told matters in either case. One that reads GOAWAY while it has a request in its own queue refuses
+ * that itself (nghttp2, and so Node and grpc-js, with REFUSED_STREAM). Its queue is empty when it has just sent a request,
+ * and most clients wait for the answer then; so that is the moment, or when nothing has come for the linger.
+ */
+function createGoodBye({ linger }: { readonly linger: number }): GoodBye {
+  const told = new WeakSet<Http2Session>();
+  const since = new WeakMap<Http2Session, number>();
+
+  const say = (session: Http2Session): void => {
+    if (told.has(session)) return;
+    if (session.encrypted === true) close(session);
+    else if (writeBetweenFrames(session, openNoMore)) closeAfterAnswer(session);
+    else return;
+    told.add(session);
+  };
+  const sayAtRequests = (session: Http2Session): void => {
+    session.on('stream', () => {
+      if (told.has(session)) return;
+      if (session.encrypted !== true) say(session);
+      // What came together with it begins before the session ends; and Node's own first frame goes before ours.
+      if (!told.has(session)) setImmediate(say, session);
+    });
+  };
+  return {
+    tell: (session) => {
+      if (told.has(session)) return;
+      const first = since.get(session);
+      const now = performance.now();
+      since.set(session, first ?? now);
+      if (first === undefined) return sayAtRequests(session);
+      if (now - first < linger) return;
+      say(session);
+      // It has more to write than the client reads, perhaps.
+      if (now - first >= linger + longestAnswer) close(session);
+    },
+  };
+}
+
+function closeAfterAnswer(session: Http2Session): void {
+  setTimeout(close, longestAnswer, session).unref();
+  if (isOpen(session)) session.ping(() => close(session));
+}
+
+function close(session: Http2Session): void {
+  if (isOpen(session)) session.close();
+}
+
+function isOpen({ closed, destroyed }: Http2Session): boolean {
+  return !closed && !destroyed;
 }

@@ -1,4 +1,6 @@
 import { inFlightSymbol, witnessFd } from '../../protocol/capture.js';
+import type { RequestNote } from '../../protocol/requests.js';
+import type { Servers } from '../connections/servers.js';
 
 /**
  * A thread that says where the main thread is, also while that spins. It has the debugger look (node:inspector, Session
@@ -83,3 +85,20 @@ async function look(within) {
   }
 }
 `;
+
+interface Current {
+  readonly inFlight: number;
+  readonly requests: readonly RequestNote[];
+}
+
+export function currentOf(servers: Pick<Servers, 'counts' | 'current'>): Current {
+  return { inFlight: servers.counts().inFlight, requests: servers.current() };
+}
+
+/**
+ * Where the thread finds what is in flight while this process spins: a hung worker cannot be asked otherwise,
+ * and the request that it hangs in is younger than its last beat. See master/capture.
+ */
+export function exposeCurrent(process: object, servers: Pick<Servers, 'counts' | 'current'>): void {
+  Object.defineProperty(process, Symbol.for(inFlightSymbol), { value: () => currentOf(servers) });
+}

@@ -9,6 +9,7 @@ import {
   monotonic,
   type ReadyWorker,
   type WorkerKey,
+  type WorkerMessage,
 } from '../../protocol/messages.js';
 import type { Channel } from '../channel.js';
 import {
@@ -21,9 +22,8 @@ import {
   markIdle,
 } from '../connections/connection-handle.js';
 import { announce, type Connection, connectionOf, isAnswering } from '../connections/connections.js';
-import { ours } from '../connections/own-listeners.js';
-import { isFull, serverOf, silenceLeft } from '../node-internals.js';
-import { createAway } from './away.js';
+import { ours } from '../connections/follow-server.js';
+import { failRequestTimeout, isFull, serverOf, silenceLeft } from '../node-internals.js';
 import {
   cameByDetour,
   countsRequests,
@@ -33,7 +33,6 @@ import {
   pins,
 } from './may-move.js';
 import type { Moving } from './moving.js';
-import { createOverdue } from './overdue.js';
 
 /** Connections that this worker gives to another, or gets from one. */
 export interface HandOn {
@@ -349,4 +348,78 @@ function nameOf(server: Server): string | null {
   const address = server.address();
   if (address === null || typeof address === 'string') return address;
   return `${address.address}|${address.port}`;
+}
+
+/** Connections of this worker that are on their way to the master. */
+interface Away {
+  /** @param back the master has not got it, and this worker has the only copy again */
+  give(message: Parcel, connection: { readonly handle: RawHandle; readonly back: () => void }): Promise<void>;
+  onHanded(message: Extract<MasterMessage, { type: 'handed' }>): void;
+}
+
+type Parcel = Omit<Extract<WorkerMessage, { type: 'hand-on' }>, 'id'>;
+
+/** The master answers as soon as it reads. Where its event loop is blocked for so long, ms, it has yet to read the message. */
+const longest = 10_000;
+
+/**
+ * A connection stays open here until the master says that it has come: the kernel drops what a process without a free file
+ * descriptor is sent, and tells nobody.
+ */
+function createAway(channel: Pick<Channel, 'send' | 'hand' | 'onLost'>): Away {
+  const away = new Map<number, (came: boolean) => void>();
+  let lastId = 0;
+  // It answers before it does anything else: one that is gone without an answer has not read the message.
+  channel.onLost(() => {
+    for (const settle of [...away.values()]) settle(false);
+  });
+  return {
+    give: (message, { handle, back }) =>
+      new Promise((resolve) => {
+        const id = ++lastId;
+        const settle = (came: boolean): void => {
+          if (!away.delete(id)) return;
+          clearTimeout(timer);
+          if (came) handle.close();
+          else back();
+          resolve();
+        };
+        const timer = setTimeout(settle, longest, true).unref();
+        away.set(id, settle);
+        void channel.hand({ ...message, id }, handle).then((sent) => sent || settle(false));
+      }),
+    onHanded: ({ id, came }) => away.get(id)?.(came),
+  };
+}
+
+/** Connections whose first head is not here yet, though some of its time has passed with who read them before. */
+interface Overdue {
+  /** Node counts from now on, which would be later than `left`, ms, allows. */
+  watch(socket: Socket, left: number): void;
+  /** Its request is here, or it left HTTP. */
+  forget(socket: Socket): void;
+  any(): boolean;
+}
+
+function createOverdue(): Overdue {
+  const timers = new Map<Socket, NodeJS.Timeout>();
+  const forget = (socket: Socket): void => {
+    clearTimeout(timers.get(socket));
+    timers.delete(socket);
+  };
+  const onClose = ours(function (this: Socket): void {
+    forget(this);
+  });
+  return {
+    watch: (socket, left) => {
+      const fail = (): void => {
+        forget(socket);
+        if (!socket.destroyed) failRequestTimeout(socket);
+      };
+      timers.set(socket, setTimeout(fail, left).unref());
+      socket.on('close', onClose);
+    },
+    forget,
+    any: () => timers.size > 0,
+  };
 }

@@ -1,8 +1,8 @@
 import type { EventEmitter } from 'node:events';
 import type { Server as HttpServer, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
-import { isForwarderTo } from '../app/listen-passed.js';
-import { isOurs } from '../connections/own-listeners.js';
+import { isForwarderTo } from '../app/target.js';
+import { isOurs } from '../connections/follow-server.js';
 import { acceptorOf, isNodesHttpListener, isNodesListener, serverOf } from '../node-internals.js';
 
 /**

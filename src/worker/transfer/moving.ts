@@ -1,6 +1,17 @@
+import { createServer, type Server } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkerSettings } from '../../protocol/settings.js';
-import { testedMajors } from '../node-internals.js';
-import { testMove } from './self-test.js';
+import {
+  attach,
+  detach,
+  isBetweenRequests,
+  learnAccepting,
+  markIdle,
+} from '../connections/connection-handle.js';
+import { listenForOurselves, type Where } from '../connections/own-listener.js';
+import { untracked } from '../connections/servers.js';
+import { silenceLeft, testedMajors } from '../node-internals.js';
 
 /** Whether this worker takes part in moving kept connections: see docs/explanation/dispatch.md. */
 export interface Moving {
@@ -48,4 +59,86 @@ export function createMoving({
       else tell(`the self-test of moves failed: ${failure}`);
     },
   };
+}
+
+/** How long one state may take to come, ms. */
+const patience = 5_000;
+const silence = 60_000;
+
+/**
+ * Moves a connection of our own from one server to another within this process, and looks at whether this Node keeps its
+ * fields where we expect them. Neither the app nor its tracers hear of a request.
+ *
+ * @returns what was not as expected; null where moves are safe
+ */
+export async function testMove(): Promise<string | null> {
+  const [from, to] = [createServer(), createServer()];
+  let heard = 0;
+  for (const server of [from, to]) {
+    untracked.add(server);
+    server.on('request', () => heard++);
+  }
+  let client: Socket | null = null;
+  try {
+    const where = await listenForOurselves(from);
+    await listenForOurselves(to);
+    learnAccepting(to);
+    const [socket, other] = await met(from, where);
+    client = other;
+    const failure = await tryMove({ socket, client, to });
+    return failure ?? (heard > 0 ? 'a request was heard of that nobody had sent' : null);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    client?.destroy();
+    for (const server of [from, to]) server.close().closeAllConnections();
+  }
+}
+
+interface Trial {
+  readonly socket: Socket;
+  readonly client: Socket;
+  readonly to: Server;
+}
+
+async function tryMove({ socket, client, to }: Trial): Promise<string | null> {
+  markIdle(socket, silence);
+  // Blank lines before a request are none.
+  client.write('\r\n');
+  if (!(await comes(() => socket.bytesRead === 2))) return 'bytes are not counted';
+  if (!isBetweenRequests(socket)) return 'an idle connection is not recognised';
+  const left = silenceLeft(socket);
+  if (typeof left !== 'number' || left > silence) return 'the time of a connection cannot be found out';
+  const handle = detach(socket);
+  if (handle === null || !socket.destroyed) return 'a connection cannot be taken from its socket';
+  if (socket.bytesRead !== 2) return 'a connection that is gone has forgotten its bytes';
+  const moved = attach({ server: to, handle, head: null, prepare: () => {} });
+  if (moved === null) return 'a connection that was moved is not accepted';
+  moved.on('error', () => {});
+  markIdle(moved, silence);
+  if (!isBetweenRequests(moved)) return 'a connection that was moved is not idle';
+  const before = moved.bytesRead;
+  client.write('GET / HT');
+  if (!(await comes(() => moved.bytesRead === before + 8)))
+    return 'a connection that was moved is not read from';
+  return isBetweenRequests(moved) ? 'a request that has begun is not recognised' : null;
+}
+
+async function comes(isThere: () => boolean): Promise<boolean> {
+  const deadline = performance.now() + patience;
+  while (!isThere()) {
+    if (performance.now() > deadline) return false;
+    await sleep(2);
+  }
+  return true;
+}
+
+/** Both ends of a connection to a server. */
+function met(server: Server, where: Where): Promise<[Socket, Socket]> {
+  return new Promise((resolve, reject) => {
+    const client = connect(where);
+    client.on('error', reject);
+    server.once('connection', (socket: Socket) => resolve([socket.on('error', () => {}), client]));
+    setTimeout(() => reject(new Error('no connection came')), patience).unref();
+  });
 }

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { ReadyWorker } from '../../protocol/messages.js';
 
 /** Names a worker: the number of its slot, and which of the slot's workers it is. */
@@ -34,4 +35,64 @@ export function newestOf(ready: readonly ReadyWorker[], slot: number): ReadyWork
   return ready
     .filter((worker) => worker.slot === slot)
     .reduce<ReadyWorker | undefined>((best, next) => ((best?.key ?? -1) < next.key ? next : best), undefined);
+}
+
+type Write = (this: ServerResponse, status: number, ...more: unknown[]) => ServerResponse;
+
+/**
+ * Sets a cookie beside those of the app, as the head of the answer is written: whatever way the app sets its own. Until
+ * then the app sees nothing of it.
+ */
+export function addCookie(response: ServerResponse, cookie: string): void {
+  const writeHead = response.writeHead as Write;
+  let isSet = false;
+  const writeWith: Write = function (status, ...more) {
+    if (this.headersSent) return writeHead.call(this, status, ...more);
+    const at = typeof more[0] === 'string' ? 1 : 0;
+    const given = more[at];
+    const isAlone = this.getHeaderNames().length === 0;
+    const headers = withCookie(given, { cookie, isAlone });
+    if (headers !== null) more[at] = headers;
+    else if (!isSet) this.appendHeader('Set-Cookie', cookie);
+    // The app may try again where Node does not take its status or its fields.
+    isSet = headers === null || isSet;
+    return writeHead.call(this, status, ...more);
+  };
+  response.writeHead = writeWith as ServerResponse['writeHead'];
+}
+
+/**
+ * What writeHead() was given, with the cookie. Null: it is to be set on the response.
+ *
+ * @param isAlone nothing is set on the response itself, so that Node sends what it is given as it is
+ */
+function withCookie(given: unknown, { cookie, isAlone }: { cookie: string; isAlone: boolean }): unknown {
+  if (typeof given !== 'object' || given === null) return null;
+  // Node says what is wrong with it.
+  if (Array.isArray(given) && !Array.isArray(given[0]) && given.length % 2 !== 0) return null;
+  const pairs = pairsOf(given);
+  const last = pairs.findLastIndex(([name]) => isSetCookie(name));
+  if (last === -1 && !isAlone) return null;
+  // Beside its last one: what is set twice replaces the former where Node merges.
+  const added: Pair[] =
+    last === -1
+      ? [...pairs, ['Set-Cookie', cookie]]
+      : pairs.map(([name, value], nth) => [name, nth === last ? [value, cookie].flat() : value]);
+  if (!Array.isArray(given)) return Object.fromEntries(added);
+  return Array.isArray(given[0]) ? added : added.flat(1);
+}
+
+type Pair = [name: unknown, value: unknown];
+
+function pairsOf(given: object): Pair[] {
+  if (!Array.isArray(given)) return Object.entries(given);
+  if (Array.isArray(given[0])) return given.map(([name, value]) => [name, value]);
+  return Array.from({ length: Math.ceil(given.length / 2) }, (_, nth) => [
+    given[2 * nth],
+    given[2 * nth + 1],
+  ]);
+}
+
+function isSetCookie(name: unknown): boolean {
+  return typeof name === 'string' && name.toLowerCase() === 'set-cookie';
 }

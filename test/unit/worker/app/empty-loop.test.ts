@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
-import { watchEmptyLoop } from '../../../../src/worker/app/empty-loop.js';
+import { watchEmptyLoop } from '../../../../src/worker/app/moments.js';
 
 /** A process on paper: `active` is what keeps its event loop. */
 function paperProcess() {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { describe, test } from 'node:test';
-import { keepListeners } from '../../../../src/worker/app/keep-listeners.js';
+import { keepListeners } from '../../../../src/worker/app/surroundings.js';
 
 function worker() {
   const heard: string[] = [];

@@ -4,7 +4,7 @@ import { createServer, Server } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import type { Dispatch } from '../../../../src/config/config.js';
 import { redirectListens } from '../../../../src/worker/app/listen-calls.js';
-import { redirectToPassed } from '../../../../src/worker/app/listen-passed.js';
+import { redirectToPassed } from '../../../../src/worker/app/target.js';
 import { type ListenQuery, type ListenReply, listenHandleOf } from '../../../../src/worker/node-internals.js';
 
 /** node:cluster and net.Server on paper: what the master is asked for, and what a server listens with in the end. */

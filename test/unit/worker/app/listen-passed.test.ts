@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { describe, test } from 'node:test';
 import type { Listen } from '../../../../src/protocol/settings.js';
-import { addressOf, isPassed, passedTo, redirectToPassed } from '../../../../src/worker/app/listen-passed.js';
+import { addressOf, isPassed, passedTo, redirectToPassed } from '../../../../src/worker/app/target.js';
 import type { ListenOptions } from '../../../../src/worker/connections/servers.js';
 
 const tcp = (fd: number, port: number) => ({ fd, name: 'http', port, path: null });

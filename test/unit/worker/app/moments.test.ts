@@ -3,9 +3,8 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import type { WorkerSettings } from '../../../../src/protocol/settings.js';
-import { watchEmptyLoop } from '../../../../src/worker/app/empty-loop.js';
-import { addressOf } from '../../../../src/worker/app/listen-passed.js';
-import { watchMoments } from '../../../../src/worker/app/moments.js';
+import { watchEmptyLoop, watchMoments } from '../../../../src/worker/app/moments.js';
+import { addressOf } from '../../../../src/worker/app/target.js';
 
 type Where = Pick<WorkerSettings, 'siblings' | 'onTrial' | 'portWait'>;
 const alone: Where = { siblings: null, onTrial: false, portWait: 60_000 };

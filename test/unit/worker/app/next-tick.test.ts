@@ -5,7 +5,7 @@ import { test } from 'node:test';
 /** Of a process that idles: every tick finds that since the last one everything unused was collected. */
 const idling = `
 import { executionAsyncResource } from 'node:async_hooks';
-import { keepTickShape, keptTick } from '${new URL('../../../../src/worker/app/next-tick.js', import.meta.url).href}';
+import { keepTickShape, keptTick } from '${new URL('../../../../src/worker/app/surroundings.js', import.meta.url).href}';
 const tick = () => new Promise((resolve) => process.nextTick(() => resolve(executionAsyncResource())));
 keepTickShape();
 await tick();

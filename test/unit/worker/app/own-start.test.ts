@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ownStart } from '../../../../src/worker/app/own-start.js';
+import { ownStart } from '../../../../src/worker/app/load-app.js';
 
 const read = (text: string, name = '') => ownStart('/app.js', name, () => text);
 

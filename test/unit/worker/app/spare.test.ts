@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { exitCodes, RomAgentError } from '../../../../src/errors.js';
-import { holdListeners } from '../../../../src/worker/app/spare.js';
+import { holdListeners } from '../../../../src/worker/app/listen-calls.js';
 
 function clusterOnPaper() {
   const asked: unknown[][] = [];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import workerThreads from 'node:worker_threads';
-import { startThreadsWith } from '../../../../src/worker/app/threads.js';
+import { startThreadsWith } from '../../../../src/worker/app/load-app.js';
 
 const code = "require('node:worker_threads').parentPort.postMessage(process.execArgv)";
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ownUdpPorts } from '../../../../src/worker/app/udp-ports.js';
+import { ownUdpPorts } from '../../../../src/worker/app/surroundings.js';
 
 /** What node:cluster is asked after a worker with the PID 7 has asked so. */
 function asked(query: object): unknown {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bucketOf } from '../../../../src/protocol/heartbeat.js';
-import { createAnswerCounter } from '../../../../src/worker/connections/answer-counter.js';
+import { createAnswerCounter } from '../../../../src/worker/connections/connections.js';
 
 test('answers count; those from 500 on are failures', () => {
   const counter = createAnswerCounter();

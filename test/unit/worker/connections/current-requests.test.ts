@@ -3,7 +3,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import { connect as connectHttp2, createServer as createH2cServer } from 'node:http2';
 import { test } from 'node:test';
 import { newestAndOldest, whole } from '../../../../src/worker/connections/current-requests.js';
-import { currentOf, exposeCurrent } from '../../../../src/worker/health/last-word.js';
+import { currentOf, exposeCurrent } from '../../../../src/worker/health/witness.js';
 import { waitFor } from '../../../support/wait.js';
 import { openBytes } from '../byte-client.js';
 import { listening, servers } from '../tracking.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type Frames, followFrames } from '../../../../src/worker/connections/frames.js';
+import { type Frames, followFrames } from '../../../../src/worker/connections/websocket.js';
 
 const answer = Buffer.from('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n');
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RequestClock } from '../../../../src/worker/connections/request-clock.js';
+import { RequestClock } from '../../../../src/worker/connections/connections.js';
 
 /** A clock that is a millisecond further each time it is read, and how often that was. */
 function countingClock(): { readonly clock: RequestClock; readonly reads: () => number } {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { closeFull } from '../../../../src/worker/drain/close-full.js';
+import { closeFull } from '../../../../src/worker/drain/last-close.js';
 import { closeListener, isAccepting } from '../../../../src/worker/node-internals.js';
 
 const skip = process.platform !== 'linux' && 'the kernel has another rule for short queues';

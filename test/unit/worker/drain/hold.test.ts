@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { holdConnections } from '../../../../src/worker/drain/hold.js';
+import { holdConnections } from '../../../../src/worker/drain/last-close.js';
 
 /** Of which as many connections as the test says were accepted. */
 function hold() {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer, get, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
-import { addCookie } from '../../../../src/worker/transfer/add-cookie.js';
+import { addCookie } from '../../../../src/worker/transfer/sticky-cookie.js';
 
 /** The fields of an answer, as they are on the wire, without those that Node adds. */
 async function fieldsOf(t: TestContext, answer: (response: ServerResponse) => void): Promise<string[]> {

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { createServer as createNetServer, type Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { isBetweenRequests } from '../../../../src/worker/connections/connection-handle.js';
-import { ours } from '../../../../src/worker/connections/own-listeners.js';
+import { ours } from '../../../../src/worker/connections/follow-server.js';
 import { hasForeignListeners, hasOwnConnections } from '../../../../src/worker/transfer/may-move.js';
 import { waitFor } from '../../../support/wait.js';
 import { type ByteClient, openBytes } from '../byte-client.js';

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import test from 'node:test';
-import { createMoving } from '../../../../src/worker/transfer/moving.js';
-import { testMove } from '../../../../src/worker/transfer/self-test.js';
+import { createMoving, testMove } from '../../../../src/worker/transfer/moving.js';
 import { waitFor } from '../../../support/wait.js';
 import { asked, desk, echo, get } from './hand-on-desk.js';
 

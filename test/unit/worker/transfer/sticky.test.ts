@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { rendezvous } from '../../../../src/worker/transfer/rendezvous.js';
+import { rendezvous } from '../../../../src/worker/transfer/sticky.js';
 import {
   cookieField,
   cookieValue,
