@@ -22,16 +22,16 @@ import { openChannel } from './channel.js';
 import { redacted, whole } from './connections/current-requests.js';
 import { descriptorLimit, guardDescriptors, openDescriptors } from './connections/descriptors.js';
 import { createAccepting } from './connections/pause-accepting.js';
-import { type Servers, trackServers, urlOf } from './connections/servers.js';
+import { trackServers, urlOf } from './connections/servers.js';
 import { deferred } from './deferred.js';
 import { createDrainer } from './drain/drain.js';
 import { createShutdown, tellClosed } from './drain/shutdown.js';
 import { createBeats } from './health/beats.js';
 import { createBlockedRequests } from './health/blocked.js';
 import { watchDeaf } from './health/deaf.js';
-import { runErrand } from './health/errands.js';
 import { currentOf, exposeCurrent, startWitness } from './health/witness.js';
 import { isAccepting } from './node-internals.js';
+import { obey } from './orders.js';
 import { createHandOn } from './transfer/hand-on.js';
 import { createMoving } from './transfer/moving.js';
 import { createSticky } from './transfer/sticky.js';
@@ -43,7 +43,14 @@ export interface Means {
 }
 
 /** The composition root of a worker: everything is in place before the app's first line runs. */
-export async function serve(settings: WorkerSettings, { showHeapFlags }: Means): Promise<void> {
+export async function serve(settings: WorkerSettings, means: Means): Promise<void> {
+  const parts = build(settings, means);
+  connect(parts);
+  await run(parts);
+}
+
+/** All parts, each made of those above it; none of them does anything yet that another one would have to know of. */
+function build(settings: WorkerSettings, { showHeapFlags }: Means) {
   process.execArgv = [...settings.execArgv];
   process.argv.splice(2, Number.POSITIVE_INFINITY, ...settings.args);
   keepTickShape();
@@ -53,35 +60,19 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
       `nobody reads ${name === 'stdout' ? 'standard output' : 'standard error'}: what is written to it is lost`,
     ),
   );
+  const exit = (code: number): void => void log.close().finally(() => process.exit(code));
   const channel = openChannel(process);
   const signals = shelterSignals(process);
   const state = { draining: false, last: false, ready: false, worker: settings.worker };
-  const servers: Servers = trackServers({
-    onListen: (server, options) => {
-      redirectToPassed({ server, options }, settings.listen);
-      operations.mount(server as Server);
-      blocked.mount(server);
-    },
-    onListening: (server) => {
-      handOn.onListening(server);
-      sticky.onListening(server);
-      if (state.ready) tellListens(`the app also listens on ${urlOf(server)}`);
-      boot.wake();
-    },
-    onPending: (count) => boot.pending(count),
-    onAccepted: (open, newest) => descriptors.accepted(open, newest),
-    onRequest: (response, connection) => {
-      drainer.onRequest(response, connection.socket);
-      handOn.onRequest(response, connection);
-      sticky.onRequest(response, connection.socket);
-    },
-    onAnswered: (response, connection) => {
-      drainer.onAnswered(response);
-      handOn.onAnswered(response, connection);
-    },
-    onUpgraded: (socket) => handOn.onUpgraded(socket),
-    tellPath: settings.redact === 'on' ? redacted : whole,
+  const isServing = (): boolean => state.ready && !state.draining;
+  const servers = trackServers({ tellPath: settings.redact === 'on' ? redacted : whole });
+  const moving = createMoving({
+    settings,
+    // One worker speaks for all: they run the same Node and the same app.
+    say: (message, isAsked) => (state.worker === 1 ? log[isAsked ? 'warn' : 'info'](message) : undefined),
   });
+  const handOn = createHandOn({ channel, moving });
+  const sticky = createSticky({ settings, handOn });
   const drainer = createDrainer(servers, {
     linger: settings.linger,
     closeWebSockets: settings.websockets === 'close',
@@ -91,14 +82,6 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
       underWay: () => handOn.underWay(),
     },
   });
-  const moving = createMoving({
-    settings,
-    // One worker speaks for all: they run the same Node and the same app.
-    say: (message, isAsked) => (state.worker === 1 ? log[isAsked ? 'warn' : 'info'](message) : undefined),
-  });
-  const handOn = createHandOn({ channel, onChange: () => beats.now(), moving });
-  const sticky = createSticky({ settings, handOn });
-  const exit = (code: number): void => void log.close().finally(() => process.exit(code));
   const shutdown = createShutdown({
     servers,
     drainer,
@@ -108,25 +91,34 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     onError: (message, error) => log.error(message, { error }),
     onWarning: log.warn,
   });
-  const accepting = createAccepting(
-    (server) =>
-      // Of a server that nobody can reach a replacement makes a good one; at a stop the master has none to give.
-      void (
-        !state.draining &&
-        isAccepting(server) &&
-        fail(new Error('the master has not given the listening socket back'))
-      ),
-  );
+  const failing = createFailing({
+    channel,
+    isServing,
+    isDraining: () => state.draining,
+    tellCurrent: () => tellCurrent({ servers, channel }),
+    answerWhatIsIn: async () => {
+      state.draining = true;
+      handOn.stop();
+      sticky.stop();
+      const closed = (): Promise<void> => tellClosed({ servers, channel });
+      await drainer.drain({ last: false, timeout: lastAnswers, closed });
+      await channel.send({ type: 'drained' });
+    },
+    exit,
+  });
   const descriptors = guardDescriptors({
     servers,
-    accepting,
+    accepting: createAccepting((server) => {
+      // A worker that nobody can reach is replaced; at a stop the master has no listening socket left to give.
+      if (!state.draining && isAccepting(server))
+        void failing.fail(new Error('the master has not given the listening socket back'));
+    }),
     limit: descriptorLimit,
     open: openDescriptors,
     now: () => performance.now(),
     after: (delay, act) => void setTimeout(act, delay),
     warn: log.warn,
   });
-  const promotion = deferred<number>();
   const beats = createBeats({
     servers,
     kept: handOn.kept,
@@ -137,15 +129,14 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     interval: settings.beatInterval,
   });
   const blocked = createBlockedRequests({ servers, now: () => performance.now() });
-  exposeCurrent(process, servers);
   const operations = createOperations({
     settings,
     worker: () => state.worker,
     channel,
-    ready: () => state.ready && !state.draining,
+    ready: isServing,
     log,
   });
-  const listenCalls = redirectListens({
+  const { lend } = redirectListens({
     dispatch: settings.dispatch,
     onTakenOver: (server) =>
       log.info(`the app listens itself after all, and has the socket of ${addressOf(server)} now`),
@@ -155,24 +146,11 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     servers,
     channel,
     operations,
-    lend: listenCalls.lend,
+    lend,
     onWarning: log.warn,
     onLoaded: showHeapFlags,
   });
-  const where = () => ({
-    urls: targetFirst(
-      servers.listening().map((server) => ({ server })),
-      settings.listen,
-    ).map(({ server }) => addressOf(server)),
-    onTarget: servers.listening().some((server) => isTarget(server, settings.listen)),
-  });
-  const tellListens = (what: string): void => {
-    log.debug(what);
-    // Not before the server knows its address.
-    setImmediate(() => void channel.send({ type: 'listens', ...where() }));
-  };
-
-  const drain = (timeout: number, last: boolean): void => {
+  const drain = ({ timeout, last }: { timeout: number; last: boolean }): void => {
     state.draining = true;
     state.last = last;
     handOn.stop();
@@ -181,103 +159,154 @@ export async function serve(settings: WorkerSettings, { showHeapFlags }: Means):
     // A passed socket is never closed for the last time: nothing of its queue can be lost.
     shutdown.begin({ timeout, last: last && !servers.listening().every(isPassed) });
   };
-  channel.onMessage((message, connection) => {
-    if (message.type === 'drain') drain(message.timeout, message.last);
-    else if (message.type === 'release') shutdown.release();
-    else if (message.type === 'beat') beats.now();
-    else if (message.type === 'hand-on') handOn.order(message);
-    else if (message.type === 'take') handOn.take(message, connection);
-    else if (message.type === 'handed') handOn.onHanded(message);
-    else if (message.type === 'workers') sticky.onWorkers(message);
-    else if (message.type === 'stats') operations.onStats(message);
-    else if (message.type === 'promote') promotion.resolve(message.slot);
-    else if (message.type === 'block') blocked.set(message.requests);
-    else
-      runErrand(message, { servers, settings, channel }).catch((error) =>
-        log.warn(`the order ${message.type} failed`, { error }),
-      );
+  return {
+    settings,
+    log,
+    output,
+    channel,
+    state,
+    isServing,
+    servers,
+    moving,
+    handOn,
+    sticky,
+    drainer,
+    shutdown,
+    failing,
+    descriptors,
+    beats,
+    blocked,
+    operations,
+    boot,
+    drain,
+    promotion: deferred<number>(),
+  };
+}
+
+export type Parts = ReturnType<typeof build>;
+
+/** What happens reaches the parts from here on: to the servers, on the line to the master, to the process. */
+function connect(parts: Parts): void {
+  const { settings, log, channel, state, servers, output, boot, drain } = parts;
+  const { drainer, handOn, sticky, operations, blocked, descriptors, beats, failing } = parts;
+  servers.observe({
+    onListen: (server, options) => {
+      redirectToPassed({ server, options }, settings.listen);
+      operations.mount(server as Server);
+      blocked.mount(server);
+    },
+    onListening: (server) => {
+      handOn.onListening(server);
+      sticky.onListening(server);
+      if (state.ready) {
+        log.debug(`the app also listens on ${urlOf(server)}`);
+        // Not before the server knows its address.
+        setImmediate(() => void channel.send({ type: 'listens', ...whereIn(parts) }));
+      }
+      boot.wake();
+    },
+    onPending: boot.pending,
+    onAccepted: descriptors.accepted,
+    onRequest: (response, connection) => {
+      drainer.onRequest(response, connection.socket);
+      handOn.onRequest(response, connection);
+      sticky.onRequest(response, connection.socket);
+    },
+    onAnswered: (response, connection) => {
+      drainer.onAnswered(response);
+      handOn.onAnswered(response, connection);
+    },
+    onUpgraded: handOn.onUpgraded,
   });
+  handOn.onChange(beats.now);
+  exposeCurrent(process, servers);
+  obey(parts);
   orphaned(() => {
     log.warn('the master is gone: finishing what is under way, then ending', {
       limitMs: settings.orphanTimeout,
     });
-    drain(settings.orphanTimeout, false);
+    drain({ timeout: settings.orphanTimeout, last: false });
   });
-  /** Others accept from here on; what is in is answered, unless the failure is in its way. */
-  const answerWhatIsIn = async (): Promise<void> => {
-    state.draining = true;
-    handOn.stop();
-    sticky.stop();
-    await drainer.drain({
-      last: false,
-      timeout: lastAnswers,
-      closed: () => tellClosed({ servers, channel }),
-    });
-    await channel.send({ type: 'drained' });
-  };
-  /** For who asks afterwards what was lost. */
-  const tellCurrent = (): void => {
-    const current = currentOf(servers);
-    if (current.inFlight > 0) void channel.send({ type: 'current', ...current });
-  };
-  const isServing = (): boolean => state.ready && !state.draining;
-  const { fail, retire, prepare } = createFailing({
-    channel,
-    isServing,
-    isDraining: () => state.draining,
-    tellCurrent,
-    answerWhatIsIn,
-    exit,
-  });
-  onUncaught(process, (error) => void fail(error));
+  onUncaught(process, (error) => void failing.fail(error));
   process.on('exit', () => {
     // What a drain leaves behind is told as cut.
-    if (!state.draining) tellCurrent();
+    if (!state.draining) tellCurrent(parts);
     if (output.count() > 0) log.warn('output of the app was lost', { writes: output.count() });
     log.flush();
   });
-  const witness = (): void => {
-    if (settings.health.capture === 'off') return;
-    void startWitness((error) =>
-      log.warn(
-        'the thread that tells where this worker hangs cannot run: it would be replaced without a stack',
-        { error },
-      ),
-    );
-  };
-  /** As ready as can be, without listening, until a slot is to be filled. */
-  const standBy = async (listeners: HeldListeners): Promise<void> => {
-    await Promise.race([boot.done, listeners.held]);
-    // What the app waits for does not keep the process.
-    channel.ref();
-    await channel.send({ type: 'spare' });
-    beats.start({ withBytes: false, idle: true });
-    witness();
-    state.worker = await promotion.promise;
-    log.setWorker(state.worker);
-    Object.assign(process.env, numberVariables(state.worker));
-    listeners.open();
-  };
-
   keepListeners(process);
   ownUdpPorts();
+}
+
+/** From the app's first line to a worker that serves. */
+async function run(parts: Parts): Promise<void> {
+  const { settings, channel, state, isServing, servers, moving, beats, boot, failing } = parts;
   try {
-    if (settings.worker === 0) await standBy(holdListeners());
+    if (settings.worker === 0) await standBy(parts, holdListeners());
     await boot.done;
     await listenOnRest(servers.listening(), settings.listen);
   } catch (error) {
-    return fail(error);
+    return failing.fail(error);
   }
   if (state.draining) return;
   state.ready = true;
-  await channel.send({ type: 'ready', ...where() });
+  await channel.send({ type: 'ready', ...whereIn(parts) });
   // A drain may have begun its own meanwhile.
   if (state.draining) return;
   beats.start({ withBytes: false });
-  if (settings.worker !== 0) witness();
+  if (settings.worker !== 0) witness(parts);
   void moving.begin();
-  prepare();
-  watchDeaf({ servers, listen: settings.listen, isServing, onDeaf: (error) => void retire(error) });
+  failing.prepare();
+  watchDeaf({
+    servers,
+    listen: settings.listen,
+    isServing,
+    onDeaf: (error) => void failing.retire(error),
+  });
+}
+
+/** As ready as can be, without listening, until a slot is to be filled. */
+async function standBy(parts: Parts, listeners: HeldListeners): Promise<void> {
+  const { channel, state, log, beats, boot, promotion } = parts;
+  await Promise.race([boot.done, listeners.held]);
+  // What the app waits for does not keep the process.
+  channel.ref();
+  await channel.send({ type: 'spare' });
+  beats.start({ withBytes: false, idle: true });
+  witness(parts);
+  state.worker = await promotion.promise;
+  log.setWorker(state.worker);
+  Object.assign(process.env, numberVariables(state.worker));
+  listeners.open();
+}
+
+function witness({ settings, log }: Pick<Parts, 'settings' | 'log'>): void {
+  if (settings.health.capture === 'off') return;
+  void startWitness((error) =>
+    log.warn(
+      'the thread that tells where this worker hangs cannot run: it would be replaced without a stack',
+      { error },
+    ),
+  );
+}
+
+/** Where the app listens now. */
+function whereIn({ servers, settings }: Pick<Parts, 'servers' | 'settings'>) {
+  const listening = servers.listening();
+  const sorted = targetFirst(
+    listening.map((server) => ({ server })),
+    settings.listen,
+  );
+  return {
+    urls: sorted.map(({ server }) => addressOf(server)),
+    onTarget: listening.some((server) => isTarget(server, settings.listen)),
+  };
+}
+
+/** For who asks afterwards what was lost. */
+function tellCurrent({ servers, channel }: Pick<Parts, 'servers' | 'channel'>): void {
+  const current = currentOf(servers);
+  if (current.inFlight > 0) void channel.send({ type: 'current', ...current });
 }
 
 /** Without this mark node:cluster ends a worker at once when its master is gone, with its requests. */

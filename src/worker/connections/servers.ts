@@ -20,6 +20,8 @@ export type { TrackedServer } from './follow-server.js';
 
 /** Every server of this process with its requests, found without touching the app (diagnostics_channel). */
 export interface Servers {
+  /** Who else hears of what happens, from now on. */
+  observe(events: Partial<ServerEvents>): void;
   readonly all: readonly TrackedServer[];
   /** Responses under way with their connections, oldest first for each: one that is pipelined has no socket yet. */
   underWay(): readonly UnderWay[];
@@ -80,7 +82,8 @@ interface Exchanged {
   readonly server: Server;
 }
 
-export function trackServers(events: Partial<ServerEvents>): Servers {
+export function trackServers(first: Partial<ServerEvents>): Servers {
+  let events = first;
   const known = new WeakSet<Server>();
   const tracked = new Set<TrackedServer>();
   const opening = new Set<Server>();
@@ -153,6 +156,9 @@ export function trackServers(events: Partial<ServerEvents>): Servers {
   const all = () => [...tracked];
   const underWay = () => [...socketsOf(all())].flatMap(exchanges);
   return {
+    observe: (more) => {
+      events = { ...events, ...more };
+    },
     get all() {
       return all();
     },

@@ -61,6 +61,8 @@ export interface HandOn {
   underWay(): number;
   /** Nothing is handed on from here. */
   stop(): void;
+  /** Called where the number of kept connections is another than was reported last. */
+  onChange(handle: () => void): void;
 }
 
 export interface Placed {
@@ -73,8 +75,6 @@ export interface Placed {
 
 export interface HandOnSeam {
   readonly channel: Pick<Channel, 'send' | 'hand' | 'onLost'>;
-  /** The number of kept connections is another than was reported last. */
-  readonly onChange: () => void;
   readonly moving: Pick<Moving, 'mode' | 'isAble' | 'tell'>;
 }
 
@@ -94,7 +94,7 @@ const leaveLimit = 2_000;
 const calm = 100;
 const longestChange = 400;
 
-export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): HandOn {
+export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
   const names = new WeakMap<Server, string>();
   const servers = new Map<string, Server>();
   /** Servers that another worker does not have, and until when that is taken for granted. */
@@ -109,6 +109,7 @@ export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): 
   let changing = false;
   let changedAt = 0;
   let moving = false;
+  let onChange = (): void => {};
   /** Connections that wait for their turn to leave, and those that have left in vain. */
   const leaving = new Set<Socket>();
   const returned = new WeakSet<Socket>();
@@ -235,6 +236,9 @@ export function createHandOn({ channel, onChange, moving: means }: HandOnSeam): 
   };
 
   return {
+    onChange: (handle) => {
+      onChange = handle;
+    },
     onListening: (server) => {
       learnAccepting(server);
       const name = nameOf(server);

@@ -74,9 +74,9 @@ export function desk(
       },
       onLost: (act) => void lost.push(act),
     },
-    onChange: () => changes++,
     moving: { mode, isAble: () => true, tell: (reason) => void told.push(reason) },
   });
+  handOn.onChange(() => changes++);
   handOn.onListening(server);
   server.prependListener('request', ({ socket }, response) => {
     handOn.onRequest(response, connectionOf(socket));

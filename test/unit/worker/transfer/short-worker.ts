@@ -7,7 +7,6 @@ import { createHandOn } from '../../../../src/worker/transfer/hand-on.js';
 const channel = openChannel(process);
 const handOn = createHandOn({
   channel,
-  onChange: () => {},
   moving: { mode: 'off', isAble: () => false, tell: () => {} },
 });
 channel.onMessage((message, connection) => {

@@ -1,0 +1,60 @@
+import type { RawHandle } from '../protocol/handles.js';
+import type { MasterMessage } from '../protocol/messages.js';
+import type { Parts } from './serve.js';
+
+type Order<Type extends MasterMessage['type']> = Extract<MasterMessage, { type: Type }>;
+
+/** What each message of the master is answered with. */
+type Orders = {
+  readonly [Type in MasterMessage['type']]: (
+    message: Order<Type>,
+    connection: RawHandle | undefined,
+  ) => Promise<void> | void;
+};
+
+/** Does what the master says, from here on. What only few workers are asked for is loaded with the first such order. */
+export function obey(parts: Parts): void {
+  const orders = ordersFor(parts);
+  parts.channel.onMessage((message, connection) => {
+    // One entry for each type: the compiler cannot follow that the message is of the entry's.
+    const order = orders[message.type] as (
+      message: MasterMessage,
+      connection?: RawHandle,
+    ) => Promise<void> | void;
+    order(message, connection)?.catch((error) =>
+      parts.log.warn(`the order ${message.type} failed`, { error }),
+    );
+  });
+}
+
+function ordersFor(parts: Parts): Orders {
+  const { settings, channel, servers, shutdown, beats, handOn, sticky, operations, blocked, promotion } =
+    parts;
+  const target = { servers, listen: settings.listen };
+  return {
+    drain: parts.drain,
+    release: () => shutdown.release(),
+    beat: () => beats.now(),
+    'hand-on': (message) => handOn.order(message),
+    take: (message, connection) => handOn.take(message, connection),
+    handed: (message) => handOn.onHanded(message),
+    workers: (message) => sticky.onWorkers(message),
+    stats: (message) => operations.onStats(message),
+    promote: ({ slot }) => promotion.resolve(slot),
+    block: ({ requests }) => blocked.set(requests),
+    probe: async (message) => {
+      const { probe } = await import('./health/probe.js');
+      await channel.send({ type: 'probed', ...(await probe(target, message)) });
+    },
+    prove: async ({ timeout }) => {
+      const { proves } = await import('./health/probe.js');
+      if (await proves(target, { path: settings.health.probe, timeout }))
+        await channel.send({ type: 'proved' });
+    },
+    evidence: async (message) => {
+      const { writeEvidence } = await import('./health/evidence.js');
+      const { id, path } = message;
+      await channel.send({ type: 'evidence', id, path, ...(await writeEvidence(message)) });
+    },
+  };
+}
