@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { isBetweenRequests } from './connection-handle.js';
 import { connectionOf } from './connections.js';
@@ -10,7 +10,7 @@ import type { Servers } from './servers.js';
 export interface DescriptorGuard {
   /** The `newest`th connection was accepted; so many are open. */
   accepted(connections: number, newest: number): void;
-  /** Counts what else is open; at times. */
+  /** Counts what else is open, with every beat: where the app leaves too little, nobody is accepted until there is room. */
   measure(): void;
 }
 
@@ -48,14 +48,17 @@ interface Mark {
 /**
  * Without a free descriptor the kernel's queue is emptied by closing whoever waits in it, answered or not (libuv does so,
  * lest it spin). So, before it comes to that, connections make room on which nothing has come for a while, the oldest
- * first, and after these the ones that wait for a next request. Where there are none, as in a burst, who comes waits in
- * the kernel's queue until there is room.
+ * first, and after these the ones that wait for a next request. Where there are none, as in a burst, or where the app has
+ * taken the descriptors itself, the worker stops accepting: new connections wait in the kernel's queue, or go to another
+ * worker.
  */
 export function guardDescriptors(seam: DescriptorSeam): DescriptorGuard {
   const { servers, accepting, limit, open, now, after } = seam;
   let most: number | null | undefined;
   let room = Number.POSITIVE_INFINITY;
   let newest = 0;
+  /** What is open beside connections. */
+  let others = 0;
   let marks: Mark[] = [];
   let isPaused = false;
   /** Their descriptors are free at once, but they count until their sockets say so. */
@@ -63,16 +66,23 @@ export function guardDescriptors(seam: DescriptorSeam): DescriptorGuard {
   const onClose = (): void => {
     closing--;
   };
-  const warn = createWarning(seam, () => ({ connections: servers.counts().connections, limit: most }));
+  let warnedAt = Number.NEGATIVE_INFINITY;
+  const warn = (what: string): void => {
+    if (now() - warnedAt < warnInterval) return;
+    warnedAt = now();
+    const { connections } = servers.counts();
+    const message = `low on file descriptors (${others + connections} of ${most}): ${what}`;
+    seam.warn(message, { connections, limit: most });
+  };
 
   const measure = (): void => {
     most ??= limit();
     if (most === null) return;
     const { connections } = servers.counts();
-    // Few connections cannot be the reason, and to count is not free.
-    if (room !== Number.POSITIVE_INFINITY && connections < room / 2) return;
     mark();
-    room = most - (inUse(most) - connections) - Math.max(leastReserve, Math.round(most * reserveShare));
+    others = inUse(most) - connections;
+    room = most - others - Math.max(leastReserve, Math.round(most * reserveShare));
+    if (connections - closing > room) relieve(newest);
   };
   /** To count them takes one. */
   const inUse = (all: number): number => {
@@ -98,6 +108,18 @@ export function guardDescriptors(seam: DescriptorSeam): DescriptorGuard {
   };
   const hasRoom = (): boolean => servers.counts().connections - closing < room;
 
+  /** @param number of the newest connection that may be closed where the listeners cannot be paused */
+  const relieve = (number: number): void => {
+    if (isPaused) return;
+    if (makeRoom(grown()) > 0) return warn('the oldest connections without a request are closed');
+    isPaused = accepting.pause(servers.listening());
+    if (isPaused) {
+      mark();
+      after(pauseInterval, lookForRoom);
+      warn('not accepting until some are free');
+    } else if (makeRoom(number) > 0) warn('the oldest connections without a request are closed');
+  };
+
   const lookForRoom = (): void => {
     mark();
     makeRoom(grown());
@@ -110,27 +132,8 @@ export function guardDescriptors(seam: DescriptorSeam): DescriptorGuard {
     measure,
     accepted: (connections, number) => {
       newest = number;
-      if (connections - closing <= room || isPaused) return;
-      if (makeRoom(grown()) > 0) return warn('the oldest connections without a request are closed');
-      isPaused = accepting.pause(servers.listening());
-      if (isPaused) {
-        mark();
-        after(pauseInterval, lookForRoom);
-        warn('who comes waits until there is room');
-      } else if (makeRoom(number) > 0) warn('the oldest connections without a request are closed');
+      if (connections - closing > room) relieve(number);
     },
-  };
-}
-
-function createWarning(
-  { now, warn }: DescriptorSeam,
-  fields: () => Readonly<Record<string, unknown>>,
-): (what: string) => void {
-  let warnedAt = Number.NEGATIVE_INFINITY;
-  return (what) => {
-    if (now() - warnedAt < warnInterval) return;
-    warnedAt = now();
-    warn(`file descriptors run short: ${what}`, fields());
   };
 }
 
@@ -168,6 +171,7 @@ export function descriptorLimit(readFile = (path: string) => readFileSync(path, 
   }
 }
 
+/** Linux counts them itself since 6.2, as the size of the folder (proc_pid_fd(5)); before, the size is 0. */
 export function openDescriptors(): number {
-  return readdirSync('/proc/self/fd').length;
+  return statSync('/proc/self/fd').size || readdirSync('/proc/self/fd').length;
 }

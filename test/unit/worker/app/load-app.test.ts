@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import test, { type TestContext } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
+import workerThreads from 'node:worker_threads';
 import { exitCodes, RomAgentError } from '../../../../src/errors.js';
-import { loadApp, resolveApp } from '../../../../src/worker/app/load-app.js';
+import { loadApp, ownStart, resolveApp, startThreadsWith } from '../../../../src/worker/app/load-app.js';
 
 const module = new URL('../../../../src/worker/app/load-app.js', import.meta.url).href;
 
@@ -159,4 +161,75 @@ test('TypeScript is loaded where this Node strips types, and refused by its exte
   const { stdout, stderr } = load(join(path, 'a.ts'));
   if (strips) assert.equal(stdout.trim(), '"typed"');
   else assert.match(stderr, /ERR_UNKNOWN_FILE_EXTENSION/);
+});
+
+const read = (text: string, name = '') => ownStart('/app.js', name, () => text);
+
+const starts: readonly [text: string, name: string][] = [
+  ['if (require.main === module) start();\nmodule.exports = start;', 'start'],
+  ['if (!module.parent) main()', ''],
+  ['if (import.meta.main) await boot()', ''],
+  ['if (process.argv[1] === fileURLToPath(import.meta.url)) boot()', ''],
+  ['async function start() {}\nstart().catch(fail);\nmodule.exports = start;', 'start'],
+];
+
+for (const [text, name] of starts) {
+  test(`it starts itself: ${text.split('\n')[0]}`, () => assert.equal(read(text, name).startsItself, true));
+}
+
+test('what is only defined and exported does not start itself', () => {
+  assert.equal(
+    read('async function start () { return app; }\nmodule.exports = start;', 'start').startsItself,
+    false,
+  );
+  assert.equal(read('export default () => app', 'default').startsItself, false);
+  assert.equal(read('const restart = () => restart2(); other.start();', 'start').startsItself, false);
+});
+
+test('a call of listen() anywhere is one', () => {
+  assert.equal(read('connect().then(() => app.listen(port))').listens, true);
+  assert.equal(read('module.exports = app').listens, false);
+});
+
+test('a file that cannot be read says nothing', () => {
+  assert.deepEqual(ownStart('/nowhere/at/all.js', 'start'), { startsItself: false, listens: false });
+});
+
+const code = "require('node:worker_threads').parentPort.postMessage(process.execArgv)";
+
+/** What a thread finds in process.execArgv. */
+async function flagsOf(threads: Pick<typeof workerThreads, 'Worker'>, options = {}): Promise<unknown> {
+  const [flags] = await once(new threads.Worker(code, { eval: true, ...options }), 'message');
+  return flags;
+}
+
+function threadsWith(flags: readonly string[]) {
+  const threads = { Worker: workerThreads.Worker };
+  startThreadsWith(flags, threads);
+  return threads;
+}
+
+describe('a thread of the app', () => {
+  test('has the flags of plain Node where the app names none', async () => {
+    assert.deepEqual(await flagsOf(threadsWith(['--no-warnings'])), ['--no-warnings']);
+    assert.deepEqual(await flagsOf(threadsWith([])), []);
+  });
+
+  test('has the flags that the app names', async () => {
+    const threads = threadsWith(['--no-warnings']);
+    assert.deepEqual(await flagsOf(threads, { execArgv: ['--no-deprecation'] }), ['--no-deprecation']);
+  });
+
+  test('inherits as before where the flags are none that a thread can be given', async () => {
+    assert.deepEqual(await flagsOf(threadsWith(['--stack-size=900'])), process.execArgv);
+  });
+
+  test('is one of the class that the app sees, also where the app has extended it', async () => {
+    const { Worker } = threadsWith([]);
+    class Own extends Worker {}
+    const own = new Own('', { eval: true });
+    assert.ok(own instanceof Own && own instanceof Worker);
+    assert.equal(Worker.prototype.constructor, Worker);
+    await once(own, 'exit');
+  });
 });

@@ -28,6 +28,7 @@ async function guarded(t: Parameters<typeof listening>[0], { limit, others, canP
   const warnings: unknown[] = [];
   const clock = { now: 0 };
   const state = { accepted: 0, paused: 0, resumed: 0 };
+  const app = { descriptors: others };
   const timers: (() => void)[] = [];
   const guard = guardDescriptors({
     servers,
@@ -43,7 +44,7 @@ async function guarded(t: Parameters<typeof listening>[0], { limit, others, canP
     limit: () => limit,
     open: () => {
       if (Number.isNaN(others)) throw new Error('EMFILE: too many open files');
-      return others + connections();
+      return app.descriptors + connections();
     },
     now: () => clock.now,
     after: (_delay, act) => timers.push(act),
@@ -63,7 +64,7 @@ async function guarded(t: Parameters<typeof listening>[0], { limit, others, canP
     clock.now += ms;
     for (const act of timers.splice(0)) act();
   };
-  return { port, warnings, clock, state, guard, pass, accepted };
+  return { port, warnings, clock, state, app, guard, pass, accepted };
 }
 
 function silent(t: { after(hook: () => void): void }, port: number): Socket {
@@ -94,7 +95,7 @@ test('where descriptors run short the oldest connections without a request make 
   await kept.until('served');
   assert.equal(state.paused, 0);
   assert.equal(warnings.length, 1, 'once a minute');
-  assert.match(JSON.stringify(warnings), /file descriptors run short.*"limit":64/);
+  assert.match(JSON.stringify(warnings), /low on file descriptors \(\d+ of 64\).*"limit":64/);
 });
 
 test('in a burst nobody is closed before his time: who comes waits until there is room', async (t) => {
@@ -117,7 +118,21 @@ test('in a burst nobody is closed before his time: who comes waits until there i
   pass(25);
   assert.deepEqual(state, { accepted: 40, paused: 1, resumed: 1 });
   assert.ok(!clients[0]?.destroyed, 'it has asked');
-  assert.match(JSON.stringify(warnings), /who comes waits until there is room/);
+  assert.match(JSON.stringify(warnings), /not accepting until some are free/);
+});
+
+test('where the app has used up the descriptors nobody is accepted until it has given some back', async (t) => {
+  const { warnings, state, app, guard, pass } = await guarded(t, { limit: 64, others: 16, canPause: true });
+  app.descriptors = 60;
+  guard.measure();
+  assert.deepEqual(state, { accepted: 0, paused: 1, resumed: 0 });
+  assert.match(JSON.stringify(warnings), /low on file descriptors \(60 of 64\): not accepting/);
+  pass(25);
+  assert.equal(state.resumed, 0);
+  app.descriptors = 16;
+  guard.measure();
+  pass(25);
+  assert.deepEqual(state, { accepted: 0, paused: 1, resumed: 1 });
 });
 
 test('while new connections are young, those that wait for a next request are left alone', async (t) => {

@@ -1,6 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RequestClock } from '../../../../src/worker/connections/connections.js';
+import { bucketOf } from '../../../../src/protocol/heartbeat.js';
+import { createAnswerCounter, RequestClock } from '../../../../src/worker/connections/connections.js';
+
+test('answers count; those from 500 on are failures', () => {
+  const counter = createAnswerCounter();
+  for (const status of [200, 404, 500]) counter.count(status);
+  const { answers, errors } = counter.counts();
+  assert.deepEqual([answers, errors], [3, 1]);
+});
+
+test('how long one took counts for as many as it stands for', () => {
+  const counter = createAnswerCounter();
+  counter.time(3, 1);
+  counter.time(3, 8);
+  counter.time(700, 1);
+  const { latency } = counter.counts();
+  assert.deepEqual([latency[bucketOf(3)], latency[bucketOf(700)], latency[bucketOf(50)]], [9, 1, 0]);
+});
 
 /** A clock that is a millisecond further each time it is read, and how often that was. */
 function countingClock(): { readonly clock: RequestClock; readonly reads: () => number } {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { closeFull } from '../../../../src/worker/drain/last-close.js';
+import { closeFull, holdConnections } from '../../../../src/worker/drain/last-close.js';
 import { closeListener, isAccepting } from '../../../../src/worker/node-internals.js';
 
 const skip = process.platform !== 'linux' && 'the kernel has another rule for short queues';
@@ -94,4 +94,34 @@ test('a unix socket is closed as it is', async (t) => {
   const { server } = await listening(t, path);
   await closeFull(server, { empty: looks, limit: 10_000, close: closeListener });
   assert.equal(isAccepting(server), false);
+});
+
+/** Of which as many connections as the test says were accepted. */
+function hold() {
+  const counts = { inFlight: 0, accepted: 0 };
+  return { counts, ...holdConnections({ all: [], counts: () => counts as never }) };
+}
+
+test('the queue counts as empty after a look at it that found nobody, however many there were', async () => {
+  const { counts, empty } = hold();
+  const accept = (): void => {
+    if (counts.accepted++ < 200) setImmediate(accept);
+  };
+  accept();
+  await empty();
+  assert.ok(counts.accepted > 200, `${counts.accepted} of 200`);
+});
+
+test('clients that come at each look do not keep it from being closed', async (t) => {
+  const { counts, empty } = hold();
+  let over = false;
+  t.after(() => {
+    over = true;
+  });
+  const accept = (): void => {
+    counts.accepted++;
+    if (!over) setImmediate(accept);
+  };
+  accept();
+  await empty();
 });
