@@ -1,4 +1,6 @@
 import { spawnSync } from 'node:child_process';
+import { lstatSync, readFileSync } from 'node:fs';
+import { basename, isAbsolute } from 'node:path';
 import { inspect } from 'node:util';
 import { isNativeError } from 'node:util/types';
 import { portHolder } from '../../config/port-holder.js';
@@ -98,11 +100,30 @@ function expected(exitCode: ExitCode, message: string): Explanation {
 }
 
 function inUse(error: SystemError): string {
+  if (isLeftOver(error.address)) {
+    const remedy = 'remove the file, or have the app remove it before it listens';
+    return `${where(error)} is a file that a killed process has left, and nobody listens on it: ${remedy}`;
+  }
   const holder = error.port === undefined ? null : portHolder(error.port);
   const own = holder !== null && (holder.pid === process.ppid || holder.pid === process.pid);
   if (own) return `${where(error)} is in use by another server of the same app`;
   const by = holder === null ? '' : `, held by ${holder.name} (pid ${holder.pid})`;
   return `${where(error)} is in use${by}`;
+}
+
+/** Whether a unix socket's file is there without a socket of its name in the kernel's list (Linux: /proc/net/unix). */
+function isLeftOver(address: string | null | undefined): boolean {
+  if (address == null || !isAbsolute(address)) return false;
+  try {
+    if (!lstatSync(address).isSocket()) return false;
+    // The list has names as they were given, relative ones too.
+    const name = basename(address);
+    return readFileSync('/proc/net/unix', 'utf8')
+      .split('\n')
+      .every((row) => basename(row) !== name && !row.endsWith(` ${name}`));
+  } catch {
+    return false;
+  }
 }
 
 function noPermission(error: SystemError): string {

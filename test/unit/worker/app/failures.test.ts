@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { runInNewContext } from 'node:vm';
@@ -209,4 +210,31 @@ async function failed(load: () => unknown): Promise<Failure> {
     return failureOf(error);
   }
   throw new Error('it did not fail');
+}
+
+const linux = process.platform === 'linux' ? {} : { skip: 'needs /proc/net/unix' };
+test('a unix socket that a killed process has left is not called in use', linux, async (t) => {
+  const path = join(mkdtempSync(join(tmpdir(), 'rom-agent-left-')), 'app.sock');
+  t.after(() => rmSync(dirname(path), { recursive: true }));
+  const run = 'require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, 9))';
+  spawnSync(process.execPath, ['-e', run, path]);
+  const left = await listenError(path);
+  const { message, exitCode } = failureOf(left);
+  assert.equal(
+    message,
+    `socket ${path} is a file that a killed process has left, and nobody listens on it: remove the file, or have the app remove it before it listens`,
+  );
+  assert.equal(exitCode, exitCodes.addressInUse);
+  rmSync(path);
+  const holder = createServer().listen(path);
+  t.after(() => holder.close());
+  await once(holder, 'listening');
+  assert.equal(failureOf(await listenError(path)).message, `socket ${path} is in use`);
+});
+
+async function listenError(path: string): Promise<unknown> {
+  const server = createServer();
+  const failed = once(server, 'error');
+  server.listen(path);
+  return (await failed)[0];
 }
