@@ -21,8 +21,8 @@ export interface WorkingDirectoryInput {
 
 /**
  * An app finds its files where `node` in its folder would find them: the working directory is the folder of its package,
- * wherever a service manager has started the daemon. Who starts the daemon inside of that package stays where he is, as
- * with `node`.
+ * wherever a service manager started the daemon. A daemon that was started inside of that package stays in its current
+ * directory, as `node` does.
  */
 export function workingDirectoryOf(input: WorkingDirectoryInput): WorkingDirectory {
   const { configured, app, readFile } = input;
@@ -54,7 +54,7 @@ export function commandFile(name: string, folder: string, readFile: ReadFile): s
   return null;
 }
 
-/** Of a command that a package of the app brings, such as `next`, the folder with that node_modules. */
+/** The app's folder. A command such as `next` belongs to the folder whose node_modules holds its package. */
 function folderOf({
   app,
   file,

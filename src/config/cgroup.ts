@@ -6,7 +6,7 @@ export interface CgroupSeam {
 
 export interface Hierarchy {
   readonly version: 'v1' | 'v2';
-  /** Of v1; '' with v2. */
+  /** The controller of v1; '' with v2. */
   readonly controller: string;
 }
 

@@ -24,20 +24,20 @@ export interface DirectoriesInput {
 
 const name = 'rom-agent';
 /**
- * Where the shipped LaunchDaemon has them, in the environment that its plist sets: /var/run is emptied at each boot, and
- * the service's account may make nothing there.
+ * The runtime directory of the shipped LaunchDaemon, set by its plist: macOS empties /var/run at each boot, and the
+ * service's account cannot create anything there.
  */
 export const launchdRuntime = `/var/db/${name}/run`;
-/** How `from` begins where they belong to a checkout. */
+/** How `runtimeFrom` and `stateFrom` begin for a checkout. */
 export const ofCheckout = 'the checkout';
 
 /**
- * systemd names the directories that it made for the service (RuntimeDirectory=, StateDirectory=, systemd.exec(5)); for
- * root they are those of the system (file-hierarchy(7), hier(7) of macOS), for others those of the XDG Base Directory
- * Specification.
+ * systemd names the directories that it created for the service (RuntimeDirectory=, StateDirectory=: systemd.exec(5)).
+ * Without it, root has those of the system (file-hierarchy(7), hier(7) of macOS), and other users have those of the XDG
+ * Base Directory Specification.
  *
- * What runs from a checkout, and not as a service, has its own, lest it serve the app of an installed service, answer at
- * its control socket and write into its history.
+ * A daemon that runs from a checkout, and not as a service, has directories of its own: it must not serve the app of an
+ * installed service, answer at its control socket or write into its history.
  */
 export function findDirectories(input: DirectoriesInput): Directories {
   const { env, checkout = null } = input;

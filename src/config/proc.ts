@@ -10,8 +10,8 @@ export interface Listener {
 }
 
 /**
- * The listeners of a network namespace. The kernel names them first. It takes half a second and more to name the
- * connections of a machine with room for many, during which a process would do nothing else: those are not read.
+ * The listeners of a network namespace. The kernel lists them before the connections, which are not read: on a machine
+ * with many of them that takes half a second and more, and blocks the event loop.
  *
  * @param net folder of the tables, such as /proc/net; where one is missing, as tcp6 without IPv6, it counts as empty
  */
@@ -33,7 +33,7 @@ export function openSockets(process: string): ReadonlySet<string> {
   return new Set(entries(folder).flatMap((fd) => socketInode(`${folder}/${fd}`) ?? []));
 }
 
-/** Of a link such as /proc/self/fd/3; null where it is no socket. */
+/** The inode of the socket behind a link such as /proc/self/fd/3; null where it is no socket. */
 export function socketInode(link: string): string | null {
   try {
     return /^socket:\[(\d+)\]$/.exec(readlinkSync(link))?.[1] ?? null;
@@ -67,7 +67,7 @@ export function portHolder(port: number, proc = '/proc'): Holder | null {
   return null;
 }
 
-/** Of /proc/PID/stat. */
+/** What /proc/PID/stat says of a process. */
 export interface ProcStat {
   readonly name: string;
   /** R runs or would, S sleeps, D is in the kernel and cannot be disturbed, T is stopped, Z is a zombie. */

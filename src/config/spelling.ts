@@ -1,4 +1,4 @@
-/** The candidate that somebody who wrote `name` may have meant; case, hyphens and the section do not count. */
+/** The candidate closest to `name`, if one is close; case, hyphens and the section do not count. */
 export function closest(name: string, candidates: readonly string[]): string | undefined {
   const ranked = candidates
     .map((candidate) => ({ candidate, distance: likeness(name, candidate) }))

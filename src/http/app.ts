@@ -6,7 +6,7 @@ import type { PublicStats } from '../protocol/stats.js';
 import { answerErrors, type OnError } from './answer-errors.js';
 import { onClientError } from './client-error.js';
 import { HttpError } from './errors.js';
-import { type Info, renderInfo } from './info.js';
+import type { Info } from './info.js';
 import { checkPrefix } from './prefix.js';
 
 /** What the app needs from the process that hosts it. */
@@ -66,7 +66,7 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set([
 
 function routesOf({ info, stats, ready, prefix, statsTimeout = 2_000 }: AppOptions): Routes {
   const root = prefix == null ? '' : checkPrefix(prefix);
-  const infoBody = rememberLast(renderInfo);
+  const infoBody = rememberLast<Info>(json);
   const routes = new Map<string, Handler>([
     [`${root}/api/info`, (ctx) => answer(ctx, infoBody(info()))],
     [`${root}/api/cluster/stats`, async (ctx) => answer(ctx, json(await withDeadline(stats, statsTimeout)))],

@@ -18,7 +18,7 @@ export interface Load {
 
 /** A connection per request: 100 at a time. */
 export function ab(url: string, requests: number): Load {
-  return start('ab', ['-q', '-c', '100', '-n', `${requests}`, url], parseAb);
+  return start('ab', ['-q', '-l', '-c', '100', '-n', `${requests}`, url], parseAb);
 }
 
 /** 64 connections that are kept, one thread, for so many seconds. */

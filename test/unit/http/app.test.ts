@@ -14,17 +14,14 @@ test('/api/info answers with what the process says of itself', async (t) => {
   assert.deepEqual(await answer.json(), sampleInfo);
 });
 
-test('/api/info follows the values and keeps its length', async (t) => {
+test('/api/info follows the values', async (t) => {
   let info = sampleInfo;
   const { url } = await serving(t, { info: () => info });
-  const lengths = new Set<number>();
   for (const values of [{ uptime: 9 }, { uptime: 10, pid: 4_194_304 }, { uptime: 1e9, worker: 128 }]) {
     info = { ...sampleInfo, ...values };
     const body = await (await fetch(`${url}/api/info`)).text();
-    assert.deepEqual(JSON.parse(body), info);
-    lengths.add(body.length);
+    assert.equal(body, `${JSON.stringify(info)}\n`);
   }
-  assert.equal(lengths.size, 1);
 });
 
 test('/api/cluster/stats answers with what the master says', async (t) => {
