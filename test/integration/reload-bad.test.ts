@@ -134,9 +134,9 @@ describe('under load, a release that', { timeout: 600_000 }, () => {
 });
 
 describe('of HTTP/2, a release that', { timeout: 600_000 }, () => {
-  it('answers 500 only is rolled back, as the failed answers of its first worker are counted', async (t) => {
+  it('answers 500 only, or only with failed calls of gRPC, is rolled back, as failed answers of its first worker count', async (t) => {
     const tree = releaseTree(t);
-    tree.publish('1', { text: http2App(200) });
+    tree.publish('1', { text: http2App('res.writeHead(200).end()') });
     const service = await serveReloading(t, {
       app: tree.app,
       env: { ROM_AGENT_RELOAD_SOAK: '10s', WORKERS: '1' },
@@ -146,10 +146,12 @@ describe('of HTTP/2, a release that', { timeout: 600_000 }, () => {
       timeout: patience,
       until: (count) => count > 300,
     });
-    tree.publish('2', { text: http2App(500) });
-    const { verdict, reason } = await reload(service);
-    assert.equal(verdict, 'rolled back');
-    assert.match(reason, /^100 % of the canary's \d+ answers failed, 0 % of the others'$/);
+    for (const [release, fail] of Object.entries(failing)) {
+      tree.publish(release, { text: http2App(fail) });
+      const { verdict, reason } = await reload(service);
+      assert.equal(verdict, 'rolled back', release);
+      assert.match(reason, /^100 % of the canary's \d+ answers failed, 0 % of the others'$/);
+    }
     assert.ok((answers.get(500) ?? 0) > 0);
     await stopped(service);
   });
@@ -186,9 +188,15 @@ describe('what cannot be a release', { timeout: 600_000 }, () => {
   });
 });
 
-function http2App(status: number): string {
+/** The second is what a failed call of gRPC is: 200, and `grpc-status` behind it (13: INTERNAL). */
+const failing: Readonly<Record<string, string>> = {
+  '2': 'res.writeHead(500).end()',
+  '3': "res.writeHead(200).addTrailers({ 'grpc-status': '13' }); res.end()",
+};
+
+function http2App(answer: string): string {
   return `import { createServer } from 'node:http2';
-    createServer((_req, res) => res.writeHead(${status}).end()).listen(process.env.PORT, process.env.HOST);`;
+    createServer((_req, res) => { ${answer}; }).listen(process.env.PORT, process.env.HOST);`;
 }
 
 /** Asks over a few sessions, each of which comes to its end, until the test ends. Returns the answers by their status. */

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { type HostedApp, hostedApps } from './catalogue.js';
+import { patience } from './clients.js';
 import { type Installed, install, type SetName } from './install.js';
-import { Life, patience } from './life.js';
+import { Life } from './life.js';
 
 /** APPS names some of them by a part of their name, or a whole set as `set:sample`; unless told, all. */
 const wanted = process.env.APPS?.toLowerCase().split(',') ?? [''];
@@ -51,7 +52,7 @@ function tryOut(app: HostedApp): void {
 
     step('is served by both workers', async (t, life) => {
       const clients = await life.clientsOfAll(t);
-      await clients.reached(100, patience);
+      await clients.reached(20, patience);
       await clients.lostNothing();
     });
 

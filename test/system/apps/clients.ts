@@ -6,6 +6,9 @@ import { describeLoad, type Load, type LoadReport, startLoad } from '../../suppo
 import { waitFor } from '../../support/wait.js';
 import type { HostedApp } from './catalogue.js';
 
+/** A slow framework on a machine that is ten times slower than usual, ms. */
+export const patience = 60_000;
+
 /** All clients of an app under load, of whatever protocol. */
 export interface Clients {
   /** PIDs of the workers that have answered since the begin. */
@@ -54,6 +57,7 @@ class HttpClients implements Clients {
     this.#load = startLoad({
       t,
       port,
+      maxMs: 6 * patience,
       watch: { answered: (body) => this.#see(body) },
       clients: paths.flatMap((path) => [
         { kind: 'keep-alive', count: 2, pauseMs: 20, path },

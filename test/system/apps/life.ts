@@ -6,10 +6,7 @@ import { ask, freePort } from '../../support/net.js';
 import { type Daemon, startDaemon } from '../../support/process.js';
 import { waitFor } from '../../support/wait.js';
 import type { HostedApp } from './catalogue.js';
-import { type Clients, startClients } from './clients.js';
-
-/** A slow framework on a machine that is ten times slower than usual, ms. */
-export const patience = 60_000;
+import { type Clients, patience, startClients } from './clients.js';
 
 /** One app under one daemon with two workers, from its start to its end. */
 export class Life {
