@@ -1,3 +1,4 @@
+import type { LogLevel } from '../settings/config.js';
 import { keyValues } from './key-values.js';
 import { printable } from './printable.js';
 
@@ -139,4 +140,10 @@ function shorten(text: string): string {
     .subarray(0, JOURNAL_MAX)
     .toString()
     .replace(/\uFFFD$/, '')}…`;
+}
+
+export const levels: readonly Level[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
+
+export function isEnabled(level: Level, least: LogLevel): boolean {
+  return least !== 'silent' && levels.indexOf(level) >= levels.indexOf(least);
 }

@@ -1,7 +1,6 @@
 import { writeSync } from 'node:fs';
-import type { Level } from './format.js';
+import { isEnabled, type Level } from './format.js';
 import { chooseLayout } from './layout.js';
-import { isEnabled } from './levels.js';
 import type { Fields, Log, LogOptions } from './log.js';
 
 /** A log that costs nothing until its first line, which makes it load: that is not to be on the way to readiness. */

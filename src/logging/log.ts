@@ -1,7 +1,6 @@
 import type { LogConfig } from '../settings/config.js';
-import type { JournalFields, Layout, Level } from './format.js';
+import { isEnabled, type JournalFields, type Layout, type Level, levels } from './format.js';
 import { chooseLayout } from './layout.js';
-import { isEnabled, levels } from './levels.js';
 import type { Output } from './output-file.js';
 import { openWriter, type Writer } from './writer.js';
 

@@ -249,6 +249,7 @@ test('a load ends at its bound on requests and on time', async (t) => {
 test('waiting for a count that does not come ends with the counts and the failures', async (t) => {
   const port = await rawServer(t, (socket) => socket.on('data', () => socket.resetAndDestroy()));
   const load = startLoad({ t, port, clients: [{ kind: 'keep-alive', count: 1 }] });
+  await load.until(({ failed }) => failed > 0);
   await assert.rejects(
     load.reached(1, 60),
     /within 60 ms: .*"ok":0.*\n {2}reset \(keep-alive, at \d+ ms\): ECONN/,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { formatJournal, formatPretty } from '../../../src/logging/format.js';
-import { foldStack, stackOnOneLine } from '../../../src/logging/stack.js';
+import { foldStack, stackOnOneLine } from '../../../src/logging/key-values.js';
 
 const stack = [
   'Error: no such order',
