@@ -1,9 +1,7 @@
 import { type Millis, settleTime } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
-import type { Effect } from './effects.js';
-import type { Policy } from './policy.js';
-import { type Result, unchanged } from './result.js';
-import type { Moved, State, Worker } from './state.js';
+import type { Moved, Worker } from './state.js';
+import type { Transaction } from './transaction.js';
 /** So many kept connections go from one worker to another. */
 export interface Move {
   readonly from: WorkerKey;
@@ -24,25 +22,27 @@ const together: Millis = 200;
  * Evens out the kept connections, which the kernel hands to whichever worker wakes up first. Not during a reload: it
  * compares a worker with others, and then empties those.
  */
-export function balance(state: State, now: Millis, policy: Policy): Result {
-  if (!policy.balance || state.life.phase !== 'serving' || state.reload !== null) return unchanged(state);
-  if (!isUneven(state.workers)) return unchanged(state);
+export function balance(t: Transaction): void {
+  const { now, policy, state } = t;
+  if (!policy.balance || state.life.phase !== 'serving' || state.reload !== null) return;
+  if (!isUneven(state.workers)) return;
   const ready = newestOfEachSlot(state.workers).filter(
     (worker) => isAwake(worker, now) && isWell(worker) && takesPart(worker),
   );
   // One that is in the middle of a move would be counted with what it no longer has.
-  if (!ready.every((worker) => isSettled(worker, state.moved))) return unchanged(state);
+  if (!ready.every((worker) => isSettled(worker, state.moved))) return;
   const moves = movesBetween(ready.map(({ key, beat }) => ({ key, kept: beat?.kept ?? 0 })));
-  if (moves.length === 0) return unchanged(state);
+  if (moves.length === 0) return;
   const old = ready.filter(({ beatAt }) => now - beatAt > together);
-  if (old.length > 0) return [state, old.map(({ key }): Effect => ({ type: 'ask-beat', key }))];
+  if (old.length > 0) {
+    for (const { key } of old) t.emit({ type: 'ask-beat', key });
+    return;
+  }
   const busy = new Set(moves.flatMap(({ from, to }) => [from, to]));
   const known = new Set(state.workers.map(({ key }) => key));
   const others = state.moved.filter(({ key }) => known.has(key) && !busy.has(key));
-  return [
-    { ...state, moved: [...others, ...[...busy].map((key) => ({ key, at: now }))] },
-    moves.map(({ from, to, count }): Effect => ({ type: 'hand-on', key: from, to, count })),
-  ];
+  t.update({ moved: [...others, ...[...busy].map((key) => ({ key, at: now }))] });
+  for (const { from, to, count } of moves) t.emit({ type: 'hand-on', key: from, to, count });
 }
 
 /**

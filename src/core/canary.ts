@@ -1,12 +1,15 @@
 import { type Beat, emptyLatency, latencyBuckets, longestBucket } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
-import type { Effect } from './effects.js';
 import { type Policy, type ReloadPolicy, soakInterval } from './policy.js';
-import { chain, type Result, unchanged } from './result.js';
 import type { Reload, Soak, Stage, State, Worker } from './state.js';
 import { tellStatus } from './status.js';
-import { findWorker } from './workers.js';
+import type { Transaction } from './transaction.js';
+
+/*
+ * When the first worker of a new generation is good enough for the others to follow: it has to answer its probe, to stay
+ * alive, and to do no worse than the workers of the proven generation while it is soaked.
+ */
 
 /** Fewer answers than this say nothing about a share or a quantile. */
 const fewestAnswers = 20;
@@ -19,38 +22,36 @@ const mostAsked = 16;
 /** The quantile that is compared: the slowest tenth is left to chance. */
 const compared = 0.9;
 
-/** A canary that listens is soaked: it has to answer, to stay alive, and to do no worse than the others. */
-export function canaryStage(
-  state: State,
+/** The soak begins when the canary listens. */
+export function soakIfReady(
+  t: Transaction,
   { reload, stage }: { reload: Reload; stage: Extract<Stage, { name: 'canary' }> },
-  now: Millis,
-  { reload: limits }: Policy,
-): Result {
+): void {
   const { key } = stage;
-  if (findWorker(state, key)?.phase !== 'ready') return unchanged(state);
-  const { probe, probeTimeout } = limits;
-  const until = reload.soak ? now + limits.soak : state.tickedAt;
+  if (t.worker(key)?.phase !== 'ready') return;
+  const { now } = t;
+  const { soak: time, probe, probeTimeout } = t.policy.reload;
+  const until = reload.soak ? now + time : t.state.tickedAt;
   const soak: Soak = {
     name: 'soak',
     key,
     until,
     askAt: nextAsk(until, now),
     probeBy: probe === null ? null : now + probeTimeout + probeGrace,
-    before: othersOf(state, reload).flatMap(({ key, beat }) => (beat === null ? [] : [{ key, beat }])),
+    before: othersOf(t.state, reload).flatMap(({ key, beat }) => (beat === null ? [] : [{ key, beat }])),
   };
-  const effects: Effect[] =
-    probe === null ? [] : [{ type: 'probe', key, path: probe, timeout: probeTimeout }];
-  const soaking: Result = [{ ...state, reload: { ...reload, stage: soak } }, effects];
-  return chain(soaking, (next) => tellStatus(next, now, {}));
+  t.update({ reload: { ...reload, stage: soak } });
+  if (probe !== null) t.emit({ type: 'probe', key, path: probe, timeout: probeTimeout });
+  tellStatus(t);
 }
 
 /**
  * The last word is the canary's: one that has been silent since before the end is not known to be well. And time counts
  * only once a tick has seen it, lest the canary be judged by time that the master itself missed.
  */
-export function soakOver(state: State, { key, probeBy, until }: Soak): boolean {
-  const worker = findWorker(state, key);
-  return probeBy === null && worker?.phase === 'ready' && Math.min(state.tickedAt, worker.beatAt) >= until;
+export function isSoakOver({ workers, tickedAt }: State, { key, probeBy, until }: Soak): boolean {
+  const worker = workers.find((worker) => worker.key === key);
+  return probeBy === null && worker?.phase === 'ready' && Math.min(tickedAt, worker.beatAt) >= until;
 }
 
 /** Past its end a soak waits for the probe alone. */
@@ -60,20 +61,29 @@ export function soakDeadlines({ until, askAt, probeBy }: Soak, tickedAt: Millis)
 }
 
 /** Beats more often than once a second: the sooner a bad canary is seen, the fewer requests it gets. */
-export function askWhileSoaking(state: State, now: Millis): Result {
-  const { reload } = state;
-  if (reload?.stage.name !== 'soak' || now < reload.stage.askAt) return unchanged(state);
-  const stage: Soak = { ...reload.stage, askAt: nextAsk(reload.stage.until, now) };
+export function askWhileSoaking(t: Transaction): void {
+  const { reload } = t.state;
+  if (reload?.stage.name !== 'soak' || t.now < reload.stage.askAt) return;
+  const stage: Soak = { ...reload.stage, askAt: nextAsk(reload.stage.until, t.now) };
   // Of the others some are enough: the rest is compared by beats that are a second old at most.
-  const others = othersOf(state, reload).slice(0, mostAsked);
-  const keys = [stage.key, ...others.map(({ key }) => key)];
-  return [{ ...state, reload: { ...reload, stage } }, keys.map((key): Effect => ({ type: 'ask-beat', key }))];
+  const others = othersOf(t.state, reload).slice(0, mostAsked);
+  t.update({ reload: { ...reload, stage } });
+  for (const key of [stage.key, ...others.map(({ key }) => key)]) t.emit({ type: 'ask-beat', key });
 }
 
 /** At the end of the soak at the latest. */
 function nextAsk(until: Millis, now: Millis): Millis {
   const next = now + soakInterval;
   return now < until ? Math.min(next, until) : next;
+}
+
+/** What is wrong with the canary: its probe is overdue, or the beats show it out of line; null where nothing is. */
+export function canaryFault(state: State, reload: Reload, { reload: limits }: Policy): string | null {
+  if (reload.stage.name !== 'soak') return null;
+  const { key, probeBy } = reload.stage;
+  if (probeBy !== null && state.tickedAt >= probeBy) return 'the canary did not answer its probe';
+  const canary = state.workers.find((worker) => worker.key === key)?.beat ?? null;
+  return canary === null ? null : worse(canary, servedByOthers(state, reload, reload.stage), limits);
 }
 
 type Served = Pick<Beat, 'answers' | 'errors' | 'latency'>;
@@ -99,7 +109,7 @@ export function worse(
 }
 
 /** Since the soak began; where that is too little to compare with, in all their life. */
-export function servedByOthers(state: State, reload: Reload, { before }: Soak): Served {
+function servedByOthers(state: State, reload: Reload, { before }: Soak): Served {
   const others = othersOf(state, reload);
   const earlier = new Map<WorkerKey, Beat>(before.map(({ key, beat }) => [key, beat]));
   const lately = sum(others, earlier);

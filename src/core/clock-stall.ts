@@ -1,8 +1,8 @@
 import { type Millis, tickInterval } from '../protocol/limits.js';
 import { ownPolicy, type Policy } from './policy.js';
-import { log, type Result, unchanged } from './result.js';
 import type { Life, State, Vitals, Worker } from './state.js';
 import { captureTime } from './timeouts.js';
+import type { Transaction } from './transaction.js';
 
 /** What has come while the master stood still is read first: nobody is judged before. */
 const catchUp: Millis = 100;
@@ -18,29 +18,21 @@ interface Missed {
  *
  * @param due when this tick was due, at the latest
  */
-export function forgiveMissedTime(
-  state: State,
-  due: Millis,
-  { now, policy }: { now: Millis; policy: Policy },
-): Result {
+export function forgiveStall(t: Transaction, due: Millis): void {
+  const { now, policy, state } = t;
   const late = now - Math.max(due, state.tickedAt);
-  const ticked = { ...state, tickedAt: now };
-  if (late < Math.min(tickInterval, captureTime(policy)) / 2) return unchanged(ticked);
+  t.update({ tickedAt: now });
+  if (late < Math.min(tickInterval, captureTime(policy)) / 2) return;
   const missed = late + catchUp;
-  const { pressure, watchdog } = state;
-  return [
-    {
-      ...ticked,
-      ...soakPostponed(state, missed),
-      life: stopPostponed(state.life, { missed, now }),
-      workers: state.workers.map((worker) =>
-        postponed(worker, { missed, now, policy: ownPolicy(policy, worker) }),
-      ),
-      pressure: { ...pressure, quietUntil: pressure.quietUntil + missed },
-      watchdog: { ...watchdog, quorumAt: past(watchdog.quorumAt, { missed, now }) },
-    },
-    [log('warn', 'the master itself stood still', { missedMs: Math.round(late) })],
-  ];
+  const { pressure, watchdog, life, workers } = state;
+  t.update({
+    ...soakPostponed(state, missed),
+    life: stopPostponed(life, { missed, now }),
+    workers: workers.map((worker) => postponed(worker, { missed, now, policy: ownPolicy(policy, worker) })),
+    pressure: { ...pressure, quietUntil: pressure.quietUntil + missed },
+    watchdog: { ...watchdog, quorumAt: past(watchdog.quorumAt, { missed, now }) },
+  });
+  t.log('warn', 'the master itself stood still', { missedMs: Math.round(late) });
 }
 
 /** Never past what a worker of this moment would get: its news may have been read before the missed time was seen. */

@@ -1,12 +1,11 @@
 import type { Beat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import type { Health } from '../protocol/stats.js';
-import type { LogEffect } from './effects.js';
 import { ownPolicy, type Policy } from './policy.js';
-import { chain, chainAll, eachWorker, log, type Result, unchanged } from './result.js';
 import { changeSlot, fillSlot, findSlot } from './slots.js';
 import type { Pace, State, Vitals, Worker } from './state.js';
-import { nameOf, replaceWorker, type Speaking, seconds, silentSince } from './workers.js';
+import type { Transaction } from './transaction.js';
+import { isSpeaking, nameOf, type Speaking, seconds, silentSince } from './workers.js';
 
 /** Beats that a worker may owe before it counts as slow: one may be a little late. */
 const beatsOwed = 2.5;
@@ -36,74 +35,64 @@ export function afterBeat(
 }
 
 /** Judges everybody, and has the log know who changed. */
-export function judge(state: State, now: Millis, policy: Policy): Result {
-  return eachWorker(state, (next, worker) =>
-    worker.phase === 'spare' || worker.phase === 'ready'
-      ? judged(next, { worker, now, policy: ownPolicy(policy, worker) })
-      : unchanged(next),
-  );
+export function judge(t: Transaction): void {
+  t.eachWorker((worker) => {
+    if (isSpeaking(worker)) judgeOne(t, worker);
+  });
 }
 
 /**
  * Replaces a sick worker, the new one first: one at a time, and none while another starts, for that costs the CPU and the
  * memory that are short. A slot whose next worker is sick again gets no third one within the window: it would not help.
  */
-export function treat(state: State, now: Millis, policy: Policy): Result {
+export function treat(t: Transaction): void {
+  const { state } = t;
   const isBusy = state.reload !== null || state.workers.some(({ phase }) => phase === 'starting');
-  if (state.life.phase !== 'serving' || isBusy) return unchanged(state);
+  if (state.life.phase !== 'serving' || isBusy) return;
   const sick = state.workers.filter(({ phase, vitals }) => phase === 'ready' && vitals.health === 'sick');
-  const isTreated = ({ slot }: Worker) => wasTreated(state, slot, { now, policy });
-  const told = chainAll(
-    state,
-    sick.filter(isTreated).map((worker) => (next) => tellAgain(next, worker, now)),
-  );
+  for (const worker of sick) if (wasTreated(t, worker)) tellAgain(t, worker);
   // Where the slot's next worker is due already, another one of the same would only come in its way.
-  const worker = sick.find((worker) => findSlot(state, worker.slot)?.forkAt === null && !isTreated(worker));
-  return worker === undefined ? told : chain(told, (next) => replaceSick(next, { worker, now, policy }));
+  const worker = sick.find(
+    (worker) => findSlot(state, worker.slot)?.forkAt === null && !wasTreated(t, worker),
+  );
+  if (worker === undefined) return;
+  const { slot, pid, generation } = worker;
+  changeSlot(t, slot, { treatedAt: t.now, toldAgain: false });
+  t.log('info', `worker ${slot} is being replaced: it is sick`, { workerPid: pid });
+  fillSlot(t, { slot, generation });
 }
 
-function replaceSick(
-  state: State,
-  { worker, now, policy }: { worker: Worker; now: Millis; policy: Policy },
-): Result {
-  const { slot, pid } = worker;
-  const treated = changeSlot(state, slot, { treatedAt: now, toldAgain: false });
-  const told: Result = [
-    treated,
-    [log('info', `worker ${slot} is being replaced: it is sick`, { workerPid: pid })],
-  ];
-  return chain(told, (next) => fillSlot(next, { slot, generation: worker.generation }, now, policy));
-}
-
-function wasTreated(state: State, slot: number, { now, policy }: { now: Millis; policy: Policy }): boolean {
+function wasTreated({ state, now, policy }: Transaction, { slot }: Worker): boolean {
   const treatedAt = findSlot(state, slot)?.treatedAt ?? null;
   return treatedAt !== null && now - treatedAt < policy.restart.window;
 }
 
 /** Once per replacement. */
-function tellAgain(state: State, { slot, pid }: Worker, now: Millis): Result {
-  const place = findSlot(state, slot);
-  if (place === undefined || place.toldAgain) return unchanged(state);
-  const ago = seconds(now - (place.treatedAt ?? now));
-  const message = `worker ${slot} is sick again, ${ago} after it was replaced for that: it stays for now`;
-  return [changeSlot(state, slot, { toldAgain: true }), [log('warn', message, { workerPid: pid })]];
+function tellAgain(t: Transaction, { slot, pid }: Worker): void {
+  const place = findSlot(t.state, slot);
+  if (place === undefined || place.toldAgain) return;
+  const ago = seconds(t.now - (place.treatedAt ?? t.now));
+  changeSlot(t, slot, { toldAgain: true });
+  t.log('warn', `worker ${slot} is sick again, ${ago} after it was replaced for that: it stays for now`, {
+    workerPid: pid,
+  });
 }
 
-function judged(
-  state: State,
-  { worker, now, policy }: { worker: Speaking; now: Millis; policy: Policy },
-): Result {
+function judgeOne(t: Transaction, worker: Speaking): void {
+  const { now } = t;
+  const policy = ownPolicy(t.policy, worker);
   const silent = now - silentSince(worker);
   const overdue = silent > policy.beatInterval * beatsOwed ? silentSince(worker) : null;
   const slowSince = worker.vitals.slowSince ?? overdue;
   const seen = { ...worker, vitals: { ...worker.vitals, slowSince } };
-  const why = sickness(state, { worker: seen, now, policy });
+  const why = sickness(t.state, { worker: seen, now, policy });
   const health: Health = why !== null ? 'sick' : slowSince !== null ? 'slow' : 'fit';
   const entry = news(seen, { health, why, now, policy });
   const told = entry === null ? worker.vitals.told : health;
   const vitals: Vitals = { ...seen.vitals, health, told };
-  if (isSame(vitals, worker.vitals)) return unchanged(state);
-  return [replaceWorker(state, { ...worker, vitals }), entry === null ? [] : [entry]];
+  if (isSame(vitals, worker.vitals)) return;
+  t.put({ ...worker, vitals });
+  if (entry !== null) t.log(...entry);
 }
 
 function isSame(one: Vitals, other: Vitals): boolean {
@@ -144,15 +133,17 @@ interface Finding {
   readonly policy: Policy;
 }
 
+type News = Parameters<Transaction['log']>;
+
 /** What the log should know; null where that is nothing. */
-function news(worker: Speaking, { health, why, now, policy }: Finding): LogEffect | null {
+function news(worker: Speaking, { health, why, now, policy }: Finding): News | null {
   const { told, slowSince } = worker.vitals;
   const name = nameOf(worker);
   const { inFlight = 0, eventLoopDelay = 0 } = worker.beat ?? {};
   const fields = { workerPid: worker.pid, inFlight };
-  if (health === 'sick') return told === 'sick' ? null : log('warn', `${name} is sick: ${why}`, fields);
+  if (health === 'sick') return told === 'sick' ? null : ['warn', `${name} is sick: ${why}`, fields];
   if (health === 'fit') {
-    return told === 'fit' ? null : log('info', `${name} is fit again`, { workerPid: worker.pid });
+    return told === 'fit' ? null : ['info', `${name} is fit again`, { workerPid: worker.pid }];
   }
   const lasted = now - (slowSince ?? now);
   if (told !== 'fit' || lasted < policy.beatInterval * beatsToTell) return null;
@@ -160,7 +151,7 @@ function news(worker: Speaking, { health, why, now, policy }: Finding): LogEffec
   const what = isLate
     ? `its event loop is late by ${Math.round(eventLoopDelay)} ms`
     : `no beat for ${seconds(now - silentSince(worker))}`;
-  return log('warn', `${name} is slow: ${what}`, fields);
+  return ['warn', `${name} is slow: ${what}`, fields];
 }
 
 function hasFullHeap({ heapUsed, heapLimit }: Beat, { memory: { maxHeap } }: Policy): boolean {

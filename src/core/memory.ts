@@ -1,11 +1,10 @@
 import type { Beat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import type { MemoryReading } from './events.js';
-import type { Policy } from './policy.js';
-import { chain, log, type Result, unchanged } from './result.js';
 import { changeSlot, fillSlot, findSlot, isAwaited, retire } from './slots.js';
 import type { State, Worker } from './state.js';
 import { tellStatus } from './status.js';
+import type { Transaction } from './transaction.js';
 import { workersIn } from './workers.js';
 
 /** Readings in a row that have to be too high: a burst is over sooner. */
@@ -25,15 +24,24 @@ const reliefInterval: Millis = 600_000;
 type Grown = Worker & { readonly beat: Beat };
 
 /** Where the cgroup runs out of memory, the fattest worker goes before the kernel chooses one. */
-export function memory(state: State, reading: MemoryReading, now: Millis, policy: Policy): Result {
-  const share = policy.memory.pressure;
+export function memory(t: Transaction, reading: MemoryReading): void {
+  const share = t.policy.memory.pressure;
   const most = share * reading.limit;
   // Who waits for memory may wait for that of others: alone it says nothing about this cgroup.
   const isStalled = (reading.stalled ?? 0) >= stalledTooMuch && reading.used > nearly * most;
   const isHigh = share > 0 && (reading.used > most || isStalled);
-  const readings = isHigh ? state.pressure.readings + 1 : 0;
-  const next = withPressure(state, { readings }, now);
-  return readings < readingsToAct ? unchanged(next) : relieve(next, reading, now, policy);
+  const readings = isHigh ? t.state.pressure.readings + 1 : 0;
+  countReadings(t, readings);
+  if (readings >= readingsToAct) relieve(t, reading);
+}
+
+/** Once a replacement is there, or has failed, it is quiet for a while. */
+function countReadings(t: Transaction, readings: number): void {
+  const { pressure } = t.state;
+  const isOver = pressure.slot !== null && !isUnderWay(t.state, pressure.slot);
+  if (!isOver && readings === pressure.readings) return;
+  const after = isOver ? { slot: null, quietUntil: t.now + quietTime } : {};
+  t.update({ pressure: { ...pressure, readings, ...after } });
 }
 
 /** More processes would make it worse. */
@@ -41,55 +49,43 @@ export function isMemoryShort({ pressure }: State): boolean {
   return pressure.readings >= readingsToAct;
 }
 
-function relieve(state: State, reading: MemoryReading, now: Millis, policy: Policy): Result {
-  const { slot, quietUntil } = state.pressure;
-  const comes = state.workers.some(({ phase }) => phase === 'starting');
-  const isBusy = state.reload !== null || slot !== null || comes || now < quietUntil;
-  if (state.life.phase !== 'serving' || isBusy) return unchanged(state);
-  const candidates = grown(state);
-  const excess = reading.used - policy.memory.pressure * reading.limit;
+function relieve(t: Transaction, reading: MemoryReading): void {
+  const { life, reload, workers, pressure } = t.state;
+  const { slot, quietUntil } = pressure;
+  const comes = workers.some(({ phase }) => phase === 'starting');
+  const isBusy = reload !== null || slot !== null || comes || t.now < quietUntil;
+  if (life.phase !== 'serving' || isBusy) return;
+  const candidates = grown(t.state);
+  const excess = reading.used - t.policy.memory.pressure * reading.limit;
   const gain = candidates.reduce((sum, worker) => sum + growthOf(worker), 0);
   // What others of the cgroup use, or what the workers began with, no replacement sets free.
-  if (candidates.length === 0 || gain < excess) return helpless(state, { reading, gain, now });
-  const fattest = candidates.find(({ slot }) => !wasRelieved(state, slot, now));
-  if (fattest === undefined) return helpless(state, { reading, gain: null, now });
-  const isOnly = state.workers.filter(({ phase }) => phase === 'ready').length === 1;
-  const told: Result = [
-    {
-      ...changeSlot(state, fattest.slot, { relievedAt: now }),
-      pressure: { ...state.pressure, slot: fattest.slot },
-    },
-    [announcement(fattest, reading, isOnly)],
-  ];
-  return chain(told, (next) =>
-    isOnly
-      ? fillSlot(next, { slot: fattest.slot, generation: fattest.generation }, now, policy)
-      : drainFirst(next, { worker: fattest, now, policy }),
-  );
+  if (candidates.length === 0 || gain < excess) return helpless(t, reading, gain);
+  const fattest = candidates.find(({ slot }) => !wasRelieved(t.state, slot, t.now));
+  if (fattest === undefined) return helpless(t, reading, null);
+  const isOnly = workers.filter(({ phase }) => phase === 'ready').length === 1;
+  changeSlot(t, fattest.slot, { relievedAt: t.now });
+  t.update({ pressure: { ...pressure, slot: fattest.slot } });
+  announce(t, fattest, { reading, isOnly });
+  if (isOnly) fillSlot(t, { slot: fattest.slot, generation: fattest.generation });
+  else drainFirst(t, fattest);
 }
 
 /** Said once in a while: nothing is done. `gain`: what replacements would set free; null: there was one of each lately. */
-function helpless(
-  state: State,
-  { reading, gain, now }: { reading: MemoryReading; gain: number | null; now: Millis },
-): Result {
-  const { helplessAt } = state.pressure;
-  if (helplessAt !== null && now - helplessAt < reliefInterval) return unchanged(state);
-  const total = state.workers.reduce((sum, { beat }) => sum + (beat?.rss ?? 0), 0);
+function helpless(t: Transaction, reading: MemoryReading, gain: number | null): void {
+  const { pressure, workers } = t.state;
+  const { helplessAt } = pressure;
+  if (helplessAt !== null && t.now - helplessAt < reliefInterval) return;
+  const total = workers.reduce((sum, { beat }) => sum + (beat?.rss ?? 0), 0);
   const why =
     gain === null
       ? `each worker that has grown was replaced within the last ${reliefInterval / 60_000} minutes`
       : `the workers have ${mebibytes(total)} MiB and have grown by ${mebibytes(gain)} MiB since they were ready`;
-  return [
-    { ...state, pressure: { ...state.pressure, helplessAt: now } },
-    [
-      log(
-        'warn',
-        `memory is short, ${mebibytes(reading.used)} of ${mebibytes(reading.limit)} MiB are used: ` +
-          `replacing workers would not help, ${why}`,
-      ),
-    ],
-  ];
+  t.update({ pressure: { ...pressure, helplessAt: t.now } });
+  t.log(
+    'warn',
+    `memory is short, ${mebibytes(reading.used)} of ${mebibytes(reading.limit)} MiB are used: ` +
+      `replacing workers would not help, ${why}`,
+  );
 }
 
 function wasRelieved(state: State, id: number, now: Millis): boolean {
@@ -98,13 +94,10 @@ function wasRelieved(state: State, id: number, now: Millis): boolean {
 }
 
 /** The next one comes when it is gone: there is no memory for both. */
-function drainFirst(
-  state: State,
-  { worker, now, policy }: { worker: Worker; now: Millis; policy: Policy },
-): Result {
-  const awaited = changeSlot(state, worker.slot, { forkAfter: worker.key });
-  const drained = retire(awaited, worker, { now, policy, why: 'the memory is short' });
-  return chain(drained, (next) => tellStatus(next, now, {}));
+function drainFirst(t: Transaction, worker: Worker): void {
+  changeSlot(t, worker.slot, { forkAfter: worker.key });
+  retire(t, worker, 'the memory is short');
+  tellStatus(t);
 }
 
 /** Workers whose replacement would set memory free, the fattest first. */
@@ -123,27 +116,18 @@ function growthOf({ beat, vitals: { firstRss } }: Grown): number {
   return beat.rss - (firstRss ?? beat.rss);
 }
 
-function announcement({ slot, pid, beat, vitals }: Grown, reading: MemoryReading, isOnly: boolean) {
+function announce(
+  t: Transaction,
+  { slot, pid, beat, vitals }: Grown,
+  { reading, isOnly }: { reading: MemoryReading; isOnly: boolean },
+): void {
   const { used, limit, stalled } = reading;
   const has = `worker ${slot}, which has ${mebibytes(beat.rss)} MiB and began with ${mebibytes(vitals.firstRss ?? 0)}`;
   const how = isOnly ? 'replacing' : 'draining';
-  return log(
-    'warn',
-    `memory is short, ${mebibytes(used)} of ${mebibytes(limit)} MiB are used: ${how} ${has}`,
-    {
-      workerPid: pid,
-      ...(stalled === null ? {} : { stalledPercent: Math.round(stalled * 100) }),
-    },
-  );
-}
-
-/** Once a replacement is there, or has failed, it is quiet for a while. */
-function withPressure(state: State, { readings }: { readings: number }, now: Millis): State {
-  const { pressure } = state;
-  const isOver = pressure.slot !== null && !isUnderWay(state, pressure.slot);
-  const after = isOver ? { slot: null, quietUntil: now + quietTime } : {};
-  if (!isOver && readings === pressure.readings) return state;
-  return { ...state, pressure: { ...pressure, readings, ...after } };
+  t.log('warn', `memory is short, ${mebibytes(used)} of ${mebibytes(limit)} MiB are used: ${how} ${has}`, {
+    workerPid: pid,
+    ...(stalled === null ? {} : { stalledPercent: Math.round(stalled * 100) }),
+  });
 }
 
 function isUnderWay(state: State, id: number): boolean {

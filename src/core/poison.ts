@@ -3,9 +3,9 @@ import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import { type Blocked, type Fingerprint, fingerprintOf, type RequestNote } from '../protocol/requests.js';
 import type { Effect } from './effects.js';
-import type { PoisonPolicy, Policy } from './policy.js';
-import { log, type Result, unchanged } from './result.js';
+import type { PoisonPolicy } from './policy.js';
 import type { Fatality, Mix, State, Suspect } from './state.js';
+import type { Transaction } from './transaction.js';
 import { isUp } from './workers.js';
 
 /** So many kinds of requests are kept in mind: the most suspicious ones. */
@@ -15,19 +15,17 @@ const mostFatalities = 100;
 const minute: Millis = 60_000;
 
 /** What a beat tells of the traffic. */
-export function counted(state: State, beat: Beat, now: Millis, { poison }: Policy): State {
-  const mix = poison.deaths === 0 ? state.mix : sample(state.mix, beat, now);
-  return mix === state.mix ? state : { ...state, mix };
+export function countTraffic(t: Transaction, beat: Beat): void {
+  if (t.policy.poison.deaths === 0) return;
+  const mix = sample(t.state.mix, beat, t.now);
+  if (mix !== t.state.mix) t.update({ mix });
 }
 
 /** Each kind of request that was in flight when a worker died by its own fault is a little more suspicious. */
-export function mark(
-  state: State,
-  requests: readonly RequestNote[],
-  now: Millis,
-  { poison }: Policy,
-): Result {
-  if (poison.deaths === 0 || requests.length === 0) return unchanged(state);
+export function suspect(t: Transaction, requests: readonly RequestNote[]): void {
+  const { now, state } = t;
+  const { poison } = t.policy;
+  if (poison.deaths === 0 || requests.length === 0) return;
   const kept = stillSuspected(state.suspects, now, poison);
   const marked = distinct(requests).reduce((suspects, kind) => withDeath(suspects, kind, now), kept);
   const fatalities: readonly Fatality[] = [
@@ -51,22 +49,22 @@ export function mark(
     const block = proven.includes(suspect) ? blocking(now, poison) : {};
     return { ...suspect, told: suspect.deaths.length, ...block };
   });
-  const next = { ...state, fatalities, suspects: [...suspects].sort(bySuspicion).slice(0, mostSuspects) };
-  const told = news.map((suspect) => log('error', accusation(suspect, poison, proven.includes(suspect))));
-  return [next, [...told, ...(proven.length > 0 && poison.block > 0 ? blockAll(next, now) : [])]];
+  t.update({ fatalities, suspects: [...suspects].sort(bySuspicion).slice(0, mostSuspects) });
+  for (const suspect of news) t.log('error', accusation(suspect, poison, proven.includes(suspect)));
+  if (proven.length > 0 && poison.block > 0) blockAll(t);
 }
 
 /** Lets in again what has been kept out for long enough, and forgets what was long ago. */
-export function forgetSuspects(state: State, now: Millis, { poison }: Policy): Result {
-  const isOver = ({ blockedUntil }: Suspect) => blockedUntil !== null && blockedUntil <= now;
-  const kept = stillSuspected(state.suspects, now, poison);
-  if (kept === state.suspects && !kept.some(isOver)) return unchanged(state);
-  const suspects = kept.map((suspect) => (isOver(suspect) ? { ...suspect, blockedUntil: null } : suspect));
-  const next = {
-    ...state,
-    suspects: suspects.filter(({ deaths, blockedUntil }) => deaths.length > 0 || blockedUntil !== null),
-  };
-  return [next, state.suspects.some(isOver) ? blockAll(next, now) : []];
+export function forgetSuspects(t: Transaction): void {
+  const { suspects } = t.state;
+  const isOver = ({ blockedUntil }: Suspect) => blockedUntil !== null && blockedUntil <= t.now;
+  const kept = stillSuspected(suspects, t.now, t.policy.poison);
+  if (kept === suspects && !kept.some(isOver)) return;
+  const released = kept.map((suspect) => (isOver(suspect) ? { ...suspect, blockedUntil: null } : suspect));
+  t.update({
+    suspects: released.filter(({ deaths, blockedUntil }) => deaths.length > 0 || blockedUntil !== null),
+  });
+  if (suspects.some(isOver)) blockAll(t);
 }
 
 /** What new workers are told; nothing where nothing is blocked. */
@@ -80,9 +78,9 @@ export function blockDeadlines({ suspects }: State): readonly Millis[] {
   return suspects.flatMap(({ blockedUntil }) => (blockedUntil === null ? [] : [blockedUntil]));
 }
 
-function blockAll(state: State, now: Millis): readonly Effect[] {
-  const requests = blocked(state, now);
-  return state.workers.filter(isUp).map(({ key }): Effect => ({ type: 'block', key, requests }));
+function blockAll(t: Transaction): void {
+  const requests = blocked(t.state, t.now);
+  for (const { key } of t.state.workers.filter(isUp)) t.emit({ type: 'block', key, requests });
 }
 
 function blocked({ suspects }: State, now: Millis): readonly Blocked[] {

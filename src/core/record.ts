@@ -1,8 +1,8 @@
-import type { Millis } from '../protocol/limits.js';
 import type { ReloadRecord, ReloadStep } from '../protocol/reload-record.js';
-import { type Result, unchanged } from './result.js';
 import type { Reload, State, Worker } from './state.js';
 import { connectionsAccepted } from './status.js';
+import type { Transaction } from './transaction.js';
+
 export interface Noted {
   readonly step: ReloadStep['step'];
   readonly worker?: Worker;
@@ -10,48 +10,52 @@ export interface Noted {
 }
 
 /** Writes a step into the record of the reload that is under way, and tells who follows it. */
-export function note(state: State, now: Millis, { step, worker, detail = '' }: Noted): Result {
-  const { reload } = state;
-  if (reload === null) return unchanged(state);
+export function note(t: Transaction, { step, worker, detail = '' }: Noted): void {
+  const { reload } = t.state;
+  if (reload === null) return;
   const entry: ReloadStep = {
-    at: now - reload.startedAt,
+    at: t.now - reload.startedAt,
     step,
     worker: worker?.slot ?? null,
     generation: worker?.generation ?? null,
     detail,
   };
   const record = { ...reload.record, steps: [...reload.record.steps, entry] };
-  return [
-    { ...state, reload: { ...reload, record } },
-    [{ type: 'step', generation: reload.target, step: entry }],
-  ];
+  t.update({ reload: { ...reload, record } });
+  t.emit({ type: 'step', generation: reload.target, step: entry });
 }
 
-/** What became of requests on a worker that a reload replaced, whether that reload is over by now or not. */
+/** What became of requests on a worker that a reload replaced, whether that reload is still under way or not. */
 export function countRequests(
-  state: State,
+  t: Transaction,
   generation: number | null,
   { moved = 0, lost = 0 }: { readonly moved?: number; readonly lost?: number },
-): Result {
-  if (generation === null || (moved === 0 && lost === 0)) return unchanged(state);
-  const { reload, lastReload } = state;
+): void {
+  if (generation === null || (moved === 0 && lost === 0)) return;
+  const { reload, lastReload } = t.state;
+  const added = (record: ReloadRecord): ReloadRecord => ({
+    ...record,
+    moved: record.moved + moved,
+    lost: record.lost + lost,
+  });
   if (reload?.target === generation) {
-    return unchanged({ ...state, reload: { ...reload, record: added(reload.record, { moved, lost }) } });
+    t.update({ reload: { ...reload, record: added(reload.record) } });
+  } else if (lastReload?.generation === generation) {
+    const record = added(lastReload);
+    t.update({ lastReload: record });
+    t.emit({ type: 'record', record });
   }
-  if (lastReload?.generation !== generation) return unchanged(state);
-  const record = added(lastReload, { moved, lost });
-  return [{ ...state, lastReload: record }, [{ type: 'record', record }]];
 }
 
 /** The last of the workers that the last reload replaced is gone: nothing more is added to its record. */
-export function closeRecord(state: State, generation: number | null): Result {
-  const { lastReload, acceptedBefore } = state;
-  if (lastReload === null || generation === null || lastReload.generation !== generation)
-    return unchanged(state);
-  const others = state.workers.some((worker) => replacedBy(worker) === generation);
-  if (others || acceptedBefore === null) return unchanged(state);
-  const record = { ...lastReload, accepted: connectionsAccepted(state) - acceptedBefore };
-  return [{ ...state, lastReload: record, acceptedBefore: null }, [{ type: 'record', record }]];
+export function closeRecord(t: Transaction, generation: number | null): void {
+  const { lastReload, acceptedBefore, workers } = t.state;
+  if (lastReload === null || generation === null || lastReload.generation !== generation) return;
+  const others = workers.some((worker) => replacedBy(worker) === generation);
+  if (others || acceptedBefore === null) return;
+  const record = { ...lastReload, accepted: connectionsAccepted(t.state) - acceptedBefore };
+  t.update({ lastReload: record, acceptedBefore: null });
+  t.emit({ type: 'record', record });
 }
 
 /** The record as it stands now, of a reload that is under way. */
@@ -62,8 +66,4 @@ export function currentRecord(state: State, reload: Reload): ReloadRecord {
 /** The generation of the reload that replaced a worker. */
 export function replacedBy(worker: Worker): number | null {
   return worker.phase === 'draining' || worker.phase === 'dying' ? worker.reload : null;
-}
-
-function added(record: ReloadRecord, { moved, lost }: { moved: number; lost: number }): ReloadRecord {
-  return { ...record, moved: record.moved + moved, lost: record.lost + lost };
 }

@@ -1,27 +1,35 @@
-import { killGrace, type Millis, mostWorkers } from '../protocol/limits.js';
-import type { WorkerKey } from '../protocol/messages.js';
+import { killGrace, mostWorkers } from '../protocol/limits.js';
 import type { Event } from './events.js';
 import { isMemoryShort } from './memory.js';
 import { blockFor } from './poison.js';
-import { drainingPerSlot, ownPolicy, type Policy, spareDelay } from './policy.js';
+import { drainingPerSlot, ownPolicy, spareDelay } from './policy.js';
 import { note } from './record.js';
-import { answer, chain, chainAll, log, type Result, refusal, refused, unchanged } from './result.js';
 import type { Slot, State, Worker } from './state.js';
 import { count, tellStatus } from './status.js';
+import type { Transaction } from './transaction.js';
 import {
-  draining,
-  findWorker,
+  becomeDraining,
+  becomeDying,
+  becomeSpare,
+  becomeStarting,
   isUp,
-  killed,
   nameOf,
   newWorker,
-  promoted,
-  replaceWorker,
   workersIn,
 } from './workers.js';
+
+/*
+ * The heart of the master: every slot is brought to one worker of the generation that is wanted there, the new one before
+ * the old one goes. `settleSlots` runs after every event, so that whatever went wrong in between is made good here: a slot
+ * without such a worker is filled, and a worker that another one stands in for is drained.
+ */
+
 /**
- * The generation that a slot's worker should have. While a reload rolls, a slot changes over as soon as a worker of the
- * new generation is on its way; before and after, and in a rollback, the proven one is wanted everywhere.
+ * The generation that a slot's worker should have.
+ *
+ * Without a reload, and while a canary is still to prove itself, that is the proven generation, and in a rollback it is
+ * so again. Only while a reload rolls do slots differ: one that the reload has reached (a worker of the new generation
+ * starts or serves there) stays with the new generation, should that worker die; any other stays with the old one.
  */
 export function wantedGeneration(state: State, slot: number): number {
   const { reload, generation } = state;
@@ -33,13 +41,23 @@ export function wantedGeneration(state: State, slot: number): number {
 }
 
 /** Brings every slot to one worker of the generation that is wanted: new before old. */
-export function settleSlots(state: State, now: Millis, policy: Policy): Result {
-  if (state.life.phase !== 'serving') return unchanged(state);
+export function settleSlots(t: Transaction): void {
+  if (t.state.life.phase !== 'serving') return;
   // What settles one slot changes no other.
-  return chainAll(
-    state,
-    state.slots.map((slot) => (next) => settle(next, slot, { now, policy })),
-  );
+  for (const slot of t.state.slots) settle(t, slot);
+}
+
+function settle(t: Transaction, place: Slot): void {
+  const { id: slot } = place;
+  if (place.forkAt === null && !isAwaited(t.state, place) && !isFilled(t.state, slot)) {
+    fillSlot(t, { slot, generation: wantedGeneration(t.state, slot) });
+    return;
+  }
+  for (const worker of workersIn(t.state, slot)) {
+    const better = betterThan(t.state, worker);
+    if (better === undefined) continue;
+    retire(t, worker, `worker ${slot} of generation ${better.generation} serves in its place`);
+  }
 }
 
 /** Whether somebody of the generation that is wanted serves the slot, or starts in it. */
@@ -48,83 +66,25 @@ export function isFilled(state: State, slot: number): boolean {
   return workersIn(state, slot).some((worker) => worker.generation === wanted && isUp(worker));
 }
 
-/** Until the canary has proved itself, what is new is there beside the workers of the slots. */
+/**
+ * Whether a worker is there beside the one of its slot, and in nobody's way: the canary, until it has proved itself. It
+ * neither makes the slot's worker superfluous nor is made superfluous by it.
+ */
 export function isExtra({ reload }: State, { generation }: Worker): boolean {
   if (reload === null || generation !== reload.target) return false;
   return reload.stage.name === 'canary' || reload.stage.name === 'soak';
 }
 
-/** It is filled again only once its worker is gone: see memory.ts. */
-export function isAwaited(state: State, { forkAfter }: Slot): boolean {
-  return forkAfter !== null && findWorker(state, forkAfter) !== undefined;
-}
-
-/** Ends a worker that others stand in for. */
-export function retire(
-  state: State,
-  worker: Worker,
-  { now, policy, why }: { now: Millis; policy: Policy; why: string },
-): Result {
-  if (!isUp(worker)) return unchanged(state);
-  const reload = state.reload?.target ?? null;
-  const { drainTimeout } = ownPolicy(policy, worker);
-  const deadline = now + drainTimeout + killGrace;
-  // Those that drain are in the order in which they began to.
-  const others = state.workers.filter(({ key }) => key !== worker.key);
-  const drained: Result = [
-    { ...state, workers: [...others, draining(worker, { now, deadline, reload })] },
-    [
-      log('debug', `${nameOf(worker)} drains: ${why}`, { workerPid: worker.pid }),
-      { type: 'drain', key: worker.key, timeout: drainTimeout, last: false },
-    ],
-  ];
-  const noted = chain(drained, (next) => note(next, now, { step: 'draining', worker, detail: why }));
-  return chain(noted, (next) => capDraining(next, worker.slot));
-}
-
 /**
- * Long downloads and WebSockets must not pile up processes from release to release: the oldest is ended. Where a slot is
- * given up nothing can pile up, until it is taken up again.
+ * The worker that serves in the place of another, which can therefore go: a later one of the same generation (a restart
+ * has brought it), or one of a generation that is wanted rather than the other's (a reload or a rollback has).
  */
-export function capDraining(state: State, slot: number): Result {
-  const draining = workersIn(state, slot).filter(({ phase }) => phase === 'draining');
-  const [oldest] = draining;
-  const isKept = findSlot(state, slot) !== undefined;
-  if (oldest === undefined || !isKept || draining.length <= drainingPerSlot) return unchanged(state);
-  const why = `${draining.length} workers ${slot} drain at once: the oldest is ended`;
-  const ended: Result = [
-    replaceWorker(state, killed(oldest, why)),
-    [
-      log('warn', why, { workerPid: oldest.pid, inFlight: oldest.beat?.inFlight ?? 0 }),
-      { type: 'kill', key: oldest.key },
-    ],
-  ];
-  return chain(ended, (next) => capDraining(next, slot));
-}
-
-function settle(state: State, place: Slot, { now, policy }: { now: Millis; policy: Policy }): Result {
-  const { id: slot } = place;
-  if (place.forkAt === null && !isAwaited(state, place) && !isFilled(state, slot)) {
-    return fillSlot(state, { slot, generation: wantedGeneration(state, slot) }, now, policy);
-  }
-  return chainAll(
-    state,
-    workersIn(state, slot).map((worker) => (next) => {
-      const better = betterThan(next, worker);
-      if (better === undefined) return unchanged(next);
-      const why = `worker ${slot} of generation ${better.generation} serves in its place`;
-      return retire(next, worker, { now, policy, why });
-    }),
-  );
-}
-
-/** Who serves in a worker's place: a newer one of its generation, or one of a generation that is wanted rather than its own. */
 function betterThan(state: State, worker: Worker): Worker | undefined {
   if (!isUp(worker) || isExtra(state, worker)) return undefined;
   const here = workersIn(state, worker.slot);
   const own = here.findIndex(({ key }) => key === worker.key);
   const isWanted = wantedRather(state, worker);
-  // A spare that was promoted may have a lower key than whom it follows, but it has a later place.
+  // A promoted spare may have a lower key than the worker that it follows, but it has a later place.
   return here.find(
     ({ generation, phase }, place) =>
       phase === 'ready' && (generation === worker.generation ? place > own : isWanted(generation)),
@@ -132,8 +92,9 @@ function betterThan(state: State, worker: Worker): Worker | undefined {
 }
 
 /**
- * The generation that the slot should have is; before it is there, whatever another reload has left behind makes room for
- * the proven one, and one that is rolled back for anything else.
+ * Which generations may take the place of a worker's own. In a rollback every other one may replace the one that is rolled
+ * back. Otherwise the generation that the slot should have may; and a worker that an earlier reload left behind makes room
+ * for the proven generation too, before the new one is there.
  */
 function wantedRather(state: State, { slot, generation }: Worker): (other: number) => boolean {
   const wanted = wantedGeneration(state, slot);
@@ -143,38 +104,83 @@ function wantedRather(state: State, { slot, generation }: Worker): (other: numbe
   return (other) => other === wanted || (isLeftBehind && other === record?.from);
 }
 
-interface Place {
-  readonly slot: number;
-  readonly generation: number;
+/** Whether the slot is filled again only once its worker is gone, for want of memory for both: see memory.ts. */
+export function isAwaited({ workers }: State, { forkAfter }: Slot): boolean {
+  return forkAfter !== null && workers.some(({ key }) => key === forkAfter);
+}
+
+/** Drains a worker that others stand in for. */
+export function retire(t: Transaction, worker: Worker, why: string): void {
+  if (!isUp(worker)) return;
+  const { drainTimeout } = ownPolicy(t.policy, worker);
+  const deadline = t.now + drainTimeout + killGrace;
+  const reload = t.state.reload?.target ?? null;
+  t.putLast(becomeDraining(worker, { now: t.now, deadline, reload }));
+  t.log('debug', `${nameOf(worker)} drains: ${why}`, { workerPid: worker.pid });
+  t.emit({ type: 'drain', key: worker.key, timeout: drainTimeout, last: false });
+  note(t, { step: 'draining', worker, detail: why });
+  capDraining(t, worker.slot);
+}
+
+/**
+ * Long downloads and WebSockets must not pile up processes from release to release: the oldest is ended. Where a slot is
+ * given up nothing can pile up, until it is taken up again.
+ */
+function capDraining(t: Transaction, slot: number): void {
+  if (findSlot(t.state, slot) === undefined) return;
+  const draining = workersIn(t.state, slot).filter(({ phase }) => phase === 'draining');
+  for (let count = draining.length; count > drainingPerSlot; count--) {
+    const oldest = draining[draining.length - count];
+    if (oldest === undefined) return;
+    const why = `${count} workers ${slot} drain at once: the oldest is ended`;
+    t.put(becomeDying(oldest, why));
+    t.log('warn', why, { workerPid: oldest.pid, inFlight: oldest.beat?.inFlight ?? 0 });
+    t.emit({ type: 'kill', key: oldest.key });
+  }
 }
 
 /** Fills a slot: with a spare where one waits, else with a new worker; of the proven generation unless told. */
 export function fillSlot(
-  state: State,
-  { slot, generation = state.generation }: { slot: number; generation?: number },
-  now: Millis,
-  policy: Policy,
-): Result {
-  const next = changeSlot(state, slot, { forkAt: null, forkAfter: null });
-  const spare = waitingSpare(next, generation);
-  return spare === undefined
-    ? forkWorker(next, { slot, generation }, now, policy)
-    : promote(next, { spare, slot }, now, policy);
+  t: Transaction,
+  { slot, generation = t.state.generation }: { slot: number; generation?: number },
+): void {
+  changeSlot(t, slot, { forkAt: null, forkAfter: null });
+  const spare = waitingSpare(t.state, generation);
+  if (spare === undefined) forkWorker(t, { slot, generation });
+  else promote(t, spare, slot);
+}
+
+/** Fills the slots whose time has come. */
+export function forkDue(t: Transaction): void {
+  const due = t.state.slots.filter(({ forkAt }) => forkAt !== null && forkAt <= t.now);
+  for (const { id } of due) fillSlot(t, { slot: id });
 }
 
 /** Slot 0: a spare. */
-export function forkWorker(state: State, { slot, generation }: Place, now: Millis, policy: Policy): Result {
-  const key = state.nextKey;
-  const { bootTimeout } = ownPolicy(policy, { generation });
-  const worker = newWorker({ key, slot, generation, now, bootTimeout });
-  const forked: Result = [
-    { ...state, nextKey: key + 1, workers: [...state.workers, worker] },
-    [{ type: 'fork', key, slot, generation }, ...blockFor(state, [key], now)],
-  ];
-  return chain(forked, (state) => note(state, now, { step: 'forked', worker }));
+function forkWorker(
+  t: Transaction,
+  { slot, generation }: { readonly slot: number; readonly generation: number },
+): void {
+  const key = t.state.nextKey;
+  const { bootTimeout } = ownPolicy(t.policy, { generation });
+  const worker = newWorker({ key, slot, generation, now: t.now, bootTimeout });
+  t.update({ nextKey: key + 1, workers: [...t.state.workers, worker] });
+  t.emit({ type: 'fork', key, slot, generation }, ...blockFor(t.state, [key], t.now));
+  note(t, { step: 'forked', worker });
 }
 
-/** One that is known to be well: a slot must not wait for a spare that hangs. */
+function promote(t: Transaction, spare: Worker, slot: number): void {
+  const { bootTimeout } = ownPolicy(t.policy, spare);
+  const worker = becomeStarting(spare, { slot, now: t.now, bootTimeout });
+  t.putLast(worker);
+  // A fork holds the master up for some milliseconds, which the take-over needs more than the next spare.
+  t.update({ spares: { ...t.state.spares, failures: 0, forkAt: t.now + spareDelay } });
+  t.log('info', `a spare takes over as worker ${slot}`, { workerPid: worker.pid });
+  t.emit({ type: 'promote', key: worker.key, slot });
+  note(t, { step: 'forked', worker, detail: 'a spare' });
+}
+
+/** A spare that is known to be well: a slot must not wait for a spare that hangs. */
 export function waitingSpare({ workers }: State, generation: number): Worker | undefined {
   return workers.find(
     (worker) =>
@@ -182,21 +188,8 @@ export function waitingSpare({ workers }: State, generation: number): Worker | u
   );
 }
 
-/** Fills the slots whose time has come. */
-export function forkDue(state: State, now: Millis, policy: Policy): Result {
-  const due = state.slots.filter(({ forkAt }) => forkAt !== null && forkAt <= now);
-  return chainAll(
-    state,
-    due.map(
-      ({ id }) =>
-        (next) =>
-          fillSlot(next, { slot: id }, now, policy),
-    ),
-  );
-}
-
-export function changeSlot(state: State, id: number, change: Partial<Omit<Slot, 'id'>>): State {
-  return { ...state, slots: state.slots.map((slot) => (slot.id === id ? { ...slot, ...change } : slot)) };
+export function changeSlot(t: Transaction, id: number, change: Partial<Omit<Slot, 'id'>>): void {
+  t.update({ slots: t.state.slots.map((slot) => (slot.id === id ? { ...slot, ...change } : slot)) });
 }
 
 /** Undefined once the service has been scaled down past it. */
@@ -204,65 +197,34 @@ export function findSlot(state: State, id: number): Slot | undefined {
   return state.slots.find((candidate) => candidate.id === id);
 }
 
-/** It goes to the end of the list: of a slot's workers the later one is the newer one. */
-function promote(
-  state: State,
-  { spare, slot }: { spare: Worker; slot: number },
-  now: Millis,
-  policy: Policy,
-): Result {
-  const { bootTimeout } = ownPolicy(policy, spare);
-  const worker = promoted(spare, { slot, now, bootTimeout });
-  const others = state.workers.filter(({ key }) => key !== spare.key);
-  // A fork holds the master up for some milliseconds, which the take-over needs more than the next spare.
-  const spares = { ...state.spares, failures: 0, forkAt: now + spareDelay };
-  const taken: Result = [
-    { ...state, spares, workers: [...others, worker] },
-    [
-      log('info', `a spare takes over as worker ${slot}`, { workerPid: worker.pid }),
-      { type: 'promote', key: worker.key, slot },
-    ],
-  ];
-  return chain(taken, (next) => note(next, now, { step: 'forked', worker, detail: 'a spare' }));
-}
-
-/** A spare has booted. Once it drains or dies, that comes too late to matter; and who has a slot is none. */
-export function spareBooted(state: State, key: WorkerKey, now: Millis): Result {
-  const worker = findWorker(state, key);
-  if (worker?.phase !== 'starting' || worker.slot !== 0) return unchanged(state);
-  const waits = replaceWorker(state, { ...worker, phase: 'spare', beatAt: now });
-  const told: Result = [
-    waits,
-    [log('info', 'a spare is ready', { tookMs: now - worker.forkedAt, workerPid: worker.pid })],
-  ];
-  return chain(told, (next) => tellStatus(next, now, {}));
+/** A spare has booted. Once it drains or dies, that comes too late to matter; and a worker with a slot is no spare. */
+export function spareBooted(t: Transaction, { key }: Extract<Event, { type: 'spare' }>): void {
+  const worker = t.worker(key);
+  if (worker?.phase !== 'starting' || worker.slot !== 0) return;
+  t.put(becomeSpare(worker, t.now));
+  t.log('info', 'a spare is ready', { tookMs: t.now - worker.forkedAt, workerPid: worker.pid });
+  tellStatus(t);
 }
 
 /**
  * As many spares as are wanted, of the proven generation. During a reload they stay as they are: the old generation may
  * still need them, and the CPU has other work.
  */
-export function settleSpares(state: State, now: Millis, policy: Policy): Result {
-  const counted = wanting(state, policy.spares);
-  if (counted.life.phase !== 'serving' || counted.reload !== null) return unchanged(counted);
-  const left = chainAll(
-    counted,
-    superfluous(counted).map(
-      (worker) => (next) => retire(next, worker, { now, policy, why: 'it is not wanted any more' }),
-    ),
-  );
-  return chain(left, (next) => (isDue(next, now) ? forkSpare(next, now, policy) : unchanged(next)));
+export function settleSpares(t: Transaction): void {
+  const wanted = t.policy.spares;
+  if (t.state.spares.wanted !== wanted) t.update({ spares: { ...t.state.spares, wanted } });
+  if (t.state.life.phase !== 'serving' || t.state.reload !== null) return;
+  for (const worker of superfluous(t.state)) retire(t, worker, 'it is not wanted any more');
+  if (!isSpareDue(t)) return;
+  t.update({ spares: { ...t.state.spares, forkAt: null } });
+  forkWorker(t, { slot: 0, generation: t.state.generation });
 }
 
 /** When the next one may be forked, where one is missing. */
-export function spareDeadlines(state: State): readonly Millis[] {
+export function spareDeadlines(state: State): readonly number[] {
   const { forkAt } = state.spares;
   // Once it is past, something else is waited for.
-  return forkAt === null || forkAt <= state.tickedAt || !isMissing(state) ? [] : [forkAt];
-}
-
-function wanting(state: State, wanted: number): State {
-  return state.spares.wanted === wanted ? state : { ...state, spares: { ...state.spares, wanted } };
+  return forkAt === null || forkAt <= state.tickedAt || !isSpareMissing(state) ? [] : [forkAt];
 }
 
 /** Of another generation, or too many. */
@@ -273,98 +235,71 @@ function superfluous(state: State): readonly Worker[] {
 }
 
 /** One at a time, and after all who have a slot to fill. */
-function isDue(state: State, now: Millis): boolean {
+function isSpareDue({ state, now }: Transaction): boolean {
   const { forkAt } = state.spares;
   const starts = state.workers.some(({ phase }) => phase === 'starting');
-  return isMissing(state) && !starts && !isMemoryShort(state) && (forkAt === null || now >= forkAt);
+  return isSpareMissing(state) && !starts && !isMemoryShort(state) && (forkAt === null || now >= forkAt);
 }
 
-function isMissing(state: State): boolean {
-  const there = state.workers.filter((worker) => worker.slot === 0 && isUp(worker));
-  return there.length < state.spares.wanted;
-}
-
-function forkSpare(state: State, now: Millis, policy: Policy): Result {
-  const next = { ...state, spares: { ...state.spares, forkAt: null } };
-  return forkWorker(next, { slot: 0, generation: state.generation }, now, policy);
+function isSpareMissing(state: State): boolean {
+  return sparesOf(state).length < state.spares.wanted;
 }
 
 function sparesOf({ workers }: State): readonly Worker[] {
   return workers.filter((worker) => worker.slot === 0 && isUp(worker));
 }
 
-type Scale = Extract<Event, { type: 'scale' }>;
-type Restart = Extract<Event, { type: 'restart' }>;
+/** Why nothing can be changed now; null where it can. */
+export function refusal({ life, reload }: State): string | null {
+  if (life.phase === 'stopping' || life.phase === 'ended') return 'the service is stopping';
+  if (life.phase !== 'serving') return 'the service is still starting';
+  return reload === null
+    ? null
+    : `a reload to generation ${reload.target} is under way (${reload.stage.name})`;
+}
 
 /** More or fewer workers. During a reload it waits for the verdict; of several that wait the last counts. */
-export function scale(state: State, event: Scale, now: Millis, policy: Policy): Result {
-  const reason = refusal({ ...state, reload: null });
-  if (reason !== null) return refused(state, event, `scale: ${reason}`);
-  const from = state.pendingScale ?? state.slots.length;
+export function scale(t: Transaction, event: Extract<Event, { type: 'scale' }>): void {
+  const reason = refusal({ ...t.state, reload: null });
+  if (reason !== null) return t.refuse(event, `scale: ${reason}`);
+  const from = t.state.pendingScale ?? t.state.slots.length;
   const to = 'to' in event.change ? event.change.to : from + event.change.add;
   if (!Number.isInteger(to) || to < 1 || to > mostWorkers) {
-    return refused(state, event, `scale: ${to} workers; expected 1 to ${mostWorkers}`);
+    return t.refuse(event, `scale: ${to} workers; expected 1 to ${mostWorkers}`);
   }
-  if (state.reload !== null) {
-    const message = `${count(to, 'worker')} once the reload is over`;
-    return answer({ ...state, pendingScale: to }, event.request, { accepted: true, message });
+  if (t.state.reload !== null) {
+    t.update({ pendingScale: to });
+    return t.accept(event, `${count(to, 'worker')} once the reload is over`);
   }
-  const message = `from ${from} to ${count(to, 'worker')}`;
-  return chain(answer(state, event.request, { accepted: true, message }), (next) =>
-    applyScale(next, to, now, policy),
-  );
+  t.accept(event, `from ${from} to ${count(to, 'worker')}`);
+  applyScale(t, to);
 }
 
-export function applyScale(state: State, to: number, now: Millis, policy: Policy): Result {
-  const from = state.slots.length;
-  if (to === from) return unchanged(state);
-  const entry = log('info', `scaled from ${from} to ${count(to, 'worker')}`);
-  const scaled = chain([state, [entry]], (next) =>
-    to > from ? grow(next, to) : shrink(next, to, now, policy),
-  );
-  return chain(scaled, (next) => tellStatus(next, now, {}));
-}
-
-/** Replaces one worker: a new one first. Where the new one dies, the old one stays. */
-export function restart(state: State, event: Restart, now: Millis, policy: Policy): Result {
-  const { slot } = event;
-  const reason = refusal(state);
-  if (reason !== null) return refused(state, event, `restart: ${reason}`);
-  if (!state.slots.some(({ id }) => id === slot)) {
-    const ids = state.slots.map(({ id }) => id).join(', ');
-    return refused(state, event, `restart: there is no worker ${slot}; expected one of ${ids}`);
-  }
-  if (workersIn(state, slot).some(({ phase }) => phase === 'starting')) {
-    return refused(state, event, `restart: worker ${slot} is starting already`);
-  }
-  const message = `worker ${slot} is being replaced`;
-  const told = chain(answer(state, event.request, { accepted: true, message }), (next) => [
-    next,
-    [log('info', message, { by: event.by })],
-  ]);
-  return chain(told, (next) => fillSlot(next, { slot }, now, policy));
+export function applyScale(t: Transaction, to: number): void {
+  const from = t.state.slots.length;
+  if (to === from) return;
+  t.log('info', `scaled from ${from} to ${count(to, 'worker')}`);
+  if (to > from) grow(t, to);
+  else shrink(t, to);
+  tellStatus(t);
 }
 
 /** The lowest numbers that are free; settleSlots fills them. */
-function grow(state: State, to: number): Result {
-  const taken = new Set(state.slots.map(({ id }) => id));
+function grow(t: Transaction, to: number): void {
+  const { slots } = t.state;
+  const taken = new Set(slots.map(({ id }) => id));
   const free = Array.from({ length: to }, (_, index) => index + 1).filter((id) => !taken.has(id));
-  const ids = free.slice(0, to - state.slots.length);
-  const slots = [...state.slots, ...ids.map(emptySlot)].sort((a, b) => a.id - b.id);
-  return chainAll(
-    { ...state, slots },
-    ids.map((id) => (next) => capDraining(next, id)),
-  );
+  const ids = free.slice(0, to - slots.length);
+  t.update({ slots: [...slots, ...ids.map(emptySlot)].sort((a, b) => a.id - b.id) });
+  for (const id of ids) capDraining(t, id);
 }
 
 /** The slots with the highest numbers go. */
-function shrink(state: State, to: number, now: Millis, policy: Policy): Result {
-  const kept = state.slots.slice(0, to);
-  const gone = state.slots.slice(to).flatMap(({ id }) => workersIn(state, id).filter(isUp));
-  return chainAll(
-    { ...state, slots: kept },
-    gone.map((worker) => (next) => retire(next, worker, { now, policy, why: 'fewer workers are wanted' })),
-  );
+function shrink(t: Transaction, to: number): void {
+  const { slots } = t.state;
+  const gone = slots.slice(to).flatMap(({ id }) => workersIn(t.state, id).filter(isUp));
+  t.update({ slots: slots.slice(0, to) });
+  for (const worker of gone) retire(t, worker, 'fewer workers are wanted');
 }
 
 export function emptySlot(id: number): Slot {
@@ -379,4 +314,22 @@ export function emptySlot(id: number): Slot {
     toldAgain: false,
     relievedAt: null,
   };
+}
+
+/** Replaces one worker: a new one first. Where the new one dies, the old one stays. */
+export function restart(t: Transaction, event: Extract<Event, { type: 'restart' }>): void {
+  const { slot } = event;
+  const reason = refusal(t.state);
+  if (reason !== null) return t.refuse(event, `restart: ${reason}`);
+  if (findSlot(t.state, slot) === undefined) {
+    const ids = t.state.slots.map(({ id }) => id).join(', ');
+    return t.refuse(event, `restart: there is no worker ${slot}; expected one of ${ids}`);
+  }
+  if (workersIn(t.state, slot).some(({ phase }) => phase === 'starting')) {
+    return t.refuse(event, `restart: worker ${slot} is starting already`);
+  }
+  const message = `worker ${slot} is being replaced`;
+  t.accept(event, message);
+  t.log('info', message, { by: event.by });
+  fillSlot(t, { slot });
 }

@@ -1,10 +1,12 @@
-import { extendBy, extendInterval, type Millis } from '../protocol/limits.js';
+import type { Millis } from '../protocol/limits.js';
+import { extendBy, extendInterval } from '../protocol/limits.js';
 import type { ReloadRecord } from '../protocol/reload-record.js';
 import type { Health } from '../protocol/stats.js';
 import type { Notify } from './effects.js';
-import { type Policy, statusInterval } from './policy.js';
-import { chain, log, type Result, unchanged } from './result.js';
+import { statusInterval } from './policy.js';
 import type { Reload, State, Stopping } from './state.js';
+import type { Transaction } from './transaction.js';
+
 /** Slots that somebody serves: while a worker is replaced, both it and the next are ready. */
 export function servedSlots({ slots, workers }: State): number {
   const served = new Set<number>();
@@ -88,53 +90,60 @@ export function verdictLine({ verdict, generation, took, reason }: ReloadRecord)
   return `reload to generation ${generation} ${what} after ${within}: ${reason ?? 'no reason'}`;
 }
 
-/** Tells the OS supervisor the status where it changed, together with what else there is to say. */
-export function tellStatus(state: State, now: Millis, more: Omit<Notify, 'type' | 'status'>): Result {
-  const status = statusLine(state, now);
-  if (status === state.status) {
-    return Object.keys(more).length === 0 ? unchanged(state) : [state, [{ type: 'notify', ...more }]];
-  }
-  return [{ ...state, status }, [{ type: 'notify', status, ...more }]];
+/** Tells the service manager the status where it changed, together with what else there is to say. */
+export function tellStatus(t: Transaction, more: Omit<Notify, 'type' | 'status'> = {}): void {
+  const status = statusLine(t.state, t.now);
+  if (status !== t.state.status) sayStatus(t, more);
+  else if (Object.keys(more).length > 0) t.emit({ type: 'notify', ...more });
+}
+
+/** ... whether it changed or not. */
+export function sayStatus(t: Transaction, more: Omit<Notify, 'type' | 'status'>): void {
+  const status = statusLine(t.state, t.now);
+  t.update({ status });
+  t.emit({ type: 'notify', status, ...more });
 }
 
 /** Asks for more time with EXTEND_TIMEOUT_USEC, no more often than its interval; see sd_notify(3). */
-export function extendDue(state: State, now: Millis): Result {
-  if (now < state.timers.extendAt) return unchanged(state);
-  const next = { ...state, timers: { ...state.timers, extendAt: now + extendInterval } };
-  return tellStatus(next, now, { extend: extendBy });
+export function extendDue(t: Transaction): void {
+  const { timers } = t.state;
+  if (t.now < timers.extendAt) return;
+  t.update({ timers: { ...timers, extendAt: t.now + extendInterval } });
+  tellStatus(t, { extend: extendBy });
 }
 
 /** What is due by the clock: the rate, STATUS= and the statistics line. */
-export function reportDue(state: State, now: Millis, policy: Policy): Result {
-  const reported = now < state.timers.statusAt ? unchanged(state) : tellStatus(sampled(state, now), now, {});
-  return chain(reported, (next) => statisticsDue(next, now, policy));
+export function reportDue(t: Transaction): void {
+  if (t.now >= t.state.timers.statusAt) {
+    sampleRate(t);
+    tellStatus(t);
+  }
+  statisticsDue(t);
 }
 
-function sampled(state: State, now: Millis): State {
+function sampleRate(t: Transaction): void {
+  const { now, state } = t;
   const served = requestsServed(state);
   const { sampledAt, sampled } = state.traffic;
   const perSecond = now > sampledAt ? Math.round(((served - sampled) * 1000) / (now - sampledAt)) : 0;
-  return {
-    ...state,
+  t.update({
     timers: { ...state.timers, statusAt: now + statusInterval },
     traffic: { ...state.traffic, sampledAt: now, sampled: served, perSecond: Math.max(0, perSecond) },
-  };
+  });
 }
 
-function statisticsDue(state: State, now: Millis, policy: Policy): Result {
-  if (policy.log.statsInterval === 0 || now < state.timers.statisticsAt) return unchanged(state);
-  if (state.life.phase !== 'serving') return unchanged(state);
-  const fields = {
+function statisticsDue(t: Transaction): void {
+  const { now, state, policy } = t;
+  if (policy.log.statsInterval === 0 || now < state.timers.statisticsAt) return;
+  if (state.life.phase !== 'serving') return;
+  t.update({ timers: { ...state.timers, statisticsAt: now + policy.log.statsInterval } });
+  t.log('info', `statistics: ${statusLine(state, now)}`, {
     requests: requestsServed(state),
     inFlight: total(state, 'inFlight'),
     connections: total(state, 'connections'),
     rssMiB: Math.round(total(state, 'rss') / 2 ** 20),
     uptimeSeconds: Math.round((now - state.startedAt) / 1000),
-  };
-  return [
-    { ...state, timers: { ...state.timers, statisticsAt: now + policy.log.statsInterval } },
-    [log('info', `statistics: ${statusLine(state, now)}`, fields)],
-  ];
+  });
 }
 
 /** Until the workers that are left are killed, whole seconds. */

@@ -1,8 +1,10 @@
-import { type Millis, tickInterval } from '../protocol/limits.js';
+import type { Millis } from '../protocol/limits.js';
+import { tickInterval } from '../protocol/limits.js';
 import { balance } from './balance.js';
 import { askWhileSoaking, soakDeadlines } from './canary.js';
-import { forgiveMissedTime } from './clock-stall.js';
+import { forgiveStall } from './clock-stall.js';
 import { current, exited, failed, forkFailed } from './deaths.js';
+import type { Effect } from './effects.js';
 import type { Event } from './events.js';
 import { judge, treat } from './health.js';
 import {
@@ -19,46 +21,63 @@ import {
   stopDeadlines,
 } from './lifecycle.js';
 import { memory } from './memory.js';
-import { blockDeadlines, counted, forgetSuspects } from './poison.js';
+import { blockDeadlines, countTraffic, forgetSuspects } from './poison.js';
 import type { Policy } from './policy.js';
 import { abort, advanceReload, judgeCanary, probed, reload } from './reload.js';
-import { chain, chainAll, type Result, unchanged } from './result.js';
 import { forkDue, restart, scale, settleSlots, settleSpares, spareBooted, spareDeadlines } from './slots.js';
 import type { State, Worker } from './state.js';
 import { reportDue } from './status.js';
 import { beat, captured, excused, keepLimits, silenceDeadline, watchSilence } from './timeouts.js';
+import { Transaction } from './transaction.js';
 import { pingDeadlines, pingDue, proveDue, proved } from './watchdog.js';
+
 /**
  * The master's whole policy: what follows from an event. It knows no process, clock or log, so the same inputs
  * always give the same outputs.
  *
  * @param now the monotonic clock, ms
+ * @returns the new state, and what is to be done about it
  */
-export function step(state: State, event: Event, now: Millis, policy: Policy): Result {
-  const answered = chain(answer(state, event, now, policy), (next) =>
-    movesNobody(next, event) ? unchanged(next) : reconcile(next, now, policy),
-  );
-  const released = chain(answered, releaseIfClosed);
-  return chain(released, (next) => endIfEmpty(next, now));
+export function step(
+  state: State,
+  event: Event,
+  now: Millis,
+  policy: Policy,
+): readonly [State, readonly Effect[]] {
+  const t = new Transaction(state, now, policy);
+  answer(t, event);
+  if (!movesNobody(t.state, event)) reconcile(t);
+  releaseIfClosed(t);
+  endIfEmpty(t);
+  return [t.state, t.effects];
 }
 
 /**
- * A beat changes what is known of its worker, and nothing that a slot is filled or emptied for, and it brings no deadline
- * nearer; but for the canary's own, by which it is judged. With many workers there is hardly any other event.
+ * A heartbeat changes what is known of its worker, and nothing that a slot is filled or emptied for, and it brings no
+ * deadline nearer; but for the canary's own, by which it is judged. With many workers there is hardly any other event.
  */
 export function movesNobody({ reload }: State, event: Event): boolean {
   return event.type === 'beat' && (reload?.stage.name !== 'soak' || reload.stage.key !== event.key);
 }
 
-/** What follows from how things are by now, whichever event brought it about: until nothing more does. Spares come last. */
-function reconcile(state: State, now: Millis, policy: Policy): Result {
-  const judged = chain(judgeCanary(state, now, policy), (next) => settleSlots(next, now, policy));
-  const advanced = chain(judged, (next) => advanceReload(next, now, policy));
-  // After all that might make it needless.
-  const forked = chain(advanced, (next) => forkDue(next, now, policy));
-  const [next, effects] =
-    forked[0] === state ? chain(forked, (next) => settleSpares(next, now, policy)) : forked;
-  return next === state ? [next, effects] : chain([next, effects], (after) => reconcile(after, now, policy));
+/** A pass fills, empties or moves on everything that it can at once: a handful of passes settles any service. */
+const mostPasses = 100;
+
+/**
+ * What follows from how things are now, whichever event brought it about: pass after pass, until one changes nothing.
+ * Forks that are due come after all that might make them needless, and spares after everything else has settled.
+ */
+function reconcile(t: Transaction): void {
+  for (let pass = 0; pass < mostPasses; pass++) {
+    const before = t.changes;
+    judgeCanary(t);
+    settleSlots(t);
+    advanceReload(t);
+    forkDue(t);
+    if (t.changes === before) settleSpares(t);
+    if (t.changes === before) return;
+  }
+  throw new Error(`the core does not settle within ${mostPasses} passes: this is a bug in rom-agent`);
 }
 
 /** When the master has to look at the clock next, ms on the same clock; null once there is nothing to wait for. */
@@ -80,74 +99,72 @@ function workerDeadline(worker: Worker, policy: Policy): Millis {
   return isLimited ? Math.min(worker.deadline, silence) : silence;
 }
 
-function answer(state: State, event: Event, now: Millis, policy: Policy): Result {
+function answer(t: Transaction, event: Event): void {
   switch (event.type) {
     case 'start':
-      return start(state, now, policy);
+      return start(t);
     case 'forked':
-      return forked(state, event.key, event.pid);
+      return forked(t, event);
     case 'fork-failed':
-      return forkFailed(state, event, now, policy);
+      return forkFailed(t, event);
     case 'ready':
-      return ready(state, event.key, event.urls, now);
+      return ready(t, event);
     case 'failed':
-      return failed(state, event, now, policy);
+      return failed(t, event);
     case 'beat':
-      return chain(beat(counted(state, event.beat, now, policy), event, now, policy), (next) =>
-        balance(next, now, policy),
-      );
+      countTraffic(t, event.beat);
+      beat(t, event);
+      return balance(t);
     case 'cut':
-      return cut(state, event);
+      return cut(t, event);
     case 'closed':
-      return closed(state, event);
+      return closed(t, event);
     case 'probed':
-      return probed(state, event, now);
+      return probed(t, event);
     case 'reload':
-      return reload(state, event, now, policy);
+      return reload(t, event);
     case 'abort':
-      return abort(state, event, now, policy);
+      return abort(t, event);
     case 'scale':
-      return scale(state, event, now, policy);
+      return scale(t, event);
     case 'restart':
-      return restart(state, event, now, policy);
+      return restart(t, event);
     case 'drained':
-      return drained(state, event.key, now);
+      return drained(t, event);
     case 'exited':
-      return exited(state, event, now, policy);
+      return exited(t, event);
     case 'stop':
-      return stop(state, event, now, policy);
+      return stop(t, event);
     case 'spare':
-      return spareBooted(state, event.key, now);
+      return spareBooted(t, event);
     case 'current':
-      return current(state, event);
+      return current(t, event);
     case 'captured':
-      return captured(state, event);
+      return captured(t, event);
     case 'proved':
-      return proved(state, event, now);
+      return proved(t, event);
     case 'excused':
-      return excused(state, event, now);
+      return excused(t, event);
     case 'memory':
-      return memory(state, event, now, policy);
+      return memory(t, event);
     case 'tick':
-      return tick(state, now, policy);
+      return tick(t);
   }
 }
 
-function tick(state: State, now: Millis, policy: Policy): Result {
-  if (state.life.phase === 'idle' || state.life.phase === 'ended') return [state, []];
-  const due = nextDeadline(state, policy) ?? now;
-  return chainAll(state, [
-    (next) => forgiveMissedTime(next, due, { now, policy }),
-    (next) => keepLimits(next, now, policy),
-    (next) => watchSilence(next, now, policy),
-    (next) => judge(next, now, policy),
-    (next) => treat(next, now, policy),
-    (next) => stopDeadlines(next, now),
-    (next) => askWhileSoaking(next, now),
-    (next) => extendStart(next, now),
-    (next) => forgetSuspects(next, now, policy),
-    (next) => proveDue(next, now, policy),
-    (next) => pingDue(next, now, policy),
-    (next) => reportDue(next, now, policy),
-  ]);
+function tick(t: Transaction): void {
+  const { life } = t.state;
+  if (life.phase === 'idle' || life.phase === 'ended') return;
+  forgiveStall(t, nextDeadline(t.state, t.policy) ?? t.now);
+  keepLimits(t);
+  watchSilence(t);
+  judge(t);
+  treat(t);
+  stopDeadlines(t);
+  askWhileSoaking(t);
+  extendStart(t);
+  forgetSuspects(t);
+  proveDue(t);
+  pingDue(t);
+  reportDue(t);
 }

@@ -2,60 +2,86 @@ import type { Capture } from '../protocol/capture.js';
 import type { Beat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import { keepEven } from './balance.js';
-import { type Death, died, requestsOf } from './deaths.js';
+import { type Death, deathByTimeout, died, requestsOf } from './deaths.js';
 import type { Event } from './events.js';
 import { afterBeat, paced } from './health.js';
 import { giveUpStart, progress } from './lifecycle.js';
 import { ownPolicy, type Policy } from './policy.js';
 import { trialOf } from './reload.js';
-import { chain, eachWorker, log, type Result, unchanged } from './result.js';
-import type { Life, Silence, State, Worker } from './state.js';
+import type { Life, Silence, Worker } from './state.js';
+import type { Transaction } from './transaction.js';
 import {
-  draining,
-  findWorker,
-  killed,
+  becomeDying,
+  becomeDyingReplaced,
+  isSpeaking,
   nameOf,
-  replaceWorker,
   type Speaking,
   seconds,
   silentSince,
 } from './workers.js';
-/** A sign of life. One from a worker that boots or dies says nothing. */
-export function beat(
-  state: State,
-  event: Extract<Event, { type: 'beat' }>,
-  now: Millis,
-  policy: Policy,
-): Result {
-  const worker = findWorker(state, event.key);
-  if (worker === undefined) return unchanged(state);
+
+/*
+ * The limits of a worker's life: it must listen in time, end its drain in time, and send heartbeats all the while. A worker
+ * that falls silent is first looked at (`capture`), so that the log can say what it hangs in, and then killed.
+ */
+
+/** A worker that gets no CPU is given so many times the limit: it is not to blame. */
+const patienceWithStarved = 3;
+
+/** A heartbeat. One from a worker that boots or dies says nothing. */
+export function beat(t: Transaction, { key, beat }: Extract<Event, { type: 'beat' }>): void {
+  const worker = t.worker(key);
+  if (worker === undefined) return;
   switch (worker.phase) {
     case 'starting':
     case 'dying':
-      return unchanged(state);
+      return;
     case 'spare':
     case 'ready': {
-      const result = heard(state, { worker, beat: event.beat, now, policy });
-      if (worker.beat?.kept === event.beat.kept) keepEven(state.workers, result[0].workers);
-      return result;
+      const before = t.state.workers;
+      heard(t, worker, beat);
+      if (worker.beat?.kept === beat.kept) keepEven(before, t.state.workers);
+      return;
     }
     case 'draining': {
-      const vitals = { ...worker.vitals, pace: paced(worker.vitals.pace, event.beat.requests, now) };
-      const next = replaceWorker(state, { ...worker, beat: event.beat, beatAt: now, vitals });
-      return moved(worker.beat, event.beat) ? progress(next, now) : unchanged(next);
+      const vitals = { ...worker.vitals, pace: paced(worker.vitals.pace, beat.requests, t.now) };
+      t.put({ ...worker, beat, beatAt: t.now, vitals });
+      if (moved(worker.beat, beat)) progress(t);
     }
   }
 }
 
+/** A heartbeat of a worker that serves, or waits for it. */
+function heard(t: Transaction, worker: Speaking, beat: Beat): void {
+  const { silence } = worker.vitals;
+  const vitals = afterBeat(worker, { beat, now: t.now, policy: ownPolicy(t.policy, worker) });
+  const spoken: Speaking = { ...worker, beat, beatAt: t.now, vitals };
+  if (silence === null) return t.put(spoken);
+  const ended = silence.ended ?? t.now - silentSince(worker);
+  if (silence.capture !== null) return recovered(t, spoken, { capture: silence.capture, ended });
+  // What it did is on its way.
+  t.put(withSilence(spoken, { ...silence, ended }));
+}
+
+function moved(before: Beat | null, after: Beat): boolean {
+  return (
+    before === null ||
+    before.requests !== after.requests ||
+    before.inFlight !== after.inFlight ||
+    before.connections !== after.connections ||
+    before.bytesWritten !== after.bytesWritten
+  );
+}
+
 /** Kills workers that do not listen in time, and those that do not end in time. */
-export function keepLimits(state: State, now: Millis, policy: Policy): Result {
-  return eachWorker(state, (next, worker) => {
-    const why = verdict(worker, { life: next.life, now, policy: ownPolicy(policy, worker) });
-    return why === null ? unchanged(next) : kill(next, { worker, why, now, policy });
+export function keepLimits(t: Transaction): void {
+  t.eachWorker((worker) => {
+    const why = overLimit(worker, { life: t.state.life, now: t.now, policy: ownPolicy(t.policy, worker) });
+    if (why !== null) kill(t, worker, why);
   });
 }
 
-function verdict(
+function overLimit(
   worker: Worker,
   { life, now, policy }: { life: Life; now: Millis; policy: Policy },
 ): string | null {
@@ -75,58 +101,19 @@ function endsWithAll(life: Life, deadline: Millis): boolean {
   return life.phase === 'stopping' && deadline >= life.deadline;
 }
 
-/**
- * One that drains has been replaced. Of one that starts the death counts from here on, as that of one that hangs: a process
- * in an uninterruptible sleep (state D) may take for ever to go. It ends the first start.
- */
-function kill(
-  state: State,
-  { worker, why, now, policy }: { worker: Worker; why: string; now: Millis; policy: Policy },
-): Result {
+/** A worker that drains has been replaced. The death of one that starts counts from here on; it ends the first start. */
+function kill(t: Transaction, worker: Worker, why: string): void {
   const starts = worker.phase === 'starting';
-  const reload = starts ? (trialOf(state, worker)?.target ?? null) : null;
-  const leaving = starts ? draining(worker, { now, deadline: now, reload }) : worker;
-  const ended: Result = [
-    replaceWorker(state, killed(leaving, why)),
-    [
-      log('warn', `${nameOf(worker)} ${why}; killing it`, { workerPid: worker.pid }),
-      { type: 'kill', key: worker.key },
-    ],
-  ];
-  if (!starts) return ended;
-  if (state.life.phase === 'starting') {
-    const failure = { message: `${nameOf(worker)} ${why}`, exitCode: policy.exits.bootTimeout };
-    return chain(ended, (next) => giveUpStart(next, { failure, now, policy }));
+  const reload = trialOf(t.state, worker)?.target ?? null;
+  t.put(starts ? becomeDyingReplaced(worker, { now: t.now, reload, why }) : becomeDying(worker, why));
+  t.log('warn', `${nameOf(worker)} ${why}; killing it`, { workerPid: worker.pid });
+  t.emit({ type: 'kill', key: worker.key });
+  if (!starts) return;
+  if (t.state.life.phase === 'starting') {
+    return giveUpStart(t, { message: `${nameOf(worker)} ${why}`, exitCode: t.policy.exits.bootTimeout });
   }
-  return chain(ended, (next) => died(next, { death: neverListened(worker, why), now, policy }));
+  died(t, deathByTimeout(worker, { kind: 'boot', cause: why, stack: worker.failure?.stack ?? null }));
 }
-
-function neverListened(worker: Worker, cause: string): Death {
-  return {
-    worker,
-    kind: 'boot',
-    cause,
-    exit: { code: null, signal: null },
-    oomKills: 0,
-    requests: [],
-    stack: worker.failure?.stack ?? null,
-    detail: null,
-    isOpen: false,
-  };
-}
-
-function moved(before: Beat | null, after: Beat): boolean {
-  return (
-    before === null ||
-    before.requests !== after.requests ||
-    before.inFlight !== after.inFlight ||
-    before.connections !== after.connections ||
-    before.bytesWritten !== after.bytesWritten
-  );
-}
-
-/** A worker that gets no CPU is given so many times the limit: it is not to blame. */
-const patienceWithStarved = 3;
 
 /** How long a silent worker is looked at before it is killed. */
 export function captureTime({ hangTimeout }: Pick<Policy, 'hangTimeout'>): Millis {
@@ -136,125 +123,85 @@ export function captureTime({ hangTimeout }: Pick<Policy, 'hangTimeout'>): Milli
 /** When the silence of a worker has its next consequence: it is looked at, or killed; Infinity where it has none. */
 export function silenceDeadline(worker: Worker, common: Policy): Millis {
   const policy = ownPolicy(common, worker);
-  switch (worker.phase) {
-    case 'draining':
-      return silentSince(worker) + policy.hangTimeout;
-    case 'spare':
-    case 'ready':
-      return isLookedAt(worker) ? killAt(worker, policy) : lookAt(worker, policy);
-    default:
-      return Number.POSITIVE_INFINITY;
-  }
+  if (worker.phase === 'draining') return silentSince(worker) + policy.hangTimeout;
+  if (!isSpeaking(worker)) return Number.POSITIVE_INFINITY;
+  return isLookedAt(worker) ? killAt(worker, policy) : lookAt(worker, policy);
 }
 
 /** Has the silent looked at, and in the end killed: never later because somebody still looks. */
-export function watchSilence(state: State, now: Millis, policy: Policy): Result {
-  return eachWorker(state, (next, worker) =>
-    worker.phase === 'spare' || worker.phase === 'ready'
-      ? watch(next, { worker, now, policy })
-      : unchanged(next),
-  );
+export function watchSilence(t: Transaction): void {
+  t.eachWorker((worker) => {
+    if (isSpeaking(worker)) watch(t, worker);
+  });
 }
 
-/** A beat of a worker that serves, or waits for it. */
-export function heard(
-  state: State,
-  { worker, beat, now, policy }: { worker: Speaking; beat: Beat; now: Millis; policy: Policy },
-): Result {
-  const { silence } = worker.vitals;
-  const vitals = afterBeat(worker, { beat, now, policy: ownPolicy(policy, worker) });
-  const spoken = { ...worker, beat, beatAt: now, vitals };
-  if (silence === null) return unchanged(replaceWorker(state, spoken));
-  const ended = silence.ended ?? now - silentSince(worker);
-  if (silence.capture !== null) return recovered(state, { worker: spoken, capture: silence.capture, ended });
-  // What it did is on its way.
-  return unchanged(
-    replaceWorker(state, { ...spoken, vitals: { ...vitals, silence: { ...silence, ended } } }),
-  );
+function watch(t: Transaction, worker: Speaking): void {
+  const policy = ownPolicy(t.policy, worker);
+  if (isLookedAt(worker)) {
+    if (t.now >= killAt(worker, policy)) hang(t, worker);
+    return;
+  }
+  if (t.now < lookAt(worker, policy)) return;
+  t.put(withSilence(worker, { askedAt: t.now, capture: null, ended: null }));
+  t.emit({ type: 'capture', key: worker.key, timeout: captureTime(policy) });
 }
 
 /** What a silent worker does. Once it drains or dies, that comes too late to matter. */
-export function captured(state: State, { key, capture }: Extract<Event, { type: 'captured' }>): Result {
-  const worker = findWorker(state, key);
-  if (worker?.phase !== 'spare' && worker?.phase !== 'ready') return unchanged(state);
+export function captured(t: Transaction, { key, capture }: Extract<Event, { type: 'captured' }>): void {
+  const worker = t.worker(key);
+  if (worker === undefined || !isSpeaking(worker)) return;
   const { silence } = worker.vitals;
-  if (silence === null) return unchanged(state);
+  if (silence === null) return;
   const { ended } = silence;
-  if (ended !== null) return recovered(state, { worker, capture, ended });
-  return unchanged(replaceWorker(state, withSilence(worker, { ...silence, capture })));
+  if (ended !== null) return recovered(t, worker, { capture, ended });
+  t.put(withSilence(worker, { ...silence, capture }));
 }
 
 /** It is kept from its beats on demand: what was found out about its silence so far does not count. */
-export function excused(state: State, event: Extract<Event, { type: 'excused' }>, now: Millis): Result {
-  const worker = findWorker(state, event.key);
-  if (worker === undefined || worker.phase === 'dying') return unchanged(state);
-  const vitals = { ...worker.vitals, silence: null, excusedUntil: now + event.for };
-  return unchanged(replaceWorker(state, { ...worker, vitals }));
+export function excused(t: Transaction, event: Extract<Event, { type: 'excused' }>): void {
+  const worker = t.worker(event.key);
+  if (worker === undefined || worker.phase === 'dying') return;
+  t.put({ ...worker, vitals: { ...worker.vitals, silence: null, excusedUntil: t.now + event.for } });
 }
 
-function watch(
-  state: State,
-  { worker, now, policy }: { worker: Speaking; now: Millis; policy: Policy },
-): Result {
-  const own = ownPolicy(policy, worker);
-  if (isLookedAt(worker)) {
-    return now < killAt(worker, own) ? unchanged(state) : hang(state, { worker, now, policy });
-  }
-  if (now < lookAt(worker, own)) return unchanged(state);
-  return [
-    replaceWorker(state, withSilence(worker, { askedAt: now, capture: null, ended: null })),
-    [{ type: 'capture', key: worker.key, timeout: captureTime(own) }],
-  ];
-}
-
-/** From here on its death is no news, as that of a worker that drains: another takes its place at once. */
-function hang(
-  state: State,
-  { worker, now, policy }: { worker: Speaking; now: Millis; policy: Policy },
-): Result {
-  const death = deathOf(worker, now);
+/** It is killed, and another takes its place at once. */
+function hang(t: Transaction, worker: Speaking): void {
+  const death = hangOf(worker, t.now);
   const lost: Worker = { ...worker, vitals: { ...worker.vitals, health: 'lost' } };
-  const reload = trialOf(state, worker)?.target ?? null;
-  const leaving = killed(draining(lost, { now, deadline: now, reload }), death.cause);
-  const killing: Result = [replaceWorker(state, leaving), [{ type: 'kill', key: worker.key }]];
-  return chain(killing, (next) => died(next, { death, now, policy }));
+  const reload = trialOf(t.state, worker)?.target ?? null;
+  t.put(becomeDyingReplaced(lost, { now: t.now, reload, why: death.cause }));
+  t.emit({ type: 'kill', key: worker.key });
+  died(t, death);
 }
 
-function deathOf(worker: Speaking, now: Millis): Death {
+function hangOf(worker: Speaking, now: Millis): Death {
   const capture = worker.vitals.silence?.capture ?? null;
   const silent = now - worker.beatAt;
   const aged = requestsOf(worker).map((request) => ({ ...request, age: request.age + silent }));
   const where = capture === null ? '' : whereabouts(capture);
   const silence = `silent for ${seconds(now - silentSince(worker))}`;
-  return {
-    worker,
+  return deathByTimeout(worker, {
     kind: 'hang',
     cause: where === '' ? silence : `${silence}${where.startsWith('in ') ? '' : ','} ${where}`,
-    exit: { code: null, signal: null },
-    oomKills: 0,
     requests: capture?.requests ?? aged,
     stack: capture?.stack ?? null,
     detail: capture?.detail ?? null,
-    isOpen: false,
-  };
+  });
 }
 
 function recovered(
-  state: State,
-  { worker, capture, ended }: { worker: Speaking; capture: Capture; ended: Millis },
-): Result {
+  t: Transaction,
+  worker: Speaking,
+  { capture, ended }: { capture: Capture; ended: Millis },
+): void {
   const where = whereabouts(capture);
+  t.put(withSilence(worker, null));
   const message = `${nameOf(worker)} did not answer for ${seconds(ended)}${where === '' ? '' : `: it was ${where}`}`;
-  return [
-    replaceWorker(state, withSilence(worker, null)),
-    [
-      log('warn', message, {
-        workerPid: worker.pid,
-        ...(capture.stack === null ? {} : { stack: capture.stack }),
-        ...(capture.detail === null ? {} : { detail: capture.detail }),
-      }),
-    ],
-  ];
+  t.log('warn', message, {
+    workerPid: worker.pid,
+    ...(capture.stack === null ? {} : { stack: capture.stack }),
+    ...(capture.detail === null ? {} : { detail: capture.detail }),
+  });
 }
 
 const doing: Readonly<Record<Capture['state'], string>> = {

@@ -1,11 +1,10 @@
 import type { Millis } from '../protocol/limits.js';
-import type { Effect } from './effects.js';
 import type { Event } from './events.js';
 import type { Policy } from './policy.js';
-import { log, type Result, unchanged } from './result.js';
 import type { State, Worker } from './state.js';
 import { count } from './status.js';
-import { findWorker, replaceWorker, workersIn } from './workers.js';
+import type { Transaction } from './transaction.js';
+import { workersIn } from './workers.js';
 
 /** A proof holds for so many pings: one that is lost is no sign of death. */
 const pingsPerProof = 2;
@@ -13,40 +12,45 @@ const pingsPerProof = 2;
 const proofsShare = 1 / 3;
 
 /** The worker has answered a request of its own. */
-export function proved(state: State, { key }: Extract<Event, { type: 'proved' }>, now: Millis): Result {
-  const worker = findWorker(state, key);
-  if (worker?.phase !== 'ready') return unchanged(state);
-  return unchanged(replaceWorker(state, { ...worker, vitals: { ...worker.vitals, provedAt: now } }));
+export function proved(t: Transaction, { key }: Extract<Event, { type: 'proved' }>): void {
+  const worker = t.worker(key);
+  if (worker?.phase !== 'ready') return;
+  t.put({ ...worker, vitals: { ...worker.vitals, provedAt: t.now } });
 }
 
 /** Shortly before the ping those without traffic are asked to prove that they would answer. */
-export function proveDue(state: State, now: Millis, { pingInterval }: Policy): Result {
-  const { proveAt } = state.timers;
-  if (pingInterval === null || proveAt === null || now < proveAt) return unchanged(state);
-  const next = { ...state, timers: { ...state.timers, proveAt: null } };
-  if (state.life.phase !== 'serving') return unchanged(next);
+export function proveDue(t: Transaction): void {
+  const { pingInterval } = t.policy;
+  const { timers } = t.state;
+  if (pingInterval === null || timers.proveAt === null || t.now < timers.proveAt) return;
+  t.update({ timers: { ...timers, proveAt: null } });
+  if (t.state.life.phase !== 'serving') return;
   const timeout = proofTime(pingInterval);
-  const since = now - (pingInterval - timeout);
-  const asked = state.workers.filter((worker) => worker.phase === 'ready' && provedAt(worker) < since);
-  return [next, asked.map(({ key }): Effect => ({ type: 'prove', key, timeout }))];
+  const since = t.now - (pingInterval - timeout);
+  for (const worker of t.state.workers) {
+    if (worker.phase !== 'ready' || provedAt(worker) >= since) continue;
+    t.emit({ type: 'prove', key: worker.key, timeout });
+  }
 }
 
 /** The ping says that requests are answered, not that a timer fires. */
-export function pingDue(state: State, now: Millis, policy: Policy): Result {
+export function pingDue(t: Transaction): void {
+  const { now, policy, state } = t;
   const { pingInterval } = policy;
-  if (pingInterval === null || now < state.timers.pingAt) return unchanged(state);
+  if (pingInterval === null || now < state.timers.pingAt) return;
   const pingAt = now + pingInterval;
-  const timers = { ...state.timers, pingAt, proveAt: pingAt - proofTime(pingInterval) };
   const answering = answeringSlots(state, now, pingInterval);
   const hasQuorum = answering >= Math.ceil(state.slots.length / 2);
-  const quorumAt = hasQuorum ? now : state.watchdog.quorumAt;
   const isAlive = state.life.phase !== 'serving' || hasQuorum || isComingBack(state, now, policy);
-  const next: State = { ...state, timers, watchdog: { quorumAt, withheld: !isAlive } };
+  const { quorumAt, withheld } = state.watchdog;
+  t.update({
+    timers: { ...state.timers, pingAt, proveAt: pingAt - proofTime(pingInterval) },
+    watchdog: { quorumAt: hasQuorum ? now : quorumAt, withheld: !isAlive },
+  });
   const said = `${answering} of ${count(state.slots.length, 'worker')} ${answering === 1 ? 'answers' : 'answer'}`;
-  const { withheld } = state.watchdog;
-  if (!isAlive) return [next, withheld ? [] : [log('warn', `watchdog pings are withheld: ${said}`)]];
-  const resumed = withheld ? [log('info', `watchdog pings go on: ${said}`)] : [];
-  return [next, [{ type: 'notify', watchdog: true }, ...resumed]];
+  if (isAlive) t.emit({ type: 'notify', watchdog: true });
+  if (withheld && isAlive) t.log('info', `watchdog pings go on: ${said}`);
+  if (!withheld && !isAlive) t.log('warn', `watchdog pings are withheld: ${said}`);
 }
 
 export function pingDeadlines({ timers }: State, { pingInterval }: Policy): readonly Millis[] {

@@ -2,6 +2,18 @@ import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import { type Draining, freshVitals, type State, type Worker } from './state.js';
 
+/*
+ * The life of a worker, as the master sees it. Every change of its phase is one of these functions:
+ *
+ *   starting ── becomeReady ──▶ ready ────┐
+ *      ▲ │                                ├─ becomeDraining ──▶ draining ── becomeDying ──▶ dying ──▶ its process exits
+ *      │ └────── becomeSpare ──▶ spare ───┘
+ *      └── becomeStarting ─────────┘ (a spare is promoted into a slot)
+ *
+ * A worker that starts, waits or serves can be drained at once, and one in any phase can be killed (becomeDying). Its
+ * process may exit in any phase: see deaths.ts.
+ */
+
 /** What it is in every phase. */
 type Identity = Omit<Worker, 'phase'>;
 
@@ -29,13 +41,12 @@ export function newWorker({ key, slot, generation, now, bootTimeout }: Birth): W
   };
 }
 
-/** A spare that is to listen in a slot: from here on it is a worker that starts. */
-export function promoted(
+/** A spare gets a slot: from here on it is a worker that starts. */
+export function becomeStarting(
   spare: Worker,
   { slot, now, bootTimeout }: { slot: number; now: Millis; bootTimeout: Millis },
 ): Worker {
-  const { excusedUntil } = spare.vitals;
-  const vitals = { ...freshVitals, excusedUntil };
+  const vitals = { ...freshVitals, excusedUntil: spare.vitals.excusedUntil };
   return {
     ...identity(spare),
     slot,
@@ -46,7 +57,19 @@ export function promoted(
   };
 }
 
-export function draining(
+/** It has booted and waits for a slot: it does not listen. */
+export function becomeSpare(worker: Worker, now: Millis): Worker {
+  return { ...identity(worker), phase: 'spare', beatAt: now };
+}
+
+/** It listens. */
+export function becomeReady(worker: Worker, now: Millis): Worker {
+  const vitals = { ...worker.vitals, provedAt: now };
+  return { ...identity(worker), vitals, phase: 'ready', since: now, beatAt: now };
+}
+
+/** It takes no new connections, and ends once it has answered what it has. `reload`: the reload that replaces it. */
+export function becomeDraining(
   worker: Worker,
   { now, deadline, reload }: { now: Millis; deadline: Millis; reload: number | null },
 ): Worker & Draining {
@@ -54,10 +77,22 @@ export function draining(
   return { ...identity(worker), phase, beatAt: now, deadline, reload, closed: false, drained: false };
 }
 
-export function killed(worker: Worker, why: string): Worker {
+/** It is killed; only its exit is still to come. Of several reasons the first one counts. */
+export function becomeDying(worker: Worker, why: string): Worker {
   if (worker.phase === 'dying') return worker;
   const reload = worker.phase === 'draining' ? worker.reload : null;
   return { ...identity(worker), phase: 'dying', was: worker.phase, why, reload };
+}
+
+/**
+ * It is killed, and its death counts from now on: it is treated as one that drains, so that another takes its place at
+ * once. A process in an uninterruptible sleep (state D) may take for ever to exit.
+ */
+export function becomeDyingReplaced(
+  worker: Worker,
+  { now, reload, why }: { now: Millis; reload: number | null; why: string },
+): Worker {
+  return becomeDying(becomeDraining(worker, { now, deadline: now, reload }), why);
 }
 
 /** Starts, waits or serves. */
@@ -65,27 +100,14 @@ export function isUp({ phase }: Worker): boolean {
   return phase === 'starting' || phase === 'spare' || phase === 'ready';
 }
 
+/** Whether others stand in for it already, so that its exit is no news. */
+export function isReplaced(worker: Worker): boolean {
+  return worker.phase === 'draining' || (worker.phase === 'dying' && worker.was === 'draining');
+}
+
 /** How the log calls it. */
 export function nameOf({ slot }: Pick<Worker, 'slot'>): string {
   return slot === 0 ? 'a spare' : `worker ${slot}`;
-}
-
-function identity(worker: Worker): Identity {
-  const { key, slot, generation, pid, forkedAt, placedAt, vitals, failure, beat } = worker;
-  return { key, slot, generation, pid, forkedAt, placedAt, vitals, failure, beat };
-}
-
-export function findWorker(state: State, key: WorkerKey): Worker | undefined {
-  return state.workers.find((worker) => worker.key === key);
-}
-
-export function replaceWorker(state: State, changed: Worker): State {
-  const place = state.workers.findIndex(({ key }) => key === changed.key);
-  return place === -1 ? state : { ...state, workers: state.workers.with(place, changed) };
-}
-
-export function removeWorker(state: State, key: WorkerKey): State {
-  return { ...state, workers: state.workers.filter((worker) => worker.key !== key) };
 }
 
 /** The workers of a slot, in the order in which they came to it. */
@@ -111,8 +133,12 @@ function bySlot(workers: readonly Worker[]): Places {
   return grouped;
 }
 
-/** One of whom beats are expected. */
+/** A worker of which heartbeats are expected. */
 export type Speaking = Extract<Worker, { phase: 'spare' | 'ready' }>;
+
+export function isSpeaking(worker: Worker | undefined): worker is Speaking {
+  return worker?.phase === 'spare' || worker?.phase === 'ready';
+}
 
 /** While it is excused a worker is not silent, whatever it does. */
 export function silentSince({ beatAt, vitals }: Pick<Speaking, 'beatAt' | 'vitals'>): Millis {
@@ -121,4 +147,9 @@ export function silentSince({ beatAt, vitals }: Pick<Speaking, 'beatAt' | 'vital
 
 export function seconds(ms: Millis): string {
   return `${Math.round(ms / 100) / 10} s`;
+}
+
+function identity(worker: Worker): Identity {
+  const { key, slot, generation, pid, forkedAt, placedAt, vitals, failure, beat } = worker;
+  return { key, slot, generation, pid, forkedAt, placedAt, vitals, failure, beat };
 }

@@ -1,4 +1,4 @@
-import { random } from '../../src/core/deaths.js';
+import { random } from '../../src/core/backoff.js';
 
 /** A sequence of choices that its seed alone decides. */
 export class Choices {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
+import type { Effect } from '../../src/core/effects.js';
 import type { Event } from '../../src/core/events.js';
 import type { Policy } from '../../src/core/policy.js';
-import type { Result } from '../../src/core/result.js';
 import type { State } from '../../src/core/state.js';
 import { step } from '../../src/core/step.js';
 import type { Millis } from '../../src/protocol/limits.js';
@@ -21,7 +21,7 @@ export function pureStep({
   event: Event;
   now: Millis;
   policy: Policy;
-}): Result {
+}): readonly [State, readonly Effect[]] {
   for (const input of [state, event, policy]) deepFreeze(input);
   const result = deepFreeze(step(state, event, now, policy));
   assert.deepEqual(step(state, event, now, policy), result, 'the same inputs must give the same outputs');

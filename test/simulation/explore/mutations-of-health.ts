@@ -5,8 +5,8 @@ export const mutationsOfHealth: readonly Mutation[] = [
   {
     fault: 'a silent worker lives for as long as nobody knows what it does',
     file: 'timeouts.js',
-    text: 'return now < killAt(worker, own) ?',
-    instead: 'return now < killAt(worker, own) || worker.vitals.silence.capture === null ?',
+    text: 'if (t.now >= killAt(worker, policy))',
+    instead: 'if (t.now >= killAt(worker, policy) && worker.vitals.silence.capture !== null)',
   },
   {
     fault: 'a silent worker is killed without being looked at',
@@ -23,8 +23,8 @@ export const mutationsOfHealth: readonly Mutation[] = [
   {
     fault: 'a worker that has spoken again is killed at its next silence for what was known of the last',
     file: 'timeouts.js',
-    text: 'replaceWorker(state, withSilence(worker, null)),',
-    instead: 'replaceWorker(state, worker),',
+    text: 't.put(withSilence(worker, null));',
+    instead: 't.put(worker);',
   },
   {
     fault: 'a worker that gets no CPU is never killed',
@@ -41,9 +41,8 @@ export const mutationsOfHealth: readonly Mutation[] = [
   {
     fault: 'who hangs is killed, and nobody follows',
     file: 'timeouts.js',
-    text: 'return chain(killing, (next) => died(next, { death, now, policy }));',
-    instead:
-      'return [{ ...killing[0], slots: killing[0].slots.map((slot) => ({ ...slot, forkAt: 1e9 })) }, killing[1]];',
+    text: 'died(t, death);',
+    instead: 't.update({ slots: t.state.slots.map((slot) => ({ ...slot, forkAt: 1e9 })) });',
   },
   {
     fault: 'sick workers are replaced all at once',
@@ -66,20 +65,20 @@ export const mutationsOfHealth: readonly Mutation[] = [
   {
     fault: 'spares are made in a reload',
     file: 'slots.js',
-    text: "if (counted.life.phase !== 'serving' || counted.reload !== null)",
-    instead: "if (counted.life.phase !== 'serving')",
+    text: "if (t.state.life.phase !== 'serving' || t.state.reload !== null)",
+    instead: "if (t.state.life.phase !== 'serving')",
   },
   {
     fault: 'a spare that takes over is followed by no other',
     file: 'slots.js',
-    text: 'return there.length < state.spares.wanted;',
-    instead: 'return state.restarts === 0 && there.length < state.spares.wanted;',
+    text: 'return sparesOf(state).length < state.spares.wanted;',
+    instead: 'return state.restarts === 0 && sparesOf(state).length < state.spares.wanted;',
   },
   {
     fault: 'a spare is made while another worker starts',
     file: 'slots.js',
-    text: 'isMissing(state) && !starts &&',
-    instead: 'isMissing(state) &&',
+    text: 'isSpareMissing(state) && !starts &&',
+    instead: 'isSpareMissing(state) &&',
   },
   {
     fault: 'spares of the old generation stay after the reload',
@@ -96,14 +95,14 @@ export const mutationsOfHealth: readonly Mutation[] = [
   {
     fault: 'a spare is left waiting while another worker is forked',
     file: 'slots.js',
-    text: 'return spare === undefined',
-    instead: 'return true',
+    text: 'if (spare === undefined)',
+    instead: 'if (true)',
   },
   {
     fault: 'a spare that takes over stays a spare besides',
-    file: 'slots.js',
-    text: 'workers: [...others, worker]',
-    instead: 'workers: [...state.workers, worker]',
+    file: 'transaction.js',
+    text: 'workers: [...others, changed]',
+    instead: 'workers: [...this.#state.workers, changed]',
   },
   {
     fault: 'a stop forgets the spares',
@@ -126,13 +125,13 @@ export const mutationsOfHealth: readonly Mutation[] = [
   {
     fault: 'a worker that is drained for memory is followed before it is gone',
     file: 'slots.js',
-    text: 'return forkAfter !== null && findWorker(state, forkAfter) !== undefined;',
+    text: 'return forkAfter !== null && workers.some(({ key }) => key === forkAfter);',
     instead: 'return false;',
   },
   {
     fault: 'all workers that have grown are drained for memory at once',
     file: 'memory.js',
-    text: 'const isBusy = state.reload !== null || slot !== null || comes || now < quietUntil;',
-    instead: 'const isBusy = state.reload !== null;',
+    text: 'const isBusy = reload !== null || slot !== null || comes || t.now < quietUntil;',
+    instead: 'const isBusy = reload !== null;',
   },
 ];

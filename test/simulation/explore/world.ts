@@ -1,4 +1,4 @@
-import { random } from '../../../src/core/deaths.js';
+import { random } from '../../../src/core/backoff.js';
 import type { Effect } from '../../../src/core/effects.js';
 import type { Event } from '../../../src/core/events.js';
 import type { Policy } from '../../../src/core/policy.js';

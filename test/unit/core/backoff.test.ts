@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { backoff, intensity } from '../../../src/core/deaths.js';
+import { backoff, intensity } from '../../../src/core/backoff.js';
 import { paperPolicy } from '../../simulation/paper-policy.js';
 
 const { restart } = paperPolicy({

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { random } from '../../../src/core/deaths.js';
+import { random } from '../../../src/core/backoff.js';
 
 function sequence(seed: number, length: number): number[] {
   const values: number[] = [];
