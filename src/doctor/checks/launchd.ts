@@ -1,6 +1,6 @@
-import { showDuration } from '../../config/kinds.js';
 import { closest } from '../../config/spelling.js';
 import { killGrace, reapGrace } from '../../protocol/limits.js';
+import { showDuration } from '../../settings/kinds.js';
 import type { Facts } from '../facts.js';
 import { type Check, inPlist, type Outcome, ok, problem, unknown, warning } from '../finding.js';
 import { roundSeconds } from '../units.js';

@@ -1,5 +1,5 @@
-import { showDuration } from '../../config/kinds.js';
 import { extendBy, extendInterval, killGrace, reapGrace, tickInterval } from '../../protocol/limits.js';
+import { showDuration } from '../../settings/kinds.js';
 import type { Facts } from '../facts.js';
 import { type Check, inUnit, type Outcome, ofUnit, ok, problem, unknown, warning } from '../finding.js';
 import { roundSeconds, type ServiceUnit } from '../units.js';

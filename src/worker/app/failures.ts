@@ -3,7 +3,7 @@ import { lstatSync, readFileSync } from 'node:fs';
 import { basename, isAbsolute } from 'node:path';
 import { inspect } from 'node:util';
 import { isNativeError } from 'node:util/types';
-import { portHolder } from '../../config/port-holder.js';
+import { portHolder } from '../../config/proc.js';
 import { type ExitCode, exitCodes, RomAgentError } from '../../errors.js';
 import type { Failure } from '../../protocol/death-record.js';
 import { sandboxHint } from './sandbox.js';

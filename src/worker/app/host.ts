@@ -134,7 +134,7 @@ async function attend(seam: HostSeam, moments: Moments, found: Found): Promise<v
 /** The sockets of all workers are the master's. */
 async function isSiblings({ code }: NodeJS.ErrnoException, listen: Listen): Promise<boolean> {
   if (code !== 'EADDRINUSE' || listen.kind !== 'tcp') return false;
-  const { portHolder } = await import('../../config/port-holder.js');
+  const { portHolder } = await import('../../config/proc.js');
   return portHolder(listen.port)?.pid === process.ppid;
 }
 

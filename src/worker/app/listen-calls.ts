@@ -1,7 +1,7 @@
 import { Server } from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import type { Dispatch } from '../../config/config.js';
 import { exitCodes, RomAgentError } from '../../errors.js';
+import type { Dispatch } from '../../settings/config.js';
 import { untracked } from '../connections/servers.js';
 import { deferred } from '../deferred.js';
 import {
