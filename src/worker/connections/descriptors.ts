@@ -82,7 +82,8 @@ export function guardDescriptors(seam: DescriptorSeam): DescriptorGuard {
     mark();
     others = inUse(most) - connections;
     room = most - others - Math.max(leastReserve, Math.round(most * reserveShare));
-    if (connections - closing > room) relieve(newest);
+    // A listener that is on its way back cannot be paused: that is no reason to close who has had no time to ask.
+    if (connections - closing > room) relieve(0);
   };
   /** To count them takes one. */
   const inUse = (all: number): number => {

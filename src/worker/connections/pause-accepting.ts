@@ -54,6 +54,8 @@ export function createAccepting(
   /** Of copies that were asked for again. */
   const origins = new WeakMap<ListenHandle, Origin>();
   const paused: Paused[] = [];
+  /** The master has been asked for their sockets, and has not answered yet. */
+  const asked = new Set<Server>();
 
   const give = getServerOf(giver);
   if (give !== undefined) {
@@ -66,7 +68,7 @@ export function createAccepting(
   const letGo = (server: Server): Paused[] => {
     const handle = listenHandleOf(server);
     const query = queries.get(server);
-    if (handle === null || query === undefined || !isCopyOfSocket(handle)) return [];
+    if (handle === null || query === undefined || asked.has(server) || !isCopyOfSocket(handle)) return [];
     const bound: Record<string, unknown> = {};
     handle.getsockname?.(bound);
     const origin = origins.get(handle);
@@ -83,15 +85,17 @@ export function createAccepting(
 
   const takeBack = (lent: Paused, tries = 1): void => {
     const { server, query, handle: old } = lent;
+    asked.add(server);
     const missing = (): void => {
       // It has come after all, or is not wanted any more.
-      if (listenHandleOf(server) !== old) return;
+      if (listenHandleOf(server) !== old) return void asked.delete(server);
       if (tries < mostTries) takeBack(lent, tries + 1);
       else onLost(server);
     };
     const timer = setTimeout(missing, interval).unref();
     give?.call(giver, { once: () => {} }, query, (error, handle) => {
       clearTimeout(timer);
+      asked.delete(server);
       if (error || handle === undefined) return onLost(server);
       const giveBack = handle.close.bind(handle);
       // Meanwhile it was closed, or an earlier answer has come.

@@ -135,6 +135,16 @@ test('where the app has used up the descriptors nobody is accepted until it has 
   assert.deepEqual(state, { accepted: 0, paused: 1, resumed: 1 });
 });
 
+test('a count that finds too little room closes nobody who has had no time to ask for something', async (t) => {
+  const { port, app, guard, accepted } = await guarded(t, { limit: 64, others: 16 });
+  for (let count = 0; count < 8; count++) silent(t, port);
+  await accepted(8);
+  app.descriptors = 60;
+  guard.measure();
+  assert.equal(connections(), 8);
+  assert.ok(servers.all.every(({ accepted }) => [...accepted].every(({ destroyed }) => !destroyed)));
+});
+
 test('while new connections are young, those that wait for a next request are left alone', async (t) => {
   const { port, state, pass, guard, accepted } = await guarded(t, { limit: 64, others: 16, canPause: true });
   const kept = await openBytes(t, port);
