@@ -40,6 +40,7 @@ export class Life {
         ROM_AGENT_RELOAD_SOAK: '0',
         // A client that gets no CPU for a while still has its next request answered.
         ROM_AGENT_LINGER: '10s',
+        ROM_AGENT_HANG_TIMEOUT: `${patience}ms`,
         ROM_AGENT_RELOAD_PROBE_TIMEOUT: `${patience}ms`,
         ROM_AGENT_BOOT_TIMEOUT: `${patience}ms`,
         ...app.env,
