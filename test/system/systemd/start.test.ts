@@ -44,8 +44,8 @@ describe('TimeoutStartSec=', { concurrency: true }, () => {
     const own = await service(machine, t, {
       name: 'slow-start',
       app: 'slow-boot.cjs',
-      env: { BOOT_MS: '7000' },
-      settings: ['TimeoutStartSec=3'],
+      env: { BOOT_MS: '10000' },
+      settings: ['TimeoutStartSec=8'],
     });
     await own.start();
     assert.equal((await own.show('ActiveState')).ActiveState, 'active');
