@@ -1,11 +1,11 @@
+import { serviceStatus } from '../core/stats.js';
 import type { Effect } from '../core/effects.js';
 import type { Event } from '../core/events.js';
-import type { State } from '../core/state.js';
+import type { KeptDeath, State, Worker } from '../core/state.js';
 import { RomAgentError } from '../errors.js';
-import type { Answer, Commands, ControlEvent } from '../protocol/control-api.js';
+import type { Answer, Commands, ControlEvent, WorkerEnding } from '../protocol/control-api.js';
 import type { ClusterStats } from '../protocol/stats.js';
-import { differences } from './differences.js';
-import type { Evidence } from './evidence.js';
+import type { Evidence } from './diagnostics/evidence.js';
 import type { History } from './history.js';
 import type { Releases } from './releases.js';
 
@@ -18,21 +18,21 @@ export interface CommandsSeam {
   readonly generation: () => number;
   /** Wall clock, ms since 1970. */
   readonly clock: () => number;
-  /** A reload that was refused before the core could hear of it. */
+  /** A reload was refused before the core got the event. */
   readonly onRefused: (reason: string, by: string) => void;
-  /** Who reloads by a signal reads no answer. */
+  /** Logged, because a reload by a signal has no answer. */
   readonly onNeedRestart: (settings: readonly string[]) => void;
 }
 
 export interface CommandCentre {
   readonly commands: Commands;
-  /** Performs what the core says to those who asked. */
+  /** Passes the core's answers and reports to those who asked or listen. */
   perform(effect: Extract<Effect, { type: 'answer' | 'step' | 'record' }>): void;
-  /** Tells those who listen what is different since that event. */
+  /** Tells the listeners what the event changed. */
   changed(before: State, after: State, event: Event): void;
 }
 
-/** What operators ask for, by the control socket or by signals, as events of the core. */
+/** Turns the commands of operators, by the control socket or by signals, into events of the core. */
 export function createCommands(seam: CommandsSeam): CommandCentre {
   const { post, status, releases, history, evidence, generation, clock, onRefused, onNeedRestart } = seam;
   const waiting = new Map<number, (answer: Answer) => void>();
@@ -56,7 +56,7 @@ export function createCommands(seam: CommandsSeam): CommandCentre {
     try {
       const release = await releases.prepare();
       const { generation, needRestart } = release;
-      // The one of a reload that is under way is in no record yet.
+      // The serial number of a reload under way is in no record yet.
       const serial = Math.max(await history().nextSerial(), lastSerial + 1);
       const answer = await ask(({ request }) => ({
         type: 'reload',
@@ -114,4 +114,63 @@ export function createCommands(seam: CommandsSeam): CommandCentre {
       for (const difference of differences(before, after, event)) publish(difference);
     },
   };
+}
+
+type WorkerEvent = Extract<ControlEvent, { type: 'worker' }>;
+
+/** What an event changed, as events of the control API. */
+export function differences(before: State, after: State, event: Event): readonly ControlEvent[] {
+  const earlier = new Map(before.workers.map((worker) => [worker.key, worker]));
+  const here = new Set(after.workers.map(({ key }) => key));
+  const gone = before.workers.filter(({ key }) => !here.has(key));
+  const changed = after.workers.filter(({ key, phase, pid }) => {
+    const worker = earlier.get(key);
+    return worker?.phase !== phase || worker.pid !== pid;
+  });
+  const service = serviceOf(after);
+  const was = serviceOf(before);
+  const isSame = was.status === service.status && was.wanted === service.wanted;
+  return [
+    ...changed.map((worker): WorkerEvent => {
+      return { ...about(worker), phase: worker.phase, reason: reasonOf(worker, after), ending: null };
+    }),
+    ...gone.map((worker): WorkerEvent => {
+      return { ...about(worker), phase: 'gone', reason: null, ending: endingOf(worker, after, event) };
+    }),
+    ...(isSame ? [] : [service]),
+  ];
+}
+
+function about({ slot, pid, generation }: Worker) {
+  return { type: 'worker', worker: slot, pid, generation } as const;
+}
+
+function reasonOf(worker: Worker, state: State): string | null {
+  if (worker.phase === 'dying') return worker.why;
+  return worker.phase === 'draining' ? (deathOf(worker, state)?.cause ?? null) : null;
+}
+
+function endingOf(worker: Worker, after: State, event: Event): WorkerEnding {
+  const { code, signal } = event.type === 'exited' ? event : { code: null, signal: null };
+  const exit = { code, signal };
+  const death = deathOf(worker, after);
+  const lost = death?.lost ?? worker.beat?.inFlight ?? 0;
+  if (death !== undefined) {
+    // Where the worker reported no reason, the cause only says the exit status in words.
+    const says = worker.failure !== null || worker.phase === 'dying' || code === null ? death.cause : null;
+    return { kind: death.kind, cause: says === `ended by ${signal}` ? null : says, ...exit, lost };
+  }
+  if (worker.phase === 'dying') return { kind: 'killed', cause: worker.why, ...exit, lost };
+  const isDrained = code === 0 || (worker.phase === 'draining' && worker.drained);
+  if (isDrained) return { kind: 'drained', cause: null, ...exit, lost };
+  const during = worker.phase === 'draining' ? 'while it drained' : null;
+  return { kind: 'crash', cause: worker.failure?.message ?? during, ...exit, lost };
+}
+
+function deathOf({ key }: Worker, { lastDeaths }: State): KeptDeath | undefined {
+  return lastDeaths.find((death) => death.key === key);
+}
+
+function serviceOf({ life, slots }: State): Extract<ControlEvent, { type: 'service' }> {
+  return { type: 'service', status: serviceStatus(life), wanted: slots.length };
 }

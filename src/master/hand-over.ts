@@ -5,12 +5,12 @@ import type { HandedOn, HandOnMessage, MasterMessage, Outcome, WorkerKey } from 
 /** Carries connections from worker to worker. */
 export interface HandOver {
   receive(from: WorkerKey, message: HandOnMessage, connection: RawHandle | undefined): void;
-  /** The worker is gone, and its last words are read: what it had not taken goes to another. */
+  /** The worker has exited, and its last message has been read: connections that it had not taken go to another. */
   gone(key: WorkerKey): void;
 }
 
 export interface HandOverSeam {
-  /** The workers that are ready, who has least to do first. */
+  /** The workers that are ready, the least busy first. */
   readonly ready: () => readonly { readonly key: WorkerKey; readonly slot: number }[];
   /** Whether the worker has not exited yet. */
   readonly isAlive: (key: WorkerKey) => boolean;
@@ -20,9 +20,9 @@ export interface HandOverSeam {
     connection: RawHandle,
   ) => void;
   readonly send: (key: WorkerKey, message: Extract<MasterMessage, { type: 'handed' }>) => void;
-  /** ms, by the clock that the workers have too. */
+  /** ms, by a clock that the workers share. */
   readonly now: () => number;
-  /** Calls back after so many ms, and after whatever the workers have said by then was read. */
+  /** Calls back after so many ms, once the messages that had arrived by then have been read. */
   readonly after: (delay: number, act: () => void) => () => void;
   /** See endConnection. */
   readonly end: (connection: RawHandle) => void;
@@ -30,8 +30,8 @@ export interface HandOverSeam {
 }
 
 /**
- * What has become of a connection on its way. `to-master` and `to-worker`: the kernel dropped it, as the receiver had no
- * file descriptor left. `late`: a worker did not take it in time. `ended`: nobody took it, and the client was told so.
+ * What went wrong with a connection on its way. `to-master` and `to-worker`: the kernel dropped it, because the receiver had
+ * no file descriptor left. `late`: a worker did not take it in time. `ended`: no worker took it, and it was closed.
  */
 export type Trouble = 'to-master' | 'to-worker' | 'late' | 'ended';
 
@@ -40,22 +40,22 @@ interface Waiting extends HandedOn {
   readonly to: WorkerKey;
   readonly slot: number | null;
   readonly connection: RawHandle;
-  /** Who has not taken it, `to` not yet among them. */
+  /** The workers that did not take it; `to` is not among them yet. */
   readonly tried: readonly WorkerKey[];
   readonly forget: () => void;
 }
 
-/** A connection that nobody takes in so many attempts is closed. */
+/** After so many attempts without a worker that takes it, a connection is closed. */
 const mostHops = 4;
 /** How long a worker has to take a connection, ms ... */
 const lease = 5_000;
-/** ... and how much later another gets it: a worker that looks at the clock in time reads within this. */
+/** ... and how much later another worker gets it: a worker that took it in time reads from it within this. */
 const margin = 1_000;
 
 /**
- * The master keeps its copy of a connection until the other worker says that it reads from it now. A worker that dies
- * before has not touched it, so that the next can have it as it is; so has one that does not take it in time, for it
- * closes what it finds too late.
+ * The master keeps its copy of a connection until the receiving worker reports that it reads from it. A worker that dies
+ * before that has not touched the connection, and the next worker gets it as it is. The same holds for a worker that does
+ * not take it in time: it closes a connection that it finds too late.
  */
 export function createHandOver(seam: HandOverSeam): HandOver {
   const { ready, isAlive, hand, send, now, after, end, onTrouble } = seam;
@@ -74,14 +74,14 @@ export function createHandOver(seam: HandOverSeam): HandOver {
     waiting.set(id, { server, hops, head, silence, from, to, slot, tried, connection, forget });
     hand(to, { type: 'take', id, from, until: now() + lease, server, hops, head, silence }, connection);
   };
-  /** Who it is meant for, else who has its slot now, else who has least to do, else who had it. */
+  /** The worker it is meant for, else the one in that slot now, else the least busy one, else the one that had it. */
   const choose = ({ to, slot, from, tried }: Wish): WorkerKey | null => {
     const workers = ready().filter(({ key }) => !tried.includes(key));
     const newest = workers.filter((worker) => worker.slot === slot).sort((a, b) => b.key - a.key);
     const wanted = workers.find(({ key }) => key === to) ?? newest[0];
     const other = wanted ?? workers.find(({ key }) => key !== from);
     if (other !== undefined) return other.key;
-    // One that drains still answers; see worker/drain/drain.ts.
+    // A draining worker still answers: see worker/drain/drain.ts.
     return [to, from].find((key) => key !== null && !tried.includes(key) && isAlive(key)) ?? null;
   };
   const settle = (id: number): Waiting | undefined => {
@@ -90,7 +90,7 @@ export function createHandOver(seam: HandOverSeam): HandOver {
     waiting.delete(id);
     return settled;
   };
-  /** It is with nobody: another is to have it. */
+  /** No worker has it: passes it to another. */
   const again = (id: number, trouble: Trouble | null): void => {
     const lost = settle(id);
     if (lost === undefined) return;
@@ -119,8 +119,8 @@ export function createHandOver(seam: HandOverSeam): HandOver {
 }
 
 /**
- * Tells the client that nothing follows, and closes this copy. Another may be on its way to a worker that hangs, so that to
- * close this one alone would tell the client nothing.
+ * Sends the client an end, and closes this copy. Closing alone would not reach the client while another copy is on its way
+ * to a worker that hangs.
  */
 export function endConnection(connection: RawHandle): void {
   const socket = new Socket({ handle: connection, readable: false, writable: true } as SocketConstructorOpts);
@@ -132,4 +132,41 @@ interface Wish {
   readonly to: WorkerKey | null;
   readonly slot: number | null;
   readonly tried: readonly WorkerKey[];
+}
+
+export interface InTroubleSeam {
+  readonly warn: (message: string, fields: { readonly connections: number; readonly total: number }) => void;
+  readonly after: (delay: number, act: () => void) => void;
+}
+
+const texts: Readonly<Record<Trouble, string>> = {
+  'to-master':
+    'a connection did not reach the master, which has no file descriptor left: it stays with its worker',
+  'to-worker':
+    'a connection did not reach a worker, which has no file descriptor left: another worker gets it',
+  late: 'a worker did not take a connection that was handed to it in time: another worker gets it',
+  ended: 'closed a connection that no worker took',
+};
+
+/** ms */
+const quiet = 60_000;
+
+/** Warns of connections that were lost on their way: of the first at once, of more of the kind once a minute. */
+export function createInTrouble({ warn, after }: InTroubleSeam): (trouble: Trouble) => void {
+  const totals = new Map<Trouble, number>();
+  const untold = new Map<Trouble, number>();
+  const tell = (trouble: Trouble): void => {
+    const connections = untold.get(trouble) ?? 0;
+    untold.delete(trouble);
+    if (connections === 0) return;
+    warn(texts[trouble], { connections, total: totals.get(trouble) ?? 0 });
+    untold.set(trouble, 0);
+    after(quiet, () => tell(trouble));
+  };
+  return (trouble) => {
+    totals.set(trouble, (totals.get(trouble) ?? 0) + 1);
+    const isFirst = !untold.has(trouble);
+    untold.set(trouble, (untold.get(trouble) ?? 0) + 1);
+    if (isFirst) tell(trouble);
+  };
 }

@@ -1,17 +1,16 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { ReloadRecord } from '../protocol/reload-record.js';
-import { makeDirectory } from './make-directory.js';
 
-/** The records of the last reloads, kept over restarts of the daemon. */
+/** The records of the last reloads, which survive a restart of the daemon. */
 export interface History {
   /** Newest first. */
   records(): readonly ReloadRecord[];
-  /** The serial number of the next reload, once the records of before are read. Asking again gives the same until that reload is added. */
+  /** The serial number of the next reload, once the file has been read. It stays the same until that reload is added. */
   nextSerial(): Promise<number>;
   /** Adds a record, or replaces the one of the same reload. */
   add(record: ReloadRecord): void;
-  /** Resolves once everything is written, or has failed to be. */
+  /** Resolves once every write has ended, also by an error. */
   settled(): Promise<void>;
 }
 
@@ -25,7 +24,7 @@ export interface HistorySeam {
 const most = 50;
 const fileName = 'reloads.json';
 
-/** Without a directory to write to, the history is that of this process alone. */
+/** Where the directory cannot be written, the history lasts as long as this process. */
 export function openHistory({ dir, onProblem }: HistorySeam): History {
   const path = join(dir, fileName);
   let records: readonly ReloadRecord[] = [];
@@ -37,11 +36,11 @@ export function openHistory({ dir, onProblem }: HistorySeam): History {
   const save = async (): Promise<void> => {
     try {
       await makeDirectory(dir, 0o750);
-      // A reader, or a crash in between, sees the old file or the new one.
+      // A reader sees the old file or the new one, also after a crash in between.
       await writeFile(`${path}.new`, `${JSON.stringify(records, null, 1)}\n`, { mode: 0o640 });
       await rename(`${path}.new`, path);
     } catch (error) {
-      problem(`the history of reloads cannot be kept in ${dir} (state_dir)`, error);
+      problem(`cannot keep the history of reloads in ${dir} (state_dir)`, error);
     }
   };
   const reading = read(path, problem).then((old) => {
@@ -72,20 +71,20 @@ async function read(
     throw new Error('it is not a list of records');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    problem(`the history of reloads ${path} cannot be read; it is kept as ${path}.bad`, error);
+    problem(`cannot read the history of reloads ${path}: renamed it to ${path}.bad`, error);
     await rename(path, `${path}.bad`).catch(() => {});
     return [];
   }
 }
 
-/** Good enough to be shown: the file is ours, and what matters is that a damaged one does no harm. */
+/** A light check: the file is the daemon's own, and a damaged one must do no harm. */
 function isRecord(value: unknown): value is ReloadRecord {
   if (typeof value !== 'object' || value === null) return false;
   const { generation, at, steps } = value as Partial<ReloadRecord>;
   return Number.isInteger(generation) && Number.isFinite(at) && Array.isArray(steps);
 }
 
-/** Records of a version that gave them no number are counted from the oldest. */
+/** Numbers the records of a version that had no serial numbers, from the oldest. */
 function numbered(records: readonly ReloadRecord[]): readonly ReloadRecord[] {
   return records.map((record, index) => ({ ...record, serial: record.serial ?? records.length - index }));
 }
@@ -96,4 +95,26 @@ function isSame(one: ReloadRecord, other: ReloadRecord): boolean {
 
 function limited(records: readonly ReloadRecord[]): readonly ReloadRecord[] {
   return records.slice(0, most);
+}
+
+/**
+ * Makes a directory and its missing parents with this mode; existing ones stay as they are. Not by `recursive`, which never
+ * returns on Node 20 where a directory cannot be made, as below /proc.
+ */
+export async function makeDirectory(path: string, mode: number): Promise<void> {
+  if (await isThere(path)) return;
+  if (dirname(path) !== path) await makeDirectory(dirname(path), mode);
+  try {
+    await mkdir(path, { mode });
+  } catch (error) {
+    // Another process was faster.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
+function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }

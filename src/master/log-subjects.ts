@@ -1,6 +1,6 @@
 import type { State, Worker } from '../core/state.js';
 
-/** Whom an entry of the log is about, for the fields of the journal. */
+/** The worker that an entry of the log is about, for the fields of the journal. */
 export interface LogSubjects {
   changed(before: State, after: State): void;
   /** `ROM_WORKER` and `ROM_GENERATION` of the worker that has the field `workerPid`. */
@@ -8,14 +8,14 @@ export interface LogSubjects {
 }
 
 export function createLogSubjects(): LogSubjects {
-  // An entry about a death comes when the worker is no longer among those that are left.
-  let workers: readonly Worker[] = [];
+  // An entry about a death comes when its worker is no longer among those that are left.
+  let recent: readonly (readonly Worker[])[] = [];
   return {
     changed: (before, after) => {
-      if (before.workers !== after.workers) workers = [...after.workers, ...before.workers];
+      if (before.workers !== after.workers) recent = [after.workers, before.workers];
     },
     of: ({ workerPid }) => {
-      const worker = workerPid === undefined ? undefined : workers.find(({ pid }) => pid === workerPid);
+      const worker = workerPid === undefined ? undefined : recent.flat().find(({ pid }) => pid === workerPid);
       if (worker === undefined) return {};
       const { slot, generation } = worker;
       return { ...(slot > 0 ? { ROM_WORKER: slot } : {}), ROM_GENERATION: generation };

@@ -6,21 +6,25 @@ import { movesNobody, nextDeadline, step } from '../core/step.js';
 import type { Millis } from '../protocol/limits.js';
 
 export interface MailboxSeam {
-  /** What holds now: a reload may change it. */
-  readonly policy: () => Policy;
+  /** The policy for a state: a reload may change it. */
+  readonly policy: (state: State) => Policy;
   /** Start of the jitter's sequence. */
   readonly seed: number;
   /** The monotonic clock, ms. */
   readonly now: () => Millis;
   /** Calls back once, after so many ms, unless it is called again before. */
   readonly wake: (after: Millis, callback: () => void) => void;
+}
+
+/** Who hears of what the core answers. */
+export interface MailboxOutlets {
   readonly perform: (effect: Effect) => void;
   readonly onChange?: (before: State, after: State, event: Event) => void;
-  /** Something threw that must not: the state is not to be trusted any more, and nothing is taken from here on. */
+  /** The core or an effect threw: the state cannot be trusted any more, and later events are ignored. */
   readonly onFatal: (error: unknown, where: Where) => void;
 }
 
-/** What the master was about when it failed. */
+/** What the master was doing when it failed. */
 export interface Where {
   /** The type of the event. */
   readonly event: Event['type'];
@@ -31,33 +35,38 @@ export interface Where {
 }
 
 export interface Mailbox {
+  /** Before the first event. */
+  connect(outlets: MailboxOutlets): void;
   post(event: Event): void;
   state(): State;
 }
 
-/** Feeds the core one event at a time and has its effects performed. There is one timer. */
+/** Feeds the core one event at a time and has its effects performed. It has the master's one timer. */
 export function createMailbox(seam: MailboxSeam): Mailbox {
-  const { policy, seed, now, wake, perform, onChange, onFatal } = seam;
+  const { policy, seed, now, wake } = seam;
+  let outlets: MailboxOutlets | null = null;
   let state = initialState({ seed });
   const queue: Event[] = [];
   let busy = false;
   let failed = false;
-  /** Whether something has come since the timer was set that may bring its time nearer. */
+  /** Whether an event since the timer was set may have brought the next deadline nearer. */
   let isStale = false;
 
   const run = (): void => {
     if (busy || failed) return;
+    if (outlets === null) throw new Error('the mailbox is not connected');
     busy = true;
-    for (let event = queue.shift(); event !== undefined && !failed; event = queue.shift()) handle(event);
+    for (let event = queue.shift(); event !== undefined && !failed; event = queue.shift())
+      handle(event, outlets);
     busy = false;
     if (isStale && !failed) arm();
   };
-  const handle = (event: Event): void => {
+  const handle = (event: Event, { perform, onChange, onFatal }: MailboxOutlets): void => {
     const before = state;
     let effect: Effect['type'] | null = null;
     isStale ||= !movesNobody(before, event);
     try {
-      const [next, effects] = step(before, event, now(), policy());
+      const [next, effects] = step(before, event, now(), policy(before));
       state = next;
       onChange?.(before, next, event);
       for (const each of effects) {
@@ -77,14 +86,20 @@ export function createMailbox(seam: MailboxSeam): Mailbox {
 
   const arm = (): void => {
     isStale = false;
-    const deadline = nextDeadline(state, policy());
+    const deadline = nextDeadline(state, policy(state));
     if (deadline !== null) wake(Math.max(0, deadline - now()), () => post({ type: 'tick' }));
   };
 
-  return { post, state: () => state };
+  return {
+    connect: (all) => {
+      outlets = all;
+    },
+    post,
+    state: () => state,
+  };
 }
 
-/** What a reader of the log has to know of a state to understand what went wrong in it. */
+/** A state in one line, for the log. */
 function outline({ life, generation, reload, slots, workers }: State): string {
   const trial = reload === null ? '' : `, reload to ${reload.target} (${reload.stage.name})`;
   const each = workers.map(

@@ -2,14 +2,14 @@ import type { Effect } from '../core/effects.js';
 import type { LazyLog } from '../logging/lazy-log.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { Supervisor } from '../service-manager/supervisor.js';
-import type { Addresses } from './addresses.js';
-import { monotonicMicros } from './clock.js';
 import type { CommandCentre } from './commands.js';
 import { launchOf, type Surroundings, settingsOf } from './launch.js';
 import type { Pool } from './pool.js';
 import type { Releases } from './releases.js';
+import type { Addresses } from './siblings.js';
+import { monotonicMicros } from './system.js';
 
-/** What effects are performed with. */
+/** The parts that perform effects. */
 export interface Means {
   readonly supervisor: Supervisor;
   readonly log: LazyLog;
@@ -18,14 +18,14 @@ export interface Means {
   readonly releases: Releases;
   readonly centre: CommandCentre;
   readonly addresses: Pick<Addresses, 'common'>;
-  /** The one that has proved itself last. */
+  /** The last generation that proved itself. */
   readonly generation: () => number;
   readonly captureWorker: (key: WorkerKey, timeout: number) => void;
   readonly onServing: (urls: readonly string[]) => void;
   readonly end: (exitCode: number) => void;
-  /** Their number in force. */
+  /** The number of workers in force. */
   readonly workers: () => number;
-  /** See KeptOpen. */
+  /** Closes the master's copies of the listening sockets: see KeptOpen. */
   readonly letGo: () => void;
 }
 

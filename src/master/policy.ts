@@ -21,17 +21,17 @@ export function policyOf(config: Config, { pingInterval }: { pingInterval: numbe
 }
 
 export interface InForce {
-  /** The newest one that is not rolled back. */
+  /** The newest generation that is not rolled back. */
   readonly newest: number;
-  /** All that workers may be of. */
+  /** The releases that workers may belong to. */
   readonly releases: readonly Pick<Release, 'generation' | 'config' | 'effective'>[];
-  /** The number of workers: what the file says counts at the start only. */
+  /** The number of workers in force; the configured one counts at the start only. */
   readonly workers: number;
 }
 
 /**
- * The policy that holds now: each generation's workers by their own settings, and what follows from the number of workers
- * by the number in force. Made anew when one of these changes.
+ * The policy that holds now. Each generation's workers are judged by their own settings, and what derives from the number of
+ * workers follows the number in force. The policy is made anew only when one of these changes.
  */
 export function policyInForce(pingInterval: number | null): (now: InForce) => Policy {
   let made: { readonly of: string; readonly policy: Policy } | null = null;
@@ -62,7 +62,7 @@ function ownOf(policy: Policy): WorkerPolicy {
   return { bootTimeout, drainTimeout, hangTimeout, beatInterval, health, memory };
 }
 
-/** Every second; with a short hang limit more often, so that a healthy worker is never near it. ms */
+/** How often a worker sends a heartbeat, ms: every second, or more often so that a healthy worker is far from its hang limit. */
 export function beatInterval({ hangTimeout }: Pick<Config, 'hangTimeout'>): number {
   return Math.min(1_000, Math.round(hangTimeout / 4));
 }

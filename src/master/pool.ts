@@ -16,9 +16,6 @@ import { heapFlags } from '../protocol/heap-flags.js';
 import { killGrace } from '../protocol/limits.js';
 import {
   channelEvent,
-  type EvidenceMessage,
-  type HandOnMessage,
-  type ListensMessage,
   type MasterMessage,
   parseWorkerMessage,
   seal,
@@ -27,24 +24,26 @@ import {
   withLostHandle,
 } from '../protocol/messages.js';
 import { settingsVariable, type WorkerSettings } from '../protocol/settings.js';
-import { createWitness, type Witness } from './capture/witness.js';
-import { appFlags } from './node-flags.js';
+import { createWitness, type Witness } from './diagnostics/witness.js';
+import { appFlags } from './launch.js';
 
 /** The worker processes, by key. */
 export interface Pool {
+  /** Before the first fork. */
+  connect(outlets: PoolOutlets): void;
   fork(key: WorkerKey, settings: WorkerSettings, launch: Launch): void;
   send(key: WorkerKey, message: MasterMessage): void;
-  /** As `send`, with a connection, which stays open here. */
+  /** As `send`, with a connection. The master's copy stays open. */
   hand(key: WorkerKey, message: MasterMessage, connection: RawHandle): void;
-  /** What the app in another worker has to say to the app in this one. */
+  /** Sends a message of the app in another worker to the app in this one. */
   tell(key: WorkerKey, message: object): void;
-  /** The thread in this process that can be asked where its main thread is; null where it has none. */
+  /** The diagnostics thread of this process; null where it has none. */
   witness(pid: number): Witness | null;
-  /** SIGKILL: a worker that is to be ended politely is sent a message. */
+  /** Sends SIGKILL. A drain is a message. */
   kill(key: WorkerKey): void;
   /**
-   * Ends all without the core, which has failed: they drain, and who is left after so many ms is killed. Resolves when
-   * they are gone, or have been killed.
+   * Ends all workers without the core, which has failed: they drain, and those left after so many ms are killed. Resolves
+   * when they have exited or have been killed.
    */
   endAll(timeout: number): Promise<void>;
 }
@@ -52,52 +51,72 @@ export interface Pool {
 /** How the process of a worker is started. */
 export interface Launch {
   readonly config: Config;
-  /** The environment that it starts from. */
+  /** The environment, but for what the pool adds. */
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
 }
 
 export interface PoolSeam {
-  /** What a worker has as its standard output and standard error. */
+  /** Standard output and standard error of the workers. */
   readonly output: Output;
   readonly dispatch: Config['dispatch'];
   readonly post: (event: Event) => void;
-  readonly onStatsRequest: (key: WorkerKey, id: number) => void;
-  /** A worker hands a connection on, or says of one that it has taken it. */
-  readonly onHandOn: (key: WorkerKey, message: HandOnMessage, connection: RawHandle | undefined) => void;
-  /** A worker is ready, or listens elsewhere by now. */
-  readonly onListens: (key: WorkerKey, message: ListensMessage) => void;
-  /** Where the service is, as far as the workers that are ready know. */
-  readonly urls: () => readonly string[];
   /** What a worker has in its environment for its children to inherit. */
   readonly mark: (key: WorkerKey) => NodeJS.ProcessEnv;
-  /** Nothing comes from this worker any more. */
-  readonly onGone: (key: WorkerKey) => void;
-  /** A worker has written a file about itself, or could not. */
-  readonly onEvidence: (key: WorkerKey, message: EvidenceMessage) => void;
-  /** The app has sent something that is not ours. */
-  readonly onAppMessage: (key: WorkerKey, message: unknown) => void;
-  readonly onMalformed: (key: WorkerKey, reason: string) => void;
-  /** A process has started, or is gone: for who has to know the PIDs. */
+  /** A process has started, or is gone. */
   readonly onPid: (pid: number, alive: boolean) => void;
-  /** Processes that the kernel has killed for memory since it was asked last; null: it does not say. */
+  /** Processes that the kernel has killed for memory since the last call; null: unknown. */
   readonly oomKills: () => number | null;
 }
 
-/** What a dead worker's last words may take to be read, ms. */
+/** What is done with each message of a worker. The pool itself answers `hello`. */
+export type MessageTable = {
+  readonly [Type in Exclude<WorkerMessage['type'], 'hello'>]: (
+    from: WorkerKey,
+    message: Extract<WorkerMessage, { type: Type }>,
+    connection: RawHandle | undefined,
+  ) => void;
+};
+
+/** Who hears of the workers. */
+export interface PoolOutlets {
+  readonly messages: MessageTable;
+  /** The app sent a message of its own. */
+  readonly onAppMessage: (key: WorkerKey, message: unknown) => void;
+  readonly onMalformed: (key: WorkerKey, reason: string) => void;
+  /** The worker has exited, and its last message has been read. */
+  readonly onGone: (key: WorkerKey) => void;
+}
+
+/** How long the pool waits for the last messages of a worker that has exited, ms. */
 const lastWords = 500;
 
 export function createPool(seam: PoolSeam): Pool {
-  const { dispatch, post, onPid, onGone, oomKills, output } = seam;
+  const { dispatch, post, onPid, oomKills, output } = seam;
+  let outlets: PoolOutlets | null = null;
   const workers = new Map<WorkerKey, Worker>();
   const witnesses = new Map<number, Witness>();
-  /** What is said to workers that have not said hello yet. */
+  /** Messages to workers that have not sent hello yet. */
   const unsaid = new Map<WorkerKey, MasterMessage[]>();
   cluster.schedulingPolicy = dispatch === 'round-robin' ? cluster.SCHED_RR : cluster.SCHED_NONE;
 
+  const say = (key: WorkerKey, message: MasterMessage): void => {
+    const worker = workers.get(key);
+    // Where sending fails the worker is dying, and its exit is reported.
+    if (worker?.isConnected()) worker.send(seal(message), () => {});
+  };
+  const onHello = (key: WorkerKey): void => {
+    const messages = unsaid.get(key) ?? [];
+    unsaid.delete(key);
+    for (const message of messages) say(key, message);
+  };
+
   const forkWorker = (key: WorkerKey, settings: WorkerSettings, launch: Launch): void => {
-    // It holds for the forks that follow, and for those alone.
+    // Its settings hold for the next fork.
     cluster.setupPrimary(setUp(launch, output));
+    if (outlets === null) throw new Error('the pool is not connected');
+    const { onAppMessage, onGone } = outlets;
+    const receive = receiver(outlets, onHello);
     const worker = cluster.fork({
       ...exactly(launch.env),
       ...seam.mark(key),
@@ -106,9 +125,9 @@ export function createPool(seam: PoolSeam): Pool {
     workers.set(key, worker);
     unsaid.set(key, []);
     worker.process.on(channelEvent, (raw: unknown, connection: unknown) =>
-      receive({ ...seam, onHello }, { key, raw, connection: handleOf(connection) }),
+      receive(key, raw, handleOf(connection)),
     );
-    worker.on('message', (message: unknown) => seam.onAppMessage(key, message));
+    worker.on('message', (message: unknown) => onAppMessage(key, message));
     worker.on('error', (error: Error) => {
       if (worker.process.pid !== undefined) return;
       workers.delete(key);
@@ -134,18 +153,10 @@ export function createPool(seam: PoolSeam): Pool {
     post({ type: 'forked', key, pid });
   };
 
-  const say = (key: WorkerKey, message: MasterMessage): void => {
-    const worker = workers.get(key);
-    // A worker that dies at this moment is reported by its exit, not by the failure to talk to it.
-    if (worker?.isConnected()) worker.send(seal(message), () => {});
-  };
-  const onHello = (key: WorkerKey): void => {
-    const messages = unsaid.get(key) ?? [];
-    unsaid.delete(key);
-    for (const message of messages) say(key, message);
-  };
-
   return {
+    connect: (all) => {
+      outlets = all;
+    },
     fork: (key, settings, launch) => {
       const other = otherBuildOnDisk();
       if (other !== null) {
@@ -165,7 +176,7 @@ export function createPool(seam: PoolSeam): Pool {
     },
     hand: (key, message, connection) => {
       const worker = workers.get(key);
-      // Node passes its own handles on as they are. A worker that dies at this moment is reported by its exit.
+      // Node passes its own handles as they are. Where sending fails the worker is dying, and its exit is reported.
       if (worker?.isConnected()) worker.send(seal(message), connection as never, () => {});
     },
     tell: (key, message) => {
@@ -173,7 +184,7 @@ export function createPool(seam: PoolSeam): Pool {
       if (worker?.isConnected()) worker.send(message, () => {});
     },
     witness: (pid) => witnesses.get(pid) ?? null,
-    // Not worker.kill(), which waits for the channel and may wait for ever.
+    // Not worker.kill(), which waits for the channel, possibly for ever.
     kill: (key) => void workers.get(key)?.process.kill('SIGKILL'),
     endAll: async (timeout) => {
       const all = [...workers];
@@ -194,54 +205,39 @@ function setUp({ config, cwd }: Launch, { fd }: Output): ClusterSettings {
     exec: fileURLToPath(new URL('../worker/main.js', import.meta.url)),
     args: [],
     cwd,
-    // Where the file of standard output was rotated, the inherited ones are the renamed one.
+    // After a rotation of its file, the inherited standard output is the renamed file.
     stdio:
       fd === 1 ? ['inherit', 'inherit', 'inherit', 'ipc', ...pipes] : ['inherit', fd, fd, 'ipc', ...pipes],
     execArgv: [...flags, ...heapFlags(config)],
-    // node:cluster counts up from the port of the master's inspector, from 0 too, which means a free one.
+    // node:cluster adds 1 to the master's inspector port for each worker; port 0 means a free one.
     ...(process.debugPort === 0 ? { inspectPort: 0 } : {}),
   };
 }
 
-/** node:cluster adds what the master's own environment has besides, unless it is undefined. */
+/** node:cluster adds every variable of the master's environment, unless it is undefined here. */
 function exactly(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const hidden = Object.keys(process.env).filter((name) => !(name in env));
   return { ...Object.fromEntries(hidden.map((name) => [name, undefined])), ...env };
 }
 
-type Receiver = PoolSeam & { readonly onHello: (key: WorkerKey) => void };
-
-interface Incoming {
-  readonly key: WorkerKey;
-  readonly raw: unknown;
-  readonly connection: RawHandle | undefined;
+function receiver({ messages, onMalformed }: PoolOutlets, onHello: (from: WorkerKey) => void) {
+  return (from: WorkerKey, raw: unknown, connection: RawHandle | undefined): void => {
+    const parsed = parseWorkerMessage(withLostHandle(raw, connection));
+    if (parsed.kind === 'malformed') return onMalformed(from, parsed.reason);
+    if (parsed.kind !== 'message') return;
+    const { message } = parsed;
+    if (message.type === 'hello') return onHello(from);
+    // The table has for each type who takes a message of that type.
+    const take = messages[message.type] as (
+      from: WorkerKey,
+      message: WorkerMessage,
+      connection: RawHandle | undefined,
+    ) => void;
+    take(from, message, connection);
+  };
 }
 
-function receive(seam: Receiver, { key, raw, connection }: Incoming): void {
-  const parsed = parseWorkerMessage(withLostHandle(raw, connection));
-  if (parsed.kind === 'malformed') return seam.onMalformed(key, parsed.reason);
-  if (parsed.kind !== 'message') return;
-  const { message } = parsed;
-  if (message.type === 'hand-on' || message.type === 'taken') return seam.onHandOn(key, message, connection);
-  dispatchMessage(seam, key, message);
-}
-
-function dispatchMessage(
-  { post, onStatsRequest, onHello, onEvidence, onListens, urls }: Receiver,
-  key: WorkerKey,
-  message: Exclude<WorkerMessage, HandOnMessage>,
-): void {
-  if (message.type === 'hello') onHello(key);
-  else if (message.type === 'stats-request') onStatsRequest(key, message.id);
-  else if (message.type === 'evidence') onEvidence(key, message);
-  else if (message.type === 'listens') onListens(key, message);
-  else if (message.type === 'ready') {
-    onListens(key, message);
-    post({ type: 'ready', key, urls: urls() });
-  } else post({ ...message, key });
-}
-
-/** The process may be gone before its last message is read, and that message says why. */
+/** The process may have exited before its last message is read, which says why. */
 function afterLastWords(worker: Worker, done: () => void): void {
   if (!worker.isConnected()) return done();
   const timer = setTimeout(done, lastWords);
@@ -253,14 +249,14 @@ function afterLastWords(worker: Worker, done: () => void): void {
 
 function noResources(error: unknown, { cwd }: Launch): Failure {
   const { message, errno, code } = error as NodeJS.ErrnoException;
-  // Node names the program that was to be started, which is there.
+  // Node's message blames the program, which is there.
   if ((code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES') && !isEntered(cwd))
     return {
-      message: `working_directory: ${cwd} does not exist, or is not to be entered by this user`,
+      message: `working_directory: ${cwd} does not exist, or this user may not enter it`,
       exitCode: exitCodes.moduleMissing,
     };
   return {
-    message: `no process for a worker to be had: ${message}`,
+    message: `cannot start a worker process: ${message}`,
     exitCode: exitCodes.noResources,
     ...(errno === undefined ? {} : { errno: Math.abs(errno) }),
   };

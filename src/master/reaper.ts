@@ -1,17 +1,17 @@
 import { spawn } from 'node:child_process';
 
-/** Sees to it that no worker survives the master, not even a stopped or spinning one. */
+/** Kills workers that survive the master, also stopped or spinning ones. */
 export interface Reaper {
   watch(pid: number): void;
   forget(pid: number): void;
-  /** The master ends in good order: nothing to reap. */
+  /** The master ends with no worker left. */
   dismiss(): void;
 }
 
 /**
- * A shell that reads `+pid` and `-pid`. At the end of its input, which is the master's death however it came, it gives
- * the workers that are left some time and then kills them. It knows a process by its start time, so that a PID that
- * went to somebody else is left alone. A shell, because it costs under a megabyte and needs no runtime of its own.
+ * A shell that reads `+pid` and `-pid`. Its input ends when the master dies, for whatever reason. It then gives the remaining
+ * workers some time and kills them. It compares start times, so that it never kills a process that reuses a PID. A shell
+ * costs less than a megabyte and needs no runtime of its own.
  */
 const script = `
 trap '' INT TERM HUP
@@ -46,11 +46,11 @@ while [ "$left" -ge 0 ]; do
 done
 `;
 
-/** @param limit what workers may take to end by themselves, ms; rounded up to whole seconds */
+/** @param limit how long workers may take to end by themselves, ms; rounded up to whole seconds */
 export function startReaper({ limit }: { limit: number }): Reaper {
   const untold: string[] = [];
   let tell = (line: string): void => void untold.push(line);
-  // Not at once: starting a shell takes some milliseconds, which the workers need more.
+  // Later: a shell takes some milliseconds to start, and the workers start first.
   setImmediate(() => {
     tell = spawnShell(limit);
     for (const line of untold) tell(line);
@@ -64,12 +64,12 @@ export function startReaper({ limit }: { limit: number }): Reaper {
 
 function spawnShell(limit: number): (line: string) => void {
   const seconds = String(Math.ceil(limit / 1000));
-  // By way of the environment, so that the process has a line in `ps` that a person can read.
+  // The script is in the environment, so that `ps` shows a readable line.
   const shell = spawn('/bin/sh', ['-c', 'eval "$ROM_AGENT_REAPER"', 'rom-agent-reaper', seconds], {
     stdio: ['pipe', 'ignore', 'ignore'],
     env: { PATH: process.env.PATH ?? '/usr/bin:/bin', ROM_AGENT_REAPER: script },
   });
-  // Without a shell there is no reaper; healthy workers still notice the loss of the master themselves.
+  // Without a shell there is no reaper. Healthy workers still notice that the master is gone.
   shell.on('error', () => {});
   shell.stdin.on('error', () => {});
   shell.unref();

@@ -1,46 +1,37 @@
+import { totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '../config/config.js';
 import type { Loaded } from '../config/load.js';
-import { ownPolicy } from '../core/policy.js';
-import type { Worker } from '../core/state.js';
 import { clusterStats, publicStats } from '../core/stats.js';
+import type { State, Worker } from '../core/state.js';
+import { ownPolicy } from '../core/policy.js';
 import { exitCodes } from '../errors.js';
 import { banner } from '../logging/banner.js';
 import type { LazyLog } from '../logging/lazy-log.js';
 import type { Output } from '../logging/output-file.js';
 import { residentSet } from '../protocol/memory.js';
-import { monotonic } from '../protocol/messages.js';
+import { type ListensMessage, monotonic, type WorkerKey } from '../protocol/messages.js';
 import { sortSockets } from '../service-manager/passed-sockets.js';
 import type { Supervisor } from '../service-manager/supervisor.js';
-import { createAddresses } from './addresses.js';
-import { adviceFor } from './advice.js';
-import { createAnnouncer, isHeard } from './announce.js';
-import { createAppMessages } from './app-messages.js';
-import { signalIfAlive, trackChildren } from './children.js';
-import { after, afterReading, now, oneTimer } from './clock.js';
+import { findMarked, signalIfAlive, trackChildren } from './children.js';
 import { createCommands } from './commands.js';
-import { controlDoor, slowStart } from './control-door.js';
-import { createEvidence } from './evidence.js';
-import { systemFiles } from './files.js';
-import { createHandOver, endConnection } from './hand-over.js';
-import { type History, openHistory } from './history.js';
-import { createInTrouble } from './in-trouble.js';
-import { keepOpen } from './keep-open.js';
-import { clearStaleSocket, listenTarget } from './listen-target.js';
+import { controlDoor, readyLast, slowStart } from './control-door.js';
+import { createEvidence, createLooker } from './diagnostics/evidence.js';
+import { createHandOver, createInTrouble, endConnection } from './hand-over.js';
+import { openHistory } from './history.js';
+import { adviceFor, clearStaleSocket, createSocketFiles, keepOpen, listenTarget } from './listen-sockets.js';
 import type { LogSubjects } from './log-subjects.js';
-import { createLooker } from './looker.js';
-import { createMailbox, type Mailbox } from './mailbox.js';
-import { findMarked } from './marked-processes.js';
-import { deferred, lazy } from './once.js';
-import { watchOomKills } from './oom-kills.js';
+import { createMailbox } from './mailbox.js';
+import { watchMemory, watchOomKills } from './memory.js';
 import { type Means, perform } from './perform.js';
 import { policyInForce } from './policy.js';
 import { createPool } from './pool.js';
-import { readyLast } from './ready-last.js';
 import { noReaper, startReaper } from './reaper.js';
 import { createReleases } from './releases.js';
+import { createAddresses, createAnnouncer, createAppMessages, isHeard } from './siblings.js';
 import { onSignals, ownTerminal } from './signals.js';
-import { createSocketFiles } from './socket-files.js';
-import { createWatches } from './watches.js';
+import { after, afterReading, now, oneTimer, systemFiles } from './system.js';
+import { startWatchdog } from './watchdog-thread.js';
 
 export interface ServeOptions {
   readonly loaded: Loaded;
@@ -48,7 +39,7 @@ export interface ServeOptions {
   readonly load: () => Promise<Loaded>;
   readonly supervisor: Supervisor;
   readonly log: LazyLog;
-  /** Told of each change, so that entries of the log are found by worker and generation. */
+  /** Hears of each change, so that the journal's entries have the fields of their worker. */
   readonly subjects: LogSubjects;
   readonly version: string;
   /** CPUs that the process may use. */
@@ -61,206 +52,314 @@ export interface ServeOptions {
 }
 
 /**
- * The composition root of the master. Resolves to the exit status once the service has ended.
+ * The composition root of the master: builds its parts, connects them, runs. Resolves to the exit status once the service
+ * has ended.
  *
- * @throws RomAgentError where it cannot even begin
+ * @throws RomAgentError where the service cannot start, such as a socket that is in use
  */
 export async function serve(options: ServeOptions): Promise<number> {
-  const { loaded, load, log } = options;
-  const supervisor = readyLast(options.supervisor, { open: () => door.open(), after });
+  const parts = await build(options);
+  const ended = connect(parts, options);
+  return run(parts, options, ended);
+}
+
+type Parts = Awaited<ReturnType<typeof build>>;
+
+/** The parts, each made from those before it. What a part says later, and to whom, is connected below. */
+async function build({ loaded, load, log, version, output, supervisor }: ServeOptions) {
   const { config } = loaded;
   const sockets = sortSockets(supervisor.sockets);
   const listen = listenTarget(config, sockets.app);
   const socketFiles = createSocketFiles((path) =>
-    log.debug(`the app had removed the file of its unix socket ${path}: it is there again`),
+    log.debug(`the app removed the file of its unix socket ${path}: restored it`),
   );
-  const { letGo } = keepOpen(
-    sockets.app.map(({ fd }) => fd),
-    undefined,
-    socketFiles,
-  );
+  const passed = sockets.app.map(({ fd }) => fd);
+  const { letGo } = keepOpen(passed, undefined, socketFiles);
   if (listen.kind === 'path') await clearStaleSocket(listen.path);
   const reaper = supervisor.reapsOrphans ? noReaper : startReaper({ limit: config.orphanTimeout });
   const releases = createReleases({ loaded, load, cwd: process.cwd(), env: process.env });
-  const { promise, resolve } = deferred<number>();
-
-  const inForce = policyInForce(supervisor.pingInterval);
-  const workersInForce = () => mailbox.state().slots.length || config.workers;
-  const policy = () =>
-    inForce({ newest: newestGeneration(mailbox), releases: releases.all(), workers: workersInForce() });
-  const mailbox: Mailbox = createMailbox({
-    policy,
-    seed: Math.floor(Math.random() * 2 ** 32),
-    now,
-    wake: oneTimer(),
-    perform: (effect) => perform(effect, means),
-    onFatal: (error, where) => {
-      log.error('a bug in the master: draining the workers, then ending', { error, ...where });
-      supervisor.notify({ stopping: true, status: `a bug in the master, at ${where.effect ?? where.event}` });
-      void pool.endAll(config.drainTimeout).then(() => resolve(exitCodes.appFailed));
-    },
-    onChange: (before, after, event) => {
-      options.subjects.changed(before, after);
-      door.heard(event);
-      centre.changed(before, after, event);
-      if (config.sticky !== 'off') announce(after);
-      if (before.reload !== null && after.reload === null) releases.keep([after.generation]);
-    },
-  });
-  const pool = createPool({
-    output: options.output,
-    // Of passed sockets node:cluster hands nothing out.
-    dispatch: listen.kind === 'fds' ? 'shared' : config.dispatch,
-    post: mailbox.post,
-    onPid: (pid, alive) => (alive ? reaper.watch(pid) : reaper.forget(pid)),
-    onHandOn: (key, message, connection) => handOver.receive(key, message, connection),
-    onListens: (key, message) => {
-      const worker = workers().find((each) => each.key === key);
-      if (worker !== undefined) addresses.heard(key, worker, message);
-      for (const url of message.urls) socketFiles.check(url);
-    },
-    urls: () => addresses.urls(),
-    onAppMessage: (key, message) => appMessages.receive(key, message),
-    mark: (key) => children.mark(key),
-    onGone: (key) => {
-      children.left(key);
-      appMessages.gone(key);
-      addresses.gone(key);
-      handOver.gone(key);
-      evidence.gone(key);
-    },
-    onEvidence: (key, message) => evidence.receive(key, message),
-    oomKills: () => oomKills()(),
-    onMalformed: (key, reason) => log.warn('a worker sent a malformed message', { key, reason }),
-    onStatsRequest: (key, id) => pool.send(key, { type: 'stats', id, stats: publicStats(stats()) }),
-  });
-  const children = trackChildren({
-    find: findMarked,
-    kill: signalIfAlive,
-    sleep,
-    info: log.info,
-    warn: log.warn,
-  });
-  const appMessages = createAppMessages({ tell: pool.tell, warn: log.warn });
-  const heard = (worker: Worker): boolean =>
-    isHeard(worker, { now: now(), beatInterval: ownPolicy(policy(), worker).beatInterval });
-  const addresses = createAddresses(log.warn);
-  const announce = createAnnouncer({ send: pool.send, isHeard: heard });
-  const oomKills = lazy(() => watchOomKills({ ...systemFiles, now }));
-  const handOver = createHandOver({
-    ready: () =>
-      bestFirst(
-        mailbox.state().workers.filter(({ phase }) => phase === 'ready'),
-        heard,
-      ),
-    isAlive: (key) => mailbox.state().workers.some((worker) => worker.key === key),
-    hand: pool.hand,
-    send: pool.send,
-    now: monotonic,
-    after: afterReading,
-    end: endConnection,
-    onTrouble: createInTrouble({ warn: log.warn, after }),
-  });
   const history = lazy(() =>
     openHistory({ dir: config.stateDir, onProblem: (message, error) => log.warn(message, { error }) }),
   );
-  const stats = () => statsOf(mailbox, options, history());
-  const workers = () => mailbox.state().workers;
+
+  const inForce = policyInForce(supervisor.pingInterval);
+  const policyFor = (state: State) =>
+    inForce({
+      newest: newestGeneration(state),
+      releases: releases.all(),
+      workers: workersInForce(state, config),
+    });
+  const seed = Math.floor(Math.random() * 2 ** 32);
+  const mailbox = createMailbox({ policy: policyFor, seed, now, wake: oneTimer() });
+  const { post, state } = mailbox;
+  const workers = () => state().workers;
+  const generation = () => state().generation;
+  const stats = () => {
+    const master = { pid: process.pid, version, node: process.version, rss: residentSet() };
+    return clusterStats(state(), { now: now(), mode: config.mode, master, records: history().records() });
+  };
+
+  const { info, warn } = log;
+  const children = trackChildren({ find: findMarked, kill: signalIfAlive, sleep, info, warn });
+  const oomKills = lazy(() => watchOomKills({ ...systemFiles, now }));
+  const pool = createPool({
+    output,
+    // node:cluster does not hand out connections of sockets that were passed in.
+    dispatch: listen.kind === 'fds' ? 'shared' : config.dispatch,
+    post,
+    onPid: (pid, alive) => (alive ? reaper.watch(pid) : reaper.forget(pid)),
+    mark: children.mark,
+    oomKills: () => oomKills()(),
+  });
+  const { send, hand, tell } = pool;
+
+  const hasBeat = (worker: Worker): boolean =>
+    isHeard(worker, { now: now(), beatInterval: ownPolicy(policyFor(state()), worker).beatInterval });
+  const appMessages = createAppMessages({ tell, warn });
+  const addresses = createAddresses(warn);
+  const announce = createAnnouncer({ send, isHeard: hasBeat });
+  const handOver = createHandOver({
+    ready: () => leastBusyFirst(workers(), hasBeat),
+    isAlive: (key) => workers().some((worker) => worker.key === key),
+    hand,
+    send,
+    now: monotonic,
+    after: afterReading,
+    end: endConnection,
+    onTrouble: createInTrouble({ warn, after }),
+  });
   const looker = createLooker({
     after,
     workers,
-    post: mailbox.post,
+    post,
     witness: pool.witness,
+    own,
     commandLines: config.redact === 'off',
   });
   const evidence = createEvidence({
     workers,
-    send: pool.send,
-    post: mailbox.post,
+    send,
+    post,
     capture: looker.look,
     stateDir: config.stateDir,
     clock: Date.now,
-    onAsked: (what, fields) => log.info(what, fields),
+    onAsked: info,
     after,
   });
   const centre = createCommands({
-    post: mailbox.post,
+    post,
     status: stats,
     releases,
     history,
     evidence,
-    generation: () => mailbox.state().generation,
+    generation,
     clock: Date.now,
-    onRefused: (reason, by) => log.warn(`refused: ${reason}`, { by }),
+    onRefused: (reason, by) => warn(`refused: ${reason}`, { by }),
     onNeedRestart: (settings) =>
-      log.warn(`changed in the configuration, but in effect only after a restart: ${settings.join(', ')}`),
+      warn(`changed in the configuration, but in effect only after a restart: ${settings.join(', ')}`),
   });
+  const { commands } = centre;
   const door = controlDoor({
     path: config.controlSocket,
     inherited: sockets.control,
-    commands: centre.commands,
-    version: options.version,
+    commands,
+    version,
     log,
   });
-  const watches = createWatches({ config, supervisor, post: mailbox.post, log });
+  return {
+    config,
+    listen,
+    letGo,
+    socketFiles,
+    reaper,
+    releases,
+    history,
+    mailbox,
+    generation,
+    workers,
+    stats,
+    children,
+    oomKills,
+    pool,
+    appMessages,
+    addresses,
+    announce,
+    handOver,
+    looker,
+    evidence,
+    centre,
+    door,
+    supervisor: readyLast(supervisor, { open: door.open, after }),
+    watches: createWatches(() => [
+      watchMemory({ ...systemFiles, totalmem, post }),
+      watchEventLoop(config, { supervisor, log }),
+    ]),
+  };
+}
+
+/** Says who hears of what. Resolves to the exit status that the service ends with. */
+function connect(parts: Parts, options: ServeOptions): Promise<number> {
+  const { config, listen, mailbox, pool, releases, centre, addresses, evidence, handOver, door } = parts;
+  const { supervisor, watches, history, stats } = parts;
+  const { log, version, cpus, outputFile } = options;
+  const { promise, resolve } = deferred<number>();
+  const { post } = mailbox;
+
+  const listens = (key: WorkerKey, message: ListensMessage): void => {
+    const worker = parts.workers().find((each) => each.key === key);
+    if (worker !== undefined) addresses.heard(key, worker, message);
+    for (const url of message.urls) parts.socketFiles.check(url);
+  };
+  pool.connect({
+    messages: {
+      ready: (key, message) => {
+        listens(key, message);
+        post({ type: 'ready', key, urls: addresses.urls() });
+      },
+      listens,
+      failed: (key, message) => post({ ...message, key }),
+      beat: (key, message) => post({ ...message, key }),
+      cut: (key, message) => post({ ...message, key }),
+      closed: (key, message) => post({ ...message, key }),
+      probed: (key, message) => post({ ...message, key }),
+      drained: (key, message) => post({ ...message, key }),
+      spare: (key, message) => post({ ...message, key }),
+      current: (key, message) => post({ ...message, key }),
+      proved: (key, message) => post({ ...message, key }),
+      evidence: evidence.receive,
+      'hand-on': handOver.receive,
+      taken: handOver.receive,
+      'stats-request': (key, { id }) => pool.send(key, { type: 'stats', id, stats: publicStats(stats()) }),
+    },
+    onMalformed: (key, reason) => log.warn('a worker sent a malformed message', { key, reason }),
+    onAppMessage: parts.appMessages.receive,
+    onGone: (key) => {
+      parts.children.left(key);
+      parts.appMessages.gone(key);
+      addresses.gone(key);
+      handOver.gone(key);
+      evidence.gone(key);
+    },
+  });
+
   const means: Means = {
     supervisor,
     log,
-    surroundings: { version: options.version, cpus: options.cpus, listen, outputFile: options.outputFile },
+    surroundings: { version, cpus, listen, outputFile },
     pool,
-    workers: workersInForce,
-    letGo,
+    workers: () => workersInForce(mailbox.state(), config),
+    letGo: parts.letGo,
     releases,
     centre,
     addresses,
-    generation: () => mailbox.state().generation,
-    captureWorker: looker.capture,
+    generation: parts.generation,
+    captureWorker: parts.looker.capture,
     onServing: (urls) => {
       // The banner's reader may use the control socket at once.
       void door.open().then(() => printBanner(options, urls));
       // After READY.
       setImmediate(() => {
         watches.begin();
-        // Read by the time at which somebody asks.
+        // Reads the file before somebody asks.
         history();
-        // While it is there: what is installed in place of a running service takes it away.
-        void import('./capture/capture.js').catch(() => {});
+        // While the file is there: an upgrade of a running service may remove it.
+        void import('./diagnostics/capture.js').catch(() => {});
       });
     },
     end: resolve,
   };
+  mailbox.connect({
+    perform: (effect) => perform(effect, means),
+    onChange: (before, after, event) => {
+      options.subjects.changed(before, after);
+      door.heard(event);
+      centre.changed(before, after, event);
+      if (config.sticky !== 'off') parts.announce(after);
+      if (before.reload !== null && after.reload === null) releases.keep([after.generation]);
+    },
+    onFatal: (error, where) => {
+      log.error('a bug in the master: draining the workers, then ending', { error, ...where });
+      supervisor.notify({ stopping: true, status: `a bug in the master, at ${where.effect ?? where.event}` });
+      void pool.endAll(config.drainTimeout).then(() => resolve(exitCodes.appFailed));
+    },
+  });
+  return promise;
+}
+
+/** From the first fork to the last exit. */
+async function run(parts: Parts, { log }: ServeOptions, ended: Promise<number>): Promise<number> {
+  const { config, listen, releases, mailbox, centre, door, history } = parts;
+  const { post } = mailbox;
   const forgetSignals = onSignals(process, {
-    post: mailbox.post,
+    post,
     commands: centre.commands,
     terminal: ownTerminal(),
     now,
   });
   const { config: first, cwd, cwdFrom } = releases.of(1);
   if (first.app !== null) log.info(`the app is ${first.app}, its working directory ${cwd}: ${cwdFrom}`);
-  mailbox.post({ type: 'start' });
-  // What it counts from, once the workers are forked.
-  setImmediate(oomKills);
+  post({ type: 'start' });
+  // Its first reading is the one it counts from; the forks come first.
+  setImmediate(parts.oomKills);
   setImmediate(door.prepare);
   after(slowStart, () => void door.open());
-  const advices = adviceFor({
-    dispatch: config.dispatch,
-    passed: listen.kind === 'fds',
-    readFile: systemFiles.readFile,
-  });
-  for (const advice of advices) log.warn(advice);
-  const exitCode = await promise;
+  const passed = listen.kind === 'fds';
+  const { dispatch } = config;
+  for (const advice of adviceFor({ dispatch, passed, readFile: systemFiles.readFile })) log.warn(advice);
+  const exitCode = await ended;
   forgetSignals();
-  watches.end();
-  await children.settled();
+  parts.watches.end();
+  await parts.children.settled();
   await Promise.all([door.close(), history.used()?.settled()]);
-  reaper.dismiss();
+  parts.reaper.dismiss();
   return exitCode;
 }
 
+/** Where this program's own files are: the stack of a hang is searched for the first frame that is the app's. */
+const own = new URL('../', import.meta.url).href;
+
+/** The number of workers that operators asked for last; before the start, what is configured. */
+function workersInForce({ slots }: State, config: Config): number {
+  return slots.length || config.workers;
+}
+
 /** The one on trial, while there is one. */
-function newestGeneration(mailbox: Mailbox): number {
-  const { reload, generation } = mailbox.state();
+function newestGeneration({ reload, generation }: State): number {
   return reload === null || reload.stage.name === 'rollback' ? generation : reload.target;
+}
+
+/** Workers that are ready: those with a recent beat before the others, then by their number of kept connections. */
+function leastBusyFirst(workers: readonly Worker[], hasBeat: (worker: Worker) => boolean): readonly Worker[] {
+  return workers
+    .filter(({ phase }) => phase === 'ready')
+    .sort((a, b) => Number(hasBeat(b)) - Number(hasBeat(a)) || (a.beat?.kept ?? 0) - (b.beat?.kept ?? 0));
+}
+
+/** What is watched besides the workers once the service serves. @param start begins it, and returns what ends it */
+function createWatches(start: () => readonly (() => void)[]) {
+  let ends: readonly (() => void)[] = [];
+  return {
+    begin: (): void => {
+      ends = start();
+    },
+    end: (): void => {
+      for (const end of ends) end();
+    },
+  };
+}
+
+function watchEventLoop(
+  { health, log: config }: Config,
+  { supervisor, log }: Pick<ServeOptions, 'supervisor' | 'log'>,
+): () => void {
+  return startWatchdog({
+    // A service manager that is pinged watches the master itself.
+    timeout: supervisor.pingInterval === null ? health.masterTimeout : 0,
+    config,
+    onBegun: () => log.debug('a thread watches the event loop of the master'),
+    onProblem: (error) =>
+      log.warn('the watchdog thread ended: nothing watches the event loop of the master', { error }),
+  });
 }
 
 function printBanner({ loaded, version, printBanner }: ServeOptions, urls: readonly string[]): void {
@@ -269,15 +368,21 @@ function printBanner({ loaded, version, printBanner }: ServeOptions, urls: reado
   printBanner?.(banner({ name: 'ROM Agent', version, mode, workers, urls, pid: process.pid, colour }));
 }
 
-function statsOf(mailbox: Mailbox, { loaded, version }: ServeOptions, { records }: History) {
-  const master = { pid: process.pid, version, node: process.version, rss: residentSet() };
-  const { mode } = loaded.config;
-  return clusterStats(mailbox.state(), { now: now(), mode, master, records: records() });
+/** Made when it is first needed; `used` does not make it. */
+function lazy<Value>(make: () => Value): { (): Value; used(): Value | null } {
+  let value: Value | null = null;
+  const get = (): Value => {
+    value ??= make();
+    return value;
+  };
+  return Object.assign(get, { used: () => value });
 }
 
-/** Who has least to do, and before all others who answers. */
-function bestFirst(workers: readonly Worker[], answers: (worker: Worker) => boolean): readonly Worker[] {
-  return [...workers].sort(
-    (a, b) => Number(answers(b)) - Number(answers(a)) || (a.beat?.kept ?? 0) - (b.beat?.kept ?? 0),
-  );
+/** A promise and what settles it: Promise.withResolvers, which Node 20 lacks. */
+function deferred<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
+  let resolve: (value: Value) => void = () => {};
+  const promise = new Promise<Value>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
 }

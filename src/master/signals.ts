@@ -19,10 +19,10 @@ export interface Terminal {
 }
 
 /**
- * What signals ask of the master. A second press of Ctrl-C means "now", as it does for most programs of a terminal;
- * a second SIGTERM is harmless. SIGHUP means "reload", as daemon(7) has it, unless it says that the terminal has gone.
+ * Handles the signals of the master. A second press of Ctrl-C means "now", as it does for most programs of a terminal;
+ * a second SIGTERM is ignored. SIGHUP means "reload" (daemon(7)), or "stop" where the terminal has hung up.
  * SIGTTIN and SIGTTOU are a terminal's own: under `stty tostop` it sends one for each write of a job in the background, which
- * the kernel begins anew until the job has stopped. They are left to it where there is one.
+ * the kernel restarts until the job has stopped. On a terminal the master does not handle them.
  *
  * @returns what undoes it
  */
@@ -65,7 +65,7 @@ function scaling(commands: SignalSeam['commands']) {
   };
 }
 
-/** Output may be redirected: any of the standard streams tells. One that has hung up cannot be opened any more (tty(4)). */
+/** Any of the standard streams may be the terminal. After a hang-up /dev/tty cannot be opened any more (tty(4)). */
 export function ownTerminal(isThere = [0, 1, 2].some(isTerminal)): Terminal {
   return { isThere, isGone: () => isThere && !canOpen('/dev/tty') };
 }

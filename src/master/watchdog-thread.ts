@@ -2,26 +2,26 @@ import type { LogConfig } from '../config/config.js';
 import { type RawLine, rawLine } from '../logging/raw-line.js';
 
 export interface WatchdogSeam {
-  /** How long the event loop may stand still, ms; 0: for ever. */
+  /** How long the event loop may stall, ms; 0: for ever. */
   readonly timeout: number;
   readonly config: Pick<LogConfig, 'format'>;
   /** The thread has begun. */
   readonly onBegun: () => void;
-  /** The thread could not be had, or has failed: from here on nobody watches. */
+  /** The thread could not start, or has failed: nothing watches the event loop any more. */
   readonly onProblem: (error: Error) => void;
 }
 
 /**
- * ms to the thread, unless the limit is shorter: it costs 20 ms of CPU time, which those who start with the service need
- * more, and 8 MB, of which there is more room once V8 has given back the garbage of the start.
+ * The thread starts after so many ms, or after the limit where that is shorter: it costs 20 ms of CPU time, which the start
+ * of the service needs more, and 8 MB, for which there is room once V8 has freed the garbage of the start.
  */
 const startDelay = 10_000;
 const slowestTick = 1_000;
 
 /**
- * A thread that aborts this process when its event loop stands still, so that whoever supervises it starts it again:
- * for launchd and the like, which do not watch what they have started. The thread counts its own ticks: a machine that
- * sleeps, a process that is stopped and a clock that jumps cost at most one.
+ * Starts a thread that aborts this process when its event loop stalls, so that the service manager restarts it: for launchd
+ * and others that have no watchdog. The thread counts its own ticks, so that a machine that sleeps, a stopped process or a
+ * clock that jumps count as one tick at most.
  *
  * @returns what ends it
  */
@@ -55,18 +55,18 @@ function watch({ timeout, config, onBegun, onProblem }: WatchdogSeam): () => voi
 }
 
 interface Order {
-  /** What the event loop counts up, and what is not 0 once the thread is to end. */
+  /** [0]: counted up by the event loop; [1]: not 0 once the thread is to end. */
   readonly shared: Int32Array;
   /** ms */
   readonly tick: number;
-  /** Without a sign of the event loop. */
+  /** How many ticks without a count mean a stall. */
   readonly ticks: number;
   readonly line: RawLine;
 }
 
 /**
- * Written to be run as it stands. The line goes out by way of the thread pool, since standard output may be what the
- * process hangs in: the thread waits for it, and not for long.
+ * The source of the thread. The thread pool writes the line, because standard output may be what the process hangs in; the
+ * thread waits for it only briefly.
  */
 const program = `
 const { workerData: { shared, tick, ticks, line } } = require('node:worker_threads');
@@ -105,7 +105,7 @@ async function startThread(
   thread.unref();
 }
 
-/** MiB. With less than 6 it does not start. */
+/** MiB. A thread with less than 6 does not start. */
 const limits = { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1, stackSizeMb: 1 };
 
 function lineFor(timeout: number, config: WatchdogSeam['config']): RawLine {
@@ -114,6 +114,6 @@ function lineFor(timeout: number, config: WatchdogSeam['config']): RawLine {
     config,
     bindings: { role: 'master' },
     level: 'fatal',
-    message: `the master hung: its event loop has stood still for ${seconds} s; it is aborted, to be started again`,
+    message: `master event loop stalled for ${seconds} s: aborting, so that the service manager restarts the master`,
   });
 }

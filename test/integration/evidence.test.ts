@@ -143,7 +143,7 @@ describe('rom-agent profile', () => {
     const { command } = await place(t, { ROM_AGENT_STATE_DIR: '/proc/nowhere' });
     const { code, stderr } = await command('profile', '1', '--seconds', '1');
     assert.equal(code, 75);
-    assert.match(stderr, /^rom-agent: no place for it: .*\/proc\/nowhere/);
+    assert.match(stderr, /^rom-agent: cannot make .*\/proc\/nowhere/);
   });
 });
 

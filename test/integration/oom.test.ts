@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import type { readMemory } from '../../src/master/memory-watch.js';
+import type { readMemory } from '../../src/master/memory.js';
 import { freePort } from '../support/net.js';
 import { memoryCgroups } from './memory-cgroup.js';
 import { startUnder } from './run.js';

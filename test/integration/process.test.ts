@@ -83,7 +83,7 @@ describe('an app as a process', { timeout: 600_000 }, () => {
     const first = await helpers(t, service);
     signalPid(first.worker, 'SIGKILL');
     await waitFor('the helper to go', () => !signalPid(first.helper, 0), { timeout: patience });
-    await service.daemon.waitForLine(/has left sleep \(pid \d+\) behind: SIGTERM/, patience);
+    await service.daemon.waitForLine(/left sleep \(pid \d+\) behind: sending SIGTERM/, patience);
     const second = await helpers(t, service, first.worker);
     await stopped(service);
     // It has ended by then; who reaps it is up to the machine.

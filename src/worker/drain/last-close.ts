@@ -24,7 +24,7 @@ export const longestHold = 400;
  * waiting, until nobody is left to come. Once the socket is closed everywhere the rest is read and answered, and the
  * next connection is refused.
  *
- * The master has closed its copies by then (master/keep-open.ts): a worker closes last.
+ * The master has closed its copies by then (master/listen-sockets.ts): a worker closes last.
  */
 export function holdConnections({ all, counts }: Pick<Servers, 'all' | 'counts'>): Held {
   // Apps of other protocols may have a use of their own for pause().

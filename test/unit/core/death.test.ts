@@ -169,7 +169,7 @@ describe('a death before listening, later than the first start', () => {
   });
 
   test('is what a fork that fails comes to', () => {
-    const forkFails = { message: 'no process for a worker to be had: spawn EAGAIN', exitCode: 71, errno: 11 };
+    const forkFails = { message: 'cannot start a worker process: spawn EAGAIN', exitCode: 71, errno: 11 };
     const cluster = new PaperCluster({ play: slotOne(crash(1_000), { forkFails }, {}) }).start().run(20_000);
     assert.equal(cluster.exitCode, null);
     assert.equal(cluster.logged('error').at(-1), `worker 1 died before it listened: ${forkFails.message}`);

@@ -205,7 +205,7 @@ describe('a first start that cannot succeed', () => {
   });
 
   test('no process to be had ends it too, with the number of the system error', () => {
-    const forkFails = { message: 'no process for a worker to be had: spawn EAGAIN', exitCode: 71, errno: 11 };
+    const forkFails = { message: 'cannot start a worker process: spawn EAGAIN', exitCode: 71, errno: 11 };
     const cluster = new PaperCluster({ play: ({ slot }) => (slot === 2 ? { forkFails } : {}) })
       .start()
       .runToEnd();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createAddresses } from '../../../src/master/addresses.js';
+import { createAddresses } from '../../../src/master/siblings.js';
 
 const main = 'http://localhost:3000';
 const metrics = 'http://localhost:9464';
@@ -20,7 +20,7 @@ test('a worker that has no address in common with its siblings is told, once', (
   hear(2, [other]);
   hear(2, [other]);
   assert.deepEqual(warnings, [
-    'worker 2 listens elsewhere than the other workers: their clients do not reach it',
+    'worker 2 listens on other addresses than the other workers: clients of theirs do not reach it',
   ]);
 });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { adviceFor } from '../../../src/master/advice.js';
+import { adviceFor } from '../../../src/master/listen-sockets.js';
 
 function unreadable(path: string): never {
   throw Object.assign(new Error(`${path} does not exist`), { code: 'ENOENT' });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { State, Worker } from '../../../src/core/state.js';
-import { createAnnouncer, isHeard } from '../../../src/master/announce.js';
+import { createAnnouncer, isHeard } from '../../../src/master/siblings.js';
 
 const ready = (key: number): Worker => ({ key, slot: key, phase: 'ready', beatAt: 0 }) as Worker;
 

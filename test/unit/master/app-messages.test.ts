@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createAppMessages } from '../../../src/master/app-messages.js';
+import { createAppMessages } from '../../../src/master/siblings.js';
 
 function paper() {
   const told: [number, object][] = [];
@@ -31,7 +31,7 @@ describe("an app's message to the primary", () => {
   test('comes with what to do about it where a common library sends it', () => {
     const { messages, warnings } = paper();
     messages.receive(1, { topic: 'log4js:message', data: '' });
-    assert.match(warnings[0] ?? '', /disableClustering: true$/);
+    assert.match(warnings[0] ?? '', /disableClustering: true in log4js/);
   });
 
   test('is not told of where nobody waits for anything: what PM2 would hear', () => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type Children, trackChildren } from '../../../src/master/children.js';
-import type { Marked } from '../../../src/master/marked-processes.js';
+import { type Children, type Marked, trackChildren } from '../../../src/master/children.js';
 
 interface Paper {
   readonly children: Children;
@@ -51,7 +50,7 @@ test('what a worker leaves behind is asked to end, and what others have started 
   all.children.left(1);
   await all.children.settled();
   assert.deepEqual(all.signals, ['SIGTERM 10']);
-  assert.deepEqual(all.said, ['a worker is gone and has left ffmpeg (pid 10) behind: SIGTERM']);
+  assert.deepEqual(all.said, ['a worker exited and left ffmpeg (pid 10) behind: sending SIGTERM']);
 });
 
 test('who does not end is killed, and whoever came meanwhile', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Event } from '../../../src/core/events.js';
-import { differences } from '../../../src/master/differences.js';
+import { differences } from '../../../src/master/commands.js';
 import type { ControlEvent } from '../../../src/protocol/control-api.js';
 import { PaperCluster } from '../../simulation/paper-cluster.js';
 import { paperBeat } from '../../simulation/paper-policy.js';

@@ -103,7 +103,7 @@ describe('the history of reloads', () => {
     const { history, problems } = open(dir);
     history.add(record(7));
     await history.settled();
-    assert.match(problems.join(), /reloads\.json cannot be read; it is kept as .*\.bad/);
+    assert.match(problems.join(), /cannot read .*reloads\.json: renamed it to .*\.bad/);
     assert.equal(readFileSync(join(dir, 'reloads.json.bad'), 'utf8'), '[{"generation": 1');
     assert.equal(JSON.parse(readFileSync(join(dir, 'reloads.json'), 'utf8')).length, 1);
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createInTrouble } from '../../../src/master/in-trouble.js';
+import { createInTrouble } from '../../../src/master/hand-over.js';
 
 test('trouble with connections is told at once, and then once a minute with how many there were', () => {
   const said: string[] = [];
@@ -16,7 +16,7 @@ test('trouble with connections is told at once, and then once a minute with how 
   trouble('ended');
   assert.deepEqual(said, [
     'a worker did not take a connection 1 1',
-    'a connection that no worker took w 1 1',
+    'closed a connection that no worker 1 1',
   ]);
   said.length = 0;
   minute();

@@ -6,7 +6,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { keepOpen } from '../../../src/master/keep-open.js';
+import { keepOpen } from '../../../src/master/listen-sockets.js';
 import { descriptorOf } from '../../support/net.js';
 
 describe('keepOpen', () => {
@@ -65,7 +65,7 @@ describe('keepOpen', () => {
     const fd = descriptorOf(holder);
     const script = join(tmpdir(), `rom-agent-keep-open-${process.pid}.mjs`);
     t.after(() => rmSync(script));
-    writeFileSync(script, parent(new URL('../../../src/master/keep-open.js', import.meta.url).href));
+    writeFileSync(script, parent(new URL('../../../src/master/listen-sockets.js', import.meta.url).href));
     const stdio = ['ignore', 'pipe', 'inherit', fd] as const;
     const output = execFileSync(process.execPath, [script], { stdio: [...stdio], encoding: 'utf8' });
     assert.equal(output, `${port}\n${port}\n${port}\n`);

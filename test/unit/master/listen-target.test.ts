@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { Config } from '../../../src/config/config.js';
-import { clearStaleSocket, listenTarget } from '../../../src/master/listen-target.js';
+import { clearStaleSocket, listenTarget } from '../../../src/master/listen-sockets.js';
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'rom-agent-listen-'));

@@ -19,6 +19,8 @@ function paperMailbox({
     seed: 1,
     now: () => clock.now,
     wake: (after, ring) => void alarms.push({ after, ring }),
+  });
+  mailbox.connect({
     perform: (effect) => {
       performed.push(effect.type);
       onEffect(effect, mailbox);

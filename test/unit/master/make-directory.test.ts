@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { makeDirectory } from '../../../src/master/make-directory.js';
+import { makeDirectory } from '../../../src/master/history.js';
 
 describe('a directory', () => {
   test('is made with all that is missing above it, and left as it is where it is there', async (t) => {

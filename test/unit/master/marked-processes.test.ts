@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import test, { type TestContext } from 'node:test';
-import { findMarked, markedIn, markVariable } from '../../../src/master/marked-processes.js';
+import { findMarked, markedIn, markVariable } from '../../../src/master/children.js';
 import { waitFor } from '../../support/wait.js';
 
 interface Given {

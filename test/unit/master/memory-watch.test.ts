@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { MemoryReading } from '../../../src/core/events.js';
-import { readMemory, watchMemory } from '../../../src/master/memory-watch.js';
+import { readMemory, watchMemory } from '../../../src/master/memory.js';
 import { fakeFiles } from '../../support/load-input.js';
 
 const gibibyte = 2 ** 30;

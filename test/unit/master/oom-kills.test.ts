@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { watchOomKills } from '../../../src/master/oom-kills.js';
+import { watchOomKills } from '../../../src/master/memory.js';
 import { fakeFiles } from '../../support/load-input.js';
 
 const v2 = {

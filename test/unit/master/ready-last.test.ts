@@ -1,19 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { deferred } from '../../../src/master/once.js';
-import { readyLast } from '../../../src/master/ready-last.js';
+import { readyLast } from '../../../src/master/control-door.js';
 import type { Notification, Supervisor } from '../../../src/service-manager/supervisor.js';
 
 function watched() {
   const told: Notification[] = [];
-  const door = deferred<void>();
+  let isOpen = (): void => {};
+  const opening = new Promise<void>((resolve) => {
+    isOpen = resolve;
+  });
+  const door = { resolve: () => isOpen() };
   const timers: (() => void)[] = [];
   const silent = {
     kind: 'systemd',
     notify: (notification: Notification) => void told.push(notification),
   } as unknown as Supervisor;
   const seam = {
-    open: () => door.promise,
+    open: () => opening,
     after: (_delay: number, act: () => void) => void timers.push(act),
   };
   const supervisor = readyLast(silent, seam);

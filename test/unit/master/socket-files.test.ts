@@ -5,7 +5,7 @@ import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { createSocketFiles } from '../../../src/master/socket-files.js';
+import { createSocketFiles } from '../../../src/master/listen-sockets.js';
 import { waitFor } from '../../support/wait.js';
 
 const skip = process.platform === 'linux' ? false : 'link(2) on a socket is known to work on Linux alone';

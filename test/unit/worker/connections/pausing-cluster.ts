@@ -1,6 +1,6 @@
 import cluster from 'node:cluster';
 import { createServer } from 'node:http';
-import { keepOpen } from '../../../../src/master/keep-open.js';
+import { keepOpen } from '../../../../src/master/listen-sockets.js';
 import { createAccepting } from '../../../../src/worker/connections/pause-accepting.js';
 
 /**

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { parseProcStat } from '../../config/proc.js';
-import { systemFiles } from '../files.js';
+import { systemFiles } from '../system.js';
 
-/** A process from outside, at one moment. */
+/** What the kernel says of a process at one moment. */
 export interface Look {
-  /** R runs or would, S sleeps, D is in the kernel and cannot be disturbed, T is stopped: proc_pid_stat(5), ps(1). */
+  /** R: running or runnable, S: sleeping, D: uninterruptible in the kernel, T: stopped; proc_pid_stat(5), ps(1). */
   readonly state: string;
   /** CPU time of its main thread so far, ms; null: unknown. */
   readonly ran: number | null;
@@ -20,28 +20,28 @@ export interface LookSeam {
   readonly platform: NodeJS.Platform;
 }
 
-/** null where there is no such process, or where it cannot be seen. */
+/** null where there is no such process, or where this user may not look at it. */
 export async function lookAt(pid: number, seam: LookSeam): Promise<Look | null> {
   const at = seam.now();
   const state = seam.platform === 'linux' ? stateOf(pid, seam) : await stateByPs(pid);
   return state === null ? null : { state, ran: ranOf(pid, seam), at };
 }
 
-/** The kernel brings the CPU time up to date every 4 to 10 ms, so that a shorter span than this says nothing, ms. */
+/** The kernel updates CPU time every 4 to 10 ms: a share over a shorter span than this says nothing, ms. */
 const leastSpan = 100;
 /**
- * Less than this of the time between two looks is not a share that a process can work with. One that spins on a machine
- * with twice as much to do as it has CPUs for gets some 20 %.
+ * A process that got less than this share of the time between two looks is starved. One that spins on a machine with twice
+ * as many busy processes as CPUs gets some 20 %.
  */
 const leastShare = 0.05;
 
-/** Wants to run, and is hardly let. */
+/** Whether the process was runnable and got hardly any CPU time. */
 export function isStarved(before: Look, after: Look): boolean {
   if (before.state !== 'R' || after.state !== 'R' || before.ran === null || after.ran === null) return false;
   return after.at - before.at >= leastSpan && (after.ran - before.ran) / (after.at - before.at) < leastShare;
 }
 
-/** What it waits for, as far as the kernel says: its place in it, and the children that it has. */
+/** What the process waits for: its place in the kernel, and its children. */
 export function waitsFor(pid: number, { readFile }: LookSeam, commandLines: boolean): string | null {
   const place = attempt(readFile, `/proc/${pid}/wchan`);
   const children = childrenOf(pid, readFile).map(
@@ -56,7 +56,7 @@ export function waitsFor(pid: number, { readFile }: LookSeam, commandLines: bool
   return parts.length === 0 ? null : parts.join('; ');
 }
 
-/** Of a command line. */
+/** Characters of a command line. */
 const longestCommand = 120;
 const mostChildren = 5;
 
@@ -102,7 +102,7 @@ function commandLine(argv: readonly string[]): string {
   return `"${argv.join(' ').trim().slice(0, longestCommand)}"`;
 }
 
-/** Its arguments may be secret. A process can give itself a title, which stands in place of the first word. */
+/** The program without its arguments, which may be secret. A title that a process gave itself stands in the first word. */
 function programOf([title = '', ...args]: readonly string[]): string {
   const [file = ''] = title.split(/\s/, 1);
   const name = `"${file.slice(file.lastIndexOf('/') + 1).slice(0, longestCommand)}"`;

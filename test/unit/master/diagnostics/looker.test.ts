@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Event } from '../../../src/core/events.js';
-import type { Worker } from '../../../src/core/state.js';
-import type { CaptureOptions } from '../../../src/master/capture/capture.js';
-import { createLooker } from '../../../src/master/looker.js';
-import type { Capture } from '../../../src/protocol/capture.js';
+import type { Event } from '../../../../src/core/events.js';
+import type { Worker } from '../../../../src/core/state.js';
+import type { CaptureOptions } from '../../../../src/master/diagnostics/capture.js';
+import { createLooker } from '../../../../src/master/diagnostics/evidence.js';
+import type { Capture } from '../../../../src/protocol/capture.js';
 
 const idle: Capture = { state: 'idle', stack: null, at: null, requests: null, detail: null };
 
@@ -19,6 +19,7 @@ function paper() {
   let alarms: { at: number; ring: () => void }[] = [];
   let now = 0;
   const looker = createLooker({
+    own: 'file:///opt/rom-agent/dist/',
     commandLines: false,
     workers: () => [{ key: 1, pid: 4711 } as Worker, { key: 2, pid: null } as Worker],
     post: (event) => void posted.push(event),
@@ -55,7 +56,7 @@ describe('the effect capture', () => {
     looker.capture(1, 1_000);
     await settle();
     assert.deepEqual([looks[0]?.pid, looks[0]?.timeout], [4711, 1_000]);
-    assert.match(looks[0]?.own ?? '', /^file:\/\/.*\/src\/$/);
+    assert.equal(looks[0]?.own, 'file:///opt/rom-agent/dist/');
     looks[0]?.find(idle);
     await settle();
     assert.deepEqual(posted, [{ type: 'captured', key: 1, capture: idle }]);

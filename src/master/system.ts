@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 /** The monotonic clock, ms. */
 export function now(): number {
   return Math.round(performance.now());
@@ -17,13 +19,13 @@ export function oneTimer(): (after: number, callback: () => void) => void {
   };
 }
 
-/** Calls back after so many ms, unless what it returns is called; it keeps no process. */
+/** Calls back after so many ms, unless what it returns is called. Does not keep the process alive. */
 export function after(delay: number, callback: () => void): () => void {
   const timer = setTimeout(callback, delay).unref();
   return () => clearTimeout(timer);
 }
 
-/** As `after`, but what had come by then is read before: after a standstill of the event loop timers are the first. */
+/** As `after`, but reads first what has arrived by then: after a stall the event loop runs timers before input. */
 export function afterReading(delay: number, callback: () => void): () => void {
   let over = false;
   const forget = after(delay, () => setImmediate(() => setImmediate(() => over || callback())));
@@ -32,3 +34,9 @@ export function afterReading(delay: number, callback: () => void): () => void {
     forget();
   };
 }
+
+/** The files of this machine, for seams. */
+export const systemFiles = {
+  readFile: (path: string): string => readFileSync(path, 'utf8'),
+  platform: process.platform,
+} as const;

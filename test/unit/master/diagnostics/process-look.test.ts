@@ -6,7 +6,7 @@ import {
   type LookSeam,
   lookAt,
   waitsFor,
-} from '../../../../src/master/capture/process-look.js';
+} from '../../../../src/master/diagnostics/process-look.js';
 import { fakeFiles } from '../../../support/load-input.js';
 
 function seam(files: Readonly<Record<string, string>>, now = 0): LookSeam {

@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import type { Event } from '../../../src/core/events.js';
-import type { Worker } from '../../../src/core/state.js';
-import { createEvidence } from '../../../src/master/evidence.js';
-import type { Capture } from '../../../src/protocol/capture.js';
-import type { MasterMessage } from '../../../src/protocol/messages.js';
-import { waitFor } from '../../support/wait.js';
+import type { Event } from '../../../../src/core/events.js';
+import type { Worker } from '../../../../src/core/state.js';
+import { createEvidence } from '../../../../src/master/diagnostics/evidence.js';
+import type { Capture } from '../../../../src/protocol/capture.js';
+import type { MasterMessage } from '../../../../src/protocol/messages.js';
+import { waitFor } from '../../../support/wait.js';
 
 const idle: Capture = { state: 'idle', stack: null, at: null, requests: [], detail: null };
 
@@ -121,7 +121,10 @@ describe('evidence', () => {
     const { id } = await order();
     alarms[0]?.ring();
     const refusal = await asked;
-    assert.match(refusal.accepted ? '' : refusal.reason, /pid 4711\) has not written a CPU profile in 15 s/);
+    assert.match(
+      refusal.accepted ? '' : refusal.reason,
+      /pid 4711\) did not write a CPU profile within 15 s/,
+    );
     // What comes later is left alone, and so is what nobody asked for.
     answer(1, id);
     answer(2, 99);

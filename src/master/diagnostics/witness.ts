@@ -2,9 +2,9 @@ import type { Duplex } from 'node:stream';
 import { createLineReader } from '../../control/line-reader.js';
 import type { Frame, Question, Testimony } from '../../protocol/capture.js';
 
-/** The thread of a worker that can be asked where its main thread is. */
+/** The thread of a worker that says where its main thread is. */
 export interface Witness {
-  /** null where it does not answer in time. Never rejects. */
+  /** null where it does not answer within so many ms. Never rejects. */
   ask(within: number): Promise<Testimony | null>;
 }
 
@@ -17,7 +17,7 @@ export function createWitness(pipe: Duplex | null | undefined): Witness {
     waiting.delete(id);
   };
   pipe?.setEncoding('utf8');
-  // A worker that is gone is reported by its exit.
+  // The exit of a worker is reported elsewhere.
   pipe?.on('error', () => {});
   const read = createLineReader((line) => {
     const answer = parse(line);
@@ -30,7 +30,7 @@ export function createWitness(pipe: Duplex | null | undefined): Witness {
       if (pipe === null || pipe === undefined || !pipe.writable) return Promise.resolve(null);
       const question: Question = { id: ++lastId, within };
       return new Promise((resolve) => {
-        // Ours ends a little later than its own.
+        // A little longer than the thread's own limit.
         const timer = setTimeout(() => settle(question.id, null), within * 1.1);
         waiting.set(question.id, (testimony) => {
           clearTimeout(timer);
@@ -42,7 +42,7 @@ export function createWitness(pipe: Duplex | null | undefined): Witness {
   };
 }
 
-/** The app shares the worker's descriptors, and may write anything: characters. */
+/** Characters. The app shares the worker's descriptors, and may write anything. */
 const longestLine = 1_000_000;
 
 interface Answer {

@@ -1,11 +1,13 @@
 import { join } from 'node:path';
-import type { Event } from '../core/events.js';
-import type { Worker } from '../core/state.js';
-import type { Capture } from '../protocol/capture.js';
-import type { EvidenceAnswer, StackAnswer } from '../protocol/control-api.js';
-import { type Millis, profileGrace, snapshotLimit } from '../protocol/limits.js';
-import type { EvidenceKind, EvidenceMessage, MasterMessage, WorkerKey } from '../protocol/messages.js';
-import { makeDirectory } from './make-directory.js';
+import type { Event } from '../../core/events.js';
+import type { Worker } from '../../core/state.js';
+import type { Capture } from '../../protocol/capture.js';
+import type { EvidenceAnswer, StackAnswer } from '../../protocol/control-api.js';
+import { type Millis, profileGrace, snapshotLimit } from '../../protocol/limits.js';
+import type { EvidenceKind, EvidenceMessage, MasterMessage, WorkerKey } from '../../protocol/messages.js';
+import { makeDirectory } from '../history.js';
+import type { CaptureOptions } from './capture.js';
+import type { Witness } from './witness.js';
 
 export interface EvidenceSeam {
   readonly workers: () => readonly Worker[];
@@ -16,24 +18,24 @@ export interface EvidenceSeam {
   readonly stateDir: string;
   /** Wall clock, ms since 1970. */
   readonly clock: () => number;
-  /** What is asked for, for the log. */
+  /** For the log: what an operator asked for. */
   readonly onAsked: (what: string, fields: Readonly<Record<string, unknown>>) => void;
   /** Calls back after so many ms; returns what prevents it. */
   readonly after: (delay: Millis, call: () => void) => () => void;
 }
 
-/** What can be found out about a live worker, when somebody asks. */
+/** What operators can ask about a live worker. */
 export interface Evidence {
   stack(worker: number, by: string): Promise<StackAnswer>;
   profile(worker: number, seconds: number, by: string): Promise<EvidenceAnswer>;
   heapSnapshot(worker: number, by: string): Promise<EvidenceAnswer>;
-  /** What a worker says of a file. */
+  /** A worker has written a file, or could not. */
   receive(key: WorkerKey, message: EvidenceMessage): void;
   /** The worker is gone. */
   gone(key: WorkerKey): void;
 }
 
-/** What a worker may take beyond the seconds of a profile, and for a heap snapshot, during which it does nothing else. */
+/** How long a stack that an operator asks for may take. */
 const stackLimit: Millis = 5_000;
 
 const extensions: Readonly<Record<EvidenceKind, string>> = {
@@ -67,10 +69,10 @@ export function createEvidence(seam: EvidenceSeam): Evidence {
     if (busy !== undefined) return refused(`worker ${worker} is writing ${names[busy.kind]} already`);
     try {
       await makeDirectory(stateDir, 0o750);
-      // What is in there may hold anything that a request had in it.
+      // Profiles and snapshots may hold the data of requests.
       await makeDirectory(directory, 0o700);
     } catch (error) {
-      return refused(`no place for it: ${error instanceof Error ? error.message : String(error)}`);
+      return refused(`cannot make ${directory}: ${error instanceof Error ? error.message : String(error)}`);
     }
     onAsked(`worker ${worker} writes ${names[kind]}`, { by: wish.by, workerPid: pid });
     const name = `${stampOf(clock())}-worker-${worker}-pid-${pid}.${extensions[kind]}`;
@@ -79,7 +81,7 @@ export function createEvidence(seam: EvidenceSeam): Evidence {
 
   const ordered = ({ key, worker, pid, kind, seconds, path }: Order): Promise<EvidenceAnswer> =>
     new Promise((resolve) => {
-      // Another may have been asked for while the directory was made.
+      // A second order may have come while the directory was made.
       const other = writing.get(key);
       if (other !== undefined)
         return resolve(refused(`worker ${worker} is writing ${names[other.kind]} already`));
@@ -87,7 +89,9 @@ export function createEvidence(seam: EvidenceSeam): Evidence {
       const limit = kind === 'profile' ? seconds * 1_000 + profileGrace : snapshotLimit;
       const id = ++lastId;
       const forget = after(limit, () =>
-        finish(refused(`worker ${worker} (pid ${pid}) has not written ${names[kind]} in ${limit / 1_000} s`)),
+        finish(
+          refused(`worker ${worker} (pid ${pid}) did not write ${names[kind]} within ${limit / 1_000} s`),
+        ),
       );
       const finish = (answer: EvidenceAnswer): void => {
         forget();
@@ -105,7 +109,7 @@ export function createEvidence(seam: EvidenceSeam): Evidence {
       const found = chosen(workers(), worker);
       if ('reason' in found) return refused(found.reason);
       const { pid } = found;
-      onAsked(`the stack of worker ${worker} is looked at`, { by, workerPid: pid });
+      onAsked(`capturing the stack of worker ${worker}`, { by, workerPid: pid });
       return { accepted: true, worker, pid, ...(await capture(pid, stackLimit)) };
     },
     profile: (worker, seconds, by) => write({ worker, kind: 'profile', seconds, by }),
@@ -136,7 +140,7 @@ interface Order extends Wish {
   readonly path: string;
 }
 
-/** Of several in a slot the newest that serves, else the newest. */
+/** The newest worker of the slot that serves; where none serves, the newest. */
 function chosen(
   workers: readonly Worker[],
   slot: number,
@@ -161,4 +165,63 @@ function refused(reason: string): { readonly accepted: false; readonly reason: s
 /** UTC, as it may stand in the name of a file: `2026-11-24T09-15-30.123Z`. */
 function stampOf(ms: number): string {
   return new Date(ms).toISOString().replaceAll(':', '-');
+}
+
+export interface LookerSeam {
+  readonly workers: () => readonly Worker[];
+  readonly post: (event: Event) => void;
+  /** Calls back after so many ms; returns what prevents it. */
+  readonly after: (delay: Millis, call: () => void) => () => void;
+  /** Where this program's own files are, as a URL that ends in a slash. */
+  readonly own: string;
+  /** Whether the command lines of a worker's children are told. */
+  readonly commandLines: boolean;
+  /** The thread of a worker that says where its main thread is; null where it has none. */
+  readonly witness: (pid: number) => Witness | null;
+  /** Finds out what a process does. Never rejects. */
+  readonly capture?: (options: CaptureOptions) => Promise<Capture>;
+}
+
+export interface Looker {
+  look(pid: number, timeout: Millis): Promise<Capture>;
+  /** Posts `captured` with the result, or with the reason why there is none. */
+  capture(key: WorkerKey, timeout: Millis): void;
+}
+
+/** Captures each process once at a time: a second request meanwhile gets the result of the first. */
+export function createLooker(seam: LookerSeam): Looker {
+  const { workers, post, after, own, commandLines, witness, capture = loadedCapture } = seam;
+  const underWay = new Map<number, Promise<Capture>>();
+
+  const begin = (pid: number, timeout: Millis): Promise<Capture> => {
+    const begun = capture({ pid, timeout, own, commandLines, witness: witness(pid) })
+      .catch((error: unknown) => notFound(String(error)))
+      .finally(() => underWay.delete(pid));
+    underWay.set(pid, begun);
+    return begun;
+  };
+  const look = (pid: number, timeout: Millis): Promise<Capture> => {
+    const late = new Promise<Capture>((resolve) => {
+      after(timeout, () => resolve(notFound('timed out: another capture of it was under way')));
+    });
+    return Promise.race([underWay.get(pid) ?? begin(pid, timeout), late]);
+  };
+  const lookAtWorker = async (key: WorkerKey, timeout: Millis): Promise<Capture> => {
+    const pid = workers().find((worker) => worker.key === key)?.pid ?? null;
+    return pid === null ? notFound('it has no process') : look(pid, timeout);
+  };
+  return {
+    look,
+    capture: (key, timeout) =>
+      void lookAtWorker(key, timeout).then((found) => post({ type: 'captured', key, capture: found })),
+  };
+}
+
+/** Loaded at the first capture: many services never need one. */
+async function loadedCapture(options: CaptureOptions): Promise<Capture> {
+  return (await import('./capture.js')).capture(options);
+}
+
+function notFound(detail: string): Capture {
+  return { state: 'unknown', stack: null, at: null, requests: null, detail };
 }

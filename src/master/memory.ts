@@ -17,7 +17,7 @@ export interface WatchSeam extends MemorySeam {
 const interval = 1_000;
 
 /**
- * Posts a reading a second where a cgroup limits the memory; elsewhere it costs nothing more.
+ * Posts a reading a second where a cgroup limits the memory; elsewhere it only looks once.
  *
  * @returns what ends it
  */
@@ -30,7 +30,7 @@ export function watchMemory({ post, ...seam }: WatchSeam): () => void {
   return () => clearInterval(timer);
 }
 
-/** Of the cgroup that is nearest to its limit, the own one or an ancestor; null where none has any. */
+/** A reading of the cgroup nearest to its limit, which is the own one or an ancestor; null where none has a limit. */
 export function readMemory({ readFile, platform, totalmem }: MemorySeam): MemoryReading | null {
   if (platform !== 'linux') return null;
   const read = (path: string): string | undefined => attempt(readFile, path);
@@ -54,11 +54,11 @@ interface Usage {
   readonly files: Files;
 }
 
-/** The names of a hierarchy's files. */
+/** The names of the files in a hierarchy of cgroups. */
 interface Files {
   readonly limits: readonly string[];
   readonly usage: string;
-  /** In memory.stat: what the kernel takes back before it kills: page cache, and slab that it can reclaim. */
+  /** Lines of memory.stat: what the kernel reclaims before it kills, page cache and reclaimable slab. */
   readonly cache: RegExp;
   /** Of the own cgroup; null where there is none. */
   readonly pressure: string | null;
@@ -94,4 +94,56 @@ function usageIn(directory: string, files: Files, read: Read): readonly Usage[] 
 function stalledIn(pressure: string | undefined): number | null {
   const percent = /^full avg10=([\d.]+)/m.exec(pressure ?? '')?.[1];
   return percent === undefined ? null : Number(percent) / 100;
+}
+
+export interface OomSeam {
+  /** A file as text; throws where it cannot be read. */
+  readonly readFile: (path: string) => string;
+  readonly platform: NodeJS.Platform;
+  /** The monotonic clock, ms. */
+  readonly now: () => number;
+}
+
+/** How many processes the kernel has killed for memory since the last call; null: unknown. */
+export type OomKills = () => number | null;
+
+/** Processes that the kernel killed together exit within this time of each other, ms. */
+const together = 2_000;
+
+/**
+ * Counts by the own cgroup, which the workers share. The kernel counts before it kills, so that the counter is right when an
+ * exit is seen. Where several processes were killed together, the first call finds all of them, and later calls share them.
+ */
+export function watchOomKills({ readFile, platform, now }: OomSeam): OomKills {
+  const file = platform === 'linux' ? counterFile(readFile) : null;
+  if (file === null) return () => null;
+  let last = countIn(attempt(readFile, file));
+  let found = { left: 0, at: 0 };
+  return () => {
+    const count = countIn(attempt(readFile, file));
+    if (count === null) return null;
+    const fresh = count - (last ?? count);
+    last = count;
+    if (fresh > 0) found = { left: fresh, at: now() };
+    const kills = now() - found.at <= together ? found.left : 0;
+    found = { ...found, left: Math.max(0, found.left - 1) };
+    return kills;
+  };
+}
+
+/** cgroup-v2 document of the kernel; memory.oom_control has the counter since Linux 4.13. */
+function counterFile(readFile: OomSeam['readFile']): string | null {
+  const directoriesOf = readCgroups({ readFile });
+  const candidates = [
+    ...directoriesOf({ version: 'v2', controller: '' }).map((directory) => `${directory}/memory.events`),
+    ...directoriesOf({ version: 'v1', controller: 'memory' }).map(
+      (directory) => `${directory}/memory.oom_control`,
+    ),
+  ];
+  return candidates.find((path) => countIn(attempt(readFile, path)) !== null) ?? null;
+}
+
+function countIn(text: string | undefined): number | null {
+  const count = /^oom_kill (\d+)$/m.exec(text ?? '')?.[1];
+  return count === undefined ? null : Number(count);
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type CallFrame, formatStack } from '../../../../src/master/capture/stack.js';
+import { type CallFrame, formatStack } from '../../../../src/master/diagnostics/capture.js';
 
 const urls = new Map([
   ['1', 'node:internal/timers'],
