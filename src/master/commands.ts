@@ -1,7 +1,7 @@
-import { serviceStatus } from '../core/stats.js';
 import type { Effect } from '../core/effects.js';
 import type { Event } from '../core/events.js';
 import type { KeptDeath, State, Worker } from '../core/state.js';
+import { serviceStatus } from '../core/stats.js';
 import { RomAgentError } from '../errors.js';
 import type { Answer, Commands, ControlEvent, WorkerEnding } from '../protocol/control-api.js';
 import type { ClusterStats } from '../protocol/stats.js';

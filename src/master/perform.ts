@@ -46,23 +46,19 @@ export function perform(effect: Effect, means: Means): void {
         launchOf(release, { worker: effect.slot, workers: workers() }),
       );
     }
-    case 'drain':
-      if (effect.last) letGo();
-      return pool.send(effect.key, { type: 'drain', timeout: effect.timeout, last: effect.last });
-    case 'release':
-      return pool.send(effect.key, { type: 'release' });
-    case 'hand-on':
-      return pool.send(effect.key, { type: 'hand-on', to: effect.to, count: effect.count });
     case 'ask-beat':
       return pool.send(effect.key, { type: 'beat' });
+    case 'drain':
+    case 'release':
+    case 'hand-on':
     case 'probe':
-      return pool.send(effect.key, { type: 'probe', path: effect.path, timeout: effect.timeout });
     case 'promote':
-      return pool.send(effect.key, { type: 'promote', slot: effect.slot });
     case 'prove':
-      return pool.send(effect.key, { type: 'prove', timeout: effect.timeout });
-    case 'block':
-      return pool.send(effect.key, { type: 'block', requests: effect.requests });
+    case 'block': {
+      if (effect.type === 'drain' && effect.last) letGo();
+      const { key, ...message } = effect;
+      return pool.send(key, message);
+    }
     case 'capture':
       return captureWorker(effect.key, effect.timeout);
     case 'kill':

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { attempt } from '../../config/cgroup.js';
 import { parseProcStat } from '../../config/proc.js';
 import { systemFiles } from '../system.js';
 
@@ -107,14 +108,6 @@ function programOf([title = '', ...args]: readonly string[]): string {
   const [file = ''] = title.split(/\s/, 1);
   const name = `"${file.slice(file.lastIndexOf('/') + 1).slice(0, longestCommand)}"`;
   return args.length === 0 ? name : `${name} with ${args.length} argument${args.length === 1 ? '' : 's'}`;
-}
-
-function attempt(readFile: LookSeam['readFile'], path: string): string | undefined {
-  try {
-    return readFile(path);
-  } catch {
-    return undefined;
-  }
 }
 
 export const systemLooks: LookSeam = { ...systemFiles, now: () => performance.now() };
