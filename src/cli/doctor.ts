@@ -2,12 +2,11 @@ import type { LoadInput } from '../config/load.js';
 import { systemInput } from '../config/system.js';
 import { examine } from '../doctor/examine.js';
 import type { DoctorSeam } from '../doctor/facts.js';
+import type { Finding, Verdict } from '../doctor/finding.js';
 import { gather } from '../doctor/gather.js';
 import { systemSeam } from '../doctor/system.js';
 import { type ExitCode, exitCodes } from '../errors.js';
-import { countsOf, reportOf } from './doctor-report.js';
-import { plain } from './foreign.js';
-import { openTerminal, type Terminal } from './terminal.js';
+import { type Colour, count, openTerminal, plain, type Terminal } from './output.js';
 
 export interface DoctorInput {
   readonly seam: DoctorSeam;
@@ -64,4 +63,110 @@ const usualUnit = 'rom-agent.service';
 function unitNameOf(given: string): string | null {
   if (given === 'none') return null;
   return given.endsWith('.service') ? given : `${given}.service`;
+}
+
+const colours: Readonly<Record<Verdict, Colour>> = {
+  ok: 'green',
+  warning: 'yellow',
+  problem: 'red',
+  unknown: 'dim',
+};
+
+/** Worst first, from the top of the report. */
+const fromWorst = ['problem', 'warning', 'unknown', 'ok'] as const;
+/** Worst last in a line, as in a summary of tests. */
+const verdicts = ['ok', 'unknown', 'warning', 'problem'] as const;
+
+/**
+ * Problems first, each with what to change below it, by subject; the counts at the end, where a terminal shows them.
+ * What is in order is counted only, unless `all` is to be seen.
+ */
+export function reportOf(
+  findings: readonly Finding[],
+  {
+    paint,
+    columns,
+    interactive,
+    all,
+  }: Pick<Terminal, 'paint' | 'columns' | 'interactive'> & { all: boolean },
+): string {
+  const shown = all ? findings : findings.filter(({ verdict }) => verdict !== 'ok');
+  const subjects = [...new Set(shown.map(({ subject }) => subject))];
+  const width = Math.max(0, ...shown.map(({ check }) => check.length));
+  // What is searched or kept has a line for each.
+  const columnsOfText = interactive
+    ? Math.max(leastRoom, columns() - indentOf(width))
+    : Number.POSITIVE_INFINITY;
+  const layout = { width, room: columnsOfText, paint };
+  const blocks = fromWorst.flatMap((verdict) =>
+    subjects.flatMap((subject) => {
+      const own = shown.filter((finding) => finding.verdict === verdict && finding.subject === subject);
+      if (own.length === 0) return [];
+      return [`${paint('bold', subject)}\n${own.map((finding) => rowOf(finding, layout)).join('')}\n`];
+    }),
+  );
+  return `${blocks.join('')}${summary(findings, { paint, all })}\n`;
+}
+
+export function countsOf(findings: readonly Finding[]): Readonly<Record<Verdict, number>> {
+  const of = (verdict: Verdict) => findings.filter((finding) => finding.verdict === verdict).length;
+  return { ok: of('ok'), unknown: of('unknown'), warning: of('warning'), problem: of('problem') };
+}
+
+interface Layout {
+  /** Of the column of checks. */
+  readonly width: number;
+  /** For what was found, and for what to change. */
+  readonly room: number;
+  readonly paint: Terminal['paint'];
+}
+
+const verdictWidth = 7;
+const leastRoom = 40;
+
+/** Where what was found begins. */
+function indentOf(width: number): number {
+  return 2 + verdictWidth + 2 + width + 2;
+}
+
+function rowOf({ verdict, check, found, change }: Finding, { width, room, paint }: Layout): string {
+  const indent = indentOf(width);
+  const head = `  ${paint(colours[verdict], verdict.padEnd(verdictWidth))}  ${check.padEnd(width)}  `;
+  const [first = '', ...more] = wrap(found, room);
+  const lines = [`${head}${first}`, ...more.map((line) => ' '.repeat(indent) + line)];
+  if (change !== null) {
+    const [arrow = '', ...rest] = wrap(change, room - 3);
+    lines.push(`${' '.repeat(indent)}${paint('bold', '->')} ${arrow}`);
+    lines.push(...rest.map((line) => ' '.repeat(indent + 3) + line));
+  }
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+/** At spaces. A longer word, such as a path, stays whole: it is to be copied. */
+function wrap(text: string, room: number): readonly string[] {
+  const lines: string[] = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1) ?? '';
+    if (line === '') lines[lines.length - 1] = word;
+    else if (line.length + 1 + word.length <= room) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+function summary(
+  findings: readonly Finding[],
+  { paint, all }: { paint: Terminal['paint']; all: boolean },
+): string {
+  const counts = countsOf(findings);
+  return verdicts
+    .filter((verdict) => counts[verdict] > 0 || verdict === 'problem')
+    .map((verdict) => {
+      const number = counts[verdict];
+      const isNoun = verdict === 'warning' || verdict === 'problem';
+      const hidden = verdict === 'ok' && !all ? ' (--all shows them)' : '';
+      const text = isNoun ? count(number, verdict) : `${number} ${verdict}${hidden}`;
+      return number === 0 ? text : paint(colours[verdict], text);
+    })
+    .join(', ');
 }

@@ -1,8 +1,15 @@
 import { CommanderError } from 'commander';
 import { type ExitCode, exitCodes, RomAgentError } from '../errors.js';
-import { bugMessage, fileMissing, isIncomplete, sayLast, tellReason } from './last-words.js';
+import {
+  bugMessage,
+  exitStatusFor,
+  fileMissing,
+  findSupervisor,
+  isIncomplete,
+  sayLast,
+  tellReason,
+} from './ending.js';
 import { createProgram } from './program.js';
-import { exitStatusFor, findSupervisor } from './supervisor.js';
 
 interface Ending {
   readonly exitCode: ExitCode;

@@ -1,9 +1,8 @@
 import { Argument, Command } from 'commander';
 import { configFile, defaultOf, flagOf, keys, settingOf } from '../config/settings.js';
-import { addControlCommands } from './control-commands.js';
-import { printError } from './last-words.js';
-import { shells } from './shells.js';
-import { onReaderGone, whenPrinted, writeError, writeOut } from './terminal.js';
+import { printError } from './ending.js';
+import { onReaderGone, whenPrinted, writeError, writeOut } from './output.js';
+import type { CommandExit, Session } from './session.js';
 import { version } from './version.js';
 
 export interface ProgramSeam {
@@ -49,7 +48,7 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
     .option('--changed', 'only the settings that differ from their defaults')
     .option('--json', 'print JSON')
     .action(async (app: string | undefined, flags: Record<string, unknown>) => {
-      const { checkCommand } = await import('./check.js');
+      const { checkCommand } = await import('./config.js');
       const { text, errors, exitCode } = await checkCommand(given(app, flags));
       print(text);
       writeError(errors);
@@ -108,3 +107,125 @@ function addSettings(command: Command): Command {
   }
   return command;
 }
+
+export interface ControlSeam {
+  /** Ends the process once standard output is written. */
+  readonly finish: (exitCode: CommandExit) => void;
+  /** @throws RomAgentError */
+  readonly open: (flags: Readonly<Record<string, unknown>>) => Promise<Session>;
+}
+
+type Run<Flags> = (session: Session, flags: Flags, argument: string | undefined) => Promise<CommandExit>;
+
+/** The commands that talk to a daemon which runs. */
+export function addControlCommands(program: Command, seam: ControlSeam): void {
+  const act = <Flags>(command: Command, run: Run<Flags>): Command => withSocket(command, run, seam);
+
+  act<import('./status.js').StatusFlags>(
+    program
+      .command('status')
+      .description('show the service and its workers')
+      .option('--watch', 'once a second, until Ctrl-C')
+      .option('--json', 'print JSON; with --watch a document a line'),
+    async (session, flags) => (await import('./status.js')).statusCommand(session, flags),
+  );
+  act<import('./reload.js').ReloadFlags>(
+    program
+      .command('reload')
+      .description(
+        'replace the workers by those of a new generation and wait for the verdict: 0 done, 70 rolled back, 75 refused or stopped',
+      )
+      .option('--no-soak', 'do not watch the first new worker for a while')
+      .option('--no-rollback', 'replace the workers whatever becomes of the new ones')
+      .option('--json', 'print each step as a line of JSON'),
+    async (session, flags) => (await import('./reload.js')).reloadCommand(session, flags),
+  );
+  act(program.command('abort').description('roll back the reload that is under way'), async (session) =>
+    (await import('./reload.js')).abortCommand(session),
+  );
+  act<{ wait: boolean }>(
+    program
+      .command('scale')
+      .description('change the number of workers, and wait until they are ready')
+      .argument('<size>', 'the number of workers, such as 4, or a change, such as +1 or -1')
+      .option('--no-wait', 'return as soon as the daemon has agreed'),
+    async (session, flags, size = '') => (await import('./workers.js')).scaleCommand(session, size, flags),
+  );
+  act(
+    program
+      .command('restart')
+      .description('replace one worker, the new one first, and wait until it is ready')
+      .argument('<worker>', 'its number, as status shows it'),
+    async (session, _, worker = '') => (await import('./workers.js')).restartCommand(session, worker),
+  );
+  act<{ json?: boolean }>(
+    program
+      .command('stack')
+      .description('show what a worker does at this moment: its JavaScript stack, its requests in flight')
+      .argument('<worker>', 'its number, as status shows it')
+      .option('--json', 'print JSON'),
+    async (session, flags, worker = '') =>
+      (await import('./evidence.js')).stackCommand(session, worker, flags),
+  );
+  act<{ seconds: string }>(
+    program
+      .command('profile')
+      .description('write a CPU profile of a worker while it serves, and print the path of the file')
+      .argument('<worker>', 'its number, as status shows it')
+      .option('--seconds <count>', 'for how long, from 1 to 600', '10'),
+    async (session, flags, worker = '') =>
+      (await import('./evidence.js')).profileCommand(session, worker, flags),
+  );
+  act(
+    program
+      .command('heap-snapshot')
+      .description('write a heap snapshot of a worker, which stands still meanwhile, and print the path')
+      .argument('<worker>', 'its number, as status shows it'),
+    async (session, _, worker = '') => (await import('./evidence.js')).heapSnapshotCommand(session, worker),
+  );
+  act(program.command('stop').description('stop the service, and wait until it is gone'), async (session) =>
+    (await import('./workers.js')).stopCommand(session),
+  );
+  act<import('./reload.js').HistoryFlags>(
+    program
+      .command('history')
+      .description('list the last reloads, newest first, or show the steps of one')
+      .argument('[number]', 'its number, as the list shows it')
+      .option('-n, --number <count>', 'at most so many')
+      .option('--json', 'print JSON'),
+    async (session, flags, serial) => (await import('./reload.js')).historyCommand(session, serial, flags),
+  );
+  act<{ json?: boolean }>(
+    program
+      .command('events')
+      .description('print what happens in the daemon as it happens, until Ctrl-C')
+      .option('--json', 'print each event as a line of JSON'),
+    async (session, flags) => (await import('./status.js')).eventsCommand(session, flags),
+  );
+  act<{ json?: boolean; changed?: boolean }>(
+    program
+      .command('config')
+      .description('print the configuration of the daemon that runs, and where each value comes from')
+      .option('--changed', 'only the settings that differ from their defaults')
+      .option('--json', 'print JSON'),
+    async (session, flags) => (await import('./config.js')).runningConfigCommand(session, flags),
+  );
+}
+
+function withSocket<Flags>(command: Command, run: Run<Flags>, { open, finish }: ControlSeam): Command {
+  return command
+    .option(`${flagOf('control_socket')} <path>`, socketHelp)
+    .option(`${configFile.flag} <file>`, 'configuration file that names the control socket')
+    .action(async (...given: unknown[]) => {
+      // Commander hands over the arguments, the flags and the command, in this order.
+      const flags = given.at(-2) as Flags & Readonly<Record<string, unknown>>;
+      const argument = given.length > 2 ? (given[0] as string | undefined) : undefined;
+      finish(await run(await open(flags), flags, argument));
+    });
+}
+
+const socketHelp =
+  `${settingOf('control_socket').description} (default: ${defaultOf('control_socket')})`.replaceAll('`', '');
+
+/** Those that there is a completion for. */
+export const shells = ['bash', 'zsh', 'fish'] as const;

@@ -10,9 +10,8 @@ import { createLogSubjects } from '../master/log-subjects.js';
 import { serve } from '../master/serve.js';
 import type { Supervisor } from '../service-manager/supervisor.js';
 import { journalSocket } from '../service-manager/unix-datagram.js';
-import { bugMessage, sayLast, tellReason } from './last-words.js';
-import { exitStatusFor, findSupervisor } from './supervisor.js';
-import { writeOut } from './terminal.js';
+import { bugMessage, exitStatusFor, findSupervisor, sayLast, tellReason } from './ending.js';
+import { writeOut } from './output.js';
 import { version } from './version.js';
 
 /** `rom-agent serve`: runs until the service has ended. Resolves to the exit status. */

@@ -1,11 +1,12 @@
+import { statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
+import { findDirectories, launchdRuntime, ofCheckout } from '../config/directories.js';
+import { gather, type LoadInput } from '../config/load.js';
 import { systemInput } from '../config/system.js';
 import { type ControlClient, connectControl } from '../control/client.js';
-import type { exitCodes } from '../errors.js';
-import { findControlSocket, isThere } from './control-socket.js';
-import { plainClient } from './foreign.js';
-import { openTerminal, type Terminal } from './terminal.js';
+import { ConfigError, exitCodes, type Problem, RomAgentError } from '../errors.js';
+import { openTerminal, plainClient, type Terminal } from './output.js';
 
 /** What a command works with that talks to a daemon. */
 export interface Session {
@@ -91,4 +92,106 @@ function lives(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
+}
+
+export interface SocketSeam {
+  readonly input: LoadInput;
+  readonly uid: number;
+  readonly isThere: (path: string) => boolean;
+  readonly warn: (sentence: string) => void;
+}
+
+/**
+ * The control socket that the configuration names. Other settings may be wrong: whoever has just broken the
+ * configuration must still reach the daemon that runs.
+ *
+ * @throws {ConfigError} where the path itself is wrong
+ */
+export async function findControlSocket({ input, uid, isThere, warn }: SocketSeam): Promise<string> {
+  const problems: Problem[] = [];
+  const { effective } = await gather(input, problems);
+  const { value, from } = effective.control_socket;
+  const own = problems.filter(({ field }) => field === 'control_socket');
+  if (own.length > 0) throw new ConfigError(own);
+  if (problems.length > 0) warn('the configuration has errors; rom-agent check prints them');
+  const candidates = systemSockets(input.platform);
+  if (!from.startsWith('default') || isThere(value)) return value;
+  const system = candidates.find((path) => path !== value && isThere(path));
+  if (system === undefined) return value;
+  if (from.includes(ofCheckout)) {
+    // The one that is meant may be a tour's, and the other one in production.
+    warn(`the service of this machine is not asked; it has the control socket ${system}`);
+    return value;
+  }
+  // Where root itself runs a daemon by hand, it is at the default.
+  return uid === 0 && input.platform !== 'darwin' ? value : system;
+}
+
+/** Whether there is anything; a directory that may not be entered hides the answer, and so counts as yes. */
+export function isThere(path: string): boolean {
+  try {
+    statSync(path);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code !== 'ENOENT' && code !== 'ENOTDIR';
+  }
+}
+
+/** Of the service that this machine has: under launchd, which runs it as an account of its own, or as root's. */
+function systemSockets(platform: NodeJS.Platform): readonly string[] {
+  const nowhere = '';
+  const { runtime } = findDirectories({ env: {}, uid: 0, platform, home: nowhere, tmpdir: nowhere });
+  const all = platform === 'darwin' ? [launchdRuntime, runtime] : [runtime];
+  return all.map((directory) => `${directory}/control.sock`);
+}
+
+/** ms between two looks */
+const interval = 100;
+
+export interface Waiting<T> {
+  /** ms */
+  readonly limit: number;
+  /** The outcome, or null while there is none. */
+  readonly look: () => Promise<T | null>;
+  /** The limit starts anew. */
+  readonly isExcused?: () => boolean;
+  /** What is said when time is up. */
+  readonly late: () => string;
+}
+
+/** @throws RomAgentError exit 75 when time is up */
+export async function waitUntil<T>(
+  { clock, sleep }: Session,
+  { limit, look, isExcused = () => false, late }: Waiting<T>,
+): Promise<T> {
+  let deadline = clock() + limit;
+  for (;;) {
+    const outcome = await look();
+    if (outcome !== null) return outcome;
+    if (isExcused()) deadline = clock() + limit;
+    if (clock() >= deadline) throw new RomAgentError(late(), { exitCode: exitCodes.tryAgain });
+    await sleep(interval);
+  }
+}
+
+/** A time of the daemon's configuration with some to spare, ms. */
+export async function limitFrom(
+  { client }: Session,
+  setting: 'boot_timeout' | 'drain_timeout',
+): Promise<number> {
+  const value = (await client.config())[setting]?.value;
+  return (typeof value === 'number' ? value : usual) + spare;
+}
+
+const usual = 30_000;
+const spare = 10_000;
+
+/** @throws RomAgentError exit 64 where it is no number of a worker */
+export function workerNumber(command: string, worker: string): number {
+  if (/^[1-9]\d{0,5}$/.test(worker)) return Number(worker);
+  throw new RomAgentError(
+    `${command}: ${JSON.stringify(worker)} is not right: expected the number of a worker, which rom-agent status shows`,
+    { exitCode: exitCodes.usage },
+  );
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { exitStatusFor } from '../../src/cli/supervisor.js';
+import { exitStatusFor } from '../../src/cli/ending.js';
 import { type ExitCode, exitCodes } from '../../src/errors.js';
 import { repoRoot } from '../support/process.js';
 

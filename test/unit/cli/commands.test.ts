@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { reloadCommand } from '../../../src/cli/reload.js';
-import { restartCommand } from '../../../src/cli/restart.js';
-import { changeOf, scaleCommand } from '../../../src/cli/scale.js';
 import { whoAsks } from '../../../src/cli/session.js';
-import { stopCommand } from '../../../src/cli/stop.js';
+import { changeOf, restartCommand, scaleCommand, stopCommand } from '../../../src/cli/workers.js';
 import { exitCodes, RomAgentError } from '../../../src/errors.js';
 import type { ReloadLine } from '../../../src/protocol/control-api.js';
 import type { ReloadRecord, ReloadStep } from '../../../src/protocol/reload-record.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { findControlSocket } from '../../../src/cli/control-socket.js';
+import { findControlSocket } from '../../../src/cli/session.js';
 import { loadInput } from '../../support/load-input.js';
 
 const etc = '/etc/rom-agent/rom-agent.toml';

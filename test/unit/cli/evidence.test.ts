@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { heapSnapshotCommand, profileCommand } from '../../../src/cli/evidence.js';
-import { stackCommand } from '../../../src/cli/stack.js';
+import { heapSnapshotCommand, profileCommand, stackCommand } from '../../../src/cli/evidence.js';
 import { exitCodes, RomAgentError } from '../../../src/errors.js';
 import type { Found, StackAnswer } from '../../../src/protocol/control-api.js';
 import { paperSession } from './paper-session.js';

@@ -1,4 +1,4 @@
-import { toJson } from '../../../src/cli/foreign.js';
+import { toJson } from '../../../src/cli/output.js';
 import type { Session } from '../../../src/cli/session.js';
 import type { ControlClient } from '../../../src/control/client.js';
 import type { ReloadRecord } from '../../../src/protocol/reload-record.js';

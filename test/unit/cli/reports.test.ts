@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { eventsCommand } from '../../../src/cli/events.js';
-import { historyCommand } from '../../../src/cli/history.js';
-import { runningConfigCommand } from '../../../src/cli/running-config.js';
+import { runningConfigCommand } from '../../../src/cli/config.js';
+import { historyCommand } from '../../../src/cli/reload.js';
+import { eventsCommand } from '../../../src/cli/status.js';
 import type { ControlEvent } from '../../../src/protocol/control-api.js';
 import type { ReloadRecord } from '../../../src/protocol/reload-record.js';
 import { paperSession, record } from './paper-session.js';

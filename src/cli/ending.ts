@@ -1,7 +1,9 @@
+import { type ExitCode, exitCodes } from '../errors.js';
 import { formatJournal } from '../logging/format.js';
 import { chooseLayout } from '../logging/layout.js';
+import { detectSupervisor } from '../service-manager/detect.js';
 import type { Supervisor } from '../service-manager/supervisor.js';
-import { complain, writeError } from './terminal.js';
+import { complain, writeError } from './output.js';
 
 /** What commander prints to standard error; in the journal at priority err, as what ends a service is. */
 export function printError(text: string): void {
@@ -42,4 +44,18 @@ function entry(msg: string, stack: string | undefined): string {
   const bindings = { role: 'master' };
   const fields = { ...bindings, ...(stack === undefined ? {} : { stack }) };
   return formatJournal({ level: 'error', time: '', pid: process.pid, msg, ...fields }, { bindings });
+}
+
+/** Who started this process. */
+export function findSupervisor(onProblem: (problem: string) => void): Supervisor {
+  const { env, pid, ppid, platform } = process;
+  return detectSupervisor({ env, pid, ppid, platform, send: process.send?.bind(process), onProblem });
+}
+
+/** What a restart cannot mend. */
+const fatal: ReadonlySet<ExitCode> = new Set([exitCodes.config, exitCodes.usage]);
+
+/** launchd knows no RestartPreventExitStatus: it is told of success, or it would try the same for ever. */
+export function exitStatusFor({ loopsOnFatalErrors }: Supervisor, exitCode: ExitCode): ExitCode {
+  return loopsOnFatalErrors && fatal.has(exitCode) ? exitCodes.ok : exitCode;
 }

@@ -4,7 +4,8 @@ import { type Loaded, type LoadInput, loadConfig } from '../config/load.js';
 import { systemInput } from '../config/system.js';
 import { ConfigError, type ExitCode, exitCodes } from '../errors.js';
 import { isChanged, type Key, keys, show } from '../settings/settings.js';
-import { plain, toJson } from './foreign.js';
+import { plain, table, toJson } from './output.js';
+import type { CommandExit, Session } from './session.js';
 
 export interface CheckInput {
   /** What loadConfig takes; the real process unless given. */
@@ -115,14 +116,33 @@ function toTable({ loaded: { config, effective, file }, directory, shown }: Repo
     ...(names.length === 0 ? [] : [`Handed on from .env to the workers: ${names.join(', ')}`]),
   ];
   const settings =
-    rows.length === 0 ? 'every setting has its default' : align([['setting', 'value', 'from'], ...rows]);
-  return `${settings}\n\n${notes.join('\n')}\n`;
+    rows.length === 0 ? 'every setting has its default\n' : table([['setting', 'value', 'from'], ...rows]);
+  return `${settings}\n${notes.join('\n')}\n`;
 }
 
-function align(rows: readonly (readonly [string, string, string])[]): string {
-  const first = Math.max(...rows.map(([key]) => key.length));
-  const second = Math.max(...rows.map(([, value]) => value.length));
-  return rows
-    .map(([key, value, from]) => `${key.padEnd(first)}  ${value.padEnd(second)}  ${from}`)
-    .join('\n');
+/** `rom-agent config`: what the daemon that runs goes by, which may differ from what `check` finds in the files. */
+export async function runningConfigCommand(
+  { client, terminal }: Session,
+  { json = false, changed = false }: { readonly json?: boolean; readonly changed?: boolean },
+): Promise<CommandExit> {
+  const all = Object.entries(await client.config());
+  // One that this command does not know may be anything.
+  const shownOnes = changed ? all.filter(([key, setting]) => !isKey(key) || isChanged(key, setting)) : all;
+  const settings = Object.fromEntries(shownOnes);
+  if (json) {
+    terminal.printJson(settings, 'pretty');
+    return exitCodes.ok;
+  }
+  const rows = Object.entries(settings).map(([key, { value, from }]) => [key, shown(key, value), from]);
+  terminal.print(table([['setting', 'value', 'from'], ...rows]));
+  return exitCodes.ok;
+}
+
+/** A daemon of another version may have settings that this command does not know. */
+function shown(key: string, value: unknown): string {
+  return isKey(key) ? show(key, value) : JSON.stringify(value);
+}
+
+function isKey(key: string): key is Key {
+  return (keys as readonly string[]).includes(key);
 }

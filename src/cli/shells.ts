@@ -1,2 +1,0 @@
-/** Those that there is a completion for. */
-export const shells = ['bash', 'zsh', 'fish'] as const;
