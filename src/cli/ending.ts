@@ -29,7 +29,7 @@ export function bugMessage(error: unknown): string {
 }
 
 /** What entry.cjs says of a file that is needed at once, for one that is loaded with a command. */
-export const fileMissing = "a file of rom-agent's is missing; unless it is being upgraded, install it again";
+export const fileMissing = 'a file of rom-agent is missing; reinstall it unless an upgrade is in progress';
 
 /** Only files and packages of rom-agent's own are loaded in this process. */
 export function isIncomplete(error: unknown): error is Error {

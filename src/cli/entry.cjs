@@ -22,7 +22,7 @@ function load() {
   try {
     require('./start.js');
   } catch (error) {
-    end(incomplete, `cannot be loaded; unless it is being upgraded, install it again: ${textOf(error)}`);
+    end(incomplete, `cannot be loaded; reinstall it unless an upgrade is in progress: ${textOf(error)}`);
   }
 }
 

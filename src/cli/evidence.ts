@@ -44,7 +44,7 @@ function inWords({ state, at }: Stack): string {
     case 'starved':
       return at === null ? 'gets no CPU' : `gets no CPU, in ${at}`;
     case 'unknown':
-      return 'does not say what it does';
+      return 'is in an unknown state';
   }
 }
 

@@ -226,7 +226,7 @@ export function verdictOf({ verdict }: ReloadRecord): { readonly text: string; r
     case 'stopped':
       return { text: 'stopped', colour: 'red' };
     case null:
-      return { text: 'under way', colour: 'yellow' };
+      return { text: 'in progress', colour: 'yellow' };
   }
 }
 

@@ -27,14 +27,12 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
     .version(version, '-v, --version')
     .exitOverride()
     .configureOutput({ writeOut: print, writeErr: printError })
-    .showHelpAfterError('(rom-agent --help shows what there is)');
+    .showHelpAfterError('(rom-agent --help lists the commands)');
 
-  withSettings(
-    program.command('serve').argument('[app]', "the app's module; without it the built-in app is served"),
-  )
-    .description('serve an app with a cluster of workers, until SIGTERM; arguments for it stand behind --')
+  withSettings(program.command('serve').argument('[app]', "the app's module (default: the built-in app)"))
+    .description('serve an app with a cluster of workers until SIGTERM; arguments for the app follow --')
     .showHelpAfterError(
-      "(see rom-agent serve --help; the app's arguments stand behind --: rom-agent serve app.js -- --flag value)",
+      '(see rom-agent serve --help; arguments for the app follow --: rom-agent serve app.js -- --flag value)',
     )
     .action(async (app: string | undefined, flags: Record<string, unknown>) => {
       const { serveCommand } = await import('./serve.js');
@@ -42,9 +40,7 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
     });
 
   withSettings(program.command('check').argument('[app]', "the app's module"))
-    .description(
-      'print the effective configuration and where each value comes from, or everything wrong with it',
-    )
+    .description('print the effective configuration and where each value comes from, or every error in it')
     .option('--changed', 'only the settings that differ from their defaults')
     .option('--json', 'print JSON')
     .action(async (app: string | undefined, flags: Record<string, unknown>) => {
@@ -57,14 +53,10 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
 
   withSettings(program.command('doctor').argument('[app]', "the app's module"))
     .description(
-      'look at the machine, the unit and the configuration, and say what to change: 78 for a problem',
+      'check the machine, the unit and the configuration, and say what to change (exit status 78: a problem)',
     )
-    .option(
-      '--unit <name>',
-      'the service to look at; "none": what this shell would start',
-      'rom-agent.service',
-    )
-    .option('--all', 'show what is in order, too')
+    .option('--unit <name>', 'the service to check; "none": what this shell would start', 'rom-agent.service')
+    .option('--all', 'show checks that passed, too')
     .option('--json', 'print JSON')
     .action(async (app: string | undefined, flags: Record<string, unknown>) => {
       const { doctorCommand } = await import('./doctor.js');
@@ -125,7 +117,7 @@ export function addControlCommands(program: Command, seam: ControlSeam): void {
     program
       .command('status')
       .description('show the service and its workers')
-      .option('--watch', 'once a second, until Ctrl-C')
+      .option('--watch', 'refresh once a second until Ctrl-C')
       .option('--json', 'print JSON; with --watch a document a line'),
     async (session, flags) => (await import('./status.js')).statusCommand(session, flags),
   );
@@ -133,36 +125,36 @@ export function addControlCommands(program: Command, seam: ControlSeam): void {
     program
       .command('reload')
       .description(
-        'replace the workers by those of a new generation and wait for the verdict: 0 done, 70 rolled back, 75 refused or stopped',
+        'replace the workers with a new generation and wait for the verdict (exit status 0: done, 70: rolled back, 75: refused or stopped)',
       )
-      .option('--no-soak', 'do not watch the first new worker for a while')
-      .option('--no-rollback', 'replace the workers whatever becomes of the new ones')
+      .option('--no-soak', 'do not watch the canary before replacing the other workers')
+      .option('--no-rollback', 'replace the workers even if the new ones fail')
       .option('--json', 'print each step as a line of JSON'),
     async (session, flags) => (await import('./reload.js')).reloadCommand(session, flags),
   );
-  act(program.command('abort').description('roll back the reload that is under way'), async (session) =>
+  act(program.command('abort').description('roll back the reload in progress'), async (session) =>
     (await import('./reload.js')).abortCommand(session),
   );
   act<{ wait: boolean }>(
     program
       .command('scale')
-      .description('change the number of workers, and wait until they are ready')
+      .description('change the number of workers and wait until they are ready')
       .argument('<size>', 'the number of workers, such as 4, or a change, such as +1 or -1')
-      .option('--no-wait', 'return as soon as the daemon has agreed'),
+      .option('--no-wait', 'return as soon as the daemon accepts'),
     async (session, flags, size = '') => (await import('./workers.js')).scaleCommand(session, size, flags),
   );
   act(
     program
       .command('restart')
-      .description('replace one worker, the new one first, and wait until it is ready')
-      .argument('<worker>', 'its number, as status shows it'),
+      .description('replace one worker and wait until the new one is ready; the old one serves until then')
+      .argument('<worker>', 'the number that status shows'),
     async (session, _, worker = '') => (await import('./workers.js')).restartCommand(session, worker),
   );
   act<{ json?: boolean }>(
     program
       .command('stack')
-      .description('show what a worker does at this moment: its JavaScript stack, its requests in flight')
-      .argument('<worker>', 'its number, as status shows it')
+      .description('show what a worker is doing: its JavaScript stack and requests in flight')
+      .argument('<worker>', 'the number that status shows')
       .option('--json', 'print JSON'),
     async (session, flags, worker = '') =>
       (await import('./evidence.js')).stackCommand(session, worker, flags),
@@ -171,41 +163,43 @@ export function addControlCommands(program: Command, seam: ControlSeam): void {
     program
       .command('profile')
       .description('write a CPU profile of a worker while it serves, and print the path of the file')
-      .argument('<worker>', 'its number, as status shows it')
-      .option('--seconds <count>', 'for how long, from 1 to 600', '10'),
+      .argument('<worker>', 'the number that status shows')
+      .option('--seconds <count>', 'duration, 1 to 600', '10'),
     async (session, flags, worker = '') =>
       (await import('./evidence.js')).profileCommand(session, worker, flags),
   );
   act(
     program
       .command('heap-snapshot')
-      .description('write a heap snapshot of a worker, which stands still meanwhile, and print the path')
-      .argument('<worker>', 'its number, as status shows it'),
+      .description(
+        'write a heap snapshot of a worker, which serves nothing in the meantime, and print the path',
+      )
+      .argument('<worker>', 'the number that status shows'),
     async (session, _, worker = '') => (await import('./evidence.js')).heapSnapshotCommand(session, worker),
   );
-  act(program.command('stop').description('stop the service, and wait until it is gone'), async (session) =>
+  act(program.command('stop').description('stop the service and wait until it has exited'), async (session) =>
     (await import('./workers.js')).stopCommand(session),
   );
   act<import('./reload.js').HistoryFlags>(
     program
       .command('history')
-      .description('list the last reloads, newest first, or show the steps of one')
-      .argument('[number]', 'its number, as the list shows it')
-      .option('-n, --number <count>', 'at most so many')
+      .description('list the last reloads, newest first, or the steps of one')
+      .argument('[number]', 'the number that the list shows')
+      .option('-n, --number <count>', 'show at most this many')
       .option('--json', 'print JSON'),
     async (session, flags, serial) => (await import('./reload.js')).historyCommand(session, serial, flags),
   );
   act<{ json?: boolean }>(
     program
       .command('events')
-      .description('print what happens in the daemon as it happens, until Ctrl-C')
+      .description('print events of the daemon as they happen, until Ctrl-C')
       .option('--json', 'print each event as a line of JSON'),
     async (session, flags) => (await import('./status.js')).eventsCommand(session, flags),
   );
   act<{ json?: boolean; changed?: boolean }>(
     program
       .command('config')
-      .description('print the configuration of the daemon that runs, and where each value comes from')
+      .description('print the configuration of the running daemon and where each value comes from')
       .option('--changed', 'only the settings that differ from their defaults')
       .option('--json', 'print JSON'),
     async (session, flags) => (await import('./config.js')).runningConfigCommand(session, flags),

@@ -20,7 +20,7 @@ export async function reloadCommand(
   const record = await orAborted(client.reload({ by, soak, rollback }, show), interrupted());
   if (record === null) {
     terminal.warn(
-      'the reload goes on without this command; rom-agent abort ends it, rom-agent history tells',
+      'the reload continues in the daemon; rom-agent abort rolls it back, rom-agent history shows it',
     );
     return interruptedExit;
   }
@@ -99,7 +99,7 @@ function printer(terminal: Terminal, teller: ReloadTeller): (line: ReloadLine) =
     terminal.print(`reload ${line.serial} to generation ${line.generation}\n`);
     if (line.needRestart.length === 0) return;
     const names = line.needRestart.join(', ');
-    terminal.warn(`changed in the configuration, but only a restart brings it into effect: ${names}`);
+    terminal.warn(`changed settings that take effect only after a restart: ${names}`);
   };
 }
 
@@ -145,7 +145,7 @@ export async function historyCommand(
 }
 
 function list(records: readonly ReloadRecord[], terminal: Terminal): string {
-  if (records.length === 0) return 'there was no reload yet\n';
+  if (records.length === 0) return 'no reloads yet\n';
   const heads = 'NO WHEN BY TOOK VERDICT GEN ACCEPTED MOVED LOST REASON'.split(' ');
   const right = [0, 3, 5, 6, 7, 8];
   const head = heads.map((head) => terminal.paint('bold', head));
@@ -194,8 +194,8 @@ function find(records: readonly ReloadRecord[], wanted: number): ReloadRecord {
   const record = records.find(({ serial }) => serial === wanted);
   if (record !== undefined) return record;
   const known = records.map(({ serial }) => serial).join(', ');
-  const right = known === '' ? 'there was no reload yet' : `expected one of ${known}`;
-  throw new RomAgentError(`history: there is no reload number ${wanted}; ${right}`, {
+  const right = known === '' ? 'no reloads yet' : `expected one of ${known}`;
+  throw new RomAgentError(`history: no reload has the number ${wanted}; ${right}`, {
     exitCode: exitCodes.usage,
   });
 }

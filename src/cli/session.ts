@@ -120,7 +120,7 @@ export async function findControlSocket({ input, uid, isThere, warn }: SocketSea
   if (system === undefined) return value;
   if (from.includes(ofCheckout)) {
     // The one that is meant may be a tour's, and the other one in production.
-    warn(`the service of this machine is not asked; it has the control socket ${system}`);
+    warn(`not asking the service of this machine, whose control socket is ${system}`);
     return value;
   }
   // Where root itself runs a daemon by hand, it is at the default.

@@ -88,7 +88,7 @@ function serviceRows(stats: ClusterStats, terminal: Terminal): readonly (readonl
       `${paint(ready < wanted ? 'yellow' : 'green', `${ready} of ${wanted} ready`)}, ` +
         `${spares.wanted === 0 ? '' : `${spares.ready} of ${spares.wanted} spare, `}${count(restarts, 'restart')}`,
     ],
-    ['requests', `${requestsPerSecond}/s, ${known}${inFlight} in flight, ${requests} in all`],
+    ['requests', `${requestsPerSecond}/s, ${known}${inFlight} in flight, ${requests} in total`],
     [
       'master',
       `pid ${master.pid}, up ${span(master.uptime * 1000)}, ${mebibytes(master.rss)}, ` +
@@ -157,8 +157,8 @@ function isSilent({ beatAge }: WorkerStats): boolean {
 
 function silenceLine({ id, beatAge }: WorkerStats): string {
   const who = id === 0 ? 'a spare' : `worker ${id}`;
-  const look = id === 0 ? '' : `; rom-agent stack ${id} shows what it does`;
-  return `no sign of life from ${who} for ${span(beatAge ?? 0)}${look}`;
+  const look = id === 0 ? '' : `; rom-agent stack ${id} shows what it is doing`;
+  return `no heartbeat from ${who} for ${span(beatAge ?? 0)}${look}`;
 }
 
 interface Column {
@@ -176,7 +176,7 @@ const columns: readonly Column[] = [
   { head: 'PID', cell: ({ pid }) => (pid === null ? '-' : String(pid)) },
   { head: 'PHASE', cell: ({ phase }, { paint }) => paint(phaseColours[phase], phase), isText: true },
   { head: 'HEALTH', cell: healthOf, isText: true },
-  { head: 'BEAT', cell: ({ beatAge }) => (beatAge === null ? '-' : span(beatAge)) },
+  { head: 'HEARTBEAT', cell: ({ beatAge }) => (beatAge === null ? '-' : span(beatAge)) },
   { head: 'GEN', cell: ({ generation }) => String(generation) },
   { head: 'UP', cell: ({ uptime }) => span(uptime * 1000) },
   { head: 'REQ/S', cell: seen(({ requestsPerSecond }) => String(requestsPerSecond)) },
@@ -184,13 +184,13 @@ const columns: readonly Column[] = [
   { head: 'IN-FLIGHT', cell: seen(({ inFlight }) => String(inFlight)) },
   { head: 'CONNS', cell: seen(({ connections }) => String(connections)) },
   { head: 'RSS', cell: ({ rss }) => mebibytes(rss) },
-  { head: 'LAG', cell: seen(({ eventLoopDelay }) => `${Math.round(eventLoopDelay)} ms`) },
+  { head: 'DELAY', cell: seen(({ eventLoopDelay }) => `${Math.round(eventLoopDelay)} ms`) },
   { head: 'UTIL', cell: seen(({ eventLoopUtilization }) => `${Math.round(eventLoopUtilization * 100)} %`) },
   { head: 'RESTARTS', cell: ({ restarts }) => String(restarts) },
 ];
 
 /** What a narrow terminal does without, in this order. */
-const dispensable = ['REQUESTS', 'CONNS', 'UTIL', 'RESTARTS', 'GEN', 'LAG', 'UP', 'BEAT'];
+const dispensable = ['REQUESTS', 'CONNS', 'UTIL', 'RESTARTS', 'GEN', 'DELAY', 'UP', 'HEARTBEAT'];
 
 function healthOf(worker: WorkerStats, { paint }: Terminal): string {
   const { health } = worker;
@@ -223,7 +223,7 @@ export async function eventsCommand(
     const line = describe(event, teller);
     if (line !== null) terminal.print(`${timeOfDay(clock())}  ${line}\n`);
   }, ended);
-  if (!ended.aborted) terminal.warn('the daemon has ended the stream, as it does when it stops');
+  if (!ended.aborted) terminal.warn('the daemon closed the event stream, as it does when it stops');
   return exitCodes.ok;
 }
 

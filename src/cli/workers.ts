@@ -89,7 +89,7 @@ function successor(
   const [old] = ready;
   if (old === undefined) return null;
   throw new RomAgentError(
-    `restart: the new worker ${id} ended before it was ready, so that pid ${old.pid} stays; the log says why`,
+    `restart: the new worker ${id} exited before it was ready; pid ${old.pid} keeps serving. The log says why`,
     { exitCode: exitCodes.appFailed },
   );
 }
@@ -108,7 +108,7 @@ export async function stopCommand(session: Session): Promise<CommandExit> {
   const limit = await limitFrom(session, 'drain_timeout');
   const { master } = await client.status();
   await client.stop(by);
-  terminal.print(`pid ${master.pid} drains its workers\n`);
+  terminal.print(`pid ${master.pid} is draining its workers\n`);
   await waitUntil(session, {
     limit,
     look: () => isGone(session, master.pid),
@@ -116,7 +116,7 @@ export async function stopCommand(session: Session): Promise<CommandExit> {
       `stop: pid ${master.pid} still runs after ${span(limit)}; rom-agent status shows what is left`,
   });
   await untilDead(session, master.pid);
-  terminal.print('stopped. The service has ended with 0, so systemd or launchd does not start it again\n');
+  terminal.print('stopped: the daemon exited with status 0, so systemd or launchd does not restart it\n');
   return exitCodes.ok;
 }
 

@@ -12,7 +12,7 @@ export function explainFailure(cause: unknown, path: string): RomAgentError {
     case 'ENOENT':
     case 'ENOTDIR':
       return failure(
-        `no rom-agent runs: there is no control socket ${path}; start the service, or ${elsewhere}`,
+        `the service is not running: there is no control socket ${path}; start the service, or ${elsewhere}`,
         {
           exitCode: exitCodes.addressInUse,
           cause,
@@ -34,7 +34,7 @@ export function explainFailure(cause: unknown, path: string): RomAgentError {
 
 /** The daemon ended, or cut the connection, before its answer was complete. */
 export function wentAway(path: string, cause?: unknown): RomAgentError {
-  const message = `the daemon at ${path} went away before it had answered; its log says why`;
+  const message = `the daemon at ${path} disconnected before it answered; its log says why`;
   return failure(message, { exitCode: exitCodes.tryAgain, cause });
 }
 
@@ -44,7 +44,7 @@ export function tooLate(path: string, limit: number): RomAgentError {
 }
 
 export function notRomAgent(path: string, seen: string, cause?: unknown): RomAgentError {
-  const message = `what answers at ${path} is not a rom-agent of this version: it sent ${seen}; ${elsewhere}`;
+  const message = `the process at ${path} is not rom-agent of this version: it sent ${seen}; ${elsewhere}`;
   return failure(message, { exitCode: exitCodes.addressInUse, cause });
 }
 
@@ -67,19 +67,21 @@ function exitCodeOf(status: number): ExitCode {
 
 function unanswered(path: string): string {
   if (look(path)?.isSocket() === false) return `${path} is not a socket; ${elsewhere}`;
-  return `no rom-agent runs: nobody answers at the control socket ${path}; start the service, or ${elsewhere}`;
+  return `the service is not running: nothing answers at the control socket ${path}; start the service, or ${elsewhere}`;
 }
 
 function forbidden(path: string): string {
   const what = `no permission to use the control socket ${path}`;
   const socket = look(path);
-  if (socket === null) return `${what}: the directory ${dirname(path)} is closed to this user; use sudo`;
+  if (socket === null) return `${what}: this user may not enter the directory ${dirname(path)}; use sudo`;
   const group = groupName(socket.gid);
   const open = (socket.mode & 0o020) !== 0 && socket.gid !== 0;
   // A group that DynamicUser= makes nobody can join: systemd, docs/UIDS-GIDS.
   if (socket.gid >= 61_184 && socket.gid <= 65_519)
-    return `${what}: use sudo, or give it to a group of yours: sudo systemctl edit rom-agent.service: under [Service] Group=NAME`;
-  return open ? `${what}: it is for the group ${group}; join it, or use sudo` : `${what}; use sudo`;
+    return `${what}: use sudo, or make it accessible to one of your groups: sudo systemctl edit rom-agent.service: under [Service] Group=NAME`;
+  return open
+    ? `${what}: it belongs to the group ${group}; join the group, or use sudo`
+    : `${what}; use sudo`;
 }
 
 function look(path: string): Stats | null {

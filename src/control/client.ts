@@ -126,13 +126,13 @@ function messageOf(value: unknown, path: string): string {
 
 function asObject<T>(value: unknown, path: string): T {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
-    throw notRomAgent(path, 'an answer that is no JSON object');
+    throw notRomAgent(path, 'an answer that is not a JSON object');
   }
   return value as T;
 }
 
 function asList<T>(value: unknown, path: string): readonly T[] {
-  if (!Array.isArray(value)) throw notRomAgent(path, 'an answer that is no JSON array');
+  if (!Array.isArray(value)) throw notRomAgent(path, 'an answer that is not a JSON array');
   return value as readonly T[];
 }
 

@@ -184,17 +184,17 @@ function connectCode(path: string): Promise<unknown> {
 export function explain(path: string, cause: unknown): RomAgentError {
   const code = codeOf(cause);
   if (code === 'EACCES' || code === 'EPERM') return forbidden(path, cause);
-  const message = `the control socket ${path} cannot be made (${code ?? cause})`;
+  const message = `the control socket ${path} cannot be created (${code ?? cause})`;
   return new RomAgentError(message, { exitCode: exitCodes.cannotCreate, cause });
 }
 
 function forbidden(path: string, cause?: unknown): RomAgentError {
-  const message = `no permission to make the control socket ${path}; expected a directory that this user may write`;
+  const message = `no permission to create the control socket ${path}; expected a directory that this user may write`;
   return new RomAgentError(message, { exitCode: exitCodes.noPermission, cause });
 }
 
 function inUse(path: string): RomAgentError {
-  const message = `the control socket ${path} is in use by another process, such as a daemon that runs already; stop it, or choose another control_socket`;
+  const message = `the control socket ${path} is in use by another process, probably a running daemon; stop it, or choose another control_socket`;
   return new RomAgentError(message, { exitCode: exitCodes.addressInUse });
 }
 
@@ -261,8 +261,8 @@ function notMade(path: string, cause: unknown): RomAgentError {
     return unusable(path, what, { exitCode: cannotCreate, cause });
   }
   const exitCode = isForbidden(cause) ? noPermission : cannotCreate;
-  const what = `it does not exist and cannot be made (${codeOf(cause)})`;
-  const expected = 'expected RuntimeDirectory= in the unit, or a path that this user may make';
+  const what = `it does not exist and cannot be created (${codeOf(cause)})`;
+  const expected = 'expected RuntimeDirectory= in the unit, or a path that this user may create';
   return unusable(path, `${what}; ${expected}`, { exitCode, cause });
 }
 

@@ -89,7 +89,7 @@ describe('rom-agent reload', () => {
     const first = { ...answer, needRestart: ['port', 'dispatch'] };
     const session = paperSession({ reload: reloading(record(), first) });
     await reloadCommand(session, quick);
-    assert.match(session.warnings.join(), /only a restart brings it into effect: port, dispatch$/);
+    assert.match(session.warnings.join(), /take effect only after a restart: port, dispatch$/);
   });
 
   test('prints each line as JSON, and nothing else, where that is asked for', async () => {
@@ -111,7 +111,7 @@ describe('rom-agent reload', () => {
     const ending = reloadCommand(session, quick);
     session.interrupt();
     assert.equal(await ending, 130);
-    assert.match(session.warnings.join(), /goes on .* rom-agent abort/);
+    assert.match(session.warnings.join(), /continues in the daemon; rom-agent abort/);
   });
 });
 
@@ -183,7 +183,7 @@ describe('rom-agent restart', () => {
 
   test('fails with 70 where the new one ended and the old one stays', async () => {
     const session = paperSession({ restart, status: inTurn(of(old), of(old, starting), of(old)) });
-    await assert.rejects(restartCommand(session, '2'), { exitCode: 70, message: /pid 4712 stays/ });
+    await assert.rejects(restartCommand(session, '2'), { exitCode: 70, message: /pid 4712 keeps serving/ });
   });
 
   test('waits for the next one where the old one has died too', async () => {
@@ -205,7 +205,7 @@ describe('rom-agent stop', () => {
     const session = paperSession({ stop, status }, { alive: (slept) => slept < 500 });
     assert.equal(await stopCommand(session), 0);
     assert.equal(session.slept(), 500);
-    assert.match(session.out(), /^pid 4700 drains its workers\nstopped\. .*does not start it again\n$/);
+    assert.match(session.out(), /^pid 4700 is draining its workers\nstopped: .*does not restart it\n$/);
   });
 
   test('asks again where the daemon hangs up or is too busy to answer', async () => {

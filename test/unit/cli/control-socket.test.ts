@@ -66,7 +66,7 @@ describe('the control socket of a command', () => {
       const { path, warnings } = await find({ directories }, { uid, there: [system] });
       assert.equal(path, '/run/user/1000/rom-agent-1a2b3c4d/control.sock');
       assert.deepEqual(warnings, [
-        `the service of this machine is not asked; it has the control socket ${system}`,
+        `not asking the service of this machine, whose control socket is ${system}`,
       ]);
     }
   });

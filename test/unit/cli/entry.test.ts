@@ -52,7 +52,7 @@ describe('the file that is started', () => {
     const [first = '', ...rest] = stderr.trimEnd().split('\n');
     assert.match(
       first,
-      /^<3>rom-agent cannot be loaded; .* install it again: Cannot find module '..\/chunks\/gone.js'/,
+      /^<3>rom-agent cannot be loaded; .* in progress: Cannot find module '..\/chunks\/gone.js'/,
     );
     assert.ok(rest.length > 0 && rest.every((line) => line.startsWith('<3>')), stderr);
   });

@@ -55,7 +55,7 @@ describe('rom-agent stack', () => {
     ],
     [
       { ...still, state: 'unknown', detail: 'it has no inspector' },
-      'does not say what it does\nit has no inspector',
+      'is in an unknown state\nit has no inspector',
     ],
   ] as const) {
     test(`says that it ${words.split('\n')[0]}`, async () => {

@@ -111,12 +111,12 @@ describe('a daemon whose strings are evil', () => {
 });
 
 describe('what is foreign', () => {
-  test('has one way out: nothing but the terminal writes to standard output and standard error', () => {
+  test('has one way out: nothing but the output module writes to standard output and standard error', () => {
     const cli = join(repoRoot, 'src/cli');
     const writers = readdirSync(cli).filter((name) =>
       /\b(stdout|stderr)\.write\(|console\./.test(readFileSync(join(cli, name), 'utf8')),
     );
-    assert.deepEqual(writers, ['terminal.ts']);
+    assert.deepEqual(writers, ['output.ts']);
   });
 
   test('is one line, but for a stack', () => {

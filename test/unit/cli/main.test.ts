@@ -68,7 +68,7 @@ describe('the commands, over a control socket', () => {
     await reload.waitForLine(/^reload 12 to generation 3$/);
     reload.killGroup('SIGINT');
     assert.deepEqual(await reload.waitForExit(), { code: 130, signal: null });
-    assert.match(reload.stderr.join('\n'), /the reload goes on/);
+    assert.match(reload.stderr.join('\n'), /the reload continues/);
     assert.equal(daemon.calls.length, 1);
   });
 
@@ -147,7 +147,7 @@ describe('the commands, without a daemon', () => {
       const command = run(t, join(folder(t), 'none.sock'), ...args);
       assert.deepEqual(await command.waitForExit(), { code: 69, signal: null });
       assert.equal(command.lines.length, 1);
-      assert.match(command.output(), /^rom-agent: no rom-agent runs: /);
+      assert.match(command.output(), /^rom-agent: the service is not running: /);
     });
   }
 

@@ -57,7 +57,7 @@ describe('rom-agent history', () => {
   test('says which there are where one is not among them', async () => {
     await assert.rejects(historyCommand(paperSession({ history }), '9', {}), {
       exitCode: 64,
-      message: 'history: there is no reload number 9; expected one of 13, 12',
+      message: 'history: no reload has the number 9; expected one of 13, 12',
     });
     await assert.rejects(historyCommand(paperSession({ history }), undefined, { number: '0' }), {
       message: 'history: --number "0" is not right: expected a number from 1',

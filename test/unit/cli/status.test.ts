@@ -35,13 +35,13 @@ describe('rom-agent status', () => {
       session.out(),
       `service      serving, mode cluster, generation 3
 workers      1 of 2 ready, 1 restart
-requests     40/s, 2 in flight, 1204 in all
+requests     40/s, 2 in flight, 1204 in total
 master       pid 4700, up 2 h 5 min, 50 MiB, rom-agent 0.1.0, Node 20.20.2
 last reload  no. 12 to generation 3, 2026-11-23 12:00:03, by alice: rolled back after 1.2 s: worker 1 died
 
-WORKER   PID  PHASE     HEALTH   BEAT  GEN          UP  REQ/S  REQUESTS  IN-FLIGHT  CONNS     RSS    LAG  UTIL  RESTARTS
-     1  4711  ready     fit     0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
-     2     -  starting  fit         -    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
+WORKER   PID  PHASE     HEALTH  HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN-FLIGHT  CONNS     RSS  DELAY  UTIL  RESTARTS
+     1  4711  ready     fit         0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
+     2     -  starting  fit             -    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
 `,
     );
   });
@@ -60,7 +60,7 @@ WORKER   PID  PHASE     HEALTH   BEAT  GEN          UP  REQ/S  REQUESTS  IN-FLIG
       text,
       `service   serving, mode cluster, generation 3
 workers   2 of 2 ready, 1 of 2 spare, 1 restart
-requests  40/s, 2 in flight, 1204 in all
+requests  40/s, 2 in flight, 1204 in total
 master    pid 4700, up 2 h 5 min, 50 MiB, rom-agent 0.1.0, Node 20.20.2
 deaths    worker 2, 12 s ago, hung: silent for 10 s in checkout (/srv/app.js:12:5), 2 requests lost
           a spare, 2 min 30 s ago, could not start: ended by SIGSEGV
@@ -68,9 +68,9 @@ deaths    worker 2, 12 s ago, hung: silent for 10 s in checkout (/srv/app.js:12:
 poison    GET /orders/:id was in flight at 3 deaths, the last 12 s ago; answered with 503 for 48 s more
           POST / was in flight at 2 deaths, the last 1 min ago
 
-WORKER   PID  PHASE  HEALTH   BEAT  GEN          UP  REQ/S  REQUESTS  IN-FLIGHT  CONNS     RSS    LAG  UTIL  RESTARTS
-     -  4710  spare  fit     0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
-     1  4711  ready  slow    0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
+WORKER   PID  PHASE  HEALTH  HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN-FLIGHT  CONNS     RSS  DELAY  UTIL  RESTARTS
+     -  4710  spare  fit         0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
+     1  4711  ready  slow        0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
 `,
     );
   });
@@ -79,8 +79,8 @@ WORKER   PID  PHASE  HEALTH   BEAT  GEN          UP  REQ/S  REQUESTS  IN-FLIGHT 
     const workers = [worker(1), worker(2, { beatAge: 2_100, inFlight: 0 })];
     const text = overview(stats({ workers, inFlight: 1 }), paperSession({}).terminal);
     assert.match(text, /^requests {2}40\/s, at least 1 in flight, /m);
-    assert.match(text, /^silent +no sign of life from worker 2 for 2\.1 s; rom-agent stack 2 shows/m);
-    assert.match(text, /^ +2 {2}4712 {2}ready {2}silent {2}2\.1 s .* \? +602 +\? +\? +61 MiB +\? +\? +0$/m);
+    assert.match(text, /^silent +no heartbeat from worker 2 for 2\.1 s; rom-agent stack 2 shows/m);
+    assert.match(text, /^ +2 {2}4712 {2}ready {2}silent {6}2\.1 s .* \? +602 +\? +\? +61 MiB +\? +\? +0$/m);
   });
 
   test('leaves out columns where a terminal is too narrow, and nothing in a pipe', () => {
@@ -91,7 +91,7 @@ WORKER   PID  PHASE  HEALTH   BEAT  GEN          UP  REQ/S  REQUESTS  IN-FLIGHT 
       text.split('\n').every((line) => line.length <= 80),
       text,
     );
-    assert.match(text, /^WORKER +PID +PHASE +HEALTH +BEAT .*IN-FLIGHT/m);
+    assert.match(text, /^WORKER +PID +PHASE +HEALTH +HEARTBEAT .*IN-FLIGHT/m);
   });
 
   test('shows a service without workers and without a reload', () => {
@@ -132,8 +132,8 @@ describe('rom-agent status --watch', () => {
     const [first = '', second = ''] = (await watched('interrupt', { interactive: true })).split(
       '\x1b[8A\r\x1b[J',
     );
-    assert.match(first, /1 in all/);
-    assert.match(second, /2 in all/);
+    assert.match(first, /1 in total/);
+    assert.match(second, /2 in total/);
     assert.equal(first.split('\n').length - 1, 8);
   });
 

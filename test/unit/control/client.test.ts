@@ -99,7 +99,7 @@ describe('the client', () => {
     const fake = await opened(t);
     const lines: ReloadLine[] = [];
     const result = connectControl({ path: fake.path }).reload(options, (line) => lines.push(line));
-    const failure = assert.rejects(result, { exitCode: 75, message: /went away before it had answered/ });
+    const failure = assert.rejects(result, { exitCode: 75, message: /disconnected before it answered/ });
     await waitFor('the answer', () => lines.length === 1);
     await fake.server.close();
     await failure;
@@ -145,12 +145,12 @@ describe('the client', () => {
     const path = join(home, 'control.sock');
     await assert.rejects(connectControl({ path }).status(), {
       exitCode: 69,
-      message: `no rom-agent runs: there is no control socket ${path}; start the service, or point to another control socket with --control-socket`,
+      message: `the service is not running: there is no control socket ${path}; start the service, or point to another control socket with --control-socket`,
     });
     await staleSocket(t, path);
     await assert.rejects(connectControl({ path }).status(), {
       exitCode: 69,
-      message: `no rom-agent runs: nobody answers at the control socket ${path}; start the service, or point to another control socket with --control-socket`,
+      message: `the service is not running: nothing answers at the control socket ${path}; start the service, or point to another control socket with --control-socket`,
     });
     writeFileSync(join(home, 'file'), '');
     await assert.rejects(connectControl({ path: join(home, 'file') }).status(), {
@@ -172,7 +172,7 @@ describe('the client', () => {
     const asNobody = () => spawnSync(process.execPath, [nobodyChild, 'ask', path], { encoding: 'utf8' });
     const closed = asNobody();
     assert.equal(closed.status, 77);
-    assert.match(closed.stderr, /the directory .* is closed to this user; use sudo/);
+    assert.match(closed.stderr, /this user may not enter the directory .*; use sudo/);
     chmodSync(join(path, '..'), 0o755);
     const ofRoot = asNobody();
     assert.equal(ofRoot.status, 77);
@@ -180,7 +180,7 @@ describe('the client', () => {
     chownSync(path, 0, 4);
     const ofGroup = asNobody();
     assert.equal(ofGroup.status, 77);
-    assert.match(ofGroup.stderr, /it is for the group adm; join it, or use sudo/);
+    assert.match(ofGroup.stderr, /it belongs to the group adm; join the group, or use sudo/);
   });
 
   for (const [what, handle] of [
@@ -208,7 +208,7 @@ describe('the client', () => {
     await strangerAt(t, path, (socket) => socket.end('220 mail.example ESMTP\r\n'));
     await assert.rejects(connectControl({ path }).status(), {
       exitCode: 69,
-      message: /is not a rom-agent of this version: it sent something other than HTTP/,
+      message: /is not rom-agent of this version: it sent something other than HTTP/,
     });
   });
 
