@@ -1,8 +1,8 @@
-import { commandTree, type CommandNode, type OptionNode } from '../../src/cli/completion.js';
-import { configFile, defaultOf, flagOf, keys, settingOf, variablesOf } from '../../src/config/settings.js';
+import { type CommandNode, commandTree, type OptionNode } from '../../src/cli/completion.js';
 import { createProgram } from '../../src/cli/program.js';
-import { exitCodes } from '../../src/errors.js';
 import { version } from '../../src/cli/version.js';
+import { configFile, defaultOf, flagOf, keys, settingOf, variablesOf } from '../../src/config/settings.js';
+import { exitCodes } from '../../src/errors.js';
 
 /** packaging/man/rom-agent.1, from the commands, the settings and the exit codes; macros of man(7). */
 export function manPage(): string {
