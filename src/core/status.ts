@@ -60,7 +60,7 @@ function unwell({ workers }: State): string {
     workers.filter(
       ({ phase, vitals }) => phase === 'ready' && vitals.told === health && vitals.health === health,
     ).length;
-  const words = (['slow', 'sick'] as const).flatMap((health) =>
+  const words = (['degraded', 'unhealthy'] as const).flatMap((health) =>
     told(health) === 0 ? [] : [`${told(health)} ${health}`],
   );
   return words.length === 0 ? '' : ` (${words.join(', ')})`;
@@ -101,7 +101,9 @@ export function tellStatus(t: Transaction, more: Omit<Notify, 'type' | 'status'>
 export function sayStatus(t: Transaction, more: Omit<Notify, 'type' | 'status'>): void {
   const status = statusLine(t.state, t.now);
   t.update({ status });
-  t.emit({ type: 'notify', status, ...more });
+  const { extend, errno, ...news } = more;
+  const rest = { ...(extend === undefined ? {} : { extend }), ...(errno === undefined ? {} : { errno }) };
+  t.emit({ type: 'notify', ...news, status, ...rest });
 }
 
 /** Asks for more time with EXTEND_TIMEOUT_USEC, no more often than its interval; see sd_notify(3). */
