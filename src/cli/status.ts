@@ -142,10 +142,10 @@ const phaseColours: Readonly<Record<WorkerStats['phase'], Colour>> = {
 };
 
 const healthColours: Readonly<Record<WorkerStats['health'], Colour>> = {
-  fit: 'green',
-  slow: 'yellow',
-  sick: 'red',
-  lost: 'red',
+  healthy: 'green',
+  degraded: 'yellow',
+  unhealthy: 'red',
+  unresponsive: 'red',
 };
 
 /** Beats come every second: from here on nobody knows what the worker does. */
@@ -194,7 +194,7 @@ const dispensable = ['REQUESTS', 'CONNS', 'UTIL', 'RESTARTS', 'GEN', 'DELAY', 'U
 
 function healthOf(worker: WorkerStats, { paint }: Terminal): string {
   const { health } = worker;
-  return isSilent(worker) && health !== 'lost'
+  return isSilent(worker) && health !== 'unresponsive'
     ? paint('red', 'silent')
     : paint(healthColours[health], health);
 }

@@ -137,7 +137,7 @@ const status: ClusterStats = {
       id: 1,
       pid: 4720,
       phase: 'ready',
-      health: 'fit',
+      health: 'healthy',
       generation: 3,
       uptime: 60,
       restarts: 0,

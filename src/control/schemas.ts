@@ -169,7 +169,7 @@ const Worker = v.strictObject({
   ),
   pid: maybeWhole,
   phase: v.picklist(['starting', 'spare', 'ready', 'draining', 'dying']),
-  health: v.picklist(['fit', 'slow', 'sick', 'lost']),
+  health: v.picklist(['healthy', 'degraded', 'unhealthy', 'unresponsive']),
   generation: whole,
   uptime: counted('s'),
   restarts: count,

@@ -114,7 +114,7 @@ function takesPart({ beat }: Ready): boolean {
 
 /** One that is late has enough to do, and may be replaced soon. */
 function isWell({ vitals }: Ready): boolean {
-  return vitals.slowSince === null && vitals.health !== 'sick';
+  return vitals.slowSince === null && vitals.health !== 'unhealthy';
 }
 
 /** Has reported since it was last part of a move. */

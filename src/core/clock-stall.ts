@@ -4,7 +4,7 @@ import type { Life, State, Vitals, Worker } from './state.js';
 import { captureTime } from './timeouts.js';
 import type { Transaction } from './transaction.js';
 
-/** What has come while the master stood still is read first: nobody is judged before. */
+/** What came while the master was stalled is read first: nobody is judged before. */
 const catchUp: Millis = 100;
 
 interface Missed {
@@ -32,7 +32,7 @@ export function forgiveStall(t: Transaction, due: Millis): void {
     pressure: { ...pressure, quietUntil: pressure.quietUntil + missed },
     watchdog: { ...watchdog, quorumAt: past(watchdog.quorumAt, { missed, now }) },
   });
-  t.log('warn', 'the master itself stood still', { missedMs: Math.round(late) });
+  t.log('warn', `master event loop stalled for ${Math.round(late)} ms; worker deadlines extended`);
 }
 
 /** Never past what a worker of this moment would get: its news may have been read before the missed time was seen. */

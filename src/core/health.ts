@@ -7,9 +7,9 @@ import type { Pace, State, Vitals, Worker } from './state.js';
 import type { Transaction } from './transaction.js';
 import { isSpeaking, nameOf, type Speaking, seconds, silentSince } from './workers.js';
 
-/** Beats that a worker may owe before it counts as slow: one may be a little late. */
+/** Beats that a worker may owe before it counts as degraded: one may be a little late. */
 const beatsOwed = 2.5;
-/** For so many beats it has to be slow before the log is told. */
+/** For so many beats it has to be degraded before the log is told. */
 const beatsToTell = 3;
 /** Garbage that is not collected yet fills a heap, too: it counts as full after so many beats in a row. */
 const beatsOfFullHeap = 5;
@@ -42,23 +42,25 @@ export function judge(t: Transaction): void {
 }
 
 /**
- * Replaces a sick worker, the new one first: one at a time, and none while another starts, for that costs the CPU and the
- * memory that are short. A slot whose next worker is sick again gets no third one within the window: it would not help.
+ * Replaces an unhealthy worker, the new one first: one at a time, and none while another starts, for that costs the CPU and the
+ * memory that are short. A slot whose next worker is unhealthy again gets no third one within the window: it would not help.
  */
 export function treat(t: Transaction): void {
   const { state } = t;
   const isBusy = state.reload !== null || state.workers.some(({ phase }) => phase === 'starting');
   if (state.life.phase !== 'serving' || isBusy) return;
-  const sick = state.workers.filter(({ phase, vitals }) => phase === 'ready' && vitals.health === 'sick');
-  for (const worker of sick) if (wasTreated(t, worker)) tellAgain(t, worker);
+  const unhealthy = state.workers.filter(
+    ({ phase, vitals }) => phase === 'ready' && vitals.health === 'unhealthy',
+  );
+  for (const worker of unhealthy) if (wasTreated(t, worker)) tellAgain(t, worker);
   // Where the slot's next worker is due already, another one of the same would only come in its way.
-  const worker = sick.find(
+  const worker = unhealthy.find(
     (worker) => findSlot(state, worker.slot)?.forkAt === null && !wasTreated(t, worker),
   );
   if (worker === undefined) return;
   const { slot, pid, generation } = worker;
   changeSlot(t, slot, { treatedAt: t.now, toldAgain: false });
-  t.log('info', `worker ${slot} is being replaced: it is sick`, { workerPid: pid });
+  t.log('info', `worker ${slot} is being replaced: it is unhealthy`, { workerPid: pid });
   fillSlot(t, { slot, generation });
 }
 
@@ -73,9 +75,13 @@ function tellAgain(t: Transaction, { slot, pid }: Worker): void {
   if (place === undefined || place.toldAgain) return;
   const ago = seconds(t.now - (place.treatedAt ?? t.now));
   changeSlot(t, slot, { toldAgain: true });
-  t.log('warn', `worker ${slot} is sick again, ${ago} after it was replaced for that: it stays for now`, {
-    workerPid: pid,
-  });
+  t.log(
+    'warn',
+    `worker ${slot} is unhealthy again, ${ago} after it was replaced for that: it stays for now`,
+    {
+      workerPid: pid,
+    },
+  );
 }
 
 function judgeOne(t: Transaction, worker: Speaking): void {
@@ -86,7 +92,7 @@ function judgeOne(t: Transaction, worker: Speaking): void {
   const slowSince = worker.vitals.slowSince ?? overdue;
   const seen = { ...worker, vitals: { ...worker.vitals, slowSince } };
   const why = sickness(t.state, { worker: seen, now, policy });
-  const health: Health = why !== null ? 'sick' : slowSince !== null ? 'slow' : 'fit';
+  const health: Health = why !== null ? 'unhealthy' : slowSince !== null ? 'degraded' : 'healthy';
   const entry = news(seen, { health, why, now, policy });
   const told = entry === null ? worker.vitals.told : health;
   const vitals: Vitals = { ...seen.vitals, health, told };
@@ -116,10 +122,10 @@ function sickness(
   const { slowLimit } = policy.health;
   const slow = vitals.slowSince === null ? 0 : now - vitals.slowSince;
   if (slowLimit === 0 || slow < slowLimit || !areOthersWell(state, worker)) return null;
-  return `it has been slow for ${seconds(slow)}, most others are not`;
+  return `it has been degraded for ${seconds(slow)}, most others are not`;
 }
 
-/** Where all are slow, it is the load or the machine, and a new worker would be slow as well. */
+/** Where all are degraded, it is the load or the machine, and a new worker would be degraded as well. */
 function areOthersWell({ workers }: State, { slot }: Worker): boolean {
   const others = workers.filter((other) => other.phase === 'ready' && other.slot !== slot);
   const well = others.filter(({ vitals }) => vitals.slowSince === null);
@@ -141,17 +147,18 @@ function news(worker: Speaking, { health, why, now, policy }: Finding): News | n
   const name = nameOf(worker);
   const { inFlight = 0, eventLoopDelay = 0 } = worker.beat ?? {};
   const fields = { workerPid: worker.pid, inFlight };
-  if (health === 'sick') return told === 'sick' ? null : ['warn', `${name} is sick: ${why}`, fields];
-  if (health === 'fit') {
-    return told === 'fit' ? null : ['info', `${name} is fit again`, { workerPid: worker.pid }];
+  if (health === 'unhealthy')
+    return told === 'unhealthy' ? null : ['warn', `${name} is unhealthy: ${why}`, fields];
+  if (health === 'healthy') {
+    return told === 'healthy' ? null : ['info', `${name} is healthy again`, { workerPid: worker.pid }];
   }
   const lasted = now - (slowSince ?? now);
-  if (told !== 'fit' || lasted < policy.beatInterval * beatsToTell) return null;
+  if (told !== 'healthy' || lasted < policy.beatInterval * beatsToTell) return null;
   const isLate = eventLoopDelay > policy.health.slowDelay;
   const what = isLate
     ? `its event loop is late by ${Math.round(eventLoopDelay)} ms`
     : `no beat for ${seconds(now - silentSince(worker))}`;
-  return ['warn', `${name} is slow: ${what}`, fields];
+  return ['warn', `${name} is degraded: ${what}`, fields];
 }
 
 function hasFullHeap({ heapUsed, heapLimit }: Beat, { memory: { maxHeap } }: Policy): boolean {

@@ -184,7 +184,7 @@ function promote(t: Transaction, spare: Worker, slot: number): void {
 export function waitingSpare({ workers }: State, generation: number): Worker | undefined {
   return workers.find(
     (worker) =>
-      worker.phase === 'spare' && worker.generation === generation && worker.vitals.health === 'fit',
+      worker.phase === 'spare' && worker.generation === generation && worker.vitals.health === 'healthy',
   );
 }
 

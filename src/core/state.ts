@@ -80,7 +80,7 @@ export interface Slot {
   readonly forkAt: Millis | null;
   /** The worker that must be gone before the next is forked, since there is no memory for both. */
   readonly forkAfter: WorkerKey | null;
-  /** When its worker was last replaced because it was sick, and whether the log knows that the next one is as well. */
+  /** When its worker was last replaced because it was unhealthy, and whether the log knows that the next one is as well. */
   readonly treatedAt: Millis | null;
   readonly toldAgain: boolean;
   /** When its worker was last replaced because the memory was short. */
@@ -219,7 +219,7 @@ export function initialState({ seed }: { seed: number }): State {
 /** What the master keeps of a worker to judge how it does. */
 export interface Vitals {
   readonly health: Health;
-  /** The worst that the log was told of it since it was last fit. */
+  /** The worst that the log was told of it since it was last healthy. */
   readonly told: Health;
   /** The last sign that it was in time; null where it is. */
   readonly slowSince: Millis | null;
@@ -257,8 +257,8 @@ export interface Pace {
 export const noPace: Pace = { at: null, requests: 0, perSecond: 0 };
 
 export const freshVitals: Vitals = {
-  health: 'fit',
-  told: 'fit',
+  health: 'healthy',
+  told: 'healthy',
   slowSince: null,
   fullBeats: 0,
   firstRss: null,

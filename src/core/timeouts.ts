@@ -167,9 +167,9 @@ export function excused(t: Transaction, event: Extract<Event, { type: 'excused' 
 /** It is killed, and another takes its place at once. */
 function hang(t: Transaction, worker: Speaking): void {
   const death = hangOf(worker, t.now);
-  const lost: Worker = { ...worker, vitals: { ...worker.vitals, health: 'lost' } };
+  const unresponsive: Worker = { ...worker, vitals: { ...worker.vitals, health: 'unresponsive' } };
   const reload = trialOf(t.state, worker)?.target ?? null;
-  t.put(becomeDyingReplaced(lost, { now: t.now, reload, why: death.cause }));
+  t.put(becomeDyingReplaced(unresponsive, { now: t.now, reload, why: death.cause }));
   t.emit({ type: 'kill', key: worker.key });
   died(t, death);
 }

@@ -3,10 +3,10 @@ import type { Millis } from './limits.js';
 import type { ReloadRecord, ReloadSummary } from './reload-record.js';
 
 /**
- * How a worker does. `fit`: it answers in time; `slow`: its event loop is late, or a beat is overdue; `sick`: over a
- * limit, and to be replaced while it still serves; `lost`: silent for longer than the hang limit.
+ * How a worker does. `healthy`: it answers in time; `degraded`: its event loop is late, or a beat is overdue; `unhealthy`: over a
+ * limit, and to be replaced while it still serves; `unresponsive`: silent for longer than the hang limit.
  */
-export type Health = 'fit' | 'slow' | 'sick' | 'lost';
+export type Health = 'healthy' | 'degraded' | 'unhealthy' | 'unresponsive';
 
 /** The master's view of the whole service. Times are whole seconds. */
 export interface ClusterStats {

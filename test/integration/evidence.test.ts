@@ -48,7 +48,7 @@ async function spinning(t: TestContext, service: Service): Promise<number> {
   connection.request(request('/spin?secret=1'), patience).catch(() => {});
   const slow = await waitFor('a worker that spins', async () => {
     const { workers } = await stats(service);
-    return workers.find(({ health }) => health === 'slow')?.id;
+    return workers.find(({ health }) => health === 'degraded')?.id;
   });
   return slow ?? 0;
 }

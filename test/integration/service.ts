@@ -245,7 +245,7 @@ export function problems(daemon: { readonly lines: readonly string[] }): string[
   );
 }
 
-const ofTheMachine = /^the master itself stood still|^worker \d+ is slow: /;
+const ofTheMachine = /^master event loop stalled for|^worker \d+ is degraded: /;
 
 /** A directory that is gone after the test. Others may enter it. */
 export function temporaryDirectory(t: TestContext): string {

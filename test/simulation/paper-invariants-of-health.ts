@@ -117,7 +117,7 @@ export const healthInvariants: readonly Invariant[] = [
     broken: ({ before, after, effects }) => {
       const left = after.workers.filter(({ key, phase, vitals }) => {
         const waited = before.workers.some((worker) => worker.key === key && worker.phase === 'spare');
-        return waited && phase === 'spare' && vitals.health === 'fit';
+        return waited && phase === 'spare' && vitals.health === 'healthy';
       });
       const needless = effects.find(
         (effect) =>

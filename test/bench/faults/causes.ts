@@ -53,7 +53,7 @@ export const causes: Readonly<Record<string, Causes>> = {
   'term-boot': { romAgent: [/stopping: SIGTERM[\s\S]*stopping: SIGTERM/], pm2: null },
   storm: { romAgent: [/reload to generation \d+ .*done/], pm2: null },
   clock: { romAgent: 'quiet', pm2: null },
-  sleep: { romAgent: [/the master itself stood still/], pm2: null },
+  sleep: { romAgent: [/master event loop stalled for/], pm2: null },
   'slow-drain': { romAgent: [/stopping: SIGTERM/], pm2: null },
 };
 

@@ -96,7 +96,7 @@ function health({ timers, startedAt }: State, { vitals }: Worker, now: Millis): 
     silence === null
       ? ''
       : `l${now - silence.askedAt}${silence.capture?.state[0] ?? ''}${silence.ended === null ? '' : 'e'}`;
-  return `${health === 'fit' ? '' : health[1]}${looked}${proof}`;
+  return `${health === 'healthy' ? '' : health.slice(0, 3)}${looked}${proof}`;
 }
 
 function generation({ generation, reload }: State, worker: Worker): string {

@@ -92,7 +92,9 @@ test(
       timeout: 120_000,
       until: (pids) => pids.length === 2 && pids.some((pid) => !before.includes(pid)),
     });
-    const worse = (await own.log('warning')).filter(({ message }) => !/is slow: no beat for/.test(message));
+    const worse = (await own.log('warning')).filter(
+      ({ message }) => !/is degraded: no beat for/.test(message),
+    );
     assert.deepEqual(
       worse.map(({ message }) => message),
       [entry.message],

@@ -68,7 +68,7 @@ export function worker(id: number, more: Partial<WorkerStats> = {}): WorkerStats
     id,
     pid: 4710 + id,
     phase: 'ready',
-    health: 'fit',
+    health: 'healthy',
     generation: 3,
     uptime: 93,
     restarts: 0,

@@ -39,15 +39,15 @@ requests     40/s, 2 in flight, 1204 in total
 master       pid 4700, up 2 h 5 min, 50 MiB, rom-agent 0.1.0, Node 20.20.2
 last reload  no. 12 to generation 3, 2026-11-23 12:00:03, by alice: rolled back after 1.2 s: worker 1 died
 
-WORKER   PID  PHASE     HEALTH  HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN-FLIGHT  CONNS     RSS  DELAY  UTIL  RESTARTS
-     1  4711  ready     fit         0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
-     2     -  starting  fit             -    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
+WORKER   PID  PHASE     HEALTH   HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN-FLIGHT  CONNS     RSS  DELAY  UTIL  RESTARTS
+     1  4711  ready     healthy      0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
+     2     -  starting  healthy          -    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
 `,
     );
   });
 
   test('shows spares, the last three deaths and what is suspected of them', () => {
-    const workers = [worker(0, { phase: 'spare' }), worker(1, { health: 'slow' })];
+    const workers = [worker(0, { phase: 'spare' }), worker(1, { health: 'degraded' })];
     const hang = death({ kind: 'hang', cause: 'silent for 10 s in checkout (/srv/app.js:12:5)', lost: 2 });
     const deaths = [hang, death({ worker: 0, kind: 'boot', ago: 150 }), death({ ago: 7_500 }), death()];
     const poison = [
@@ -68,9 +68,9 @@ deaths    worker 2, 12 s ago, hung: silent for 10 s in checkout (/srv/app.js:12:
 poison    GET /orders/:id was in flight at 3 deaths, the last 12 s ago; answered with 503 for 48 s more
           POST / was in flight at 2 deaths, the last 1 min ago
 
-WORKER   PID  PHASE  HEALTH  HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN-FLIGHT  CONNS     RSS  DELAY  UTIL  RESTARTS
-     -  4710  spare  fit         0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
-     1  4711  ready  slow        0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
+WORKER   PID  PHASE  HEALTH    HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN-FLIGHT  CONNS     RSS  DELAY  UTIL  RESTARTS
+     -  4710  spare  healthy       0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
+     1  4711  ready  degraded      0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
 `,
     );
   });
@@ -80,7 +80,7 @@ WORKER   PID  PHASE  HEALTH  HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN-FLI
     const text = overview(stats({ workers, inFlight: 1 }), paperSession({}).terminal);
     assert.match(text, /^requests {2}40\/s, at least 1 in flight, /m);
     assert.match(text, /^silent +no heartbeat from worker 2 for 2\.1 s; rom-agent stack 2 shows/m);
-    assert.match(text, /^ +2 {2}4712 {2}ready {2}silent {6}2\.1 s .* \? +602 +\? +\? +61 MiB +\? +\? +0$/m);
+    assert.match(text, /^ +2 {2}4712 {2}ready {2}silent {7}2\.1 s .* \? +602 +\? +\? +61 MiB +\? +\? +0$/m);
   });
 
   test('leaves out columns where a terminal is too narrow, and nothing in a pipe', () => {

@@ -41,7 +41,7 @@ test('clusterStats shows every worker with its last beat, and the sums', () => {
     id: 1,
     pid: 1001,
     phase: 'ready',
-    health: 'fit',
+    health: 'healthy',
     generation: 1,
     uptime: 1,
     restarts: 0,
@@ -66,7 +66,7 @@ test('clusterStats shows a worker that has not said anything yet with zeros', ()
     id: 1,
     pid: null,
     phase: 'starting',
-    health: 'fit',
+    health: 'healthy',
     generation: 1,
     uptime: 0,
     restarts: 0,
@@ -132,17 +132,17 @@ test('clusterStats has how each worker does, and the spares with the number 0', 
   const shown = () =>
     statsOf(cluster).workers.map(({ id, phase, health, restarts }) => [id, phase, health, restarts]);
   assert.deepEqual(shown(), [
-    [0, 'spare', 'fit', 0],
-    [1, 'ready', 'fit', 0],
-    [2, 'ready', 'slow', 0],
+    [0, 'spare', 'healthy', 0],
+    [1, 'ready', 'healthy', 0],
+    [2, 'ready', 'degraded', 0],
   ]);
   assert.deepEqual(statsOf(cluster).spares, { wanted: 1, ready: 1 });
   cluster.run(300);
   assert.deepEqual(shown(), [
-    [0, 'starting', 'fit', 0],
-    [1, 'ready', 'fit', 0],
-    [2, 'dying', 'lost', 1],
-    [2, 'ready', 'fit', 1],
+    [0, 'starting', 'healthy', 0],
+    [1, 'ready', 'healthy', 0],
+    [2, 'dying', 'unresponsive', 1],
+    [2, 'ready', 'healthy', 1],
   ]);
   assert.deepEqual(statsOf(cluster).spares, { wanted: 1, ready: 0 });
 });

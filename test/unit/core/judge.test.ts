@@ -28,21 +28,21 @@ describe('a worker is slow', () => {
   test('while its event loop is late; the log knows once it has lasted three beats, and when it is over', () => {
     const cluster = one((served) => (served > 2_000 && served < 8_000 ? late : {}));
     cluster.run(3_050);
-    assert.equal(health(cluster), 'fit');
+    assert.equal(health(cluster), 'healthy');
     cluster.run(1_000);
-    assert.equal(health(cluster), 'slow');
+    assert.equal(health(cluster), 'degraded');
     assert.deepEqual(cluster.logged('warn'), []);
     cluster.run(10_000);
-    assert.equal(health(cluster), 'fit');
-    assert.deepEqual(cluster.logged('warn'), ['worker 1 is slow: its event loop is late by 800 ms']);
-    const again = cluster.effects('log').find(({ message }) => message === 'worker 1 is fit again');
+    assert.equal(health(cluster), 'healthy');
+    assert.deepEqual(cluster.logged('warn'), ['worker 1 is degraded: its event loop is late by 800 ms']);
+    const again = cluster.effects('log').find(({ message }) => message === 'worker 1 is healthy again');
     assert.deepEqual([again?.level, again?.at], ['info', 9_000]);
   });
 
   test('for too short a time to be worth a line', () => {
     const cluster = one((served) => (served > 2_000 && served < 4_500 ? late : {})).run(20_000);
     assert.deepEqual(
-      cluster.logged('warn', 'info').filter((message) => /slow|fit/.test(message)),
+      cluster.logged('warn', 'info').filter((message) => /degraded|healthy/.test(message)),
       [],
     );
   });
@@ -50,11 +50,11 @@ describe('a worker is slow', () => {
   test('while a beat is overdue, before it is lost', () => {
     const cluster = one(() => ({}), {}, { hang: 1_050 });
     cluster.run(3_500);
-    assert.equal(health(cluster), 'fit');
+    assert.equal(health(cluster), 'healthy');
     cluster.run(1_000);
-    assert.equal(health(cluster), 'slow');
+    assert.equal(health(cluster), 'degraded');
     cluster.run(600);
-    assert.match(cluster.logged('warn').join(), /^worker 1 is slow: no beat for 3\.\d s$/);
+    assert.match(cluster.logged('warn').join(), /^worker 1 is degraded: no beat for 3\.\d s$/);
     cluster.run(2_000);
     assert.equal(health(cluster), undefined, 'killed, and gone');
   });
@@ -66,7 +66,7 @@ describe('a worker is slow', () => {
 
   test('in its own eyes only where it is slower than it may be', () => {
     const cluster = one(() => ({ eventLoopDelay: 500 })).run(20_000);
-    assert.equal(health(cluster), 'fit');
+    assert.equal(health(cluster), 'healthy');
   });
 });
 
@@ -79,8 +79,8 @@ describe('a worker that is slow for too long', () => {
     assert.deepEqual(
       warned.map(({ message }) => message.replace(/\d+(\.\d)? s/, '… s')),
       [
-        'worker 1 is slow: its event loop is late by 800 ms',
-        'worker 1 is sick: it has been slow for … s, most others are not',
+        'worker 1 is degraded: its event loop is late by 800 ms',
+        'worker 1 is unhealthy: it has been degraded for … s, most others are not',
       ],
     );
     const [, , , again] = cluster.effects('fork');
@@ -100,7 +100,7 @@ describe('a worker that is slow for too long', () => {
     });
     cluster.start().run(120_000);
     assert.equal(cluster.effects('fork').length, 3);
-    assert.equal(health(cluster), 'slow');
+    assert.equal(health(cluster), 'degraded');
   });
 
   test('stays where it is the only one', () => {
@@ -117,7 +117,7 @@ describe('a worker with too much memory', () => {
   test('is replaced once it is over the limit of its resident set', () => {
     const cluster = one((served) => (served > 5_000 ? fat : {}), limited).run(20_000);
     assert.deepEqual(cluster.logged('warn'), [
-      'worker 1 is sick: its resident set is 400 MiB, over the limit of 300 MiB',
+      'worker 1 is unhealthy: its resident set is 400 MiB, over the limit of 300 MiB',
     ]);
     assert.equal(cluster.effects('fork').length, 4);
     assert.deepEqual(
@@ -129,9 +129,9 @@ describe('a worker with too much memory', () => {
   test('is replaced once its heap was full in five beats in a row', () => {
     const cluster = one(() => full, limited);
     cluster.run(4_900);
-    assert.equal(health(cluster), 'fit');
+    assert.equal(health(cluster), 'healthy');
     cluster.run(1_200);
-    assert.deepEqual(cluster.logged('warn'), ['worker 1 is sick: its heap is full: 475 of 512 MiB']);
+    assert.deepEqual(cluster.logged('warn'), ['worker 1 is unhealthy: its heap is full: 475 of 512 MiB']);
     assert.equal(cluster.effects('fork').length, 4);
   });
 
@@ -156,7 +156,7 @@ describe('a worker with too much memory', () => {
     assert.equal(again.length, 1);
     assert.match(
       again.join(),
-      /^worker 1 is sick again, [\d.]+ s after it was replaced for that: it stays for now$/,
+      /^worker 1 is unhealthy again, [\d.]+ s after it was replaced for that: it stays for now$/,
     );
     cluster.run(10_000);
     assert.equal(cluster.effects('fork').length, 4);
@@ -185,7 +185,7 @@ describe('a worker with too much memory', () => {
     const cluster = one((served) => (served > 1_000 ? fat : {}), limited, { drain: 500 });
     cluster.run(500).reload();
     cluster.run(1_900);
-    assert.equal(health(cluster), 'sick');
+    assert.equal(health(cluster), 'unhealthy');
     assert.equal(cluster.effects('fork').length, 4, 'the canary alone');
     cluster.run(10_000);
     assert.equal(cluster.effects('fork').length, 6);
@@ -204,7 +204,7 @@ describe('a worker with too much memory', () => {
     });
     cluster.start().run(50_000);
     assert.equal(cluster.effects('fork').length, 3);
-    assert.equal(health(cluster), 'sick');
+    assert.equal(health(cluster), 'unhealthy');
     assert.deepEqual(cluster.effects('drain'), []);
   });
 });

@@ -53,7 +53,7 @@ describe('the status line', () => {
     cluster.start().run(30_000);
     assert.equal(
       statusLine(cluster.state, cluster.now),
-      '3 of 3 workers ready (1 slow, 1 sick), 2 of 2 spares, generation 1, 0 req/s, 0 restarts',
+      '3 of 3 workers ready (1 degraded, 1 unhealthy), 2 of 2 spares, generation 1, 0 req/s, 0 restarts',
     );
   });
 
