@@ -15,7 +15,7 @@ export const exitCodes = {
   addressInUse: 69,
   /** EX_SOFTWARE: the app threw, ended or exported nothing usable before it listened; or the running master met a bug of its own. */
   appFailed: 70,
-  /** EX_OSERR: no process or no memory to be had. */
+  /** EX_OSERR: a process could not be started, or memory ran out. */
   noResources: 71,
   /** EX_CANTCREAT: the log directory or another output cannot be written. */
   cannotCreate: 73,

@@ -1,7 +1,7 @@
 import type { Command, Option } from 'commander';
-import type { Kind } from '../config/kinds.js';
-import { configFile, flagOf, keys, settingOf } from '../config/settings.js';
 import { exitCodes, RomAgentError } from '../errors.js';
+import type { Kind } from '../settings/kinds.js';
+import { configFile, flagOf, keys, settingOf } from '../settings/settings.js';
 import { shells } from './program.js';
 
 /**

@@ -1,5 +1,5 @@
 import { Argument, Command } from 'commander';
-import { configFile, defaultOf, flagOf, keys, settingOf } from '../config/settings.js';
+import { configFile, defaultOf, flagOf, keys, settingOf } from '../settings/settings.js';
 import { printError } from './ending.js';
 import { onReaderGone, whenPrinted, writeError, writeOut } from './output.js';
 import type { CommandExit, Session } from './session.js';

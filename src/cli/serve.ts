@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LogConfig } from '../config/config.js';
 import { type LoadInput, loadConfig } from '../config/load.js';
 import { systemInput } from '../config/system.js';
 import { ConfigError, describeProblem, type ExitCode, exitCodes, RomAgentError } from '../errors.js';
@@ -10,6 +9,7 @@ import { createLogSubjects } from '../master/log-subjects.js';
 import { serve } from '../master/serve.js';
 import type { Supervisor } from '../service-manager/supervisor.js';
 import { journalSocket } from '../service-manager/unix-datagram.js';
+import type { LogConfig } from '../settings/config.js';
 import { bugMessage, exitStatusFor, findSupervisor, sayLast, tellReason } from './ending.js';
 import { writeOut } from './output.js';
 import { version } from './version.js';

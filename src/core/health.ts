@@ -157,7 +157,7 @@ function news(worker: Speaking, { health, why, now, policy }: Finding): News | n
   const isLate = eventLoopDelay > policy.health.slowDelay;
   const what = isLate
     ? `its event loop is late by ${Math.round(eventLoopDelay)} ms`
-    : `no beat for ${seconds(now - silentSince(worker))}`;
+    : `no heartbeat for ${seconds(now - silentSince(worker))}`;
   return ['warn', `${name} is degraded: ${what}`, fields];
 }
 

@@ -1,8 +1,8 @@
-import type { Config } from '../config/config.js';
 import { withWorkers } from '../config/resolve.js';
 import { build } from '../protocol/build.js';
 import { numberVariables, type WorkerSettings } from '../protocol/settings.js';
 import { withoutSupervisor } from '../service-manager/supervisor.js';
+import type { Config } from '../settings/config.js';
 import { workerShare } from '../settings/config.js';
 import { beatInterval } from './policy.js';
 import type { Launch } from './pool.js';

@@ -1,11 +1,11 @@
 import { type FSWatcher, linkSync, lstatSync, readdirSync, unlinkSync, watch } from 'node:fs';
 import net, { connect } from 'node:net';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { Config } from '../config/config.js';
 import { exitCodes, RomAgentError } from '../errors.js';
 import { portToListenAgain } from '../protocol/handles.js';
 import type { Listen } from '../protocol/settings.js';
 import type { BoundSocket } from '../service-manager/passed-sockets.js';
+import type { Config } from '../settings/config.js';
 
 /** How node:cluster opens a listening socket (net.js of Node 20 to 26); a number is a system error. */
 type CreateHandle = (

@@ -4,7 +4,6 @@ import { accessSync, constants } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Config } from '../config/config.js';
 import type { Event } from '../core/events.js';
 import { exitCodes } from '../errors.js';
 import type { Output } from '../logging/output-file.js';
@@ -24,6 +23,7 @@ import {
   withLostHandle,
 } from '../protocol/messages.js';
 import { settingsVariable, type WorkerSettings } from '../protocol/settings.js';
+import type { Config } from '../settings/config.js';
 import { createWitness, type Witness } from './diagnostics/witness.js';
 import { appFlags } from './launch.js';
 

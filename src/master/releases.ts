@@ -1,10 +1,10 @@
 import { readFileSync, realpathSync } from 'node:fs';
-import { type Config, toConfig } from '../config/config.js';
+import { workingDirectoryOf } from '../config/app.js';
 import type { Loaded } from '../config/load.js';
-import { fixedKeys, type Key } from '../config/settings.js';
 import type { ReadFile } from '../config/sources.js';
-import { workingDirectoryOf } from '../config/working-directory.js';
 import { exitCodes, RomAgentError } from '../errors.js';
+import { type Config, toConfig } from '../settings/config.js';
+import { fixedKeys, type Key } from '../settings/settings.js';
 
 /** What the workers of one generation run, fixed when the generation was asked for. */
 export interface Release {

@@ -1,6 +1,5 @@
 import { totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Config } from '../config/config.js';
 import type { Loaded } from '../config/load.js';
 import { ownPolicy } from '../core/policy.js';
 import type { State, Worker } from '../core/state.js';
@@ -13,6 +12,7 @@ import { residentSet } from '../protocol/memory.js';
 import { type ListensMessage, monotonic, type WorkerKey } from '../protocol/messages.js';
 import { sortSockets } from '../service-manager/passed-sockets.js';
 import type { Supervisor } from '../service-manager/supervisor.js';
+import type { Config } from '../settings/config.js';
 import { findMarked, signalIfAlive, trackChildren } from './children.js';
 import { createCommands } from './commands.js';
 import { controlDoor, readyLast, slowStart } from './control-door.js';

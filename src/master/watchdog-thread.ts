@@ -1,5 +1,5 @@
-import type { LogConfig } from '../config/config.js';
 import { type RawLine, rawLine } from '../logging/raw-line.js';
+import type { LogConfig } from '../settings/config.js';
 
 export interface WatchdogSeam {
   /** How long the event loop may stall, ms; 0: for ever. */

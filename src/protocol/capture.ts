@@ -7,7 +7,7 @@ export interface Capture {
    * run but gets no CPU; `idle`: its event loop waits for something to do; `unknown`: it could not be found out.
    */
   readonly state: 'running' | 'stopped' | 'blocked' | 'starved' | 'idle' | 'unknown';
-  /** The JavaScript stack, innermost first, as in an Error's `stack` without its first line; null: none to be had. */
+  /** The JavaScript stack, innermost first, as in an Error's `stack` without its first line; null: there is none. */
   readonly stack: string | null;
   /** `checkout (/srv/app/server.js:12:5)`: the innermost frame that is not Node's own; null: none. */
   readonly at: string | null;

@@ -1,8 +1,8 @@
 import { type CommandNode, commandTree, type OptionNode } from '../../src/cli/completion.js';
 import { createProgram } from '../../src/cli/program.js';
 import { version } from '../../src/cli/version.js';
-import { configFile, defaultOf, flagOf, keys, settingOf, variablesOf } from '../../src/config/settings.js';
 import { exitCodes } from '../../src/errors.js';
+import { configFile, defaultOf, flagOf, keys, settingOf, variablesOf } from '../../src/settings/settings.js';
 
 /** packaging/man/rom-agent.1, from the commands, the settings and the exit codes; macros of man(7). */
 export function manPage(): string {
@@ -62,7 +62,7 @@ const statuses: Readonly<Record<keyof typeof exitCodes, string>> = {
   addressInUse: 'No daemon runs; of serve: the address is in use or is not one of this machine.',
   appFailed:
     'The reload was rolled back, or the new worker ended; of serve: the app threw or ended before it listened.',
-  noResources: 'No process or no memory was to be had.',
+  noResources: 'A process could not be started, or memory ran out.',
   cannotCreate: 'The log directory or a socket cannot be written.',
   tryAgain:
     'The daemon refused, was stopped meanwhile, or took too long; of serve: too many workers died within a minute.',

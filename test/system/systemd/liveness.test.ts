@@ -93,7 +93,7 @@ test(
       until: (pids) => pids.length === 2 && pids.some((pid) => !before.includes(pid)),
     });
     const worse = (await own.log('warning')).filter(
-      ({ message }) => !/is degraded: no beat for/.test(message),
+      ({ message }) => !/is degraded: no heartbeat for/.test(message),
     );
     assert.deepEqual(
       worse.map(({ message }) => message),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { runCheck } from '../../../src/cli/config.js';
-import { keys } from '../../../src/config/settings.js';
+import { keys } from '../../../src/settings/settings.js';
 import { loadInput } from '../../support/load-input.js';
 
 const etc = '/etc/rom-agent/rom-agent.toml';

@@ -54,7 +54,7 @@ describe('a worker is slow', () => {
     cluster.run(1_000);
     assert.equal(health(cluster), 'degraded');
     cluster.run(600);
-    assert.match(cluster.logged('warn').join(), /^worker 1 is degraded: no beat for 3\.\d s$/);
+    assert.match(cluster.logged('warn').join(), /^worker 1 is degraded: no heartbeat for 3\.\d s$/);
     cluster.run(2_000);
     assert.equal(health(cluster), undefined, 'killed, and gone');
   });

@@ -5,8 +5,8 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import type { Config } from '../../../src/config/config.js';
 import { clearStaleSocket, listenTarget } from '../../../src/master/listen-sockets.js';
+import type { Config } from '../../../src/settings/config.js';
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'rom-agent-listen-'));
