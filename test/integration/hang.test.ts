@@ -59,7 +59,9 @@ describe('a hung worker', { timeout: 600_000 }, () => {
       deaths.map(({ kind, pid, lost, requests }) => [kind, pid, lost, requests.map(({ path }) => path)]),
       [['hang', victim, 1, ['/spin']]],
     );
-    const told = problems(service.daemon).filter((msg) => !/^worker \d is degraded: no heartbeat for/.test(msg));
+    const told = problems(service.daemon).filter(
+      (msg) => !/^worker \d is degraded: no heartbeat for/.test(msg),
+    );
     assert.deepEqual(told, [entry.msg], 'one entry says it all');
     await stopped(service);
   });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { initialState } from '../../../src/core/state.js';
 import { movesNobody, nextDeadline, step } from '../../../src/core/step.js';
-import { paperBeat, paperPolicy } from '../../simulation/paper-policy.js';
+import { simBeat, simPolicy } from '../../simulation/sim-policy.js';
 import { daemon } from './contenders.js';
 import { cpuTime } from './proc-figures.js';
 import { summarise } from './samples.js';
@@ -12,7 +12,7 @@ const sizes = [64, 128, 256, 512, 1024] as const;
 const real = 64;
 /** For how long real workers are watched, ms. */
 const watched = 20_000;
-/** Seconds of the paper cluster: the first ones are for the compiler. */
+/** Seconds of the simulated cluster: the first ones are for the compiler. */
 const warming = 4;
 const measured = 10;
 
@@ -31,10 +31,10 @@ export async function measureBeats(rounds: number): Promise<string> {
   return rows.join('\n');
 }
 
-/** The paper cluster: beats of all workers, spread over each second, through the policy as the mailbox has it. */
+/** The simulated cluster: beats of all workers, spread over each second, through the policy as the mailbox has it. */
 function policyCost(workers: number, soaking: boolean): number {
   const reload = { soak: 1e9, probe: null };
-  const policy = paperPolicy({
+  const policy = simPolicy({
     workers,
     balance: true,
     reload,
@@ -68,7 +68,7 @@ function policyCost(workers: number, soaking: boolean): number {
   let began = process.cpuUsage();
   for (let second = 0; second < warming + measured; second += 1) {
     if (second === warming) began = process.cpuUsage();
-    const beat = paperBeat({ requests: second * 100, answers: second * 100, kept: 3 });
+    const beat = simBeat({ requests: second * 100, answers: second * 100, kept: 3 });
     for (const key of keys) {
       now += 1_000 / keys.length;
       post({ type: 'beat', key, beat });

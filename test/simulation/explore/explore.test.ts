@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { initialState } from '../../../src/core/state.js';
 import { nextDeadline, step } from '../../../src/core/step.js';
-import type { PolicyPart } from '../paper-policy.js';
+import type { PolicyPart } from '../sim-policy.js';
 import { explore } from './explorer.js';
 import { type Budget, explorePolicy, idle, nothing, serving } from './world.js';
 

@@ -4,7 +4,7 @@ import type { Worker } from '../../../src/core/state.js';
 import type { Beat } from '../../../src/protocol/heartbeat.js';
 import type { Millis } from '../../../src/protocol/limits.js';
 import type { WorkerKey } from '../../../src/protocol/messages.js';
-import { paperBeat } from '../paper-policy.js';
+import { simBeat } from '../sim-policy.js';
 import { type Core, type Move, rssOfIll, type World } from './world.js';
 
 const [rssAtFirst, rssOfGrown] = [50 * 2 ** 20, 100 * 2 ** 20];
@@ -63,7 +63,7 @@ function silenceMoves({ hung, ill, left }: World, { key, phase, vitals }: Worker
   if (!hung.includes(key)) {
     return left.illnesses > 0 && phase === 'ready' && !ill.includes(key) ? [sickens] : [];
   }
-  const beat: Event = { type: 'beat', key, beat: paperBeat() };
+  const beat: Event = { type: 'beat', key, beat: simBeat() };
   const recovers: Move = {
     words: `worker #${key} speaks again`,
     events: [beat],
@@ -163,5 +163,5 @@ function sendsBeats({ phase }: Worker): boolean {
 /** Everybody has answered something since, and grows from the second beat on. */
 function beatOf({ ill }: World, { key, vitals }: Worker, now: Millis): Beat {
   const rss = ill.includes(key) ? rssOfIll : vitals.firstRss === null ? rssAtFirst : rssOfGrown;
-  return paperBeat({ answers: now, rss });
+  return simBeat({ answers: now, rss });
 }

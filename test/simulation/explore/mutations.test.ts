@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import type { PolicyPart } from '../paper-policy.js';
+import type { PolicyPart } from '../sim-policy.js';
 import { explore } from './explorer.js';
 import { type Mutation, mutations } from './mutations.js';
 import { mutationsOfHealth } from './mutations-of-health.js';

@@ -5,8 +5,8 @@ import type { Policy } from '../../../src/core/policy.js';
 import type { State } from '../../../src/core/state.js';
 import type { Millis } from '../../../src/protocol/limits.js';
 import type { WorkerKey } from '../../../src/protocol/messages.js';
-import { brokenInvariant } from '../paper-invariants.js';
-import { type PolicyPart, paperPolicy } from '../paper-policy.js';
+import { brokenInvariant } from '../invariants.js';
+import { type PolicyPart, simPolicy } from '../sim-policy.js';
 
 /** The core's own code, or a copy of it that has been broken. */
 export interface Core {
@@ -88,7 +88,7 @@ const jitter = 0.5 + random(seed)[0] / 2;
  */
 export function explorePolicy(workers: number, more: PolicyPart = {}): Policy {
   const delay = 1_000 / jitter;
-  return paperPolicy({
+  return simPolicy({
     workers,
     bootTimeout: 1_000,
     drainTimeout: 1_000,

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { repoRoot } from '../../support/process.js';
-import { PaperCluster } from '../paper-cluster.js';
+import { SimCluster } from '../sim-cluster.js';
 import { scenarios } from './scenarios.js';
 
 /** UPDATE_SCENARIOS=1 writes the transcripts anew; the difference is then read and judged by a person. */
@@ -11,7 +11,7 @@ const update = process.env.UPDATE_SCENARIOS === '1';
 
 for (const { name, title, options, script } of scenarios) {
   test(`the transcript "${name}" is as it was written down`, () => {
-    const cluster = new PaperCluster(options);
+    const cluster = new SimCluster(options);
     script(cluster);
     const transcript = `${title}\n\n${cluster.transcript()}\n`;
     const file = join(repoRoot, 'test', 'simulation', 'scenarios', `${name}.txt`);

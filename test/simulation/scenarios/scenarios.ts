@@ -1,12 +1,12 @@
-import type { PaperCluster, PaperOptions } from '../paper-cluster.js';
+import type { SimCluster, SimOptions } from '../sim-cluster.js';
 
 export interface Scenario {
   /** Of the transcript's file, without `.txt`. */
   readonly name: string;
   /** The transcript's first line. */
   readonly title: string;
-  readonly options: PaperOptions;
-  readonly script: (cluster: PaperCluster) => void;
+  readonly options: SimOptions;
+  readonly script: (cluster: SimCluster) => void;
 }
 
 const failure = { message: 'the app threw: cannot reach the database', exitCode: 70 };

@@ -6,7 +6,7 @@ import { changeOf, restartCommand, scaleCommand, stopCommand } from '../../../sr
 import { exitCodes, RomAgentError } from '../../../src/errors.js';
 import type { ReloadLine } from '../../../src/protocol/control-api.js';
 import type { ReloadRecord, ReloadStep } from '../../../src/protocol/reload-record.js';
-import { inTurn, paperSession, record, stats, worker } from './paper-session.js';
+import { fakeSession, inTurn, record, stats, worker } from './fake-session.js';
 
 const gone = new RomAgentError('no rom-agent runs', { exitCode: exitCodes.addressInUse });
 
@@ -40,7 +40,7 @@ describe('rom-agent reload', () => {
     };
 
   test('prints a line a step and what came of it', async () => {
-    const session = paperSession({ reload: reloading(record()) });
+    const session = fakeSession({ reload: reloading(record()) });
     assert.equal(await reloadCommand(session, quick), 0);
     assert.deepEqual(session.out().split('\n'), [
       'reload 12 to generation 3',
@@ -56,7 +56,7 @@ describe('rom-agent reload', () => {
     ['stopped', 75, /^generation 3 stopped after 1\.2 s: worker 1 died \(/m],
   ] as const) {
     test(`ends with ${exitCode} where the verdict is ${verdict}`, async () => {
-      const session = paperSession({ reload: reloading(record({ verdict, reason: 'worker 1 died' })) });
+      const session = fakeSession({ reload: reloading(record({ verdict, reason: 'worker 1 died' })) });
       assert.equal(await reloadCommand(session, quick), exitCode);
       assert.match(session.out(), words);
     });
@@ -65,7 +65,7 @@ describe('rom-agent reload', () => {
   test('gives the reason of a rollback once', async () => {
     const reason = 'worker 1 of generation 3 could not start: Error: no database';
     const last = record({ verdict: 'rolled-back', reason, steps: rolledBack(reason) });
-    const session = paperSession({ reload: reloading(last) });
+    const session = fakeSession({ reload: reloading(last) });
     await reloadCommand(session, quick);
     assert.deepEqual(session.out().split('\n').slice(1, -1), [
       '    0.00 s  begun     /srv/shop/releases/43/server.js',
@@ -81,19 +81,19 @@ describe('rom-agent reload', () => {
       asked.push(options);
       return record();
     };
-    await reloadCommand(paperSession({ reload }), { soak: false, rollback: false });
+    await reloadCommand(fakeSession({ reload }), { soak: false, rollback: false });
     assert.deepEqual(asked, [{ by: 'alice', soak: false, rollback: false }]);
   });
 
   test('warns of settings that need a restart', async () => {
     const first = { ...answer, needRestart: ['port', 'dispatch'] };
-    const session = paperSession({ reload: reloading(record(), first) });
+    const session = fakeSession({ reload: reloading(record(), first) });
     await reloadCommand(session, quick);
     assert.match(session.warnings.join(), /take effect only after a restart: port, dispatch$/);
   });
 
   test('prints each line as JSON, and nothing else, where that is asked for', async () => {
-    const session = paperSession({ reload: reloading(record()) });
+    const session = fakeSession({ reload: reloading(record()) });
     assert.equal(await reloadCommand(session, { ...quick, json: true }), 0);
     const lines = session
       .out()
@@ -107,7 +107,7 @@ describe('rom-agent reload', () => {
   });
 
   test('leaves the reload alone at Ctrl-C, and says so', async () => {
-    const session = paperSession({ reload: () => new Promise(() => {}) });
+    const session = fakeSession({ reload: () => new Promise(() => {}) });
     const ending = reloadCommand(session, quick);
     session.interrupt();
     assert.equal(await ending, 130);
@@ -138,7 +138,7 @@ describe('rom-agent scale', () => {
       stats({ wanted: 3 }),
       stats({ wanted: 3, ready: 3, workers: [worker(1), worker(4, { phase: 'draining' })] }),
     );
-    const session = paperSession({ scale, status });
+    const session = fakeSession({ scale, status });
     assert.equal(await scaleCommand(session, '+1', { wait: true }), 0);
     assert.equal(session.out(), 'from 2 to 3 workers\n3 workers ready, 1 still draining\n');
     assert.equal(session.slept(), 100);
@@ -147,14 +147,14 @@ describe('rom-agent scale', () => {
   test('waits for the verdict of a reload for as long as it takes', async () => {
     const under = stats({ lastReload: record({ verdict: null, took: null }) });
     const status = inTurn(...Array.from({ length: 1000 }, () => under), stats({ wanted: 3, ready: 3 }));
-    const session = paperSession({ scale, status });
+    const session = fakeSession({ scale, status });
     assert.equal(await scaleCommand(session, '3', { wait: true }), 0);
     assert.match(session.out(), /3 workers ready/);
   });
 
   test('gives up some time after boot_timeout, with 75', async () => {
     const config = async () => ({ boot_timeout: { value: 2000, from: 'default' } });
-    const session = paperSession({ scale, config, status: inTurn(stats({ wanted: 3 })) });
+    const session = fakeSession({ scale, config, status: inTurn(stats({ wanted: 3 })) });
     await assert.rejects(scaleCommand(session, '3', { wait: true }), {
       exitCode: 75,
       message: 'scale: only 2 of 3 workers are ready after 12 s; see the log',
@@ -163,7 +163,7 @@ describe('rom-agent scale', () => {
   });
 
   test('does not wait where that is not wanted', async () => {
-    assert.equal(await scaleCommand(paperSession({ scale }), '3', { wait: false }), 0);
+    assert.equal(await scaleCommand(fakeSession({ scale }), '3', { wait: false }), 0);
   });
 });
 
@@ -176,23 +176,23 @@ describe('rom-agent restart', () => {
 
   test('waits until another process is ready in its place', async () => {
     const status = inTurn(of(old), of(old, starting), of(old, { ...starting, pid: 4800 }), of(old, fresh));
-    const session = paperSession({ restart, status });
+    const session = fakeSession({ restart, status });
     assert.equal(await restartCommand(session, '2'), 0);
     assert.equal(session.out(), 'worker 2 is being replaced\nworker 2 is ready, pid 4800\n');
   });
 
   test('fails with 70 where the new one ended and the old one stays', async () => {
-    const session = paperSession({ restart, status: inTurn(of(old), of(old, starting), of(old)) });
+    const session = fakeSession({ restart, status: inTurn(of(old), of(old, starting), of(old)) });
     await assert.rejects(restartCommand(session, '2'), { exitCode: 70, message: /pid 4712 keeps serving/ });
   });
 
   test('waits for the next one where the old one has died too', async () => {
-    const session = paperSession({ restart, status: inTurn(of(old), of(starting), of(), of(fresh)) });
+    const session = fakeSession({ restart, status: inTurn(of(old), of(starting), of(), of(fresh)) });
     assert.equal(await restartCommand(session, '2'), 0);
   });
 
   test('refuses what is no number with 64', async () => {
-    await assert.rejects(restartCommand(paperSession({}), 'two'), { exitCode: 64, message: /"two"/ });
+    await assert.rejects(restartCommand(fakeSession({}), 'two'), { exitCode: 64, message: /"two"/ });
   });
 });
 
@@ -202,7 +202,7 @@ describe('rom-agent stop', () => {
   test('waits until nobody answers and the process is gone', async () => {
     const went = new RomAgentError('went away', { exitCode: exitCodes.tryAgain });
     const status = inTurn(stats(), stats({ status: 'stopping' }), went, gone);
-    const session = paperSession({ stop, status }, { alive: (slept) => slept < 500 });
+    const session = fakeSession({ stop, status }, { alive: (slept) => slept < 500 });
     assert.equal(await stopCommand(session), 0);
     assert.equal(session.slept(), 500);
     assert.match(session.out(), /^pid 4700 is draining its workers\nstopped: .*does not restart it\n$/);
@@ -210,18 +210,18 @@ describe('rom-agent stop', () => {
 
   test('asks again where the daemon hangs up or is too busy to answer', async () => {
     const went = new RomAgentError('went away', { exitCode: exitCodes.tryAgain });
-    const session = paperSession({ stop, status: inTurn(stats(), went, went, gone) });
+    const session = fakeSession({ stop, status: inTurn(stats(), went, went, gone) });
     assert.equal(await stopCommand(session), 0);
     assert.equal(session.slept(), 200);
   });
 
   test('is done where another daemon answers', async () => {
     const next = stats({ master: { ...stats().master, pid: 9 } });
-    assert.equal(await stopCommand(paperSession({ stop, status: inTurn(stats(), next) })), 0);
+    assert.equal(await stopCommand(fakeSession({ stop, status: inTurn(stats(), next) })), 0);
   });
 
   test('gives up some time after drain_timeout, with 75', async () => {
-    const session = paperSession({ stop, status: inTurn(stats()) });
+    const session = fakeSession({ stop, status: inTurn(stats()) });
     await assert.rejects(stopCommand(session), { exitCode: 75, message: /pid 4700 still runs after 40 s/ });
   });
 });

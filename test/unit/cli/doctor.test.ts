@@ -11,7 +11,7 @@ import type { Finding } from '../../../src/doctor/finding.js';
 import { loadInput } from '../../support/load-input.js';
 import { startDaemon } from '../../support/process.js';
 import { folder } from '../control/place.js';
-import { paperSeam, type World } from '../doctor/paper-world.js';
+import { fakeSeam, type World } from '../doctor/fake-world.js';
 
 const findings: readonly Finding[] = [
   { subject: 'Node', check: 'version', verdict: 'ok', found: '24.11.0', change: null },
@@ -81,7 +81,7 @@ describe('rom-agent doctor', () => {
     const terminal = { ...plain, print, printJson };
     const input = loadInput({ env: world.env ?? {} });
     const unitName = world.unitName === undefined ? 'rom-agent.service' : world.unitName;
-    const code = await runDoctor({ seam: paperSeam(world), input, unitName, json, all: true, terminal });
+    const code = await runDoctor({ seam: fakeSeam(world), input, unitName, json, all: true, terminal });
     return { code, text };
   };
 

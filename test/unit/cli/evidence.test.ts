@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { heapSnapshotCommand, profileCommand, stackCommand } from '../../../src/cli/evidence.js';
 import { exitCodes, RomAgentError } from '../../../src/errors.js';
 import type { Found, StackAnswer } from '../../../src/protocol/control-api.js';
-import { paperSession } from './paper-session.js';
+import { fakeSession } from './fake-session.js';
 
 type Stack = Found<StackAnswer>;
 
@@ -22,7 +22,7 @@ const running: Stack = {
 const still = { stack: null, at: null, requests: null, detail: null };
 
 async function shown(found: Stack): Promise<string> {
-  const session = paperSession({ stack: async () => found });
+  const session = fakeSession({ stack: async () => found });
   assert.equal(await stackCommand(session, '2', {}), 0);
   return session.out();
 }
@@ -64,14 +64,14 @@ describe('rom-agent stack', () => {
   }
 
   test('prints the document as it came where JSON is asked for', async () => {
-    const session = paperSession({ stack: async () => running });
+    const session = fakeSession({ stack: async () => running });
     await stackCommand(session, '2', { json: true });
     assert.deepEqual(JSON.parse(session.out()), running);
   });
 
   for (const worker of ['0', '-1', 'all', '1.5', '']) {
     test(`refuses ${JSON.stringify(worker)} for a worker, with 64`, async () => {
-      await assert.rejects(stackCommand(paperSession({}), worker, {}), {
+      await assert.rejects(stackCommand(fakeSession({}), worker, {}), {
         exitCode: 64,
         message: `stack: ${JSON.stringify(worker)} is not right: expected the number of a worker, which rom-agent status shows`,
       });
@@ -84,7 +84,7 @@ describe('rom-agent profile and heap-snapshot', () => {
 
   test('print the path of the file and nothing else', async () => {
     const asked: unknown[] = [];
-    const session = paperSession({
+    const session = fakeSession({
       profile: async (...call) => {
         asked.push(call);
         return { path, bytes: 7 };
@@ -105,7 +105,7 @@ describe('rom-agent profile and heap-snapshot', () => {
 
   for (const seconds of ['0', '601', '1.5', '-1', 'x', '']) {
     test(`refuse ${JSON.stringify(seconds)} seconds, with 64`, async () => {
-      await assert.rejects(profileCommand(paperSession({}), '1', { seconds }), {
+      await assert.rejects(profileCommand(fakeSession({}), '1', { seconds }), {
         exitCode: 64,
         message: `profile: --seconds ${JSON.stringify(seconds)} is not right: expected a number from 1 to 600`,
       });
@@ -117,6 +117,6 @@ describe('rom-agent profile and heap-snapshot', () => {
       exitCode: exitCodes.tryAgain,
     });
     const profile = () => Promise.reject(refusal);
-    await assert.rejects(profileCommand(paperSession({ profile }), '1', { seconds: '10' }), refusal);
+    await assert.rejects(profileCommand(fakeSession({ profile }), '1', { seconds: '10' }), refusal);
   });
 });

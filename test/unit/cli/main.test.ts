@@ -8,7 +8,7 @@ import type { ReloadRecord } from '../../../src/protocol/reload-record.js';
 import { type Daemon, plainEnvironment, startDaemon } from '../../support/process.js';
 import { waitFor } from '../../support/wait.js';
 import { folder, type Opened, opened } from '../control/place.js';
-import { record } from './paper-session.js';
+import { record } from './fake-session.js';
 
 /** As compiled beside this test. */
 const script = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));

@@ -5,7 +5,7 @@ import { historyCommand } from '../../../src/cli/reload.js';
 import { eventsCommand } from '../../../src/cli/status.js';
 import type { ControlEvent } from '../../../src/protocol/control-api.js';
 import type { ReloadRecord } from '../../../src/protocol/reload-record.js';
-import { paperSession, record } from './paper-session.js';
+import { fakeSession, record } from './fake-session.js';
 
 describe('rom-agent history', () => {
   const history = async () => [
@@ -14,7 +14,7 @@ describe('rom-agent history', () => {
   ];
 
   test('lists the reloads in columns', async () => {
-    const session = paperSession({ history });
+    const session = fakeSession({ history });
     await historyCommand(session, undefined, {});
     const [head, first, second, end] = session.out().split('\n');
     assert.match(head ?? '', /^NO {2}WHEN +BY +TOOK +VERDICT +GEN +ACCEPTED +MOVED +LOST +REASON$/);
@@ -27,7 +27,7 @@ describe('rom-agent history', () => {
   });
 
   test('lists the newest only, as many as are asked for', async () => {
-    const session = paperSession({ history });
+    const session = fakeSession({ history });
     await historyCommand(session, undefined, { number: '1', json: true });
     assert.deepEqual(
       JSON.parse(session.out()).map(({ serial }: ReloadRecord) => serial),
@@ -36,7 +36,7 @@ describe('rom-agent history', () => {
   });
 
   test('puts long reasons below, where a terminal is too narrow for them', async () => {
-    const session = paperSession({ history }, { interactive: true, columns: 80 });
+    const session = fakeSession({ history }, { interactive: true, columns: 80 });
     await historyCommand(session, undefined, {});
     const lines = session.out().trimEnd().split('\n');
     assert.equal(lines.length, 4);
@@ -48,18 +48,18 @@ describe('rom-agent history', () => {
   });
 
   test('prints the steps of one, by its number, which generations of other masters cannot confuse', async () => {
-    const session = paperSession({ history });
+    const session = fakeSession({ history });
     await historyCommand(session, '12', {});
     assert.match(session.out(), /^reload 12 from generation 2 to 3, 2026-11-23 12:00:03, by alice: \/srv/);
     assert.match(session.out(), /^ +0\.01 s {2}forked {4}worker 1, generation 3$/m);
   });
 
   test('says which there are where one is not among them', async () => {
-    await assert.rejects(historyCommand(paperSession({ history }), '9', {}), {
+    await assert.rejects(historyCommand(fakeSession({ history }), '9', {}), {
       exitCode: 64,
       message: 'history: no reload has the number 9; expected one of 13, 12',
     });
-    await assert.rejects(historyCommand(paperSession({ history }), undefined, { number: '0' }), {
+    await assert.rejects(historyCommand(fakeSession({ history }), undefined, { number: '0' }), {
       message: 'history: --number "0" is not right: expected a number from 1',
     });
   });
@@ -96,7 +96,7 @@ describe('rom-agent events', () => {
   const events = async (onEvent: (event: ControlEvent) => void) => all.forEach(onEvent);
 
   test('prints a line an event, and that the daemon ended', async () => {
-    const session = paperSession({ events });
+    const session = fakeSession({ events });
     assert.equal(await eventsCommand(session, {}), 0);
     const lines = session.out().replaceAll(/^\d\d:\d\d:\d\d {2}/gm, '');
     assert.equal(
@@ -117,7 +117,7 @@ reload    generation 3 done in 1.2 s (31 connections accepted, 2 requests in fli
   });
 
   test('prints JSON as it came', async () => {
-    const session = paperSession({ events });
+    const session = fakeSession({ events });
     await eventsCommand(session, { json: true });
     const lines = session
       .out()
@@ -131,7 +131,7 @@ reload    generation 3 done in 1.2 s (31 connections accepted, 2 requests in fli
     test(`ends quietly at ${ending}`, async () => {
       const untilAborted = (_: unknown, signal?: AbortSignal) =>
         new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()));
-      const session = paperSession({ events: untilAborted });
+      const session = fakeSession({ events: untilAborted });
       const ended = eventsCommand(session, {});
       session[ending]();
       assert.equal(await ended, 0);
@@ -146,11 +146,11 @@ describe('rom-agent config', () => {
       drain_timeout: { value: 120_000, from: '--drain-timeout' },
       from_tomorrow: { value: [1], from: 'default' },
     });
-    const session = paperSession({ config });
+    const session = fakeSession({ config });
     await runningConfigCommand(session, {});
     assert.match(session.out(), /^drain_timeout {2}2m +--drain-timeout$/m);
     assert.match(session.out(), /^from_tomorrow {2}\[1\] +default$/m);
-    const short = paperSession({
+    const short = fakeSession({
       config: async () => ({ port: { value: 3000, from: 'default' }, ...(await config()) }),
     });
     await runningConfigCommand(short, { changed: true });

@@ -4,7 +4,7 @@ import { height, table } from '../../../src/cli/output.js';
 import { overview, statusCommand } from '../../../src/cli/status.js';
 import { exitCodes, RomAgentError } from '../../../src/errors.js';
 import type { ClusterStats, DeathSummary } from '../../../src/protocol/stats.js';
-import { inTurn, paperSession, record, stats, worker } from './paper-session.js';
+import { fakeSession, inTurn, record, stats, worker } from './fake-session.js';
 
 function death(more: Partial<DeathSummary> = {}): DeathSummary {
   return {
@@ -29,7 +29,7 @@ describe('rom-agent status', () => {
   test('shows the service and its workers', async () => {
     const lastReload = record({ verdict: 'rolled-back', reason: 'worker 1 died' });
     const workers = [worker(1), worker(2, { pid: null, phase: 'starting', beatAge: null })];
-    const session = paperSession({ status: inTurn(stats({ lastReload, workers, ready: 1 })) });
+    const session = fakeSession({ status: inTurn(stats({ lastReload, workers, ready: 1 })) });
     assert.equal(await statusCommand(session, {}), 0);
     assert.equal(
       session.out(),
@@ -55,7 +55,7 @@ WORKER   PID  PHASE     HEALTH   HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN
       { method: 'POST', route: '/', deaths: 2, ago: 60, blockedFor: 0 },
     ];
     const spares = { wanted: 2, ready: 1 };
-    const text = overview(stats({ workers, spares, deaths, poison }), paperSession({}).terminal);
+    const text = overview(stats({ workers, spares, deaths, poison }), fakeSession({}).terminal);
     assert.equal(
       text,
       `service   serving, mode cluster, generation 3
@@ -77,16 +77,16 @@ WORKER   PID  PHASE  HEALTH    HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN-F
 
   test('does not say of a worker that is silent how it does and what it has in flight', () => {
     const workers = [worker(1), worker(2, { beatAge: 2_100, inFlight: 0 })];
-    const text = overview(stats({ workers, inFlight: 1 }), paperSession({}).terminal);
+    const text = overview(stats({ workers, inFlight: 1 }), fakeSession({}).terminal);
     assert.match(text, /^requests {2}40\/s, at least 1 in flight, /m);
     assert.match(text, /^silent +no heartbeat from worker 2 for 2\.1 s; rom-agent stack 2 shows/m);
     assert.match(text, /^ +2 {2}4712 {2}ready {2}silent {7}2\.1 s .* \? +602 +\? +\? +61 MiB +\? +\? +0$/m);
   });
 
   test('leaves out columns where a terminal is too narrow, and nothing in a pipe', () => {
-    const wide = overview(stats(), paperSession({}, { columns: 80 }).terminal);
+    const wide = overview(stats(), fakeSession({}, { columns: 80 }).terminal);
     assert.match(wide, /CONNS/);
-    const text = overview(stats(), paperSession({}, { columns: 80, interactive: true }).terminal);
+    const text = overview(stats(), fakeSession({}, { columns: 80, interactive: true }).terminal);
     assert.ok(
       text.split('\n').every((line) => line.length <= 80),
       text,
@@ -95,19 +95,19 @@ WORKER   PID  PHASE  HEALTH    HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN-F
   });
 
   test('shows a service without workers and without a reload', () => {
-    const text = overview(stats({ workers: [], ready: 0 }), paperSession({}).terminal);
+    const text = overview(stats({ workers: [], ready: 0 }), fakeSession({}).terminal);
     assert.equal(text.trimEnd().split('\n').length, 4);
   });
 
   test('prints the document as it came where JSON is asked for', async () => {
-    const session = paperSession({ status: inTurn(stats()) });
+    const session = fakeSession({ status: inTurn(stats()) });
     await statusCommand(session, { json: true });
     assert.deepEqual(JSON.parse(session.out()), stats());
   });
 
   test('throws what the client throws', async () => {
     const gone = new RomAgentError('no rom-agent runs', { exitCode: exitCodes.addressInUse });
-    await assert.rejects(statusCommand(paperSession({ status: inTurn<ClusterStats>(gone) }), {}), gone);
+    await assert.rejects(statusCommand(fakeSession({ status: inTurn<ClusterStats>(gone) }), {}), gone);
   });
 });
 
@@ -122,7 +122,7 @@ describe('rom-agent status --watch', () => {
       if (++looks === 3) session[end]();
       return stats({ requests: looks });
     };
-    const session = paperSession({ status }, terminal);
+    const session = fakeSession({ status }, terminal);
     assert.equal(await statusCommand(session, { watch: true, json }), 0);
     assert.equal(session.slept(), 2000);
     return session.out();

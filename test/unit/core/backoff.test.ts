@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { backoff, intensity } from '../../../src/core/backoff.js';
-import { paperPolicy } from '../../simulation/paper-policy.js';
+import { simPolicy } from '../../simulation/sim-policy.js';
 
-const { restart } = paperPolicy({
+const { restart } = simPolicy({
   restart: {
     intensity: 3,
     window: 10_000,

@@ -3,8 +3,8 @@ import { describe, test } from 'node:test';
 import { movesBetween } from '../../../src/core/balance.js';
 import type { Effect } from '../../../src/core/effects.js';
 import { settleTime } from '../../../src/protocol/limits.js';
-import { PaperCluster } from '../../simulation/paper-cluster.js';
-import { paperBeat } from '../../simulation/paper-policy.js';
+import { SimCluster } from '../../simulation/sim-cluster.js';
+import { simBeat } from '../../simulation/sim-policy.js';
 
 function moves(...kept: number[]): string[] {
   const workers = kept.map((kept, index) => ({ key: index + 1, kept }));
@@ -12,14 +12,14 @@ function moves(...kept: number[]): string[] {
 }
 
 /** Two workers that are ready, and say nothing that the test does not make them say. */
-function serving(workers = 2, balance = true): PaperCluster {
-  return new PaperCluster({ policy: { workers, balance, hangTimeout: 60_000 }, play: () => ({ hang: 1 }) })
+function serving(workers = 2, balance = true): SimCluster {
+  return new SimCluster({ policy: { workers, balance, hangTimeout: 60_000 }, play: () => ({ hang: 1 }) })
     .start()
     .run(1_000);
 }
 
-function report(cluster: PaperCluster, key: number, kept: number): readonly Effect[] {
-  return cluster.post({ type: 'beat', key, beat: paperBeat({ kept }) });
+function report(cluster: SimCluster, key: number, kept: number): readonly Effect[] {
+  return cluster.post({ type: 'beat', key, beat: simBeat({ kept }) });
 }
 
 function handOns(effects: readonly Effect[]): string[] {
@@ -93,7 +93,7 @@ describe('balance', () => {
   test('leaves out who is slow or sick, from the beat on that tells it', () => {
     const cluster = serving(3);
     report(cluster, 1, 10);
-    cluster.post({ type: 'beat', key: 3, beat: paperBeat({ kept: 0, eventLoopDelay: 900 }) });
+    cluster.post({ type: 'beat', key: 3, beat: simBeat({ kept: 0, eventLoopDelay: 900 }) });
     assert.deepEqual(handOns(report(cluster, 2, 0)), ['5 from 1 to 2']);
   });
 

@@ -2,19 +2,19 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { quantile, worse } from '../../../src/core/canary.js';
 import { bucketOf, emptyLatency, latencyBuckets } from '../../../src/protocol/heartbeat.js';
-import { PaperCluster, type PaperOptions, type Play } from '../../simulation/paper-cluster.js';
-import { paperBeat } from '../../simulation/paper-policy.js';
+import { type Play, SimCluster, type SimOptions } from '../../simulation/sim-cluster.js';
+import { simBeat } from '../../simulation/sim-policy.js';
 
 /** The old generation, and the canary, each behave as told. */
-function soaking(canary: Play, old: Play = {}, options: PaperOptions = {}): PaperCluster {
-  const play: PaperOptions['play'] = ({ generation }) => (generation === 1 ? old : canary);
-  const cluster = new PaperCluster({ ...options, play }).start().run(10_000);
+function soaking(canary: Play, old: Play = {}, options: SimOptions = {}): SimCluster {
+  const play: SimOptions['play'] = ({ generation }) => (generation === 1 ? old : canary);
+  const cluster = new SimCluster({ ...options, play }).start().run(10_000);
   cluster.reload();
   return cluster;
 }
 
-function paperServed(answers: number, share: number) {
-  return paperBeat({ requests: answers, ...served(answers, share) });
+function fakeServed(answers: number, share: number) {
+  return simBeat({ requests: answers, ...served(answers, share) });
 }
 
 function served(answers: number, share: number, latency = 3) {
@@ -57,7 +57,7 @@ describe('a canary', () => {
     // Until the soak the others failed for ten seconds.
     const cluster = soaking({ hang: 1 }, { hang: 1 }, { policy: { hangTimeout: 60_000 } });
     const beat = (key: number, answers: number, share: number) =>
-      cluster.post({ type: 'beat', key, beat: paperServed(answers, share) });
+      cluster.post({ type: 'beat', key, beat: fakeServed(answers, share) });
     beat(1, 1_000, 0.9);
     cluster.run(150);
     assert.equal(cluster.state.reload?.stage.name, 'soak');
@@ -85,7 +85,7 @@ describe('a canary', () => {
     cluster.run(3_000);
     assert.equal(cluster.state.reload?.stage.name, 'soak');
     const [canary] = cluster.effects('probe');
-    cluster.post({ type: 'beat', key: canary?.key ?? 0, beat: paperServed(0, 0) });
+    cluster.post({ type: 'beat', key: canary?.key ?? 0, beat: fakeServed(0, 0) });
     assert.equal(cluster.state.reload?.stage.name, 'rolling');
   });
 

@@ -1,23 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { clusterStats, publicStats } from '../../../src/core/stats.js';
-import { PaperCluster } from '../../simulation/paper-cluster.js';
-import { paperBeat } from '../../simulation/paper-policy.js';
+import { SimCluster } from '../../simulation/sim-cluster.js';
+import { simBeat } from '../../simulation/sim-policy.js';
 
 const master = { pid: 42, version: '0.1.0', node: 'v20.19.0', rss: 1_000 };
 
-function statsOf({ state, now }: PaperCluster) {
+function statsOf({ state, now }: SimCluster) {
   return clusterStats(state, { now, mode: 'cluster', master, records: [] });
 }
 
 test('clusterStats shows every worker with its last beat, and the sums', () => {
-  const cluster = new PaperCluster({ play: () => ({ hang: 1 }) }).start().run(1_050);
+  const cluster = new SimCluster({ play: () => ({ hang: 1 }) }).start().run(1_050);
   cluster.post({
     type: 'beat',
     key: 1,
-    beat: paperBeat({ requests: 10, inFlight: 1, connections: 4, rss: 7 }),
+    beat: simBeat({ requests: 10, inFlight: 1, connections: 4, rss: 7 }),
   });
-  cluster.post({ type: 'beat', key: 2, beat: paperBeat({ requests: 5, inFlight: 2, eventLoopDelay: 3.5 }) });
+  cluster.post({ type: 'beat', key: 2, beat: simBeat({ requests: 5, inFlight: 2, eventLoopDelay: 3.5 }) });
   cluster.run(949);
   const { workers, ...rest } = statsOf(cluster);
   assert.deepEqual(rest, {
@@ -59,7 +59,7 @@ test('clusterStats shows every worker with its last beat, and the sums', () => {
 });
 
 test('clusterStats shows a worker that has not said anything yet with zeros', () => {
-  const cluster = new PaperCluster({ policy: { workers: 1 }, play: () => ({ boot: null }) }).start();
+  const cluster = new SimCluster({ policy: { workers: 1 }, play: () => ({ boot: null }) }).start();
   const { status, ready, workers } = statsOf(cluster);
   assert.deepEqual([status, ready], ['starting', 0]);
   assert.deepEqual(workers[0], {
@@ -83,7 +83,7 @@ test('clusterStats shows a worker that has not said anything yet with zeros', ()
 });
 
 test('clusterStats keeps the requests of workers that are gone and counts restarts by slot, in their order', () => {
-  const cluster = new PaperCluster({
+  const cluster = new SimCluster({
     play: ({ key }) => ({ requestsPerSecond: 10, ...(key === 1 ? { crash: { after: 5_500 } } : {}) }),
   });
   cluster.start().run(5_650);
@@ -100,7 +100,7 @@ test('clusterStats keeps the requests of workers that are gone and counts restar
 });
 
 test('clusterStats has the rate of the last one to two seconds at every look, and none of who is silent', () => {
-  const cluster = new PaperCluster({
+  const cluster = new SimCluster({
     play: ({ slot }) => ({
       requestsPerSecond: slot === 1 ? 100 : 50,
       ...(slot === 2 ? { hang: 3_800 } : {}),
@@ -116,7 +116,7 @@ test('clusterStats has the rate of the last one to two seconds at every look, an
 });
 
 test('clusterStats tells how long ago the last sign of life was', () => {
-  const cluster = new PaperCluster({ play: ({ slot }) => (slot === 2 ? { hang: 1 } : {}) });
+  const cluster = new SimCluster({ play: ({ slot }) => (slot === 2 ? { hang: 1 } : {}) });
   cluster.start().run(3_200);
   const [first, second] = statsOf(cluster).workers;
   assert.ok((first?.beatAge ?? 9_999) <= 1_000);
@@ -124,7 +124,7 @@ test('clusterStats tells how long ago the last sign of life was', () => {
 });
 
 test('clusterStats has how each worker does, and the spares with the number 0', () => {
-  const cluster = new PaperCluster({
+  const cluster = new SimCluster({
     policy: { spares: 1 },
     play: ({ slot, nth }) => (slot === 2 && nth === 1 ? { hang: 1, immortal: true } : {}),
   });
@@ -148,7 +148,7 @@ test('clusterStats has how each worker does, and the spares with the number 0', 
 });
 
 test('clusterStats names the phase of the service', () => {
-  const cluster = new PaperCluster({ play: () => ({ drain: 5_000 }) });
+  const cluster = new SimCluster({ play: () => ({ drain: 5_000 }) });
   assert.equal(statsOf(cluster).status, 'starting');
   cluster.start().run(50);
   assert.equal(statsOf(cluster).status, 'starting');
@@ -163,7 +163,7 @@ test('clusterStats names the phase of the service', () => {
 });
 
 test('clusterStats counts a worker and the one that replaces it as one that is ready', () => {
-  const cluster = new PaperCluster().start().run(500);
+  const cluster = new SimCluster().start().run(500);
   cluster.reload();
   cluster.run(500);
   const { ready, wanted, workers } = statsOf(cluster);
@@ -171,7 +171,7 @@ test('clusterStats counts a worker and the one that replaces it as one that is r
 });
 
 test('clusterStats has the record of the reload that is under way, and later of the last one', () => {
-  const cluster = new PaperCluster().start().run(500);
+  const cluster = new SimCluster().start().run(500);
   assert.equal(statsOf(cluster).lastReload, null);
   cluster.reload();
   const { lastReload } = statsOf(cluster);
@@ -189,7 +189,7 @@ test('what is answered over HTTP holds nothing of the app, its requests and its 
           crash: { after: 1_000, failure: { message: secret, exitCode: 70, stack: secret } },
         }
       : {};
-  const cluster = new PaperCluster({ play, policy: { poison: { deaths: 2, window: 60_000, block: 0 } } });
+  const cluster = new SimCluster({ play, policy: { poison: { deaths: 2, window: 60_000, block: 0 } } });
   cluster.start().run(10_000);
   const kept = {
     ...{ serial: 1, generation: 2, from: 1, at: 5, took: 1, accepted: 2, moved: 3, lost: 4 },

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Death, PaperCluster, type Play } from '../../simulation/paper-cluster.js';
+import { type Death, type Play, SimCluster } from '../../simulation/sim-cluster.js';
 
 /** From each death of slot 1 to the fork of its next worker, ms. */
-function delays(cluster: PaperCluster): number[] {
+function delays(cluster: SimCluster): number[] {
   return cluster
     .effects('log')
     .flatMap(({ level, fields }) =>
@@ -22,7 +22,7 @@ const failure = { message: 'cannot reach the database', exitCode: 70, stack: 'Er
 
 describe('a crash', () => {
   test('is followed by a new worker in the same slot at once', () => {
-    const cluster = new PaperCluster({ play: slotOne(crash(5_000, { signal: 'SIGSEGV' }), {}) })
+    const cluster = new SimCluster({ play: slotOne(crash(5_000, { signal: 'SIGSEGV' }), {}) })
       .start()
       .run(10_000);
     const [, , again] = cluster.effects('fork');
@@ -41,7 +41,7 @@ describe('a crash', () => {
   test('leads to longer and longer delays when it repeats, each within its bounds', () => {
     for (let seed = 0; seed < 20; seed++) {
       const policy = { restart: { intensity: 100 } };
-      const cluster = new PaperCluster({ seed, policy, play: slotOne(crash(200)) }).start().run(6_000);
+      const cluster = new SimCluster({ seed, policy, play: slotOne(crash(200)) }).start().run(6_000);
       const [first, ...later] = delays(cluster);
       assert.equal(first, 0);
       assert.ok(later.length >= 6);
@@ -53,16 +53,14 @@ describe('a crash', () => {
   });
 
   test('of two slots at the same moment does not bring both back at the same moment', () => {
-    const cluster = new PaperCluster({ play: ({ nth }) => (nth <= 2 ? crash(1_000) : {}) })
-      .start()
-      .run(10_000);
+    const cluster = new SimCluster({ play: ({ nth }) => (nth <= 2 ? crash(1_000) : {}) }).start().run(10_000);
     const later = delays(cluster).slice(2);
     assert.equal(later.length, 2);
     assert.notEqual(later[0], later[1]);
   });
 
   test('counts as a first one again after a worker that ran for longer than the window', () => {
-    const cluster = new PaperCluster({ play: slotOne(crash(100), crash(100), crash(60_000), {}) });
+    const cluster = new SimCluster({ play: slotOne(crash(100), crash(100), crash(60_000), {}) });
     cluster.start().run(100_000);
     const [first, second, third] = delays(cluster);
     assert.equal(first, 0);
@@ -72,12 +70,12 @@ describe('a crash', () => {
   });
 
   test('is not forgotten by a worker that ran a little shorter than the window', () => {
-    const cluster = new PaperCluster({ play: slotOne(crash(100), crash(59_000), {}) }).start().run(100_000);
+    const cluster = new SimCluster({ play: slotOne(crash(100), crash(59_000), {}) }).start().run(100_000);
     assert.ok((delays(cluster)[1] ?? 0) > 0);
   });
 
   test('is told with what is known: PID, cause, uptime, requests in flight, stack', () => {
-    const cluster = new PaperCluster({ play: slotOne({ ...crash(5_000, { failure }), inFlight: 3 }, {}) });
+    const cluster = new SimCluster({ play: slotOne({ ...crash(5_000, { failure }), inFlight: 3 }, {}) });
     cluster.start().run(6_000);
     const entry = cluster.effects('log').find(({ level }) => level === 'error');
     assert.equal(entry?.message, 'worker 1 crashed: cannot reach the database');
@@ -91,20 +89,20 @@ describe('a crash', () => {
   });
 
   test('by an end of its own, status 0 too, is a crash all the same', () => {
-    const cluster = new PaperCluster({ play: slotOne(crash(5_000, { code: 0 }), {}) }).start().run(6_000);
+    const cluster = new SimCluster({ play: slotOne(crash(5_000, { code: 0 }), {}) }).start().run(6_000);
     assert.deepEqual(cluster.logged('error'), ['worker 1 crashed: ended by itself with code 0']);
     assert.equal(cluster.state.restarts, 1);
   });
 
   test('by an abort names the heap limit', () => {
-    const cluster = new PaperCluster({ play: slotOne(crash(5_000, { signal: 'SIGABRT' }), {}) })
+    const cluster = new SimCluster({ play: slotOne(crash(5_000, { signal: 'SIGABRT' }), {}) })
       .start()
       .run(6_000);
     assert.match(cluster.logged('error').join(), /worker 1 crashed: aborted: .*max_old_space_size/);
   });
 
   test('tells systemd what is left at once', () => {
-    const cluster = new PaperCluster({ play: slotOne(crash(5_000), { boot: 3_000 }) }).start().run(5_200);
+    const cluster = new SimCluster({ play: slotOne(crash(5_000), { boot: 3_000 }) }).start().run(5_200);
     const last = cluster.effects('notify').at(-1);
     assert.deepEqual(
       [last?.status, last?.at],
@@ -119,7 +117,7 @@ describe('a death before listening, later than the first start', () => {
   });
 
   test('does not end the service: the other workers go on and the slot is tried again', () => {
-    const cluster = new PaperCluster({ play: slotOne(crash(5_000), dies(100), dies(100), {}) })
+    const cluster = new SimCluster({ play: slotOne(crash(5_000), dies(100), dies(100), {}) })
       .start()
       .run(20_000);
     assert.equal(cluster.exitCode, null);
@@ -133,7 +131,7 @@ describe('a death before listening, later than the first start', () => {
 
   test('has a backoff of its own, which begins with a delay and doubles', () => {
     const policy = { restart: { intensity: 100 } };
-    const cluster = new PaperCluster({ policy, play: slotOne(crash(1_000), dies(100)) }).start().run(60_000);
+    const cluster = new SimCluster({ policy, play: slotOne(crash(1_000), dies(100)) }).start().run(60_000);
     const [afterCrash, ...boots] = delays(cluster);
     assert.equal(afterCrash, 0);
     assert.ok(boots.length >= 6);
@@ -144,7 +142,7 @@ describe('a death before listening, later than the first start', () => {
   });
 
   test('is forgotten once a worker of the slot listens; the crashes are not', () => {
-    const cluster = new PaperCluster({ play: slotOne(crash(1_000), dies(100), dies(100), {}) })
+    const cluster = new SimCluster({ play: slotOne(crash(1_000), dies(100), dies(100), {}) })
       .start()
       .run(20_000);
     assert.deepEqual(
@@ -157,7 +155,7 @@ describe('a death before listening, later than the first start', () => {
   });
 
   test('is what a worker that never listens comes to: it is killed at its limit', () => {
-    const cluster = new PaperCluster({ play: slotOne(crash(1_000), { boot: null }, {}) }).start().run(30_000);
+    const cluster = new SimCluster({ play: slotOne(crash(1_000), { boot: null }, {}) }).start().run(30_000);
     assert.deepEqual(
       cluster.effects('kill').map(({ key, at }) => [key, at]),
       [[3, 11_100]],
@@ -170,7 +168,7 @@ describe('a death before listening, later than the first start', () => {
 
   test('is what a fork that fails comes to', () => {
     const forkFails = { message: 'cannot start a worker process: spawn EAGAIN', exitCode: 71, errno: 11 };
-    const cluster = new PaperCluster({ play: slotOne(crash(1_000), { forkFails }, {}) }).start().run(20_000);
+    const cluster = new SimCluster({ play: slotOne(crash(1_000), { forkFails }, {}) }).start().run(20_000);
     assert.equal(cluster.exitCode, null);
     assert.equal(cluster.logged('error').at(-1), `worker 1 died before it listened: ${forkFails.message}`);
     const [, delay] = delays(cluster);
@@ -183,7 +181,7 @@ describe('too many deaths', () => {
   const intense = { restart: { intensity: 3, window: 60_000 } };
 
   test('end the master: what serves is drained first, then the exit status says try again', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: intense,
       play: ({ slot }) => (slot === 1 ? crash(200) : { drain: 4_000 }),
     });
@@ -202,7 +200,7 @@ describe('too many deaths', () => {
   });
 
   test('keep the reason as the last STATUS while the others drain', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: intense,
       play: ({ slot }) => (slot === 1 ? crash(200) : { drain: 15_000 }),
     });
@@ -214,14 +212,14 @@ describe('too many deaths', () => {
   });
 
   test('do not add up over a longer time than the window', () => {
-    const cluster = new PaperCluster({ policy: intense, play: slotOne(crash(21_000)) }).start().run(600_000);
+    const cluster = new SimCluster({ policy: intense, play: slotOne(crash(21_000)) }).start().run(600_000);
     assert.equal(cluster.exitCode, null);
     assert.ok(cluster.state.restarts > 20);
     assert.ok(cluster.state.deaths.length <= 3);
   });
 
   test('of all slots together count, and both kinds of them', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: intense,
       play: ({ slot, nth }) => {
         if (nth === 1) return crash(1_000 + slot);
@@ -234,7 +232,7 @@ describe('too many deaths', () => {
   });
 
   test('cancel the restarts that were due', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { workers: 3, restart: { intensity: 1 } },
       play: slotOne(crash(100)),
     });
@@ -251,19 +249,19 @@ describe('a failure that every worker would meet until the service is restarted'
   test('is no reason to end those that serve, however often it comes', () => {
     const policy = { restart: { intensity: 2, bootDelayMax: 1_000 } };
     const plays = slotOne(crash(1_000), { forkFails: lasting });
-    const cluster = new PaperCluster({ policy, play: plays }).start().run(60_000);
+    const cluster = new SimCluster({ policy, play: plays }).start().run(60_000);
     assert.equal(cluster.state.life.phase, 'serving');
     assert.ok(cluster.logged('error').filter((entry) => entry.includes(lasting.message)).length > 10);
     const { lasting: _, ...passing } = lasting;
     const others = slotOne(crash(1_000), { bootFailure: { after: 10, code: 75, failure: passing } });
-    const ended = new PaperCluster({ policy, play: others }).start().run(60_000);
+    const ended = new SimCluster({ policy, play: others }).start().run(60_000);
     assert.notEqual(ended.state.life.phase, 'serving', 'while another failure is');
   });
 
   test('ends the service at once where nobody serves any more: the next master is of the files', () => {
     const policy = { workers: 1, restart: { intensity: 100 } };
     const plays = slotOne(crash(1_000), { bootFailure: { after: 10, code: 75, failure: lasting } });
-    const cluster = new PaperCluster({ policy, play: plays }).start().run(20_000);
+    const cluster = new SimCluster({ policy, play: plays }).start().run(20_000);
     assert.deepEqual(
       cluster.effects('exit').map(({ code }) => code),
       [76],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { clusterStats } from '../../../src/core/stats.js';
-import { type Death, PaperCluster, type Play } from '../../simulation/paper-cluster.js';
+import { type Death, type Play, SimCluster } from '../../simulation/sim-cluster.js';
 
 const slow = { method: 'GET', path: '/slow', age: 12_340 };
 const upload = { method: 'POST', path: '/files/7', age: 50 };
@@ -9,19 +9,19 @@ const failure = { message: 'TypeError: no', exitCode: 70, stack: 'TypeError: no\
 const master = { pid: 42, version: '0.1.0', node: 'v20.19.0', rss: 1_000 };
 
 /** The first worker of slot 1 dies 5 s after it was ready. */
-function dying(death: Partial<Death>, more: Play = {}): PaperCluster {
-  return new PaperCluster({
+function dying(death: Partial<Death>, more: Play = {}): SimCluster {
+  return new SimCluster({
     play: ({ slot, nth }) => (slot === 1 && nth === 1 ? { ...more, crash: { after: 5_000, ...death } } : {}),
   })
     .start()
     .run(6_000);
 }
 
-function entry(cluster: PaperCluster) {
+function entry(cluster: SimCluster) {
   return cluster.effects('log').find(({ level }) => level === 'error');
 }
 
-function deaths({ state, now }: PaperCluster) {
+function deaths({ state, now }: SimCluster) {
   return clusterStats(state, { now, mode: 'cluster', master, records: [] }).deaths;
 }
 
@@ -102,7 +102,7 @@ describe('the deaths in the stats', () => {
       { bootFailure: { after: 50, failure } },
       { hang: 1, capture: { stack: '    at x', at: 'x (/a.js:1:2)', requests: [slow] } },
     ];
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       play: ({ slot, nth }) => (slot === 1 ? (plays[nth - 1] ?? {}) : {}),
     });
     cluster.start().run(20_000);
@@ -117,7 +117,7 @@ describe('the deaths in the stats', () => {
   });
 
   test('are the last ten', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { restart: { intensity: 1_000 } },
       play: ({ slot, nth }) => (slot === 1 ? { crash: { after: 100, code: nth % 200 } } : {}),
     });
@@ -131,7 +131,7 @@ describe('the deaths in the stats', () => {
   });
 
   test('are none where a worker ended as it was told to', () => {
-    const cluster = new PaperCluster().start().run(500);
+    const cluster = new SimCluster().start().run(500);
     cluster.ask({ type: 'restart', by: 'alice', slot: 1 });
     cluster.run(5_000);
     assert.deepEqual(deaths(cluster), []);

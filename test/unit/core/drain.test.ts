@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { PaperCluster } from '../../simulation/paper-cluster.js';
-import { paperBeat } from '../../simulation/paper-policy.js';
+import { SimCluster } from '../../simulation/sim-cluster.js';
+import { simBeat } from '../../simulation/sim-policy.js';
 
-function serving(options: ConstructorParameters<typeof PaperCluster>[0] = {}): PaperCluster {
-  const cluster = new PaperCluster(options).start().run(1_000);
+function serving(options: ConstructorParameters<typeof SimCluster>[0] = {}): SimCluster {
+  const cluster = new SimCluster(options).start().run(1_000);
   assert.equal(cluster.state.life.phase, 'serving');
   return cluster;
 }
 
-function extensions(cluster: PaperCluster): number[] {
+function extensions(cluster: SimCluster): number[] {
   return cluster.effects('notify').flatMap(({ extend, at }) => (extend === undefined ? [] : [at]));
 }
 
 describe('EXTEND_TIMEOUT_USEC during a drain', () => {
-  function slow(): PaperCluster {
+  function slow(): SimCluster {
     const cluster = serving({
       policy: { drainTimeout: 120_000, hangTimeout: 200_000 },
       play: () => ({ hang: 1 }),
@@ -26,7 +26,7 @@ describe('EXTEND_TIMEOUT_USEC during a drain', () => {
     const cluster = slow();
     for (let second = 1; second <= 30; second++) {
       cluster.run(1_000);
-      cluster.post({ type: 'beat', key: 1, beat: paperBeat({ inFlight: 1, bytesWritten: second * 1_000 }) });
+      cluster.post({ type: 'beat', key: 1, beat: simBeat({ inFlight: 1, bytesWritten: second * 1_000 }) });
     }
     assert.deepEqual(
       extensions(cluster).filter((at) => at >= 1_000),
@@ -39,7 +39,7 @@ describe('EXTEND_TIMEOUT_USEC during a drain', () => {
     for (let second = 1; second <= 30; second++) {
       cluster.run(1_000);
       const bytesWritten = Math.min(second, 8) * 1_000;
-      cluster.post({ type: 'beat', key: 1, beat: paperBeat({ inFlight: 1, bytesWritten }) });
+      cluster.post({ type: 'beat', key: 1, beat: simBeat({ inFlight: 1, bytesWritten }) });
     }
     assert.deepEqual(
       extensions(cluster).filter((at) => at >= 1_000),
@@ -50,12 +50,12 @@ describe('EXTEND_TIMEOUT_USEC during a drain', () => {
   for (const figure of ['requests', 'inFlight', 'connections'] as const) {
     test(`counts a change of ${figure} as progress`, () => {
       const cluster = slow().run(5_500);
-      cluster.post({ type: 'beat', key: 1, beat: paperBeat() });
+      cluster.post({ type: 'beat', key: 1, beat: simBeat() });
       const before = extensions(cluster).length;
       cluster.run(5_500);
-      cluster.post({ type: 'beat', key: 1, beat: paperBeat({ rss: 1, heapUsed: 1 }) });
+      cluster.post({ type: 'beat', key: 1, beat: simBeat({ rss: 1, heapUsed: 1 }) });
       assert.equal(extensions(cluster).length, before);
-      cluster.post({ type: 'beat', key: 1, beat: paperBeat({ [figure]: 1 }) });
+      cluster.post({ type: 'beat', key: 1, beat: simBeat({ [figure]: 1 }) });
       assert.equal(extensions(cluster).length, before + 1);
     });
   }
@@ -71,17 +71,17 @@ describe('EXTEND_TIMEOUT_USEC during a drain', () => {
 
   test('goes with the reason as STATUS left alone where the service has failed', () => {
     const failure = { message: 'no', exitCode: 70 };
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       play: ({ slot }) => (slot === 1 ? { drain: 12_000 } : { bootFailure: { after: 500, failure } }),
     });
     cluster.start().run(7_000);
-    cluster.post({ type: 'beat', key: 1, beat: paperBeat({ bytesWritten: 1 }) });
+    cluster.post({ type: 'beat', key: 1, beat: simBeat({ bytesWritten: 1 }) });
     assert.deepEqual(cluster.effects('notify').at(-1), { type: 'notify', extend: 15_000, at: 7_000 });
   });
 });
 
 describe('what a worker says of its drain', () => {
-  function draining(): PaperCluster {
+  function draining(): SimCluster {
     return serving({ play: () => ({ drain: 60_000 }) })
       .stop()
       .run(2);

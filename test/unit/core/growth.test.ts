@@ -3,9 +3,9 @@ import { describe, test } from 'node:test';
 import type { Event } from '../../../src/core/events.js';
 import { initialState, type State } from '../../../src/core/state.js';
 import { nextDeadline, step } from '../../../src/core/step.js';
-import { paperBeat, paperPolicy } from '../../simulation/paper-policy.js';
+import { simBeat, simPolicy } from '../../simulation/sim-policy.js';
 
-const policy = (workers: number) => paperPolicy({ workers, balance: true, pingInterval: 10_000 });
+const policy = (workers: number) => simPolicy({ workers, balance: true, pingInterval: 10_000 });
 
 /** A service with so many workers that have sent their beats, and no request under way. */
 function serving(workers: number, soaking: boolean): State {
@@ -29,7 +29,7 @@ function serving(workers: number, soaking: boolean): State {
     });
     post({ type: 'ready', key: workers + 1, urls: [] });
   }
-  for (const { key } of state.workers) post({ type: 'beat', key, beat: paperBeat({ kept: 3 }) });
+  for (const { key } of state.workers) post({ type: 'beat', key, beat: simBeat({ kept: 3 }) });
   post({ type: 'tick' });
   return state;
 }
@@ -62,7 +62,7 @@ describe('with more workers', () => {
       const beat = (workers: number) =>
         reads(
           serving(workers, soaking),
-          { type: 'beat', key: workers, beat: paperBeat({ kept: 3 }) },
+          { type: 'beat', key: workers, beat: simBeat({ kept: 3 }) },
           { but: ['key'] },
         );
       assert.equal(beat(512), beat(64));

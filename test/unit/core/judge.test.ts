@@ -1,24 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Beat } from '../../../src/protocol/heartbeat.js';
-import { PaperCluster, type Play } from '../../simulation/paper-cluster.js';
-import type { PolicyPart } from '../../simulation/paper-policy.js';
+import { type Play, SimCluster } from '../../simulation/sim-cluster.js';
+import type { PolicyPart } from '../../simulation/sim-policy.js';
 
 const mebibyte = 2 ** 20;
 
 /** The first worker of slot 1 has this in its beats, so long after it was ready. */
-function one(
-  beat: (served: number) => Partial<Beat>,
-  policy: PolicyPart = {},
-  more: Play = {},
-): PaperCluster {
-  return new PaperCluster({
+function one(beat: (served: number) => Partial<Beat>, policy: PolicyPart = {}, more: Play = {}): SimCluster {
+  return new SimCluster({
     policy: { workers: 3, ...policy },
     play: ({ slot, nth }) => (slot === 1 && nth === 1 ? { beat, ...more } : {}),
   }).start();
 }
 
-function health(cluster: PaperCluster, key = 1) {
+function health(cluster: SimCluster, key = 1) {
   return cluster.state.workers.find((worker) => worker.key === key)?.vitals.health;
 }
 
@@ -94,7 +90,7 @@ describe('a worker that is slow for too long', () => {
   });
 
   test('stays where most others are slow as well', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { workers: 3, ...limited },
       play: ({ slot }) => (slot < 3 ? { beat: () => late } : {}),
     });
@@ -146,7 +142,7 @@ describe('a worker with too much memory', () => {
   });
 
   test('is replaced once within the window, though the next one is sick again; the log knows once', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: limited,
       play: ({ slot }) => (slot === 1 ? { beat: () => fat } : {}),
     });
@@ -163,7 +159,7 @@ describe('a worker with too much memory', () => {
   });
 
   test('waits while another starts: they are replaced one after the other', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { workers: 3, ...limited },
       play: ({ nth }) => (nth === 1 ? { beat: () => fat } : { boot: 2_500 }),
     });
@@ -193,7 +189,7 @@ describe('a worker with too much memory', () => {
 
   test('stays where the next one cannot start', () => {
     const failure = { message: 'cannot reach the database', exitCode: 70 };
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: limited,
       play: ({ nth, slot }) =>
         slot === 1 && nth === 1

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PaperCluster } from '../../simulation/paper-cluster.js';
 import { scenarios } from '../../simulation/scenarios/scenarios.js';
+import { SimCluster } from '../../simulation/sim-cluster.js';
 
 /** Numbers that have no unit: counts, and what tells one thing from another. */
 const unitless = new Set([
@@ -14,7 +14,7 @@ test('every number among the fields of a log line is a count, or has its unit in
   const wrong = new Set<string>();
   let seen = 0;
   for (const { options, script } of scenarios) {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       ...options,
       policy: { ...options?.policy, log: { statsInterval: 1_000 } },
     });

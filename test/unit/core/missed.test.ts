@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { PaperCluster } from '../../simulation/paper-cluster.js';
-import { paperBeat } from '../../simulation/paper-policy.js';
+import { SimCluster } from '../../simulation/sim-cluster.js';
+import { simBeat } from '../../simulation/sim-policy.js';
 
-function pings(cluster: PaperCluster): number[] {
+function pings(cluster: SimCluster): number[] {
   return cluster.effects('notify').flatMap(({ watchdog, at }) => (watchdog === true ? [at] : []));
 }
 
 describe('time that the master itself missed', () => {
   test('is not held against the workers', () => {
-    const cluster = new PaperCluster({ play: () => ({ hang: 1 }) }).start().run(3_000);
+    const cluster = new SimCluster({ play: () => ({ hang: 1 }) }).start().run(3_000);
     cluster.freeze(60_000).run(1);
     assert.deepEqual(cluster.effects('kill'), []);
     const [told] = cluster.effects('log').filter(({ level }) => level === 'warn');
@@ -22,7 +22,7 @@ describe('time that the master itself missed', () => {
   });
 
   test('is not held against workers that boot', () => {
-    const cluster = new PaperCluster({ play: () => ({ boot: null }) }).start().run(3_000);
+    const cluster = new SimCluster({ play: () => ({ boot: null }) }).start().run(3_000);
     cluster.freeze(60_000).run(5_999);
     assert.deepEqual(cluster.effects('kill'), []);
     cluster.run(2_000);
@@ -30,7 +30,7 @@ describe('time that the master itself missed', () => {
   });
 
   test('moves the limit of a stop as it moves those of its workers', () => {
-    const cluster = new PaperCluster({ play: () => ({ drain: 20_000 }), policy: { drainTimeout: 30_000 } });
+    const cluster = new SimCluster({ play: () => ({ drain: 20_000 }), policy: { drainTimeout: 30_000 } });
     cluster.start().run(3_000).stop().run(5_000);
     cluster.freeze(60_000).run(10_000);
     assert.deepEqual(cluster.effects('kill'), []);
@@ -40,14 +40,14 @@ describe('time that the master itself missed', () => {
   });
 
   test('does not keep the pings from systemd', () => {
-    const cluster = new PaperCluster({ policy: { pingInterval: 1_000 } });
+    const cluster = new SimCluster({ policy: { pingInterval: 1_000 } });
     cluster.start().run(3_000).freeze(60_000).run(1_000);
     assert.ok(pings(cluster).some((at) => at >= 63_000));
     assert.doesNotMatch(cluster.logged('warn').join(), /withheld/);
   });
 
   test('gives no worker credit for the future, when its news is read before the clock', () => {
-    const cluster = new PaperCluster({ play: () => ({ hang: 4_500 }) }).start().run(3_000);
+    const cluster = new SimCluster({ play: () => ({ hang: 4_500 }) }).start().run(3_000);
     // The beats that came meanwhile are read first, as the event loop does after SIGCONT.
     cluster.freeze(600_000).run(1);
     assert.ok(cluster.state.watchdog.quorumAt <= cluster.now);
@@ -59,7 +59,7 @@ describe('time that the master itself missed', () => {
   });
 
   test('gives a worker that was forked on waking no more than the limit of a boot', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       play: ({ slot, nth }) => (slot === 1 ? (nth === 1 ? { crash: { after: 5_000 } } : { boot: null }) : {}),
     });
     cluster.start().run(3_000).freeze(600_000).run(1);
@@ -68,16 +68,16 @@ describe('time that the master itself missed', () => {
   });
 
   test('of less than half a tick is nothing to talk about', () => {
-    const cluster = new PaperCluster().start().run(3_000);
+    const cluster = new SimCluster().start().run(3_000);
     cluster.freeze(1_499).run(1);
     assert.deepEqual(cluster.logged('warn'), []);
   });
 
   test('does not have a worker looked at, nor one that is looked at killed', () => {
-    const before = new PaperCluster({ play: () => ({ hang: 1 }) }).start().run(3_500);
+    const before = new SimCluster({ play: () => ({ hang: 1 }) }).start().run(3_500);
     before.freeze(60_000).run(1);
     assert.deepEqual(before.effects('capture'), []);
-    const between = new PaperCluster({ play: () => ({ hang: 1 }) }).start().run(4_500);
+    const between = new SimCluster({ play: () => ({ hang: 1 }) }).start().run(4_500);
     assert.equal(between.effects('capture').length, 2);
     between.freeze(60_000).run(1);
     assert.deepEqual(between.effects('kill'), []);
@@ -85,12 +85,12 @@ describe('time that the master itself missed', () => {
 
   test('has what came meanwhile read before anybody is judged, though the kill was due', () => {
     // Looked at since 4.1 s, to be killed at 5.1 s; it speaks while the master stands still.
-    const cluster = new PaperCluster({ play: () => ({ hang: 1 }) }).start().run(4_500);
+    const cluster = new SimCluster({ play: () => ({ hang: 1 }) }).start().run(4_500);
     cluster.freeze(1_200);
     // The timer comes first, as it does in the event loop, and the mail after it.
     cluster.post({ type: 'tick' });
     assert.deepEqual(cluster.effects('kill'), []);
-    for (const key of [1, 2]) cluster.post({ type: 'beat', key, beat: paperBeat() });
+    for (const key of [1, 2]) cluster.post({ type: 'beat', key, beat: simBeat() });
     cluster.run(3_000);
     assert.deepEqual(cluster.effects('kill'), []);
     assert.match(cluster.logged('warn').join(), /worker 1 did not answer for/);
@@ -99,7 +99,7 @@ describe('time that the master itself missed', () => {
   test('is noticed with a short hang limit, too: a stall of the master is not one of the workers', () => {
     for (const stall of [300, 700, 1_100, 1_400, 2_000, 10_000]) {
       for (let phase = 0; phase < 1_000; phase += 50) {
-        const cluster = new PaperCluster({ policy: { hangTimeout: 1_000, beatInterval: 250 } });
+        const cluster = new SimCluster({ policy: { hangTimeout: 1_000, beatInterval: 250 } });
         cluster.start().run(3_000 + phase);
         cluster.freeze(stall).post({ type: 'tick' });
         cluster.run(5_000);
@@ -110,7 +110,7 @@ describe('time that the master itself missed', () => {
 
   test('makes nobody degraded or unhealthy', () => {
     const late = { eventLoopDelay: 800 };
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { health: { slowDelay: 500, slowLimit: 30_000 } },
       play: ({ slot }) => (slot === 1 ? { beat: (served) => (served > 5_000 ? late : {}) } : {}),
     });
@@ -122,7 +122,7 @@ describe('time that the master itself missed', () => {
   });
 
   test('does not end what a worker is excused for, and takes no proof away', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { workers: 1, pingInterval: 3_000 },
       play: () => ({ hang: 2_000 }),
     });
@@ -135,7 +135,7 @@ describe('time that the master itself missed', () => {
 
   test('is no time in which the memory had its rest', () => {
     const mebibyte = 2 ** 20;
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { workers: 3, memory: { maxRss: null, maxHeap: 0, pressure: 0.9 } },
       play: () => ({ beat: (served) => ({ rss: (50 + served / 50) * mebibyte }) }),
     });

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { nextDeadline } from '../../../src/core/step.js';
-import { PaperCluster } from '../../simulation/paper-cluster.js';
-import { lives } from '../../simulation/paper-lives.js';
-import { paperPolicy } from '../../simulation/paper-policy.js';
+import { lives } from '../../simulation/lives.js';
+import { SimCluster } from '../../simulation/sim-cluster.js';
+import { simPolicy } from '../../simulation/sim-policy.js';
 
 describe('nextDeadline', () => {
-  const policy = paperPolicy();
+  const policy = simPolicy();
 
   test('is none before the start and after the end', () => {
     assert.equal(nextDeadline(lives.idle().state, policy), null);
@@ -25,13 +25,13 @@ describe('nextDeadline', () => {
     assert.equal(nextDeadline(pinged, policy), 1_000);
     const waiting = { ...state, slots: state.slots.map((slot) => ({ ...slot, forkAt: 600 })) };
     assert.equal(nextDeadline(waiting, policy), 600);
-    const booting = new PaperCluster({ policy: { bootTimeout: 800 }, play: () => ({ boot: null }) }).start();
+    const booting = new SimCluster({ policy: { bootTimeout: 800 }, play: () => ({ boot: null }) }).start();
     assert.equal(nextDeadline(booting.state, booting.policy), 800);
     assert.equal(nextDeadline({ ...state, life: stoppingUntil(950) }, policy), 950);
   });
 
   test('is the next question to a canary, then the end of its soak, and after that the limit of its probe', () => {
-    const cluster = new PaperCluster({ policy: { reload: { soak: 300 } }, play: () => ({ probe: null }) });
+    const cluster = new SimCluster({ policy: { reload: { soak: 300 } }, play: () => ({ probe: null }) });
     cluster.start().run(500).reload();
     const deadlines = [100, 250, 50].map((duration) => nextDeadline(cluster.run(duration).state, policy));
     assert.deepEqual(deadlines, [850, 900, 1_900]);
@@ -41,7 +41,7 @@ describe('nextDeadline', () => {
   });
 
   test('is when a silent worker is looked at, and then when it is killed', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { hangTimeout: 1_600, beatInterval: 400 },
       play: () => ({ hang: 1 }),
     });
@@ -55,14 +55,14 @@ describe('nextDeadline', () => {
   });
 
   test('is when proofs are asked for, and then the ping', () => {
-    const cluster = new PaperCluster({ policy: { pingInterval: 1_200 } }).start().run(500);
+    const cluster = new SimCluster({ policy: { pingInterval: 1_200 } }).start().run(500);
     assert.equal(nextDeadline(cluster.state, cluster.policy), 800);
     cluster.run(300);
     assert.equal(nextDeadline(cluster.state, cluster.policy), 1_200);
   });
 
   test('is the next try of a spare, until that is past and waits for something else', () => {
-    const { state } = new PaperCluster({
+    const { state } = new SimCluster({
       policy: { spares: 1 },
       play: ({ slot }) => ({ boot: slot === 0 ? null : 100 }),
     })
@@ -84,7 +84,7 @@ describe('nextDeadline', () => {
   });
 
   test('is the limit of a worker that drains while the service goes on', () => {
-    const cluster = new PaperCluster({ policy: { drainTimeout: 600 }, play: () => ({ hang: 1 }) })
+    const cluster = new SimCluster({ policy: { drainTimeout: 600 }, play: () => ({ hang: 1 }) })
       .start()
       .run(500);
     cluster.ask({ type: 'scale', by: 'alice', change: { to: 1 } });

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { clusterStats } from '../../../src/core/stats.js';
 import type { RequestNote } from '../../../src/protocol/requests.js';
-import { PaperCluster, type PaperOptions } from '../../simulation/paper-cluster.js';
-import type { PolicyPart } from '../../simulation/paper-policy.js';
+import { SimCluster, type SimOptions } from '../../simulation/sim-cluster.js';
+import type { PolicyPart } from '../../simulation/sim-policy.js';
 
 const minute = 60_000;
 const master = { pid: 42, version: '0.1.0', node: 'v20.19.0', rss: 1_000 };
@@ -18,14 +18,14 @@ const suspicious: PolicyPart = {
 };
 const blocking: PolicyPart = { ...suspicious, poison: { deaths: 3, window: 10 * minute, block: 5 * minute } };
 
-function serving(options: PaperOptions = {}): PaperCluster {
+function serving(options: SimOptions = {}): SimCluster {
   const play = () => ({ requests: [request('/usual')] });
   // For so long that it is known what is usual.
-  return new PaperCluster({ policy: suspicious, play, ...options }).start().run(20_000);
+  return new SimCluster({ policy: suspicious, play, ...options }).start().run(20_000);
 }
 
 /** The worker of slot 1 dies with these in flight; the next one has a moment to listen. */
-function die(cluster: PaperCluster, ...requests: readonly RequestNote[]): PaperCluster {
+function die(cluster: SimCluster, ...requests: readonly RequestNote[]): SimCluster {
   const worker = cluster.state.workers.find(({ slot, phase }) => slot === 1 && phase === 'ready');
   const key = worker?.key ?? 0;
   cluster.post({ type: 'current', key, inFlight: requests.length, requests });
@@ -33,11 +33,11 @@ function die(cluster: PaperCluster, ...requests: readonly RequestNote[]): PaperC
   return cluster.run(5_000);
 }
 
-function accusations(cluster: PaperCluster): readonly string[] {
+function accusations(cluster: SimCluster): readonly string[] {
   return cluster.logged('error').filter((message) => message.includes('in flight'));
 }
 
-function poison({ state, now }: PaperCluster) {
+function poison({ state, now }: SimCluster) {
   return clusterStats(state, { now, mode: 'cluster', master, records: [] }).poison;
 }
 
@@ -143,7 +143,7 @@ describe('a kind of request that was in flight when workers died', () => {
 describe('a death that the worker has not caused', () => {
   const x = request('/x/1');
 
-  function ended(exit: { signal: string; oomKills?: number }): PaperCluster {
+  function ended(exit: { signal: string; oomKills?: number }): SimCluster {
     const cluster = serving({ policy: blocking });
     for (let turn = 0; turn < 5; turn++) {
       const key = cluster.state.workers.find(({ slot, phase }) => slot === 1 && phase === 'ready')?.key ?? 0;
@@ -201,13 +201,13 @@ describe('a kind of request that is common', () => {
 describe('a kind of request that is blocked', () => {
   const x = { method: 'GET', route: '/x/:id' };
 
-  function accused(): PaperCluster {
+  function accused(): SimCluster {
     const cluster = serving({ policy: { ...blocking, spares: 1 } });
     for (let turn = 0; turn < 3; turn++) die(cluster, request('/x/1'));
     return cluster;
   }
 
-  function blocks(cluster: PaperCluster, from = 0) {
+  function blocks(cluster: SimCluster, from = 0) {
     return cluster
       .effects('block')
       .filter(({ at }) => at >= from)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { PaperCluster, type Play } from '../../simulation/paper-cluster.js';
-import type { PolicyPart } from '../../simulation/paper-policy.js';
+import { type Play, SimCluster } from '../../simulation/sim-cluster.js';
+import type { PolicyPart } from '../../simulation/sim-policy.js';
 
 const mebibyte = 2 ** 20;
 const pressed: PolicyPart = { workers: 3, memory: { maxRss: null, maxHeap: 0, pressure: 0.9 } };
@@ -17,11 +17,7 @@ interface Readings {
 }
 
 /** So many readings, a second apart. */
-function read(
-  cluster: PaperCluster,
-  times: number,
-  { used = 950, stalled = null }: Readings = {},
-): PaperCluster {
+function read(cluster: SimCluster, times: number, { used = 950, stalled = null }: Readings = {}): SimCluster {
   for (let index = 0; index < times; index++) {
     cluster.post({ type: 'memory', used: used * mebibyte, limit: 1_000 * mebibyte, stalled });
     cluster.run(1_000);
@@ -30,8 +26,8 @@ function read(
 }
 
 /** Worker 2 is the fattest of three, after ten seconds of growing. */
-function fat(policy: PolicyPart = pressed, more: Play = {}): PaperCluster {
-  return new PaperCluster({
+function fat(policy: PolicyPart = pressed, more: Play = {}): SimCluster {
+  return new SimCluster({
     policy,
     play: ({ slot, nth }) => ({ ...growing(nth === 1 ? (slot === 2 ? 20 : 10) : 0), ...more }),
   })
@@ -39,7 +35,7 @@ function fat(policy: PolicyPart = pressed, more: Play = {}): PaperCluster {
     .run(10_500);
 }
 
-function drained(cluster: PaperCluster): readonly number[] {
+function drained(cluster: SimCluster): readonly number[] {
   return cluster.effects('drain').map(({ key }) => key);
 }
 
@@ -91,12 +87,12 @@ describe('a cgroup that runs out of memory', () => {
   });
 
   test('costs nobody who has not grown: a new one would be as large', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: pressed,
       play: () => ({ beat: () => ({ rss: 300 * mebibyte }) }),
     });
     assert.deepEqual(drained(read(cluster.start().run(5_000), 20)), []);
-    const little = new PaperCluster({
+    const little = new SimCluster({
       policy: pressed,
       play: () => ({ beat: (served) => ({ rss: (served > 2_000 ? 50 : 20) * mebibyte }) }),
     });
@@ -104,7 +100,7 @@ describe('a cgroup that runs out of memory', () => {
   });
 
   test('takes the fattest of those whom it helps with', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: pressed,
       play: ({ slot }) => (slot === 1 ? { beat: () => ({ rss: 600 * mebibyte }) } : growing(slot * 10)),
     });
@@ -116,7 +112,7 @@ describe('a cgroup that runs out of memory', () => {
     cluster.ask({ type: 'scale', by: 'alice', change: { to: 1 } });
     cluster.run(1_000);
     const before = drained(cluster).length;
-    const single = new PaperCluster({
+    const single = new SimCluster({
       policy: { ...pressed, workers: 1 },
       play: ({ nth }) => growing(nth === 1 ? 20 : 0),
     });
@@ -151,7 +147,7 @@ describe('a cgroup that runs out of memory', () => {
 
   test('forgets the slot where it is given up meanwhile', () => {
     const cluster = fat({ ...pressed }, { drain: 8_000 });
-    const byThree = new PaperCluster({
+    const byThree = new SimCluster({
       policy: pressed,
       play: ({ slot }) => ({ ...growing(slot * 10), drain: 3_000 }),
     });
@@ -172,7 +168,7 @@ describe('a cgroup that runs out of memory', () => {
   });
 
   test('that others have filled costs no worker its place: it is said once that replacing would not help', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { ...pressed, memory: { maxRss: null, maxHeap: 0, pressure: 0.6 } },
       play: () => ({ beat: (served) => ({ rss: (served < 1_500 ? 50 : 120) * mebibyte }) }),
     })
@@ -189,7 +185,7 @@ describe('a cgroup that runs out of memory', () => {
   });
 
   test('whose workers grow again after each replacement loses each of them once, not every few seconds', () => {
-    const cluster = new PaperCluster({ policy: pressed, play: () => growing(20) }).start().run(10_000);
+    const cluster = new SimCluster({ policy: pressed, play: () => growing(20) }).start().run(10_000);
     read(cluster, 590);
     assert.deepEqual([...drained(cluster)].length, 3);
     assert.match(

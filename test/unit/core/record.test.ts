@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { ReloadRecord } from '../../../src/protocol/reload-record.js';
-import { PaperCluster, type PaperOptions, type Play } from '../../simulation/paper-cluster.js';
+import { type Play, SimCluster, type SimOptions } from '../../simulation/sim-cluster.js';
 
 /** The old generation behaves as told, under a reload without a soak. */
-function reloaded(old: Play, options: PaperOptions = {}): PaperCluster {
-  const play: PaperOptions['play'] = ({ generation }) => (generation === 1 ? old : {});
-  const cluster = new PaperCluster({ play, ...options }).start().run(1_500);
+function reloaded(old: Play, options: SimOptions = {}): SimCluster {
+  const play: SimOptions['play'] = ({ generation }) => (generation === 1 ? old : {});
+  const cluster = new SimCluster({ play, ...options }).start().run(1_500);
   cluster.reload({ soak: false, by: 'bob' });
   return cluster;
 }
 
-function records(cluster: PaperCluster): readonly ReloadRecord[] {
+function records(cluster: SimCluster): readonly ReloadRecord[] {
   return cluster.effects('record').map(({ record }) => record);
 }
 
@@ -79,9 +79,9 @@ describe('the record of a reload', () => {
   });
 
   test('counts what was in flight on a worker of the new generation that died', () => {
-    const play: PaperOptions['play'] = ({ generation }) =>
+    const play: SimOptions['play'] = ({ generation }) =>
       generation === 2 ? { crash: { after: 1_200 }, inFlight: 2 } : {};
-    const cluster = new PaperCluster({ play }).start().run(1_000);
+    const cluster = new SimCluster({ play }).start().run(1_000);
     cluster.reload();
     cluster.run(5_000);
     assert.deepEqual([cluster.state.lastReload?.verdict, cluster.state.lastReload?.lost], ['rolled-back', 2]);
@@ -99,7 +99,7 @@ describe('the record of a reload', () => {
 
   test('is complete at the verdict where nobody was replaced', () => {
     const failure = { message: 'no', exitCode: 70 };
-    const play: PaperOptions['play'] = ({ generation }) =>
+    const play: SimOptions['play'] = ({ generation }) =>
       generation === 2 ? { bootFailure: { after: 50, failure } } : {};
     const cluster = reloaded({}, { play, policy: { workers: 1 } }).run(1_000);
     assert.equal(cluster.state.lastReload?.verdict, 'rolled-back');

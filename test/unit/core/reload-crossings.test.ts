@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { PaperCluster, type PaperOptions } from '../../simulation/paper-cluster.js';
+import { SimCluster, type SimOptions } from '../../simulation/sim-cluster.js';
 
 const failure = { message: 'cannot reach the database', exitCode: 70 };
 
-function serving(options: PaperOptions = {}): PaperCluster {
-  return new PaperCluster(options).start().run(1_000);
+function serving(options: SimOptions = {}): SimCluster {
+  return new SimCluster(options).start().run(1_000);
 }
 
-function forks(cluster: PaperCluster, slot: number): readonly (readonly [number, number])[] {
+function forks(cluster: SimCluster, slot: number): readonly (readonly [number, number])[] {
   return cluster
     .effects('fork')
     .filter((fork) => fork.slot === slot)
@@ -17,7 +17,7 @@ function forks(cluster: PaperCluster, slot: number): readonly (readonly [number,
 
 describe('a reload that meets something else:', () => {
   /** The first slot's worker crashes for the second time as the reload begins: its next one is due after a while. */
-  const crashedTwice: PaperOptions = {
+  const crashedTwice: SimOptions = {
     policy: { restart: { crashDelay: 3_000, crashDelayMax: 3_000 } },
     play: ({ slot, nth, generation }) =>
       slot === 1 && nth <= 2 && generation === 1 ? { crash: { after: 400 * nth } } : {},
@@ -45,7 +45,7 @@ describe('a reload that meets something else:', () => {
     assert.deepEqual(forks(cluster, 1).slice(2), [[2, 1_500]]);
   });
 
-  const hangs: PaperOptions = {
+  const hangs: SimOptions = {
     policy: { workers: 3 },
     play: ({ generation, slot }) => {
       if (generation === 1) return {};

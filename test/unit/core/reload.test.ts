@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { PaperCluster, type PaperOptions, type Play } from '../../simulation/paper-cluster.js';
+import { type Play, SimCluster, type SimOptions } from '../../simulation/sim-cluster.js';
 
 const failure = { message: 'cannot reach the database', exitCode: 70 };
 
 /** Serves for a second before anything else happens. */
-function serving(options: PaperOptions = {}): PaperCluster {
-  return new PaperCluster(options).start().run(1_000);
+function serving(options: SimOptions = {}): SimCluster {
+  return new SimCluster(options).start().run(1_000);
 }
 
 /** The old generation does well; every worker of a new one does as it is told. */
-function release(play: Play, old: Play = {}): PaperOptions {
+function release(play: Play, old: Play = {}): SimOptions {
   return { play: ({ generation }) => (generation === 1 ? old : play) };
 }
 
-function steps(cluster: PaperCluster): readonly string[] {
+function steps(cluster: SimCluster): readonly string[] {
   return cluster
     .effects('step')
     .map(({ step }) =>
@@ -22,14 +22,14 @@ function steps(cluster: PaperCluster): readonly string[] {
     );
 }
 
-function up(cluster: PaperCluster): readonly (readonly [number, number])[] {
+function up(cluster: SimCluster): readonly (readonly [number, number])[] {
   return cluster.state.workers
     .filter(({ phase }) => phase === 'ready')
     .map(({ slot, generation }): [number, number] => [slot, generation])
     .sort(([a], [b]) => a - b);
 }
 
-function readies(cluster: PaperCluster): readonly number[] {
+function readies(cluster: SimCluster): readonly number[] {
   return cluster.effects('notify').flatMap(({ ready, at }) => (ready === true ? [at] : []));
 }
 
@@ -104,7 +104,7 @@ describe('a reload', () => {
   });
 
   test('is refused before the service serves, while another is under way, and while it stops', () => {
-    const cluster = new PaperCluster({ play: () => ({ drain: 5_000 }) }).start();
+    const cluster = new SimCluster({ play: () => ({ drain: 5_000 }) }).start();
     const refused = (reason: string) => ({ accepted: false, reason: `reload: ${reason}` });
     assert.deepEqual(cluster.reload(), refused('the service is still starting'));
     cluster.run(1_000);
@@ -203,7 +203,7 @@ describe('a reload without a way back', () => {
     assert.ok(cluster.state.restarts >= 2);
   });
 
-  const neverListens: PaperOptions = {
+  const neverListens: SimOptions = {
     policy: { bootTimeout: 2_000 },
     play: ({ generation }) => (generation === 2 ? { boot: null } : {}),
   };

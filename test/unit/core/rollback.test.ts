@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { PaperCluster, type PaperOptions, type Play } from '../../simulation/paper-cluster.js';
+import { type Play, SimCluster, type SimOptions } from '../../simulation/sim-cluster.js';
 
 const failure = { message: 'cannot reach the database', exitCode: 70 };
 
-function serving(options: PaperOptions = {}): PaperCluster {
-  return new PaperCluster(options).start().run(1_000);
+function serving(options: SimOptions = {}): SimCluster {
+  return new SimCluster(options).start().run(1_000);
 }
 
 /** The old generation does well; every worker of a new one does as it is told for its slot. */
-function release(play: (slot: number) => Play): PaperOptions {
+function release(play: (slot: number) => Play): SimOptions {
   return { play: ({ generation, slot }) => (generation === 1 ? {} : play(slot)) };
 }
 
-function assertBack(cluster: PaperCluster): void {
+function assertBack(cluster: SimCluster): void {
   const { lastReload, workers, slots, generation, deaths, restarts, reload } = cluster.state;
   assert.equal(reload, null);
   assert.equal(lastReload?.verdict, 'rolled-back');
@@ -27,7 +27,7 @@ function assertBack(cluster: PaperCluster): void {
   assert.equal(readies.length, 2, 'the start, and the verdict');
 }
 
-function reason(cluster: PaperCluster): string | null | undefined {
+function reason(cluster: SimCluster): string | null | undefined {
   return cluster.state.lastReload?.reason;
 }
 
@@ -141,7 +141,7 @@ describe('a rollback in the middle of the rolling', () => {
   });
 
   /** Release 2 has migrated the database: what is started of release 1 from then on ends. */
-  const noneGoesBack: PaperOptions = {
+  const noneGoesBack: SimOptions = {
     play: ({ generation, slot, nth }) => {
       if (generation === 2) return slot === 2 ? { bootFailure: { after: 80, failure } } : {};
       return generation === 1 && nth > 1 ? { bootFailure: { after: 80, failure } } : {};

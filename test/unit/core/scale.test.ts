@@ -1,23 +1,23 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Answer, ScaleChange } from '../../../src/protocol/control-api.js';
-import { PaperCluster, type PaperOptions } from '../../simulation/paper-cluster.js';
+import { SimCluster, type SimOptions } from '../../simulation/sim-cluster.js';
 
 const failure = { message: 'cannot reach the database', exitCode: 70 };
 
-function serving(options: PaperOptions = {}): PaperCluster {
-  return new PaperCluster(options).start().run(1_000);
+function serving(options: SimOptions = {}): SimCluster {
+  return new SimCluster(options).start().run(1_000);
 }
 
-function scale(cluster: PaperCluster, change: ScaleChange): Answer {
+function scale(cluster: SimCluster, change: ScaleChange): Answer {
   return cluster.ask({ type: 'scale', by: 'alice', change });
 }
 
-function restart(cluster: PaperCluster, slot: number): Answer {
+function restart(cluster: SimCluster, slot: number): Answer {
   return cluster.ask({ type: 'restart', by: 'alice', slot });
 }
 
-function readySlots(cluster: PaperCluster): readonly number[] {
+function readySlots(cluster: SimCluster): readonly number[] {
   return cluster.state.workers.flatMap(({ phase, slot }) => (phase === 'ready' ? [slot] : [])).sort();
 }
 
@@ -72,7 +72,7 @@ describe('a scale', () => {
   });
 
   test('is refused before the service serves and while it stops', () => {
-    const cluster = new PaperCluster({ play: () => ({ drain: 5_000 }) }).start();
+    const cluster = new SimCluster({ play: () => ({ drain: 5_000 }) }).start();
     assert.equal(why(scale(cluster, { add: 1 })), 'scale: the service is still starting');
     cluster.run(1_000).stop();
     assert.equal(why(scale(cluster, { add: 1 })), 'scale: the service is stopping');

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ownPolicy } from '../../../src/core/policy.js';
 import type { Capture } from '../../../src/protocol/capture.js';
-import { PaperCluster, type Play } from '../../simulation/paper-cluster.js';
-import { type PolicyPart, paperBeat, paperPolicy } from '../../simulation/paper-policy.js';
+import { type Play, SimCluster } from '../../simulation/sim-cluster.js';
+import { type PolicyPart, simBeat, simPolicy } from '../../simulation/sim-policy.js';
 
 describe('a worker that falls silent', () => {
   test('is killed once it was silent for the limit, and replaced at once', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       play: ({ slot, nth }) => (slot === 1 && nth === 1 ? { hang: 10_500 } : {}),
     });
     cluster.start().run(30_000);
@@ -21,7 +21,7 @@ describe('a worker that falls silent', () => {
   });
 
   test('is replaced though it may never go, and its end is no news', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       play: ({ slot, nth }) => (slot === 1 && nth === 1 ? { hang: 1, immortal: true } : {}),
     });
     cluster.start().run(60_000);
@@ -37,16 +37,16 @@ describe('a worker that falls silent', () => {
   });
 
   test('is not taken for hung while its beats come, however late', () => {
-    const cluster = new PaperCluster({ play: () => ({ hang: 1 }) }).start().run(100);
+    const cluster = new SimCluster({ play: () => ({ hang: 1 }) }).start().run(100);
     for (let index = 0; index < 20; index++) {
       cluster.run(4_900);
-      for (const key of [1, 2]) cluster.post({ type: 'beat', key, beat: paperBeat() });
+      for (const key of [1, 2]) cluster.post({ type: 'beat', key, beat: simBeat() });
     }
     assert.deepEqual(cluster.effects('kill'), []);
   });
 
   test('while it boots is given the limit of the boot instead', () => {
-    const cluster = new PaperCluster({ play: () => ({ boot: 9_000 }) }).start().run(9_500);
+    const cluster = new SimCluster({ play: () => ({ boot: 9_000 }) }).start().run(9_500);
     assert.deepEqual(cluster.effects('kill'), []);
     assert.equal(cluster.state.life.phase, 'serving');
   });
@@ -57,14 +57,14 @@ const stack = '    at checkout (/srv/app.js:12:5)\n    at handle (/srv/app.js:3:
 const inCheckout: Partial<Capture> = { state: 'running', stack, at: 'checkout (/srv/app.js:12:5)' };
 
 /** Worker 1 falls silent 1 s after it was ready, so that its last beat came at 1100 ms or just before. */
-function oneSilent(play: Play, policy: PolicyPart = {}): PaperCluster {
-  return new PaperCluster({
+function oneSilent(play: Play, policy: PolicyPart = {}): SimCluster {
+  return new SimCluster({
     policy,
     play: ({ slot, nth }) => (slot === 1 && nth === 1 ? { hang: 1_050, ...play } : {}),
   }).start();
 }
 
-function entry(cluster: PaperCluster, level: string, about: RegExp) {
+function entry(cluster: SimCluster, level: string, about: RegExp) {
   return cluster.effects('log').find((log) => log.level === level && about.test(log.message));
 }
 
@@ -170,7 +170,7 @@ describe('a worker that speaks again', () => {
 
   test('and falls silent again is looked at again, and killed at its limit', () => {
     const cluster = oneSilent({ captureTakes: 1_000 }).run(5_500);
-    cluster.post({ type: 'beat', key: 1, beat: paperBeat() });
+    cluster.post({ type: 'beat', key: 1, beat: simBeat() });
     cluster.run(10_000);
     assert.deepEqual(
       cluster.effects('capture').map(({ at }) => at),
@@ -223,7 +223,7 @@ describe('a worker that is excused', () => {
 });
 
 test('hangs count as deaths: they end the master where there are too many', () => {
-  const cluster = new PaperCluster({
+  const cluster = new SimCluster({
     policy: { restart: { intensity: 2 } },
     play: ({ slot }) => (slot === 1 ? { hang: 1 } : {}),
   });
@@ -236,8 +236,8 @@ test('hangs count as deaths: they end the master where there are too many', () =
 });
 
 test('a worker is judged by the settings of its own generation, with which it was forked', () => {
-  const { hangTimeout, ...own } = ownPolicy(paperPolicy({ hangTimeout: 10_000 }), { generation: 1 });
-  const cluster = new PaperCluster({
+  const { hangTimeout, ...own } = ownPolicy(simPolicy({ hangTimeout: 10_000 }), { generation: 1 });
+  const cluster = new SimCluster({
     // What a new configuration says; the workers that serve beat every second.
     policy: {
       hangTimeout: 800,

@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { PaperCluster } from '../../simulation/paper-cluster.js';
-import {
-  first,
-  forks,
-  promotions,
-  servingWithSpare as serving,
-  workers,
-} from '../../simulation/paper-spares.js';
+import { SimCluster } from '../../simulation/sim-cluster.js';
+import { first, forks, promotions, servingWithSpare as serving, workers } from '../../simulation/spares.js';
 
 describe('a spare takes over', () => {
   test('at once where a worker crashes, and the next one is made a moment after it serves', () => {
@@ -70,7 +64,7 @@ describe('a spare takes over', () => {
 
   test('of a worker that is younger than itself', () => {
     // Spare 3 boots for longer than it takes to replace worker 1 by worker 4.
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { spares: 1 },
       play: ({ slot, nth }) =>
         slot === 0 && nth === 1 ? { boot: 2_000 } : slot === 1 && nth === 1 ? { crash: { after: 500 } } : {},
@@ -107,7 +101,7 @@ describe('a spare takes over', () => {
   });
 
   test('of a worker that was drained for memory, once that is gone; no spare is made while it is short', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { spares: 1, memory: { maxRss: null, maxHeap: 0, pressure: 0.9 } },
       play: ({ slot, nth }) => ({
         drain: 3_000,

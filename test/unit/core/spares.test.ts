@@ -1,14 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { step } from '../../../src/core/step.js';
-import { PaperCluster } from '../../simulation/paper-cluster.js';
-import {
-  first,
-  forks,
-  promotions,
-  servingWithSpare as serving,
-  workers,
-} from '../../simulation/paper-spares.js';
+import { SimCluster } from '../../simulation/sim-cluster.js';
+import { first, forks, promotions, servingWithSpare as serving, workers } from '../../simulation/spares.js';
 
 const failure = { message: 'cannot reach the database', exitCode: 70 };
 
@@ -33,7 +27,7 @@ describe('spares', () => {
   });
 
   test('are none where none are wanted', () => {
-    assert.equal(new PaperCluster().start().run(10_000).effects('fork').length, 2);
+    assert.equal(new SimCluster().start().run(10_000).effects('fork').length, 2);
   });
 
   test('do not count among those who serve', () => {
@@ -68,7 +62,7 @@ describe('spares', () => {
 
 describe('the death of a spare', () => {
   test('has the next one wait for a backoff of its own, and counts for the intensity', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { spares: 1, restart: { intensity: 100 } },
       play: ({ slot }) => (slot === 0 ? { bootFailure: { after: 50, failure } } : {}),
     });
@@ -93,7 +87,7 @@ describe('the death of a spare', () => {
   });
 
   test('too often ends the master', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { spares: 1, restart: { intensity: 2 } },
       play: ({ slot }) => (slot === 0 ? { crash: { after: 100 } } : {}),
     });
@@ -184,7 +178,7 @@ describe('spares in a reload', () => {
   });
 
   test('fill the slots that a rollback has to give back', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { workers: 3, spares: 1, ...soaked },
       play: ({ generation, slot }) =>
         generation === 2 && slot === 2 ? { bootFailure: { after: 150, failure } } : {},

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { PaperCluster } from '../../simulation/paper-cluster.js';
+import { SimCluster } from '../../simulation/sim-cluster.js';
 
 const refused = { message: 'port 3000 is in use', exitCode: 69, errno: 98 };
 
-function readies(cluster: PaperCluster) {
+function readies(cluster: SimCluster) {
   return cluster.effects('notify').filter(({ ready }) => ready === true);
 }
 
 describe('the start', () => {
   test('forks one worker a slot at once and asks for time', () => {
-    const cluster = new PaperCluster({ policy: { workers: 3 } }).start();
+    const cluster = new SimCluster({ policy: { workers: 3 } }).start();
     assert.deepEqual(
       cluster.effects('fork').map(({ key, slot, generation }) => [key, slot, generation]),
       [
@@ -26,7 +26,7 @@ describe('the start', () => {
 
   test('is over, exactly once, when the last worker of the first generation listens', () => {
     const boots = [300, 900, 600];
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { workers: 3 },
       play: ({ slot }) => ({ boot: boots[slot - 1] ?? 0 }),
     });
@@ -49,7 +49,7 @@ describe('the start', () => {
   });
 
   test('tells nobody of readiness twice when a worker is replaced later', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       play: ({ slot, nth }) => (slot === 1 && nth === 1 ? { crash: { after: 5_000 } } : {}),
     });
     cluster.start().run(30_000);
@@ -59,12 +59,12 @@ describe('the start', () => {
   });
 
   test('says one worker in the singular', () => {
-    const cluster = new PaperCluster({ policy: { workers: 1 } }).start().run(200);
+    const cluster = new SimCluster({ policy: { workers: 1 } }).start().run(200);
     assert.ok(cluster.logged('info').includes('serving with 1 worker'));
   });
 
   test('a worker that listens twice counts once', () => {
-    const cluster = new PaperCluster({ play: ({ slot }) => ({ boot: slot === 1 ? 10 : null }) })
+    const cluster = new SimCluster({ play: ({ slot }) => ({ boot: slot === 1 ? 10 : null }) })
       .start()
       .run(20);
     const before = cluster.state;
@@ -74,14 +74,14 @@ describe('the start', () => {
   });
 
   test('a second start changes nothing', () => {
-    const cluster = new PaperCluster().start().run(500);
+    const cluster = new SimCluster().start().run(500);
     const before = cluster.state;
     assert.deepEqual(cluster.post({ type: 'start' }), []);
     assert.equal(cluster.state, before);
   });
 
   test('a first worker that crashes before the others listen is replaced, and readiness waits for it', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       play: ({ slot, nth }) => {
         if (slot === 2) return { boot: 3_000 };
         return nth === 1 ? { boot: 100, crash: { after: 2_850 } } : { boot: 400 };
@@ -95,7 +95,7 @@ describe('the start', () => {
   });
 
   test('is given more time every 5 s as long as it lasts, and not after', () => {
-    const cluster = new PaperCluster({ policy: { bootTimeout: 60_000 }, play: () => ({ boot: 12_500 }) });
+    const cluster = new SimCluster({ policy: { bootTimeout: 60_000 }, play: () => ({ boot: 12_500 }) });
     cluster.start().run(60_000);
     const extended = cluster.effects('notify').filter(({ extend }) => extend !== undefined);
     assert.deepEqual(
@@ -111,7 +111,7 @@ describe('the start', () => {
 
 describe('a start that does not get on', () => {
   test('gets no more time: a worker that is tried again and again is ended by TimeoutStartSec=', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       play: () => ({ bootFailure: { after: 100, signal: 'SIGSEGV' } }),
       policy: { restart: { intensity: 1_000 } },
     });
@@ -127,7 +127,7 @@ describe('a start that does not get on', () => {
 
 describe('a first start that cannot succeed', () => {
   test('ends at once with the reason as STATUS, ERRNO and the exit status of the failure', () => {
-    const cluster = new PaperCluster({ play: () => ({ bootFailure: { after: 200, failure: refused } }) });
+    const cluster = new SimCluster({ play: () => ({ bootFailure: { after: 200, failure: refused } }) });
     cluster.start().runToEnd();
     assert.equal(cluster.exitCode, 69);
     assert.ok(cluster.now < 1_000, `took ${cluster.now} ms`);
@@ -140,7 +140,7 @@ describe('a first start that cannot succeed', () => {
   });
 
   test('drains the workers that already listen first', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       play: ({ slot }) =>
         slot === 1
           ? { drain: 3_000 }
@@ -158,7 +158,7 @@ describe('a first start that cannot succeed', () => {
   });
 
   test('keeps the reason as the last STATUS, however long the drain takes', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       play: ({ slot }) =>
         slot === 1 ? { drain: 15_000 } : { bootFailure: { after: 500, failure: refused } },
     });
@@ -170,7 +170,7 @@ describe('a first start that cannot succeed', () => {
   });
 
   test('an app that ends before it listens has its own exit status and sentence', () => {
-    const cluster = new PaperCluster({ play: () => ({ bootFailure: { after: 50, code: 0 } }) })
+    const cluster = new SimCluster({ play: () => ({ bootFailure: { after: 50, code: 0 } }) })
       .start()
       .runToEnd();
     assert.equal(cluster.exitCode, 70);
@@ -178,7 +178,7 @@ describe('a first start that cannot succeed', () => {
   });
 
   test('an abort is taken for the heap limit', () => {
-    const cluster = new PaperCluster({ play: () => ({ bootFailure: { after: 50, signal: 'SIGABRT' } }) });
+    const cluster = new SimCluster({ play: () => ({ bootFailure: { after: 50, signal: 'SIGABRT' } }) });
     cluster.start().runToEnd();
     assert.equal(cluster.exitCode, 71);
     assert.match(cluster.logged('error').join(), /heap limit \(max_old_space_size\)/);
@@ -186,7 +186,7 @@ describe('a first start that cannot succeed', () => {
 
   test('the stack of the failure is logged with it', () => {
     const failure = { message: 'boom', exitCode: 70, stack: 'Error: boom\n    at app.js:1' };
-    const cluster = new PaperCluster({ play: () => ({ bootFailure: { after: 50, failure } }) })
+    const cluster = new SimCluster({ play: () => ({ bootFailure: { after: 50, failure } }) })
       .start()
       .runToEnd();
     assert.deepEqual(cluster.effects('log').find(({ level }) => level === 'error')?.fields, {
@@ -195,7 +195,7 @@ describe('a first start that cannot succeed', () => {
   });
 
   test('a worker that does not listen within its limit is killed, and that ends the start', () => {
-    const cluster = new PaperCluster({ play: ({ slot }) => ({ boot: slot === 1 ? null : 100 }) }).start();
+    const cluster = new SimCluster({ play: ({ slot }) => ({ boot: slot === 1 ? null : 100 }) }).start();
     cluster.runTo(9_999);
     assert.deepEqual(cluster.effects('kill'), []);
     cluster.runToEnd();
@@ -206,7 +206,7 @@ describe('a first start that cannot succeed', () => {
 
   test('no process to be had ends it too, with the number of the system error', () => {
     const forkFails = { message: 'cannot start a worker process: spawn EAGAIN', exitCode: 71, errno: 11 };
-    const cluster = new PaperCluster({ play: ({ slot }) => (slot === 2 ? { forkFails } : {}) })
+    const cluster = new SimCluster({ play: ({ slot }) => (slot === 2 ? { forkFails } : {}) })
       .start()
       .runToEnd();
     assert.equal(cluster.exitCode, 71);
@@ -216,7 +216,7 @@ describe('a first start that cannot succeed', () => {
   });
 
   test('a worker that a foreign signal killed gets another try instead, after the backoff of boots', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       play: ({ slot, nth }) =>
         slot === 1 && nth === 1 ? { bootFailure: { after: 50, signal: 'SIGKILL' } } : {},
     });

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { statusLine } from '../../../src/core/status.js';
-import { PaperCluster } from '../../simulation/paper-cluster.js';
-import { paperBeat } from '../../simulation/paper-policy.js';
+import { SimCluster } from '../../simulation/sim-cluster.js';
+import { simBeat } from '../../simulation/sim-policy.js';
 
-function statuses(cluster: PaperCluster): string[] {
+function statuses(cluster: SimCluster): string[] {
   return cluster.effects('notify').flatMap(({ status }) => (status === undefined ? [] : [status]));
 }
 
 describe('the status line', () => {
   test('of a start counts the workers that listen', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { workers: 3 },
       play: ({ slot }) => ({ boot: slot * 1_000 }),
     });
@@ -23,7 +23,7 @@ describe('the status line', () => {
   });
 
   test('of a service says workers, generation, rate and restarts', () => {
-    const cluster = new PaperCluster({ play: () => ({ requestsPerSecond: 50 }) }).start().run(30_000);
+    const cluster = new SimCluster({ play: () => ({ requestsPerSecond: 50 }) }).start().run(30_000);
     assert.equal(
       statusLine(cluster.state, cluster.now),
       '2 of 2 workers ready, generation 1, 100 req/s, 0 restarts',
@@ -32,13 +32,13 @@ describe('the status line', () => {
   });
 
   test('counts one restart in the singular', () => {
-    const cluster = new PaperCluster({ play: ({ key }) => (key === 1 ? { crash: { after: 1_000 } } : {}) });
+    const cluster = new SimCluster({ play: ({ key }) => (key === 1 ? { crash: { after: 1_000 } } : {}) });
     cluster.start().run(3_000);
     assert.match(statusLine(cluster.state, cluster.now), /, 1 restart$/);
   });
 
   test('of a service says who is not well, and which spares are there', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: {
         workers: 3,
         spares: 2,
@@ -58,7 +58,7 @@ describe('the status line', () => {
   });
 
   test('of a stop says why, who is left, what is in flight and for how long at most', () => {
-    const cluster = new PaperCluster({ play: ({ slot }) => ({ inFlight: 2, drain: slot * 1_000 }) });
+    const cluster = new SimCluster({ play: ({ slot }) => ({ inFlight: 2, drain: slot * 1_000 }) });
     cluster.start().run(5_000).stop('SIGHUP').run(1_500);
     assert.equal(
       statusLine(cluster.state, cluster.now),
@@ -67,7 +67,7 @@ describe('the status line', () => {
   });
 
   test('never promises less than nothing', () => {
-    const cluster = new PaperCluster({ play: () => ({ drain: null, immortal: true, hang: 1 }) })
+    const cluster = new SimCluster({ play: () => ({ drain: null, immortal: true, hang: 1 }) })
       .start()
       .run(500);
     cluster.stop().run(23_000);
@@ -75,15 +75,15 @@ describe('the status line', () => {
   });
 
   test('is told once as long as it stays the same, and every 5 s at most while only the rate moves', () => {
-    const quiet = new PaperCluster().start().run(120_000);
+    const quiet = new SimCluster().start().run(120_000);
     assert.equal(statuses(quiet).length, 3);
-    const busy = new PaperCluster({ policy: { hangTimeout: 1e6 }, play: () => ({ hang: 1 }) })
+    const busy = new SimCluster({ policy: { hangTimeout: 1e6 }, play: () => ({ hang: 1 }) })
       .start()
       .run(1_000);
     let requests = 0;
     for (let second = 1; second <= 60; second++) {
       requests += second * second;
-      busy.post({ type: 'beat', key: 1, beat: paperBeat({ requests }) });
+      busy.post({ type: 'beat', key: 1, beat: simBeat({ requests }) });
       busy.run(1_000);
     }
     assert.ok(statuses(busy).length >= 12 && statuses(busy).length <= 3 + 13, `${statuses(busy).length}`);
@@ -92,7 +92,7 @@ describe('the status line', () => {
 
 describe('the rate', () => {
   test('falls to zero again when nothing comes', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { hangTimeout: 1e6 },
       play: () => ({ hang: 10_000, requestsPerSecond: 10 }),
     });
@@ -103,7 +103,7 @@ describe('the rate', () => {
   });
 
   test('does not fall below zero, nor forget requests, when a worker that had served many dies', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       play: ({ key }) => ({ requestsPerSecond: 100, ...(key === 1 ? { crash: { after: 20_500 } } : {}) }),
     });
     cluster.start();
@@ -116,11 +116,11 @@ describe('the rate', () => {
 });
 
 describe('the statistics line', () => {
-  const statistics = (cluster: PaperCluster) =>
+  const statistics = (cluster: SimCluster) =>
     cluster.effects('log').filter(({ message }) => message.startsWith('statistics: '));
 
   test('is written at its interval while the service serves', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { log: { statsInterval: 60_000 } },
       play: () => ({ requestsPerSecond: 10, inFlight: 3 }),
     });
@@ -142,11 +142,11 @@ describe('the statistics line', () => {
   });
 
   test('is never written with an interval of 0', () => {
-    assert.deepEqual(statistics(new PaperCluster().start().run(600_000)), []);
+    assert.deepEqual(statistics(new SimCluster().start().run(600_000)), []);
   });
 
   test('is not written during a stop', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { log: { statsInterval: 1_000 } },
       play: () => ({ drain: 10_000 }),
     });

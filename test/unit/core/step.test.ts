@@ -4,28 +4,28 @@ import type { Effect } from '../../../src/core/effects.js';
 import type { Event } from '../../../src/core/events.js';
 import { initialState } from '../../../src/core/state.js';
 import { nextDeadline } from '../../../src/core/step.js';
-import { PaperCluster } from '../../simulation/paper-cluster.js';
-import { lives } from '../../simulation/paper-lives.js';
-import { paperBeat } from '../../simulation/paper-policy.js';
-import { pureStep } from '../../simulation/paper-step.js';
+import { lives } from '../../simulation/lives.js';
+import { SimCluster } from '../../simulation/sim-cluster.js';
+import { simBeat } from '../../simulation/sim-policy.js';
+import { pureStep } from '../../simulation/step.js';
 
 /** Worker 1 in each of its phases, in a master that serves unless the phase says otherwise. */
 const workers = {
   unknown: () =>
-    new PaperCluster({ play: ({ key }) => (key === 1 ? { crash: { after: 100 } } : {}) }).start().run(500),
+    new SimCluster({ play: ({ key }) => (key === 1 ? { crash: { after: 100 } } : {}) }).start().run(500),
   starting: () =>
-    new PaperCluster({
+    new SimCluster({
       play: ({ slot, nth }) =>
         slot === 1 && nth === 1 ? { crash: { after: 100 } } : nth > 1 ? { boot: null } : {},
     })
       .start()
       .run(500),
-  ready: () => new PaperCluster({ play: () => ({ hang: 1 }) }).start().run(500),
-  silent: () => new PaperCluster({ play: () => ({ hang: 1, captureTakes: 1_000 }) }).start().run(4_500),
+  ready: () => new SimCluster({ play: () => ({ hang: 1 }) }).start().run(500),
+  silent: () => new SimCluster({ play: () => ({ hang: 1, captureTakes: 1_000 }) }).start().run(4_500),
   draining: () => lives.stopping(),
-  spare: () => new PaperCluster({ policy: { spares: 1 } }).start().run(500),
+  spare: () => new SimCluster({ policy: { spares: 1 } }).start().run(500),
   dying: () =>
-    new PaperCluster({
+    new SimCluster({
       policy: { bootTimeout: 1_000 },
       play: ({ slot, nth }) =>
         slot === 1 ? (nth === 1 ? { crash: { after: 100 } } : { boot: null, immortal: true }) : {},
@@ -33,10 +33,8 @@ const workers = {
       .start()
       .run(2_000),
   hung: () =>
-    new PaperCluster({ play: ({ key }) => (key === 1 ? { hang: 1, immortal: true } : {}) })
-      .start()
-      .run(7_000),
-} satisfies Record<string, () => PaperCluster>;
+    new SimCluster({ play: ({ key }) => (key === 1 ? { hang: 1, immortal: true } : {}) }).start().run(7_000),
+} satisfies Record<string, () => SimCluster>;
 
 function events(key: number): Readonly<Record<Event['type'], Event>> {
   const failure = { message: 'boom', exitCode: 70 };
@@ -47,7 +45,7 @@ function events(key: number): Readonly<Record<Event['type'], Event>> {
     'fork-failed': { type: 'fork-failed', key, failure },
     ready: { type: 'ready', key, urls: [] },
     failed: { type: 'failed', key, failure },
-    beat: { type: 'beat', key, beat: paperBeat({ requests: 7 }) },
+    beat: { type: 'beat', key, beat: simBeat({ requests: 7 }) },
     closed: { type: 'closed', key, inFlight: 1, accepted: 2 },
     probed: { type: 'probed', key, failure: null, took: 3 },
     reload: {
@@ -85,7 +83,7 @@ function events(key: number): Readonly<Record<Event['type'], Event>> {
  * What an event leads to: `ignored` (the very same state, nothing done), `noted` (the state alone changed), or the
  * effects by their kind, in their order.
  */
-function answer(cluster: PaperCluster, event: Event): string {
+function answer(cluster: SimCluster, event: Event): string {
   const before = cluster.state;
   const effects = cluster.post(event);
   if (effects.length > 0) return effects.map(kindOf).join(' ');
@@ -100,14 +98,14 @@ function kindOf(effect: Effect): string {
 }
 
 /** The answers to every event, about the worker with this key. */
-function row(make: () => PaperCluster, key: number): Record<string, string> {
+function row(make: () => SimCluster, key: number): Record<string, string> {
   return Object.fromEntries(
     Object.entries(events(key)).map(([type, event]) => [type, answer(make(), event)]),
   );
 }
 
 /** The same, without the events that are about no worker. */
-function workerRow(make: () => PaperCluster, key: number): Record<string, string> {
+function workerRow(make: () => SimCluster, key: number): Record<string, string> {
   const { start, stop, tick, reload, abort, scale, restart, memory, ...rest } = row(make, key);
   return rest;
 }
@@ -292,7 +290,7 @@ describe('step', () => {
   });
 
   test('changes none of its inputs and answers the same inputs with the same outputs, in any order of events', () => {
-    const { policy } = new PaperCluster({ policy: { pingInterval: 300, log: { statsInterval: 2_000 } } });
+    const { policy } = new SimCluster({ policy: { pingInterval: 300, log: { statsInterval: 2_000 } } });
     for (let seed = 1; seed <= 40; seed++) {
       const draw = generator(seed);
       const kinds: string[] = [];

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { PaperCluster } from '../../simulation/paper-cluster.js';
+import { SimCluster } from '../../simulation/sim-cluster.js';
 
-function serving(options: ConstructorParameters<typeof PaperCluster>[0] = {}): PaperCluster {
-  const cluster = new PaperCluster(options).start().run(1_000);
+function serving(options: ConstructorParameters<typeof SimCluster>[0] = {}): SimCluster {
+  const cluster = new SimCluster(options).start().run(1_000);
   assert.equal(cluster.state.life.phase, 'serving');
   return cluster;
 }
@@ -38,13 +38,13 @@ describe('a stop', () => {
   });
 
   test('before the start ends at once', () => {
-    const cluster = new PaperCluster().stop();
+    const cluster = new SimCluster().stop();
     assert.deepEqual(cluster.turns[0]?.effects, [{ type: 'exit', code: 0 }]);
     assert.equal(cluster.state.life.phase, 'ended');
   });
 
   test('during the start drains the workers that still boot, too', () => {
-    const cluster = new PaperCluster({ play: ({ slot }) => ({ boot: slot === 1 ? 100 : 5_000 }) })
+    const cluster = new SimCluster({ play: ({ slot }) => ({ boot: slot === 1 ? 100 : 5_000 }) })
       .start()
       .run(500);
     cluster.stop();
@@ -58,7 +58,7 @@ describe('a stop', () => {
   });
 
   test('a worker that listens too late during a stop changes nothing', () => {
-    const cluster = new PaperCluster({ play: () => ({ boot: 5_000 }) }).start().run(500).stop();
+    const cluster = new SimCluster({ play: () => ({ boot: 5_000 }) }).start().run(500).stop();
     const before = cluster.state;
     assert.deepEqual(cluster.post({ type: 'ready', key: 1, urls: [] }), []);
     assert.equal(cluster.state, before);
@@ -77,7 +77,7 @@ describe('a stop', () => {
   });
 
   test('with no worker left ends at once', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { workers: 1 },
       play: () => ({ bootFailure: { after: 10, signal: 'SIGKILL' } }),
     });
@@ -88,7 +88,7 @@ describe('a stop', () => {
   });
 
   test('takes no notice of a fork that fails meanwhile', () => {
-    const cluster = new PaperCluster({ policy: { workers: 1 }, play: () => ({ boot: null }) }).start();
+    const cluster = new SimCluster({ policy: { workers: 1 }, play: () => ({ boot: null }) }).start();
     cluster.stop();
     const failure = { message: 'spawn EAGAIN', exitCode: 71 };
     cluster.post({ type: 'fork-failed', key: 1, failure });

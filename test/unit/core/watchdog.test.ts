@@ -1,24 +1,24 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { PaperCluster } from '../../simulation/paper-cluster.js';
+import { SimCluster } from '../../simulation/sim-cluster.js';
 
-function pings(cluster: PaperCluster): number[] {
+function pings(cluster: SimCluster): number[] {
   return cluster.effects('notify').flatMap(({ watchdog, at }) => (watchdog === true ? [at] : []));
 }
 
 describe('pings', () => {
   test('go out at their interval from the start on, whatever else happens', () => {
-    const cluster = new PaperCluster({ policy: { pingInterval: 3_333 }, play: () => ({ boot: 5_000 }) });
+    const cluster = new SimCluster({ policy: { pingInterval: 3_333 }, play: () => ({ boot: 5_000 }) });
     cluster.start().run(20_000);
     assert.deepEqual(pings(cluster), [3_333, 6_666, 9_999, 13_332, 16_665, 19_998]);
   });
 
   test('are never sent where nobody asked for them', () => {
-    assert.deepEqual(pings(new PaperCluster().start().run(60_000)), []);
+    assert.deepEqual(pings(new SimCluster().start().run(60_000)), []);
   });
 
   test('go on while one worker hangs and is replaced', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { pingInterval: 1_000 },
       play: ({ slot, nth }) => (slot === 1 && nth === 1 ? { hang: 5_000 } : {}),
     });
@@ -27,7 +27,7 @@ describe('pings', () => {
   });
 
   test('go on while all workers hang at once and come back', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { pingInterval: 3_000 },
       play: ({ nth }) => (nth === 1 ? { hang: 5_000 } : { boot: 9_000 }),
     });
@@ -36,7 +36,7 @@ describe('pings', () => {
   });
 
   test('are withheld once nobody has answered for longer than a replacement takes', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { pingInterval: 1_000, hangTimeout: 5_000, bootTimeout: 10_000 },
       play: ({ nth }) => (nth === 1 ? { hang: 4_500 } : { boot: null }),
     });
@@ -50,7 +50,7 @@ describe('pings', () => {
 
   test('come back with the first answer', () => {
     const boots = [100, null, 5_000];
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { workers: 1, pingInterval: 1_000, hangTimeout: 5_000, bootTimeout: 10_000 },
       play: ({ nth }) => ({ boot: boots[nth - 1] ?? null, ...(nth === 1 ? { hang: 1 } : {}) }),
     });
@@ -64,7 +64,7 @@ describe('pings', () => {
   });
 
   test('are withheld where all apps have closed their servers, and no replacement comes up', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { pingInterval: 1_000, hangTimeout: 5_000, bootTimeout: 10_000, restart: { intensity: 1_000 } },
       play: ({ nth }) => (nth === 1 ? { deaf: 4_000, proves: false } : { boot: null }),
     });
@@ -77,7 +77,7 @@ describe('pings', () => {
   });
 
   test('go on where an app closes its server after each boot, until so many restarts end the service', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { pingInterval: 1_000 },
       play: () => ({ boot: 300, deaf: 2_000, proves: false }),
     });
@@ -86,7 +86,7 @@ describe('pings', () => {
   });
 
   test('go on during a drain', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { pingInterval: 1_000, drainTimeout: 40_000, hangTimeout: 5_000, bootTimeout: 5_000 },
       play: () => ({ drain: 30_000 }),
     });
@@ -99,7 +99,7 @@ describe('a proof', () => {
   const every = 3_000;
 
   test('is asked for a third of the interval before the ping, of those who answered nothing since the last', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { pingInterval: every },
       play: ({ slot }) => (slot === 1 ? { requestsPerSecond: 5 } : {}),
     });
@@ -114,7 +114,7 @@ describe('a proof', () => {
   });
 
   test('is given by real answers alone where there is traffic', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { pingInterval: every },
       play: () => ({ requestsPerSecond: 5, proves: false }),
     });
@@ -124,7 +124,7 @@ describe('a proof', () => {
   });
 
   test('is not given by a beat without an answer: the pings are withheld, and the log knows once', () => {
-    const cluster = new PaperCluster({ policy: { pingInterval: every }, play: () => ({ proves: false }) });
+    const cluster = new SimCluster({ policy: { pingInterval: every }, play: () => ({ proves: false }) });
     cluster.start().run(60_000);
     // To listen is a proof, and one holds for two intervals.
     assert.deepEqual(pings(cluster), [3_000, 6_000]);
@@ -132,7 +132,7 @@ describe('a proof', () => {
   });
 
   test('that comes has the pings go on', () => {
-    const cluster = new PaperCluster({ policy: { pingInterval: every }, play: () => ({ proves: false }) });
+    const cluster = new SimCluster({ policy: { pingInterval: every }, play: () => ({ proves: false }) });
     cluster.start().run(20_000);
     cluster.post({ type: 'proved', key: 2 });
     cluster.run(1_500);
@@ -149,7 +149,7 @@ describe('a proof', () => {
   ] as const) {
     test(`of ${quorum} is enough for ${workers} workers, and no fewer`, () => {
       const proving = (enough: number) =>
-        new PaperCluster({
+        new SimCluster({
           policy: { workers, pingInterval: every },
           play: ({ slot }) => ({ proves: slot <= enough }),
         })
@@ -161,7 +161,7 @@ describe('a proof', () => {
   }
 
   test('is not asked of a worker that is excused, nor missed', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { workers: 1, pingInterval: every },
       play: () => ({ hang: 2_000 }),
     });
@@ -173,7 +173,7 @@ describe('a proof', () => {
   });
 
   test('is asked of nobody during the start and the stop, when the pings go on', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { pingInterval: every },
       play: () => ({ boot: 8_000, drain: 15_000, proves: false }),
     });
@@ -183,7 +183,7 @@ describe('a proof', () => {
   });
 
   test('of a replacement is that it listens', () => {
-    const cluster = new PaperCluster({
+    const cluster = new SimCluster({
       policy: { workers: 1, pingInterval: every },
       play: ({ nth }) => (nth === 1 ? { crash: { after: 8_000 } } : { boot: 3_500 }),
     });

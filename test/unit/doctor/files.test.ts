@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { examined, type World } from './paper-world.js';
+import { examined, type World } from './fake-world.js';
 
 const folder = { isDirectory: true, mode: 0o40755 };
 

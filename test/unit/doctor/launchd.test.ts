@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { parsePlist, plistKeys } from '../../../src/doctor/checks/launchd.js';
 import { repoRoot } from '../../support/process.js';
 import { topLevelKeys } from '../../system/launchd/keys.js';
-import { examined, type World } from './paper-world.js';
+import { examined, type World } from './fake-world.js';
 
 const path = '/Library/LaunchDaemons/org.rom-agent.plist';
 const shipped = readFileSync(join(repoRoot, 'launchd/org.rom-agent.plist'), 'utf8');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { DaemonFacts } from '../../../src/doctor/facts.js';
-import { examined, type World } from './paper-world.js';
+import { examined, type World } from './fake-world.js';
 
 describe('Node', () => {
   test('too old a one is a problem, and what a newer one gives is said', async () => {

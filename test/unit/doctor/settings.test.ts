@@ -3,11 +3,11 @@ import { describe, test } from 'node:test';
 import type { DaemonFacts } from '../../../src/doctor/facts.js';
 import { keys } from '../../../src/settings/settings.js';
 import { fileError } from '../../support/load-input.js';
-import { examined, execLine, paperFacts, type World } from './paper-world.js';
+import { examined, execLine, fakeFacts, type World } from './fake-world.js';
 
 describe('the settings', () => {
   test('are those of the unit: its environment, files, directory and command line, in that order of strength', async () => {
-    const { settings } = await paperFacts({
+    const { settings } = await fakeFacts({
       env: { PORT: '1' },
       unit: {
         Environment: 'PORT=2 ROM_AGENT_LINGER=1s WORKERS=1',
@@ -28,14 +28,14 @@ describe('the settings', () => {
   test('are those of the shell where no unit is asked for, or there is none', async () => {
     const env = { PORT: '8081' };
     for (const world of [{ unitName: null }, { unit: null }, { booted: false }] as const) {
-      const { settings } = await paperFacts({ env, ...world });
+      const { settings } = await fakeFacts({ env, ...world });
       assert.deepEqual([settings.config.port, settings.asUnit], [8081, null]);
     }
   });
 
   test('given as flags win, and their paths start where they were given', async () => {
     const unit = { ExecStart: execLine('/usr/bin/node /m.js serve --workers 3 a.js') };
-    const { settings } = await paperFacts({ unit, flags: { workers: '2', app: 'b.js' } });
+    const { settings } = await fakeFacts({ unit, flags: { workers: '2', app: 'b.js' } });
     assert.deepEqual([settings.config.workers, settings.config.app], [2, '/srv/cwd/b.js']);
   });
 
@@ -75,7 +75,7 @@ describe('the settings', () => {
 
 describe('a daemon that runs', () => {
   const running = async (more: Readonly<Record<string, unknown>> = {}): Promise<DaemonFacts> => {
-    const { settings } = await paperFacts();
+    const { settings } = await fakeFacts();
     const effective = Object.fromEntries(
       keys.map((key) => [key, { value: more[key] ?? settings.effective[key].value, from: 'default' }]),
     );
@@ -135,8 +135,8 @@ describe('a daemon that runs', () => {
       ActiveState: 'inactive',
       Environment: 'ROM_AGENT_CONTROL_SOCKET=/run/c.sock',
     };
-    assert.equal((await paperFacts({ unit: elsewhere, onAsk })).daemon.state, 'unknown');
-    assert.equal((await paperFacts({ unit: { MainPID: '0' }, onAsk })).daemon.state, 'none');
+    assert.equal((await fakeFacts({ unit: elsewhere, onAsk })).daemon.state, 'unknown');
+    assert.equal((await fakeFacts({ unit: { MainPID: '0' }, onAsk })).daemon.state, 'none');
     assert.deepEqual(asked, ['/run/rom-agent/control.sock']);
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Verdict } from '../../../src/doctor/finding.js';
-import { examined, execLine, type World } from './paper-world.js';
+import { examined, execLine, type World } from './fake-world.js';
 
 test('the shipped unit on a server in order: nothing to change, nothing unknown', async () => {
   const { findings } = await examined();

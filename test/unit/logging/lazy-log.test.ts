@@ -9,7 +9,7 @@ import type { LogConfig, LogLevel } from '../../../src/settings/config.js';
 
 describe('a lazy log', () => {
   test('loads nothing for lines that are not to be written', async () => {
-    const { log, loads } = paperLog('warn');
+    const { log, loads } = fakeLog('warn');
     log.debug('a detail');
     log.info('news');
     await log.close();
@@ -17,7 +17,7 @@ describe('a lazy log', () => {
   });
 
   test('loads once, and writes the lines that came before in their order', async () => {
-    const { log, loads, written } = paperLog('info');
+    const { log, loads, written } = fakeLog('info');
     log.info('first', { n: 1 });
     log.error('second');
     assert.deepEqual(written, [], 'the caller does not wait');
@@ -27,7 +27,7 @@ describe('a lazy log', () => {
   });
 
   test('writes at once when it is loaded', async () => {
-    const { log, written } = paperLog('info');
+    const { log, written } = fakeLog('info');
     log.info('first');
     await log.close();
     log.warn('then');
@@ -64,30 +64,30 @@ describe('a lazy log', () => {
   });
 
   test('has nothing to flush before its first line', () => {
-    const { log, written } = paperLog('info');
+    const { log, written } = fakeLog('info');
     log.flush();
     assert.deepEqual(written, []);
   });
 
   test('knows its format without being loaded', () => {
-    const { log, loads } = paperLog('info');
+    const { log, loads } = fakeLog('info');
     assert.equal(log.format, 'json');
     assert.equal(loads(), 0);
   });
 });
 
-function paperLog(level: LogLevel) {
+function fakeLog(level: LogLevel) {
   const written: string[] = [];
   let loads = 0;
   const config: LogConfig = { level, format: 'json', dir: null, statsInterval: 0 };
   const load = async () => {
     loads += 1;
-    return { createLog: () => paper(written) };
+    return { createLog: () => fakes(written) };
   };
   return { log: lazyLog({ config, bindings: {} }, load), written, loads: () => loads };
 }
 
-function paper(written: string[]): Log {
+function fakes(written: string[]): Log {
   const at = (level: string) => (message: string, fields?: object) =>
     void written.push(`${level} ${message} ${JSON.stringify(fields)}`);
   return {

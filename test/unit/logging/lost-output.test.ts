@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
 import { guardOutput } from '../../../src/logging/lost-output.js';
 
-function paperProcess() {
+function fakeProcess() {
   let opened = 0;
   const stream = new EventEmitter();
   const worker = Object.defineProperties({} as Pick<NodeJS.Process, 'stdout' | 'stderr'>, {
@@ -22,7 +22,7 @@ function paperProcess() {
 const broken = (code: string) => Object.assign(new Error(`write ${code}`), { code });
 
 test('what nobody reads is lost and counted, and said once', () => {
-  const { worker, stream } = paperProcess();
+  const { worker, stream } = fakeProcess();
   const said: string[] = [];
   const output = guardOutput(worker, (name) => said.push(name));
   assert.equal(worker.stdout, stream);
@@ -33,7 +33,7 @@ test('what nobody reads is lost and counted, and said once', () => {
 });
 
 test('any other failure is thrown where the app has no listener, as without us', () => {
-  const { worker, stream } = paperProcess();
+  const { worker, stream } = fakeProcess();
   guardOutput(worker, () => {});
   void worker.stdout;
   assert.throws(() => stream.emit('error', broken('ENOSPC')), /ENOSPC/);
@@ -42,7 +42,7 @@ test('any other failure is thrown where the app has no listener, as without us',
 });
 
 test('the stream is not opened before somebody asks for it', () => {
-  const { worker, opened } = paperProcess();
+  const { worker, opened } = fakeProcess();
   guardOutput(worker, () => {});
   assert.equal(opened(), 0);
 });

@@ -4,7 +4,7 @@ import type { Device } from '../../../src/logging/device.js';
 import { createSink } from '../../../src/logging/sink.js';
 
 /** A device that takes `room` bytes and then none, until more is given. */
-function paperDevice({ room = Number.POSITIVE_INFINITY }: { room?: number } = {}) {
+function fakeDevice({ room = Number.POSITIVE_INFINITY }: { room?: number } = {}) {
   const state = { room, error: null as string | null, out: '', writes: [] as string[], closed: 0 };
   const writeSync = (chunk: Buffer): number => {
     if (state.error !== null) throw fail(state.error);
@@ -38,7 +38,7 @@ function fail(code: string): NodeJS.ErrnoException {
 
 describe('a sink', () => {
   it('writes each line at once while there is room', () => {
-    const { state, device } = paperDevice();
+    const { state, device } = fakeDevice();
     const sink = createSink({ device });
     sink.write('a\n');
     sink.write('b\n');
@@ -47,7 +47,7 @@ describe('a sink', () => {
 
   it('keeps order and every byte through partial writes, whole lines up to PIPE_BUF in a write', (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
-    const { state, device } = paperDevice({ room: 3 });
+    const { state, device } = fakeDevice({ room: 3 });
     const sink = createSink({ device });
     const lines = Array.from({ length: 200 }, (_, index) => `${String(index).padStart(99, '.')}\n`);
     for (const line of lines) sink.write(line);
@@ -61,7 +61,7 @@ describe('a sink', () => {
 
   it('drops what exceeds its bound, counts it, and reports it once it flows again', (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
-    const { state, device } = paperDevice({ room: 0 });
+    const { state, device } = fakeDevice({ room: 0 });
     const reports: number[] = [];
     const sink = createSink({ device, maxBytes: 10, onRecovered: (lost) => reports.push(lost) });
     for (let index = 0; index < 8; index += 1) sink.write(`${index}...\n`);
@@ -77,7 +77,7 @@ describe('a sink', () => {
   });
 
   it('gives up a dead reader, and takes and counts lines without a word', () => {
-    const { state, device } = paperDevice();
+    const { state, device } = fakeDevice();
     const sink = createSink({ device });
     state.error = 'EPIPE';
     sink.write('a\n');
@@ -89,7 +89,7 @@ describe('a sink', () => {
 
   it('tells of trouble once, tries again, and tells of the next trouble', (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
-    const { state, device } = paperDevice();
+    const { state, device } = fakeDevice();
     const troubles: string[] = [];
     const sink = createSink({ device, retryDelay: 500, onTrouble: ({ message }) => troubles.push(message) });
     state.error = 'ENOSPC';
@@ -106,7 +106,7 @@ describe('a sink', () => {
   });
 
   it('flushes what waits, and gives up at its limit where there is no room', () => {
-    const { state, device } = paperDevice({ room: 0 });
+    const { state, device } = fakeDevice({ room: 0 });
     const sink = createSink({ device, flushLimit: 30 });
     sink.write('last\n');
     sink.flush();
@@ -118,7 +118,7 @@ describe('a sink', () => {
 
   it('closes its device when it was ended and all is out', (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
-    const { state, device } = paperDevice({ room: 0 });
+    const { state, device } = fakeDevice({ room: 0 });
     const sink = createSink({ device });
     sink.write('last\n');
     sink.end();

@@ -6,7 +6,7 @@ import { createAnnouncer, isHeard } from '../../../src/master/siblings.js';
 const ready = (key: number): Worker => ({ key, slot: key, phase: 'ready', beatAt: 0 }) as Worker;
 
 /** Who was told which keys, since the last look. */
-function paper() {
+function fakes() {
   const silent = new Set<number>();
   const told: string[] = [];
   const announce = createAnnouncer({
@@ -26,7 +26,7 @@ function paper() {
 
 describe('who is ready', () => {
   test('is told to each of them when it has changed, and only then', () => {
-    const { changed } = paper();
+    const { changed } = fakes();
     assert.deepEqual(changed(ready(1)), ['1: 1']);
     assert.deepEqual(changed(ready(1)), []);
     assert.deepEqual(changed(ready(1), ready(2)), ['1: 1,2', '2: 1,2']);
@@ -34,7 +34,7 @@ describe('who is ready', () => {
   });
 
   test('leaves out who is not heard any more, though he is told himself', () => {
-    const { changed, silent } = paper();
+    const { changed, silent } = fakes();
     changed(ready(1), ready(2));
     silent.add(2);
     assert.deepEqual(changed(ready(1), ready(2)), ['1: 1', '2: 1']);
@@ -43,7 +43,7 @@ describe('who is ready', () => {
   });
 
   test('is everybody where nobody is heard', () => {
-    const { changed, silent } = paper();
+    const { changed, silent } = fakes();
     changed(ready(1), ready(2));
     silent.add(1).add(2);
     assert.deepEqual(changed(ready(1), ready(2)), []);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type Children, type Marked, trackChildren } from '../../../src/master/children.js';
 
-interface Paper {
+interface Fakes {
   readonly children: Children;
   /** What is there, by its mark. */
   readonly there: Map<string, Marked[]>;
@@ -12,9 +12,9 @@ interface Paper {
   looks: number;
 }
 
-/** Processes on paper, of which some do not end by SIGTERM. */
-function paper(stubborn: readonly number[] = []): Paper {
-  const all: Paper = { children: make(), there: new Map(), signals: [], said: [], looks: 0 };
+/** Fake processes, of which some do not end by SIGTERM. */
+function fakes(stubborn: readonly number[] = []): Fakes {
+  const all: Fakes = { children: make(), there: new Map(), signals: [], said: [], looks: 0 };
   function make(): Children {
     return trackChildren({
       find: async (marks, among) => {
@@ -39,12 +39,12 @@ function paper(stubborn: readonly number[] = []): Paper {
   return all;
 }
 
-function markOf({ children }: Paper, key: number): string {
+function markOf({ children }: Fakes, key: number): string {
   return String(Object.values(children.mark(key))[0]);
 }
 
 test('what a worker leaves behind is asked to end, and what others have started is left alone', async () => {
-  const all = paper();
+  const all = fakes();
   all.there.set(markOf(all, 1), [{ pid: 10, name: 'ffmpeg' }]);
   all.there.set(markOf(all, 2), [{ pid: 20, name: 'ffmpeg' }]);
   all.children.left(1);
@@ -54,7 +54,7 @@ test('what a worker leaves behind is asked to end, and what others have started 
 });
 
 test('who does not end is killed, and whoever came meanwhile', async () => {
-  const all = paper([10]);
+  const all = fakes([10]);
   all.there.set(markOf(all, 1), [{ pid: 10, name: 'sh' }]);
   all.children.left(1);
   await all.children.settled();
@@ -66,7 +66,7 @@ test('who does not end is killed, and whoever came meanwhile', async () => {
 });
 
 test('workers that are gone together take one look, and one that is gone during it another', async () => {
-  const all = paper();
+  const all = fakes();
   for (const key of [1, 2, 3]) all.children.left(key);
   await Promise.resolve();
   all.children.left(4);
@@ -76,5 +76,5 @@ test('workers that are gone together take one look, and one that is gone during 
 });
 
 test('a run of the master knows its own marks only', () => {
-  assert.notEqual(markOf(paper(), 1), markOf(paper(), 1));
+  assert.notEqual(markOf(fakes(), 1), markOf(fakes(), 1));
 });

@@ -8,12 +8,12 @@ import { ConfigError } from '../../../src/errors.js';
 import { createCommands } from '../../../src/master/commands.js';
 import { createReleases } from '../../../src/master/releases.js';
 import type { ControlEvent } from '../../../src/protocol/control-api.js';
-import { PaperCluster } from '../../simulation/paper-cluster.js';
+import { SimCluster } from '../../simulation/sim-cluster.js';
 import { loadInput } from '../../support/load-input.js';
 
-/** The commands of a cluster on paper that serves. */
-async function paperCommands({ load = () => loadConfig(loadInput()) } = {}) {
-  const cluster = new PaperCluster({ policy: { reload: { soak: 0 } } }).start().run(500);
+/** The commands of a fake cluster that serves. */
+async function fakeCommands({ load = () => loadConfig(loadInput()) } = {}) {
+  const cluster = new SimCluster({ policy: { reload: { soak: 0 } } }).start().run(500);
   const records: unknown[] = [];
   const refused: string[] = [];
   const waiting: string[] = [];
@@ -62,7 +62,7 @@ const quick = { by: 'ann', soak: false, rollback: true };
 
 describe('commands', () => {
   test('a reload is answered with its generation, and its record is kept', async () => {
-    const { commands, records, runOn } = await paperCommands();
+    const { commands, records, runOn } = await fakeCommands();
     const seen: ControlEvent['type'][] = [];
     commands.subscribe(({ type }) => void seen.push(type));
     const answer = await commands.reload(quick);
@@ -82,7 +82,7 @@ describe('commands', () => {
   });
 
   test('a second reload is refused while the first is being prepared, and while it runs', async () => {
-    const { commands } = await paperCommands();
+    const { commands } = await fakeCommands();
     const [first, second] = await Promise.all([commands.reload(quick), commands.reload(quick)]);
     assert.deepEqual([first.accepted, second.accepted], [true, false]);
     const third = await commands.reload(quick);
@@ -91,7 +91,7 @@ describe('commands', () => {
 
   test('a wrong configuration refuses the reload, and says so in the log', async () => {
     const problem = { field: 'linger', value: 'x', source: 'the file', expected: 'a time' };
-    const { commands, refused, cluster } = await paperCommands({
+    const { commands, refused, cluster } = await fakeCommands({
       load: () => Promise.reject(new ConfigError([problem])),
     });
     const answer = await commands.reload(quick);
@@ -104,14 +104,14 @@ describe('commands', () => {
 
   test('names the settings that wait for a restart, in the answer and in the log', async () => {
     const files = { '/etc/rom-agent/rom-agent.toml': 'port = 4000\n' };
-    const { commands, waiting } = await paperCommands({ load: () => loadConfig(loadInput({ files })) });
+    const { commands, waiting } = await fakeCommands({ load: () => loadConfig(loadInput({ files })) });
     const answer = await commands.reload(quick);
     assert.deepEqual(answer.accepted && answer.needRestart, ['port']);
     assert.deepEqual(waiting, ['port']);
   });
 
   test('scale, restart and abort are answered', async () => {
-    const { commands, cluster } = await paperCommands();
+    const { commands, cluster } = await fakeCommands();
     assert.deepEqual(await commands.scale({ add: 1 }, 'ann'), {
       accepted: true,
       message: 'from 2 to 3 workers',
@@ -126,7 +126,7 @@ describe('commands', () => {
   });
 
   test('who has left hears no more', async () => {
-    const { commands } = await paperCommands();
+    const { commands } = await fakeCommands();
     const seen: ControlEvent[] = [];
     commands.subscribe((event) => void seen.push(event))();
     await commands.scale({ to: 1 }, 'ann');

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Effect } from '../../../src/core/effects.js';
 import { createMailbox, type Mailbox, type Where } from '../../../src/master/mailbox.js';
-import { paperBeat, paperPolicy } from '../../simulation/paper-policy.js';
+import { simBeat, simPolicy } from '../../simulation/sim-policy.js';
 
-/** A mailbox on paper: what is performed is written down, and the one alarm is kept. */
-function paperMailbox({
+/** A mailbox without processes: what is performed is written down, and the one alarm is kept. */
+function fakeMailbox({
   onEffect = () => {},
 }: {
   onEffect?: (effect: Effect, mailbox: Mailbox) => void;
@@ -15,7 +15,7 @@ function paperMailbox({
   const alarms: { after: number; ring: () => void }[] = [];
   const clock = { now: 0 };
   const mailbox: Mailbox = createMailbox({
-    policy: () => paperPolicy({ workers: 2 }),
+    policy: () => simPolicy({ workers: 2 }),
     seed: 1,
     now: () => clock.now,
     wake: (after, ring) => void alarms.push({ after, ring }),
@@ -32,7 +32,7 @@ function paperMailbox({
 
 describe('the mailbox', () => {
   test('performs the effects of an event in their order', () => {
-    const { mailbox, performed } = paperMailbox();
+    const { mailbox, performed } = fakeMailbox();
     mailbox.post({ type: 'start' });
     assert.deepEqual(performed, ['fork', 'fork', 'notify']);
     assert.equal(mailbox.state().life.phase, 'starting');
@@ -40,7 +40,7 @@ describe('the mailbox', () => {
 
   test('takes an event that an effect causes only after the effects of the one before', () => {
     const seen: string[] = [];
-    const { mailbox, performed } = paperMailbox({
+    const { mailbox, performed } = fakeMailbox({
       onEffect: (effect, box) => {
         seen.push(
           `${effect.type}: ${box.state().workers.filter(({ pid }) => pid !== null).length} with a PID`,
@@ -58,7 +58,7 @@ describe('the mailbox', () => {
   });
 
   test('takes the events that several effects cause in the order in which they came', () => {
-    const { mailbox, performed } = paperMailbox({
+    const { mailbox, performed } = fakeMailbox({
       onEffect: (effect, box) => {
         if (effect.type === 'fork')
           box.post({ type: 'ready', key: effect.key, urls: [`http://${effect.key}`] });
@@ -75,18 +75,18 @@ describe('the mailbox', () => {
   });
 
   test('leaves the alarm as it is for a beat, which brings no deadline nearer', () => {
-    const { mailbox, alarms } = paperMailbox();
+    const { mailbox, alarms } = fakeMailbox();
     mailbox.post({ type: 'start' });
     for (const key of [1, 2]) mailbox.post({ type: 'ready', key, urls: [] });
     const set = alarms.length;
-    for (const key of [1, 2, 1, 2]) mailbox.post({ type: 'beat', key, beat: paperBeat() });
+    for (const key of [1, 2, 1, 2]) mailbox.post({ type: 'beat', key, beat: simBeat() });
     assert.equal(alarms.length, set);
     mailbox.post({ type: 'tick' });
     assert.equal(alarms.length, set + 1);
   });
 
   test('sets the alarm once after a whole batch of events, for the next deadline', () => {
-    const { mailbox, alarms } = paperMailbox({
+    const { mailbox, alarms } = fakeMailbox({
       onEffect: (effect, box) => {
         if (effect.type === 'fork') box.post({ type: 'forked', key: effect.key, pid: 100 + effect.key });
       },
@@ -99,7 +99,7 @@ describe('the mailbox', () => {
   });
 
   test('wakes with a tick, and sets the alarm anew', () => {
-    const { mailbox, alarms, clock } = paperMailbox();
+    const { mailbox, alarms, clock } = fakeMailbox();
     mailbox.post({ type: 'start' });
     clock.now = 1_004;
     alarms.at(-1)?.ring();
@@ -111,7 +111,7 @@ describe('the mailbox', () => {
   });
 
   test('does not wait for a deadline that has passed', () => {
-    const { mailbox, alarms, clock } = paperMailbox();
+    const { mailbox, alarms, clock } = fakeMailbox();
     mailbox.post({ type: 'start' });
     clock.now = 1_700;
     mailbox.post({ type: 'forked', key: 1, pid: 101 });
@@ -119,7 +119,7 @@ describe('the mailbox', () => {
   });
 
   test('needs no alarm before the start and after the end', () => {
-    const { mailbox, alarms } = paperMailbox();
+    const { mailbox, alarms } = fakeMailbox();
     mailbox.post({ type: 'tick' });
     mailbox.post({ type: 'stop', why: 'SIGTERM', now: false });
     assert.deepEqual(alarms, []);
@@ -128,7 +128,7 @@ describe('the mailbox', () => {
 
   test('takes nothing more once an effect has thrown, and says where that was', () => {
     const broken = new Error('no such release');
-    const { mailbox, fatal, performed, alarms } = paperMailbox({
+    const { mailbox, fatal, performed, alarms } = fakeMailbox({
       onEffect: ({ type }) => {
         if (type === 'notify') throw broken;
       },
@@ -143,7 +143,7 @@ describe('the mailbox', () => {
   });
 
   test('takes an answer of the core that throws as fatal, too', () => {
-    const { mailbox, fatal } = paperMailbox();
+    const { mailbox, fatal } = fakeMailbox();
     mailbox.post({ type: 'start' });
     mailbox.post({ type: 'beat', key: 1, beat: null } as never);
     mailbox.post({ type: 'ready', key: 1, urls: [] });

@@ -6,8 +6,8 @@ import { loadInput } from '../../support/load-input.js';
 
 const etc = '/etc/rom-agent/rom-agent.toml';
 
-/** Releases on paper: a file of settings and a table of symbolic links, both of which may change. */
-async function paperReleases({ toml = '', links = {} }: { toml?: string; links?: Record<string, string> }) {
+/** Fake releases: a file of settings and a table of symbolic links, both of which may change. */
+async function fakeReleases({ toml = '', links = {} }: { toml?: string; links?: Record<string, string> }) {
   const world = { toml, links, env: {} as NodeJS.ProcessEnv };
   const load = () => loadConfig(loadInput({ files: { [etc]: world.toml } }));
   const releases = createReleases({
@@ -34,7 +34,7 @@ function linkTo(release: number): Record<string, string> {
 
 describe('releases', () => {
   test('resolve the app once, so that an older generation stays what it was', async () => {
-    const { world, releases } = await paperReleases({ toml: appToml, links: linkTo(1) });
+    const { world, releases } = await fakeReleases({ toml: appToml, links: linkTo(1) });
     world.links = linkTo(2);
     const second = await releases.prepare();
     assert.deepEqual([second.generation, second.config.app], [2, '/srv/app/releases/2/server.js']);
@@ -42,7 +42,7 @@ describe('releases', () => {
   });
 
   test('have a working directory each where it was reached through a link', async () => {
-    const { world, releases } = await paperReleases({ toml: appToml, links: linkTo(1) });
+    const { world, releases } = await fakeReleases({ toml: appToml, links: linkTo(1) });
     world.links = linkTo(2);
     assert.deepEqual(
       [releases.of(1).cwd, (await releases.prepare()).cwd],
@@ -51,7 +51,7 @@ describe('releases', () => {
   });
 
   test('read the settings of workers anew and name what waits for a restart', async () => {
-    const { world, releases } = await paperReleases({});
+    const { world, releases } = await fakeReleases({});
     world.toml = 'node_env = "staging"\nlinger = "1s"\nport = 4000\nworkers = 3\n[log]\nlevel = "warn"\n';
     const { config, needRestart } = await releases.prepare();
     assert.deepEqual([config.nodeEnv, config.linger], ['staging', 1_000]);
@@ -60,7 +60,7 @@ describe('releases', () => {
   });
 
   test('refuse a configuration that is wrong, and an app that is not there; the next number is not lost', async () => {
-    const { world, releases } = await paperReleases({ toml: appToml, links: linkTo(1) });
+    const { world, releases } = await fakeReleases({ toml: appToml, links: linkTo(1) });
     world.toml = 'linger = "soon"\n';
     await assert.rejects(releases.prepare(), /linger.*expected a time/);
     world.toml = appToml;
@@ -71,12 +71,12 @@ describe('releases', () => {
   });
 
   test('an app that is not there at the start is left to the worker to complain about', async () => {
-    const { releases } = await paperReleases({ toml: appToml });
+    const { releases } = await fakeReleases({ toml: appToml });
     assert.equal(releases.of(1).config.app, `${current}/server.js`);
   });
 
   test('what is not needed any more is forgotten, the newest never', async () => {
-    const { releases } = await paperReleases({});
+    const { releases } = await fakeReleases({});
     for (let count = 0; count < 3; count++) await releases.prepare();
     releases.keep([2]);
     assert.deepEqual([releases.of(2).generation, releases.of(4).generation], [2, 4]);

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import type { Event } from '../../../src/core/events.js';
 import { onSignals, type SignalSeam } from '../../../src/master/signals.js';
 
-function paperProcess({ terminal = false, terminalGone = false } = {}) {
+function fakeProcess({ terminal = false, terminalGone = false } = {}) {
   const emitter = new EventEmitter();
   const clock = { now: 1_000 };
   const posted: Event[] = [];
@@ -12,11 +12,11 @@ function paperProcess({ terminal = false, terminalGone = false } = {}) {
   const commands: SignalSeam['commands'] = {
     reload: async (options) => {
       asked.push(options);
-      return { accepted: false, reason: 'on paper' };
+      return { accepted: false, reason: 'simulated' };
     },
     scale: async (change, by) => {
       asked.push({ ...change, by });
-      return { accepted: false, reason: 'on paper' };
+      return { accepted: false, reason: 'simulated' };
     },
   };
   const seam = {
@@ -31,7 +31,7 @@ function paperProcess({ terminal = false, terminalGone = false } = {}) {
 
 describe('signals', () => {
   test('SIGTERM asks for a stop, and a second one for no more than that', () => {
-    const { emitter, posted } = paperProcess();
+    const { emitter, posted } = fakeProcess();
     emitter.emit('SIGTERM');
     emitter.emit('SIGTERM');
     const stop = { type: 'stop', why: 'SIGTERM', now: false };
@@ -39,7 +39,7 @@ describe('signals', () => {
   });
 
   test('SIGHUP asks for a reload with a canary, SIGUSR2 for one without a way back', () => {
-    const { emitter, posted, asked } = paperProcess();
+    const { emitter, posted, asked } = fakeProcess();
     emitter.emit('SIGHUP');
     emitter.emit('SIGUSR2');
     assert.deepEqual(asked, [
@@ -50,19 +50,19 @@ describe('signals', () => {
   });
 
   test('SIGHUP of a terminal that has gone asks for a stop', () => {
-    const { emitter, posted, asked } = paperProcess({ terminalGone: true });
+    const { emitter, posted, asked } = fakeProcess({ terminalGone: true });
     emitter.emit('SIGHUP');
     assert.deepEqual(posted, [{ type: 'stop', why: 'SIGHUP', now: false }]);
     assert.deepEqual(asked, []);
   });
 
   test('SIGTTIN and SIGTTOU are left to a terminal, which stops jobs in the background by them', () => {
-    const { emitter } = paperProcess({ terminal: true });
+    const { emitter } = fakeProcess({ terminal: true });
     assert.deepEqual([emitter.listenerCount('SIGTTIN'), emitter.listenerCount('SIGTTOU')], [0, 0]);
   });
 
   test('SIGTTIN and SIGTTOU ask for a worker more and one less', () => {
-    const { emitter, asked } = paperProcess();
+    const { emitter, asked } = fakeProcess();
     emitter.emit('SIGTTIN');
     emitter.emit('SIGTTOU');
     assert.deepEqual(asked, [
@@ -72,7 +72,7 @@ describe('signals', () => {
   });
 
   test('a second Ctrl-C does not wait', () => {
-    const { emitter, posted, clock } = paperProcess();
+    const { emitter, posted, clock } = fakeProcess();
     for (let index = 0; index < 3; index++, clock.now += 500) emitter.emit('SIGINT');
     assert.deepEqual(
       posted.map((event) => event.type === 'stop' && event.now),
@@ -81,20 +81,20 @@ describe('signals', () => {
   });
 
   test('a Ctrl-C that comes several times within moments, from the terminal and from npm, is one', () => {
-    const { emitter, posted, clock } = paperProcess();
+    const { emitter, posted, clock } = fakeProcess();
     for (let index = 0; index < 5; index++, clock.now += 99) emitter.emit('SIGINT');
     assert.ok(posted.every((event) => event.type === 'stop' && !event.now));
   });
 
   test('a first Ctrl-C after a SIGTERM waits all the same', () => {
-    const { emitter, posted } = paperProcess();
+    const { emitter, posted } = fakeProcess();
     emitter.emit('SIGTERM');
     emitter.emit('SIGINT');
     assert.deepEqual(posted.at(-1), { type: 'stop', why: 'SIGINT', now: false });
   });
 
   test('are left to whoever else listens once they are forgotten', () => {
-    const { emitter, posted, asked, forget } = paperProcess();
+    const { emitter, posted, asked, forget } = fakeProcess();
     let others = 0;
     emitter.on('SIGTERM', () => others++);
     forget();

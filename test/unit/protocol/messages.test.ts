@@ -9,7 +9,7 @@ import {
   type WorkerMessage,
   withLostHandle,
 } from '../../../src/protocol/messages.js';
-import { paperBeat } from '../../simulation/paper-policy.js';
+import { simBeat } from '../../simulation/sim-policy.js';
 
 type Raw = Record<string, unknown>;
 
@@ -20,7 +20,7 @@ const fromWorker: Readonly<Record<WorkerMessage['type'], WorkerMessage>> = {
   failed: { type: 'failed', failure: { message: 'boom', exitCode: 70, errno: 98, stack: 'Error: boom' } },
   beat: {
     type: 'beat',
-    beat: paperBeat({ requests: 3, current: [{ method: 'GET', path: '/', age: 12 }] }),
+    beat: simBeat({ requests: 3, current: [{ method: 'GET', path: '/', age: 12 }] }),
   },
   spare: { type: 'spare' },
   current: { type: 'current', inFlight: 1, requests: [{ method: 'GET', path: '/', age: 12 }] },
@@ -148,7 +148,7 @@ describe('messages between worker and master', () => {
       'cut.requests is "1", expected a finite number',
     );
     assert.equal(
-      reasonOf(parseWorkerMessage(marked({ type: 'beat', beat: { ...paperBeat(), rss: Number.NaN } }))),
+      reasonOf(parseWorkerMessage(marked({ type: 'beat', beat: { ...simBeat(), rss: Number.NaN } }))),
       'beat.beat.rss is null, expected a finite number',
     );
   });

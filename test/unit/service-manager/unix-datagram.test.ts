@@ -17,7 +17,7 @@ import { openNotifySocket } from '../../support/notify-socket.js';
 import { waitFor } from '../../support/wait.js';
 
 /** A socket that takes so many until it is read. */
-function paper(room: number) {
+function fakes(room: number) {
   const taken: string[] = [];
   const due: (() => void)[] = [];
   const unread: string[][] = [];
@@ -37,13 +37,13 @@ function paper(room: number) {
 
 describe('what systemd is told, without waiting for it', () => {
   test('goes out at once, in order', () => {
-    const { sender, taken, due } = paper(9);
+    const { sender, taken, due } = fakes(9);
     for (const state of ['STATUS=a', 'READY=1']) sender.send(state);
     assert.deepEqual([taken, due], [['STATUS=a', 'READY=1'], []]);
   });
 
   test('is kept while nobody reads, tried again, and goes out in order then', () => {
-    const { sender, taken, due, socket, again } = paper(1);
+    const { sender, taken, due, socket, again } = fakes(1);
     for (const state of ['READY=1', 'WATCHDOG=1', 'STATUS=a', 'WATCHDOG=1']) sender.send(state);
     assert.deepEqual([taken, due.length], [['READY=1'], 1]);
     again();
@@ -54,7 +54,7 @@ describe('what systemd is told, without waiting for it', () => {
   });
 
   test('is named once while nobody reads, from the second attempt on', () => {
-    const { sender, unread, again } = paper(0);
+    const { sender, unread, again } = fakes(0);
     for (const state of ['READY=1', 'STATUS=a']) sender.send(state);
     assert.deepEqual(unread, []);
     for (let n = 0; n < 3; n++) again();
@@ -62,7 +62,7 @@ describe('what systemd is told, without waiting for it', () => {
   });
 
   test('is not kept without an end', () => {
-    const { sender, taken, socket, again } = paper(0);
+    const { sender, taken, socket, again } = fakes(0);
     for (let n = 0; n < 1_000; n++) sender.send(`STATUS=${n}`);
     socket.room = 1_000;
     again();
@@ -70,7 +70,7 @@ describe('what systemd is told, without waiting for it', () => {
   });
 
   test('is dropped where nobody is there any more, and what follows is sent once somebody is', () => {
-    const { sender, taken, socket } = paper(9);
+    const { sender, taken, socket } = fakes(9);
     socket.gone = true;
     sender.send('STATUS=a');
     socket.gone = false;

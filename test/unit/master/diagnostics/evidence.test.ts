@@ -16,8 +16,8 @@ function worker(key: number, slot: number, phase = 'ready'): Worker {
   return { key, slot, phase, pid: 4710 + key } as Worker;
 }
 
-/** The evidence of workers on paper: what they are sent, what is posted, and alarms that do not ring by themselves. */
-function paper(t: TestContext, workers: Worker[] = [worker(1, 1), worker(2, 2)]) {
+/** The evidence of fake workers: what they are sent, what is posted, and alarms that do not ring by themselves. */
+function fakes(t: TestContext, workers: Worker[] = [worker(1, 1), worker(2, 2)]) {
   const stateDir = join(mkdtempSync(join(tmpdir(), 'rom-agent-evidence-')), 'state');
   t.after(() => rmSync(dirname(stateDir), { recursive: true }));
   const sent: Extract<MasterMessage, { type: 'evidence' }>[] = [];
@@ -54,7 +54,7 @@ function paper(t: TestContext, workers: Worker[] = [worker(1, 1), worker(2, 2)])
 
 describe('evidence', () => {
   test('is ordered of a worker, which is excused meanwhile', async (t) => {
-    const { evidence, stateDir, posted, alarms, order, answer } = paper(t);
+    const { evidence, stateDir, posted, alarms, order, answer } = fakes(t);
     const asked = evidence.profile(2, 30, 'ann');
     const { id, kind, path, seconds } = await order();
     assert.deepEqual([kind, seconds], ['profile', 30]);
@@ -72,7 +72,7 @@ describe('evidence', () => {
   });
 
   test('of the heap may take five minutes', async (t) => {
-    const { evidence, posted, order, answer } = paper(t);
+    const { evidence, posted, order, answer } = fakes(t);
     const asked = evidence.heapSnapshot(1, 'ann');
     const { id, path } = await order();
     assert.match(path, /-worker-1-pid-4711\.heapsnapshot$/);
@@ -82,7 +82,7 @@ describe('evidence', () => {
   });
 
   test('is one at a time of a worker, and of others besides', async (t) => {
-    const { evidence, order, answer } = paper(t);
+    const { evidence, order, answer } = fakes(t);
     const first = evidence.profile(1, 10, 'ann');
     const { id } = await order();
     const reason = 'worker 1 is writing a CPU profile already';
@@ -98,7 +98,7 @@ describe('evidence', () => {
   });
 
   test('is one at a time of a worker of which two are asked at once, too', async (t) => {
-    const { evidence, order, answer } = paper(t);
+    const { evidence, order, answer } = fakes(t);
     const both = [evidence.profile(1, 10, 'ann'), evidence.profile(1, 10, 'bob')];
     answer(1, (await order()).id);
     const accepted = (await Promise.all(both)).map((each) => each.accepted);
@@ -106,7 +106,7 @@ describe('evidence', () => {
   });
 
   test('is not to be had of a worker that ends', async (t) => {
-    const { evidence, order, posted } = paper(t);
+    const { evidence, order, posted } = fakes(t);
     const asked = evidence.profile(1, 10, 'ann');
     await order();
     evidence.gone(1);
@@ -116,7 +116,7 @@ describe('evidence', () => {
   });
 
   test('is given up where the worker says nothing', async (t) => {
-    const { evidence, order, alarms, answer } = paper(t);
+    const { evidence, order, alarms, answer } = fakes(t);
     const asked = evidence.profile(1, 10, 'ann');
     const { id } = await order();
     alarms[0]?.ring();
@@ -131,7 +131,7 @@ describe('evidence', () => {
   });
 
   test('is of the newest worker that serves', async (t) => {
-    const { evidence, looks, workers } = paper(t, [
+    const { evidence, looks, workers } = fakes(t, [
       worker(1, 1, 'draining'),
       worker(2, 1),
       worker(3, 1, 'starting'),
@@ -144,7 +144,7 @@ describe('evidence', () => {
   });
 
   test('of a worker that does not exist is refused, with those that do', async (t) => {
-    const { evidence } = paper(t, [worker(2, 2), worker(1, 1), worker(3, 0, 'spare')]);
+    const { evidence } = fakes(t, [worker(2, 2), worker(1, 1), worker(3, 0, 'spare')]);
     const reason = 'there is no worker 9; expected one of 1, 2';
     assert.deepEqual(await evidence.stack(9, 'ann'), { accepted: false, reason });
     assert.deepEqual(await evidence.profile(9, 1, 'ann'), { accepted: false, reason });

@@ -12,8 +12,8 @@ interface Look extends CaptureOptions {
   readonly find: (capture: Capture) => void;
 }
 
-/** Looks on paper: each is answered by hand, and time passes by hand. */
-function paper() {
+/** Fake looks: each is answered by hand, and time passes by hand. */
+function fakes() {
   const looks: Look[] = [];
   const posted: Event[] = [];
   let alarms: { at: number; ring: () => void }[] = [];
@@ -52,7 +52,7 @@ const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('the effect capture', () => {
   test('posts what was found', async () => {
-    const { looker, looks, posted } = paper();
+    const { looker, looks, posted } = fakes();
     looker.capture(1, 1_000);
     await settle();
     assert.deepEqual([looks[0]?.pid, looks[0]?.timeout], [4711, 1_000]);
@@ -63,7 +63,7 @@ describe('the effect capture', () => {
   });
 
   test('posts something in any case: where there is no process, and when time is up', async () => {
-    const { looker, posted, pass } = paper();
+    const { looker, posted, pass } = fakes();
     looker.capture(2, 1_000);
     looker.capture(9, 1_000);
     looker.capture(1, 1_000);
@@ -75,7 +75,7 @@ describe('the effect capture', () => {
 
 describe('a look', () => {
   test('is shared by those who ask meanwhile', async () => {
-    const { looker, looks } = paper();
+    const { looker, looks } = fakes();
     const both = [looker.look(4711, 1_000), looker.look(4711, 2_000)];
     await settle();
     assert.equal(looks.length, 1);
@@ -84,7 +84,7 @@ describe('a look', () => {
   });
 
   test('of a process is followed by another one when it is over', async () => {
-    const { looker, looks } = paper();
+    const { looker, looks } = fakes();
     for (const index of [0, 1]) {
       const found = looker.look(4711, 2_000);
       await settle();

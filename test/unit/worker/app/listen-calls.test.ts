@@ -8,8 +8,8 @@ import { holdListeners, redirectListens } from '../../../../src/worker/app/liste
 import { redirectToPassed } from '../../../../src/worker/app/target.js';
 import { type ListenQuery, type ListenReply, listenHandleOf } from '../../../../src/worker/node-internals.js';
 
-/** node:cluster and net.Server on paper: what the master is asked for, and what a server listens with in the end. */
-function paper(dispatch: Dispatch = 'shared') {
+/** Fakes of node:cluster and net.Server: what the master is asked for, and what a server listens with in the end. */
+function fakes(dispatch: Dispatch = 'shared') {
   const asked: ListenQuery[] = [];
   const listened: unknown[][] = [];
   const takenOver: Server[] = [];
@@ -53,7 +53,7 @@ async function open(t: TestContext): Promise<{ server: Server; port: number }> {
 }
 
 test('a server that means a passed socket asks for its descriptor, under any port', () => {
-  const { asked, replies, giver } = paper();
+  const { asked, replies, giver } = fakes();
   const server = createServer();
   const sockets = [{ fd: 3, name: 'http', port: 80, path: null }];
   redirectToPassed({ server, options: { port: 3000 } }, { kind: 'fds', sockets, port: 3000 });
@@ -80,7 +80,7 @@ test('a server that means a passed socket asks for its descriptor, under any por
 });
 
 test('one that wants the address for itself shares it with its siblings all the same', () => {
-  const { asked, listened, replies, listenNow } = paper();
+  const { asked, listened, replies, listenNow } = fakes();
   const server = createServer();
   listenNow(server, '127.0.0.1', 3000, 4, 511, undefined, 0);
   assert.deepEqual(asked, [
@@ -94,7 +94,7 @@ test('one that wants the address for itself shares it with its siblings all the 
 });
 
 test('it fails as net.Server does where the address is in use', () => {
-  const { replies, listenNow } = paper();
+  const { replies, listenNow } = fakes();
   const server = createServer();
   const errors: NodeJS.ErrnoException[] = [];
   server.on('error', (error) => errors.push(error));
@@ -105,7 +105,7 @@ test('it fails as net.Server does where the address is in use', () => {
 });
 
 test('a free port, a descriptor and what the app shares itself are left alone', () => {
-  const { asked, listened, listenNow } = paper();
+  const { asked, listened, listenNow } = fakes();
   listenNow(createServer(), null, 0, 4, undefined, undefined, 0);
   listenNow(createServer(), null, null, null, undefined, 9, 0);
   listenNow(createServer(), null, 3000, 4, undefined, undefined, 2);
@@ -113,7 +113,7 @@ test('a free port, a descriptor and what the app shares itself are left alone', 
 });
 
 test('with reuseport each worker has a socket of its own', () => {
-  const { asked, listened, giver } = paper('reuseport');
+  const { asked, listened, giver } = fakes('reuseport');
   giver._getServer(createServer(), { ...tcp(3000), flags: 1 }, () => {});
   giver._getServer(createServer(), { address: '/run/app.sock', port: -1, addressType: -1 }, () => {});
   assert.deepEqual(listened, [[null, 3000, 4, 511, undefined, 3]]);
@@ -121,7 +121,7 @@ test('with reuseport each worker has a socket of its own', () => {
 });
 
 test('an app that comes late gets the socket that was opened for it, and nothing is closed meanwhile', async (t) => {
-  const { asked, takenOver, giver, calls } = paper();
+  const { asked, takenOver, giver, calls } = fakes();
   const { server: ours, port } = await open(t);
   const lent = listenHandleOf(ours);
   calls.lend(ours);
@@ -137,7 +137,7 @@ test('an app that comes late gets the socket that was opened for it, and nothing
 });
 
 test('another port than that of the opened socket is asked for as ever', async (t) => {
-  const { asked, giver, calls } = paper();
+  const { asked, giver, calls } = fakes();
   const { server: ours, port } = await open(t);
   calls.lend(ours);
   giver._getServer(createServer(), tcp(port + 1), () => {});
@@ -151,7 +151,7 @@ test('a Node that asks in another way is left as it is', () => {
   assert.deepEqual(giver, {});
 });
 
-function clusterOnPaper() {
+function simulatedCluster() {
   const asked: unknown[][] = [];
   const giver = {
     name: 'cluster',
@@ -164,7 +164,7 @@ function clusterOnPaper() {
 
 describe('holdListeners', () => {
   test('what an app listens on is not asked of the master before the spare is promoted, and then as it was', async () => {
-    const { asked, giver } = clusterOnPaper();
+    const { asked, giver } = simulatedCluster();
     const listeners = holdListeners(giver);
     giver._getServer('server', { port: 3000 });
     giver._getServer('another', { port: 3001 });
@@ -178,7 +178,7 @@ describe('holdListeners', () => {
   });
 
   test('what listens after the promotion is not held any more', () => {
-    const { asked, giver } = clusterOnPaper();
+    const { asked, giver } = simulatedCluster();
     holdListeners(giver).open();
     giver._getServer('late', { port: 3002 });
     assert.deepEqual(asked, [['cluster', 'late', { port: 3002 }]]);

@@ -126,8 +126,8 @@ test('an empty event loop is for what is exported, or else the end', async () =>
   }
 });
 
-/** A process on paper: `active` is what keeps its event loop. */
-function paperProcess() {
+/** A fake process: `active` is what keeps its event loop. */
+function fakeProcess() {
   const heard: string[] = [];
   const active: string[] = [];
   const worker = new EventEmitter().on('beforeExit', () => heard.push('app')) as unknown as NodeJS.Process;
@@ -137,20 +137,20 @@ function paperProcess() {
 }
 
 test('the app hears of an empty event loop as in plain Node', () => {
-  const { heard, empty } = paperProcess();
+  const { heard, empty } = fakeProcess();
   empty();
   assert.deepEqual(heard, ['app']);
 });
 
 test('what is still to come keeps it from the app', () => {
-  const { heard, loop, empty } = paperProcess();
+  const { heard, loop, empty } = fakeProcess();
   loop.onEmpty(() => true);
   empty();
   assert.deepEqual(heard, []);
 });
 
 test('the end is told after the app has heard, and not where the app goes on', () => {
-  const { heard, active, loop, empty } = paperProcess();
+  const { heard, active, loop, empty } = fakeProcess();
   loop.onEnd(() => heard.push('end'));
   active.push('Timeout');
   empty();
@@ -161,13 +161,13 @@ test('the end is told after the app has heard, and not where the app goes on', (
 });
 
 test('afterwards the process is as it was', () => {
-  const { worker, loop } = paperProcess();
+  const { worker, loop } = fakeProcess();
   loop.release();
   assert.ok(!Object.hasOwn(worker, 'emit'));
 });
 
 test('whoever has put something before it keeps that, and only the app hears', () => {
-  const { heard, worker, loop, empty } = paperProcess();
+  const { heard, worker, loop, empty } = fakeProcess();
   const { emit } = worker;
   worker.emit = ((...args: Parameters<typeof emit>) => emit.apply(worker, args)) as typeof emit;
   loop.onEmpty(() => true);

@@ -4,10 +4,10 @@ import type { Capture } from '../../src/protocol/capture.js';
 import { type Beat, bucketOf, emptyLatency } from '../../src/protocol/heartbeat.js';
 import type { Millis } from '../../src/protocol/limits.js';
 import type { WorkerKey } from '../../src/protocol/messages.js';
-import type { Death, Fork, Play } from './paper-play.js';
-import { paperBeat } from './paper-policy.js';
+import type { Death, Fork, Play } from './play.js';
+import { simBeat } from './sim-policy.js';
 
-interface PaperWorker {
+interface SimWorker {
   readonly key: WorkerKey;
   readonly play: Play;
   state: 'booting' | 'spare' | 'ready' | 'draining' | 'silent' | 'gone';
@@ -17,7 +17,7 @@ interface PaperWorker {
   readyAt: Millis;
 }
 
-export interface PaperWorkersSeam {
+export interface SimWorkersSeam {
   readonly play: (fork: Fork) => Play;
   readonly beatInterval: Millis;
   readonly now: () => Millis;
@@ -29,13 +29,13 @@ export interface PaperWorkersSeam {
 const listening: Millis = 2;
 const found: Capture = { state: 'running', stack: null, at: null, requests: null, detail: null };
 
-/** Workers that do on paper what they are told to. */
-export class PaperWorkers {
-  readonly #seam: PaperWorkersSeam;
-  readonly #workers = new Map<WorkerKey, PaperWorker>();
+/** Simulated workers, which do what they are told to. */
+export class SimWorkers {
+  readonly #seam: SimWorkersSeam;
+  readonly #workers = new Map<WorkerKey, SimWorker>();
   readonly #forks = new Map<number, number>();
 
-  constructor(seam: PaperWorkersSeam) {
+  constructor(seam: SimWorkersSeam) {
     this.#seam = seam;
   }
 
@@ -88,7 +88,7 @@ export class PaperWorkers {
       const failure = play.forkFails;
       return this.#at(now, () => [{ type: 'fork-failed', key, failure }]);
     }
-    const worker: PaperWorker = { key, play, state: 'booting', was: 'ready', readyAt: 0 };
+    const worker: SimWorker = { key, play, state: 'booting', was: 'ready', readyAt: 0 };
     this.#workers.set(key, worker);
     this.#at(now, () => [{ type: 'forked', key, pid: 1000 + key }]);
     if (play.bootFailure !== undefined) return this.#dies(worker, now, play.bootFailure);
@@ -96,7 +96,7 @@ export class PaperWorkers {
     this.#at(now + (play.boot ?? 100), () => (slot === 0 ? this.#waits(worker) : this.#listens(key)));
   }
 
-  #waits(worker: PaperWorker): readonly Event[] {
+  #waits(worker: SimWorker): readonly Event[] {
     if (worker.state !== 'booting') return [];
     worker.state = 'spare';
     this.#lives(worker);
@@ -113,7 +113,7 @@ export class PaperWorkers {
     return [{ type: 'ready', key, urls: ['http://localhost:3000'] }];
   }
 
-  #lives(worker: PaperWorker): void {
+  #lives(worker: SimWorker): void {
     const { crash, deaf, hang } = worker.play;
     worker.readyAt = this.#now;
     if (deaf !== undefined) this.#at(this.#now + deaf, () => this.#isDeaf(worker));
@@ -122,11 +122,7 @@ export class PaperWorkers {
     this.#beats(worker);
   }
 
-  #dies(
-    worker: PaperWorker,
-    from: Millis,
-    { after, code, signal, failure, oomKills, lastWord }: Death,
-  ): void {
+  #dies(worker: SimWorker, from: Millis, { after, code, signal, failure, oomKills, lastWord }: Death): void {
     const { key } = worker;
     this.#at(from + after, () => {
       if (worker.state === 'gone') return [];
@@ -142,12 +138,12 @@ export class PaperWorkers {
     });
   }
 
-  #isDeaf({ key, state }: PaperWorker): readonly Event[] {
+  #isDeaf({ key, state }: SimWorker): readonly Event[] {
     const failure = { message: 'the app has closed its server', exitCode: 70 };
     return state === 'ready' ? [{ type: 'failed', key, failure, drains: true }] : [];
   }
 
-  #hangs(worker: PaperWorker): readonly Event[] {
+  #hangs(worker: SimWorker): readonly Event[] {
     if (worker.state !== 'spare' && worker.state !== 'ready') {
       if (worker.state !== 'gone') worker.state = 'silent';
       return [];
@@ -159,14 +155,14 @@ export class PaperWorkers {
     return [];
   }
 
-  #recovers(worker: PaperWorker): readonly Event[] {
+  #recovers(worker: SimWorker): readonly Event[] {
     if (worker.state !== 'silent') return [];
     worker.state = worker.was;
     this.#beats(worker);
     return this.#beat(worker.key);
   }
 
-  #beats(worker: PaperWorker): void {
+  #beats(worker: SimWorker): void {
     this.#at(this.#now + this.#seam.beatInterval, () => {
       const events = this.#beat(worker.key);
       if (events.length > 0) this.#beats(worker);
@@ -180,7 +176,7 @@ export class PaperWorkers {
     return [{ type: 'beat', key, beat: this.#beatOf(worker) }];
   }
 
-  #beatOf({ play, readyAt, state }: PaperWorker): Beat {
+  #beatOf({ play, readyAt, state }: SimWorker): Beat {
     const inFlight = play.requests?.length ?? play.inFlight ?? 0;
     const served = this.#now - readyAt;
     const grown = (perSecond = 0) => (state === 'spare' ? 0 : Math.floor((served / 1000) * perSecond));
@@ -188,7 +184,7 @@ export class PaperWorkers {
     const latency = emptyLatency();
     latency[bucketOf(play.latency ?? 3)] = requests;
     const errors = Math.floor(requests * (play.errors ?? 0));
-    return paperBeat({
+    return simBeat({
       ...{ requests, answers: requests, errors, latency },
       ...{ inFlight, connections: inFlight, accepted: inFlight, bytesWritten, current: play.requests ?? [] },
       ...play.beat?.(served),
@@ -247,10 +243,10 @@ export class PaperWorkers {
   }
 }
 
-function isAwake({ state }: PaperWorker): boolean {
+function isAwake({ state }: SimWorker): boolean {
   return state === 'spare' || state === 'ready' || state === 'draining';
 }
 
-function ifDraining({ state }: PaperWorker, events: readonly Event[]): readonly Event[] {
+function ifDraining({ state }: SimWorker, events: readonly Event[]): readonly Event[] {
   return state === 'draining' ? events : [];
 }

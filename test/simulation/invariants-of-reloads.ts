@@ -1,5 +1,5 @@
 import type { Reload } from '../../src/core/state.js';
-import { type Invariant, isAccepted, isRunning, isUp, serves, type Transition } from './paper-transition.js';
+import { type Invariant, isAccepted, isRunning, isUp, serves, type Transition } from './transition.js';
 
 /** It ends in this step, perhaps because another takes over. */
 function ended({ before, after }: Transition): Reload | null {

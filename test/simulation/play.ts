@@ -6,9 +6,9 @@ import type { Beat } from '../../src/protocol/heartbeat.js';
 import type { Millis } from '../../src/protocol/limits.js';
 import type { WorkerKey } from '../../src/protocol/messages.js';
 import type { RequestNote } from '../../src/protocol/requests.js';
-import type { PolicyPart } from './paper-policy.js';
+import type { PolicyPart } from './sim-policy.js';
 
-/** How a worker on paper behaves. Times are in ms; everything that is not said goes well. */
+/** How a simulated worker behaves. Times are in ms; everything that is not said goes well. */
 export interface Play {
   /** No process is to be had. */
   readonly forkFails?: Failure;
@@ -67,7 +67,7 @@ export interface Fork {
   readonly nth: number;
 }
 
-export interface PaperOptions {
+export interface SimOptions {
   readonly policy?: PolicyPart;
   readonly seed?: number;
   /** How each worker behaves; all goes well unless told. */

@@ -7,7 +7,7 @@ export type PolicyPart = Partial<Omit<Policy, 'restart' | 'reload'>> & {
 };
 
 /** A policy with round figures. */
-export function paperPolicy({ restart, reload, ...rest }: PolicyPart = {}): Policy {
+export function simPolicy({ restart, reload, ...rest }: PolicyPart = {}): Policy {
   return {
     workers: 2,
     bootTimeout: 10_000,
@@ -43,7 +43,7 @@ export function paperPolicy({ restart, reload, ...rest }: PolicyPart = {}): Poli
   };
 }
 
-export function paperBeat(beat: Partial<Beat> = {}): Beat {
+export function simBeat(beat: Partial<Beat> = {}): Beat {
   return {
     requests: 0,
     inFlight: 0,

@@ -5,7 +5,7 @@ import type { Policy } from '../../src/core/policy.js';
 import type { State } from '../../src/core/state.js';
 import { step } from '../../src/core/step.js';
 import type { Millis } from '../../src/protocol/limits.js';
-import { brokenInvariant } from './paper-invariants.js';
+import { brokenInvariant } from './invariants.js';
 
 /**
  * One step, made twice on frozen inputs: it must change nothing that it was given, answer the same, and lead to a state

@@ -1,6 +1,6 @@
 import type { Effect } from '../../src/core/effects.js';
 import { drainingPerSlot, ownPolicy } from '../../src/core/policy.js';
-import { forksInto, here, holds, type Invariant, isExtra, isRunning, serves } from './paper-transition.js';
+import { forksInto, here, holds, type Invariant, isExtra, isRunning, serves } from './transition.js';
 
 /** What holds of slots and their workers in every step. */
 export const slotInvariants: readonly Invariant[] = [

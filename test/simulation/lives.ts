@@ -1,18 +1,18 @@
-import { PaperCluster } from './paper-cluster.js';
+import { SimCluster } from './sim-cluster.js';
 
 /** A master in each phase of its life. Worker 1 is of interest, worker 2 keeps it company. */
 export const lives = {
-  idle: () => new PaperCluster(),
-  starting: () => new PaperCluster({ play: () => ({ boot: null }) }).start().run(500),
-  serving: () => new PaperCluster().start().run(500),
+  idle: () => new SimCluster(),
+  starting: () => new SimCluster({ play: () => ({ boot: null }) }).start().run(500),
+  serving: () => new SimCluster().start().run(500),
   stopping: () =>
-    new PaperCluster({ play: () => ({ drain: 9_000, hang: 1 }) }).start().run(500).stop().run(500),
+    new SimCluster({ play: () => ({ drain: 9_000, hang: 1 }) }).start().run(500).stop().run(500),
   failing: () => {
     const bootFailure = { after: 300, failure: { message: 'no', exitCode: 70 } };
     const play = ({ slot }: { slot: number }) => (slot === 1 ? { hang: 1 } : { bootFailure });
-    return new PaperCluster({ play }).start().run(500);
+    return new SimCluster({ play }).start().run(500);
   },
-  ended: () => new PaperCluster().start().run(500).stop().runToEnd(),
+  ended: () => new SimCluster().start().run(500).stop().runToEnd(),
   canary: () => reloading(50),
   soaking: () => reloading(150),
   rolling: () => reloading(2_150),
@@ -21,11 +21,11 @@ export const lives = {
     cluster.ask({ type: 'abort', by: 'alice' });
     return cluster;
   },
-} satisfies Record<string, () => PaperCluster>;
+} satisfies Record<string, () => SimCluster>;
 
 /** So long after it was asked for. */
-function reloading(duration: number): PaperCluster {
-  const cluster = new PaperCluster().start().run(500);
+function reloading(duration: number): SimCluster {
+  const cluster = new SimCluster().start().run(500);
   cluster.reload();
   return cluster.run(duration);
 }

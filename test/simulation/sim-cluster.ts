@@ -6,13 +6,13 @@ import { initialState, type State } from '../../src/core/state.js';
 import { nextDeadline } from '../../src/core/step.js';
 import type { Answer } from '../../src/protocol/control-api.js';
 import type { Millis } from '../../src/protocol/limits.js';
-import type { PaperOptions, Question, ReloadOptions, Turn } from './paper-play.js';
-import { paperPolicy } from './paper-policy.js';
-import { deepFreeze, pureStep } from './paper-step.js';
-import { describeEffect, describeEvent } from './paper-text.js';
-import { PaperWorkers } from './paper-workers.js';
+import type { Question, ReloadOptions, SimOptions, Turn } from './play.js';
+import { simPolicy } from './sim-policy.js';
+import { SimWorkers } from './sim-workers.js';
+import { deepFreeze, pureStep } from './step.js';
+import { describeEffect, describeEvent } from './text.js';
 
-export type { Death, Fork, PaperOptions, Play } from './paper-play.js';
+export type { Death, Fork, Play, SimOptions } from './play.js';
 
 interface Appointment {
   readonly at: Millis;
@@ -20,21 +20,21 @@ interface Appointment {
   readonly events: () => readonly Event[];
 }
 
-/** Runs the core against a clock and workers on paper. No timer, no process: an hour takes milliseconds. */
-export class PaperCluster {
+/** Runs the core against a simulated clock and simulated workers. No timer, no process: an hour takes milliseconds. */
+export class SimCluster {
   readonly policy: Policy;
   readonly turns: Turn[] = [];
   now: Millis = 0;
   state: State;
-  readonly #workers: PaperWorkers;
+  readonly #workers: SimWorkers;
   readonly #agenda: Appointment[] = [];
   #requests = 0;
   #generations = 1;
 
-  constructor({ policy, seed = 1, play = () => ({}) }: PaperOptions = {}) {
-    this.policy = paperPolicy(policy);
+  constructor({ policy, seed = 1, play = () => ({}) }: SimOptions = {}) {
+    this.policy = simPolicy(policy);
     this.state = deepFreeze(initialState({ seed }));
-    this.#workers = new PaperWorkers({
+    this.#workers = new SimWorkers({
       play,
       beatInterval: this.policy.beatInterval,
       now: () => this.now,

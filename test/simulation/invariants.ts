@@ -1,7 +1,7 @@
-import { healthInvariants } from './paper-invariants-of-health.js';
-import { reloadInvariants } from './paper-invariants-of-reloads.js';
-import { slotInvariants } from './paper-invariants-of-slots.js';
-import type { Transition } from './paper-transition.js';
+import { healthInvariants } from './invariants-of-health.js';
+import { reloadInvariants } from './invariants-of-reloads.js';
+import { slotInvariants } from './invariants-of-slots.js';
+import type { Transition } from './transition.js';
 
 /** The first invariant that a step breaks, and what contradicts it; undefined where all hold. */
 export function brokenInvariant(transition: Transition): string | undefined {

@@ -2,7 +2,7 @@ import type { Effect } from '../../src/core/effects.js';
 import { ownPolicy, type Policy } from '../../src/core/policy.js';
 import type { State, Worker } from '../../src/core/state.js';
 import { type Millis, tickInterval } from '../../src/protocol/limits.js';
-import { here, holds, type Invariant, isRunning } from './paper-transition.js';
+import { here, holds, type Invariant, isRunning } from './transition.js';
 
 /** What holds of silence, sickness, spares and pings in every step. */
 export const healthInvariants: readonly Invariant[] = [

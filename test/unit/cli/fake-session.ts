@@ -4,7 +4,7 @@ import type { ControlClient } from '../../../src/control/client.js';
 import type { ReloadRecord } from '../../../src/protocol/reload-record.js';
 import type { ClusterStats, WorkerStats } from '../../../src/protocol/stats.js';
 
-export interface PaperSession extends Session {
+export interface FakeSession extends Session {
   /** What was printed so far. */
   readonly out: () => string;
   readonly warnings: readonly string[];
@@ -15,10 +15,10 @@ export interface PaperSession extends Session {
 }
 
 /** A session without a daemon, a terminal or a clock: time passes when a command sleeps. */
-export function paperSession(
+export function fakeSession(
   client: Partial<ControlClient>,
   options: { interactive?: boolean; columns?: number; alive?: (slept: number) => boolean } = {},
-): PaperSession {
+): FakeSession {
   const { interactive = false, columns = 120, alive = () => false } = options;
   const printed: string[] = [];
   const warnings: string[] = [];

@@ -7,7 +7,7 @@ import { fakeFiles, loadInput } from '../../support/load-input.js';
 
 type Lines = Readonly<Record<string, string | readonly string[]>>;
 
-/** A machine on paper; unless told otherwise a server in order, with the shipped unit installed and running. */
+/** A fake machine; unless told otherwise a server in order, with the shipped unit installed and running. */
 export interface World extends Partial<Pick<DoctorSeam, 'platform' | 'now' | 'nodeVersion' | 'execPath'>> {
   readonly uid?: number;
   readonly env?: LoadInput['env'];
@@ -143,7 +143,7 @@ const there: Readonly<Record<string, Stats>> = {
   '/usr/local/lib/rom-agent/dist/cli/main.js': file,
 };
 
-export function paperSeam(world: World = {}): DoctorSeam {
+export function fakeSeam(world: World = {}): DoctorSeam {
   const {
     platform = 'linux',
     addon = null,
@@ -180,9 +180,9 @@ export function paperSeam(world: World = {}): DoctorSeam {
   };
 }
 
-export function paperFacts(world: World = {}): Promise<Facts> {
+export function fakeFacts(world: World = {}): Promise<Facts> {
   const { env = {}, flags = {}, files = {}, platform = 'linux', unitName = 'rom-agent.service' } = world;
-  return gather({ seam: paperSeam(world), input: loadInput({ env, flags, files, platform }), unitName });
+  return gather({ seam: fakeSeam(world), input: loadInput({ env, flags, files, platform }), unitName });
 }
 
 export interface Examined {
@@ -196,7 +196,7 @@ export interface Examined {
 }
 
 export async function examined(world: World = {}): Promise<Examined> {
-  const findings = examine(await paperFacts(world));
+  const findings = examine(await fakeFacts(world));
   const named = (check: string) => findings.filter((finding) => finding.check === check);
   return {
     findings,
