@@ -31,7 +31,7 @@ describe('an installation without all of its files', () => {
       script: join(place, 'dist/cli/main.js'),
     });
     assert.deepEqual(await daemon.waitForExit(), { code: 75, signal: null });
-    assert.match(daemon.output(), /^rom-agent cannot be loaded; unless .* Cannot find module/m);
+    assert.match(daemon.output(), /^rom-agent cannot be loaded; reinstall it unless .* Cannot find module/m);
   });
 
   test('says so where a worker needs one, and the first start ends with 75', async (t) => {
