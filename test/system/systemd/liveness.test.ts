@@ -87,7 +87,7 @@ test(
     );
     assert.equal(entry.priority, 3);
     assert.match(entry.message, /GET \/spin/);
-    assert.match(entry.message, /stack="at spinForEver \(.*misbehaves\.cjs:\d+:\d+\) \| /);
+    assert.match(entry.message, /^ {4}at spinForEver \(.*misbehaves\.cjs:\d+:\d+\)$/m);
     await waitFor('its replacement', () => own.workers(), {
       timeout: 120_000,
       until: (pids) => pids.length === 2 && pids.some((pid) => !before.includes(pid)),

@@ -131,7 +131,7 @@ test(
       '/run/rom-agent/control.sock',
     ];
     const refused = await machine.run(argv);
-    assert.match(refused.stderr, /use sudo, or give it to a group of yours: .*Group=NAME/);
+    assert.match(refused.stderr, /use sudo, or make it accessible to one of your groups: .*Group=NAME/);
     await machine.unit(`${own.unit}.d/z.conf`, '[Service]\nGroup=adm\n');
     assert.equal((await own.systemctl('restart')).code, 0);
     const allowed = await machine.run(argv);
@@ -149,7 +149,7 @@ test(
       machine.run([inside.node, `${inside.repo}/dist/cli/main.js`, 'doctor', '--unit', own.unit, '--json']);
     assert.match(
       (await doctor()).stdout,
-      /ReadWritePaths=\/srv\/nowhere: not there, so that a start ends with 226/,
+      /ReadWritePaths=\/srv\/nowhere does not exist: a start ends with 226/,
     );
     assert.notEqual((await own.systemctl('start')).code, 0);
     assert.match((await doctor()).stdout, /systemd cannot start it: exit status 226, NAMESPACE/);
