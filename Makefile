@@ -106,7 +106,7 @@ nodes-sample: build/.stamp ## Those of them that are about moving and ending con
 	@NODES_SAMPLE=1 $(NODE) --test build/test/system/nodes/all.js
 
 # The booted systemd waits for most of its time, so that the other suites run beside it.
-SUITES := types lint unit explore beside:test-systemd integration nodes-sample fuzz-sample test-launchd
+SUITES := types lint unit explore beside:test-systemd integration nodes-sample fuzz-sample apps-sample test-launchd
 test: ## Every suite, whatever fails, and what came of each at the end
 	@$(MAKE) --no-print-directory build build/.stamp || true
 	@MAKE='$(MAKE)' sh test/run-suites.sh $(SUITES)
