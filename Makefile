@@ -105,10 +105,8 @@ test-nodes: build/.stamp ## The worker's tests on every major of Node, which com
 nodes-sample: build/.stamp ## Those of them that are about moving and ending connections
 	@NODES_SAMPLE=1 $(NODE) --test build/test/system/nodes/all.js
 
-# The booted systemd waits for most of its time, so that the other suites run beside it.
-SUITES := types lint unit explore beside:test-systemd integration nodes-sample fuzz-sample apps-sample test-launchd
+SUITES := types lint unit explore integration nodes-sample fuzz-sample apps-sample test-launchd test-systemd
 test: ## Every suite, whatever fails, and what came of each at the end
-	@$(MAKE) --no-print-directory build build/.stamp || true
 	@MAKE='$(MAKE)' sh test/run-suites.sh $(SUITES)
 
 reloads: build build/.stamp bench-deps ## 200 reloads under load, at the daemon, behind nginx, and of PM2

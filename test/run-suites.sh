@@ -1,36 +1,15 @@
 #!/bin/sh
-# Runs make targets, all of them whatever fails, and closes with one line a suite and their sum. Each begins when the one
-# before it has ended; "beside:TARGET" begins at once and goes on beside those behind it, and prints when it has ended.
+# Runs make targets one after the other, all of them whatever fails, and closes with one line a suite and their sum.
 # Usage: run-suites.sh TARGET... Exit status: 0 where every suite passed.
 set -u
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
-
-run() {
-  began=$(date +%s)
-  ${MAKE:-make} --no-print-directory "$1" 2>&1
-  echo $? > "$logs/$1.status"
-  echo $(($(date +%s) - began)) > "$logs/$1.seconds"
-}
-suites= beside=
-for argument in "$@"; do
-  suite=${argument#beside:}
-  suites="$suites $suite"
-  if [ "$suite" = "$argument" ]; then
-    echo "== $suite"
-    run "$suite" | tee "$logs/$suite.log"
-  else
-    beside="$beside $suite"
-    run "$suite" > "$logs/$suite.log" &
-  fi
-done
-wait
-for suite in $beside; do
-  echo "== $suite"
-  cat "$logs/$suite.log"
-done
 failed=
-for suite in $suites; do
+for suite in "$@"; do
+  echo "== $suite"
+  began=$(date +%s)
+  { ${MAKE:-make} --no-print-directory "$suite" 2>&1; echo $? > "$logs/$suite.status"; } | tee "$logs/$suite.log"
+  echo $(($(date +%s) - began)) > "$logs/$suite.seconds"
   [ "$(cat "$logs/$suite.status")" -eq 0 ] || failed="$failed $suite"
 done
 
@@ -38,7 +17,7 @@ done
 count() { sed -n "s/^[#ℹ] $1 \([0-9][0-9]*\)$/\1/p" "$2" | awk '{ sum += $1 } END { print sum + 0 }'; }
 passed_sum=0 failed_sum=0 skipped_sum=0
 echo
-for suite in $suites; do
+for suite in "$@"; do
   log=$logs/$suite.log
   passed=$(count pass "$log") broken=$(($(count fail "$log") + $(count cancelled "$log"))) skipped=$(count skipped "$log")
   if [ "$(cat "$logs/$suite.status")" -eq 0 ]; then word=passed; else word=FAILED; fi
