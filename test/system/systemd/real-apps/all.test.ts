@@ -35,7 +35,7 @@ const apps: Readonly<Record<string, Deployed>> = {
     set: 'site',
     file: 'app.js',
     answers: { '/': /from the file, by \d+/, '/style.css': /teal/ },
-    opens: /ProtectSystem= of the unit keeps \/srv\/\S+\/uploads read-only.*under \[Service\] (.*)$/,
+    opens: /ProtectSystem= of the unit keeps \/srv\/\S+\/uploads read-only.*under \[Service\] (.*)$/m,
   },
 };
 
@@ -75,7 +75,8 @@ async function deploy(machine: Machine, { set, part = '.' }: Deployed, place: In
   assert.ok('folder' in place, 'reason' in place ? place.reason : '');
   const folder = `/srv/${set}`;
   const copy = `[ -d ${folder} ] || { mkdir -p ${folder} && cp -r ${place.folder}/${part}/. ${folder}; }`;
-  await machine.must(['sh', '-c', `${copy}; chmod -R a+rX ${folder}`]);
+  // What the app has made where it was played before (make apps) would be there before its first start here.
+  await machine.must(['sh', '-c', `${copy}; rm -rf ${folder}/uploads; chmod -R a+rX ${folder}`]);
   return folder;
 }
 
