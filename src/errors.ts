@@ -19,7 +19,7 @@ export const exitCodes = {
   noResources: 71,
   /** EX_CANTCREAT: the log directory or another output cannot be written. */
   cannotCreate: 73,
-  /** EX_TEMPFAIL: too many restarts, or a boot past its limit; worth another try by the OS supervisor. */
+  /** EX_TEMPFAIL: too many restarts, or a boot past its limit; worth another try by the service manager. */
   tryAgain: 75,
   /** EX_NOPERM: no permission, for a port below 1024 or a socket's directory. */
   noPermission: 77,

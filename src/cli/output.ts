@@ -67,16 +67,11 @@ export function whenPrinted(callback: () => void): void {
 
 /** The last to see a text: nothing but line breaks, and colours where we paint, gets to the terminal. */
 export function guarded(text: string, { colours = false } = {}): string {
-  const lines = text.split('\n');
-  if (!colours) return lines.map(printable).join('\n');
-  return lines
-    .map((line) =>
-      line
-        .split(painted)
-        .map((part, index) => (index % 2 === 1 ? part : printable(part)))
-        .join(''),
-    )
-    .join('\n');
+  if (!colours) return lines(text);
+  return text
+    .split(painted)
+    .map((part, index) => (index % 2 === 1 ? part : lines(part)))
+    .join('');
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: SGR of ECMA-48, as `paint` writes it
@@ -102,10 +97,7 @@ export function plain<T>(value: T): T {
 /** A value as JSON that is safe to look at: the same document, with escapes where a terminal would act on a character. */
 export function toJson(value: unknown, indent?: number): string {
   // Outside of strings JSON has no such character but the line break, which is ours.
-  return JSON.stringify(value, null, indent)
-    .split('\n')
-    .map((line) => printable(line))
-    .join('\n');
+  return lines(JSON.stringify(value, null, indent));
 }
 
 /** The client with all that it hands over made plain, its errors included. */
@@ -145,7 +137,7 @@ function escaped(value: unknown, key: string | null): unknown {
   );
 }
 
-/** A stack is several lines. */
+/** Keeps the line breaks. */
 function lines(text: string): string {
   return text.split('\n').map(printable).join('\n');
 }

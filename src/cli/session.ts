@@ -3,6 +3,7 @@ import { userInfo } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { findDirectories, launchdRuntime, ofCheckout } from '../config/directories.js';
 import { gather, type LoadInput } from '../config/load.js';
+import { isAlive } from '../config/proc.js';
 import { systemInput } from '../config/system.js';
 import { type ControlClient, connectControl } from '../control/client.js';
 import { ConfigError, exitCodes, type Problem, RomAgentError } from '../errors.js';
@@ -43,7 +44,7 @@ export async function openSession(flags: Readonly<Record<string, unknown>>): Pro
     clock: Date.now,
     sleep: (ms) => setTimeout(ms),
     interrupted: interruptions(),
-    lives,
+    lives: isAlive,
   };
 }
 
@@ -82,16 +83,6 @@ function interruptions(): () => AbortSignal {
     }
     return controller.signal;
   };
-}
-
-/** Another user's process answers EPERM. */
-function lives(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 export interface SocketSeam {

@@ -27,6 +27,16 @@ export function* tcpListeners(net: string): Generator<Listener> {
   }
 }
 
+/** Whether there is such a process; another user's answers EPERM: kill(2). */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
 /** The sockets that a process has open, by inode; none where it is gone or belongs to somebody else. */
 export function openSockets(process: string): ReadonlySet<string> {
   const folder = `${process}/fd`;

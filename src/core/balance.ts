@@ -2,6 +2,7 @@ import { type Millis, settleTime } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { Moved, Worker } from './state.js';
 import type { Transaction } from './transaction.js';
+
 /** So many kept connections go from one worker to another. */
 export interface Move {
   readonly from: WorkerKey;

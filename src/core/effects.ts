@@ -48,7 +48,7 @@ export interface Drain {
   readonly last: boolean;
 }
 
-/** One datagram to the OS supervisor; see sd_notify(3). */
+/** One datagram to the service manager; see sd_notify(3). */
 export interface Notify {
   readonly type: 'notify';
   readonly ready?: true;

@@ -8,7 +8,7 @@ import type { Transaction } from './transaction.js';
 import { isSpeaking, nameOf, type Speaking, seconds, silentSince } from './workers.js';
 
 /** Beats that a worker may owe before it counts as degraded: one may be a little late. */
-const beatsOwed = 2.5;
+export const beatsOwed = 2.5;
 /** For so many beats it has to be degraded before the log is told. */
 const beatsToTell = 3;
 /** Garbage that is not collected yet fills a heap, too: it counts as full after so many beats in a row. */

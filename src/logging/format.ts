@@ -1,5 +1,5 @@
 import type { LogLevel } from '../settings/config.js';
-import { keyValues } from './key-values.js';
+import { type KeyValues, keyValues } from './key-values.js';
 import { printable } from './printable.js';
 
 /** How an entry is laid out, once `auto` is decided. */
@@ -49,13 +49,8 @@ const levelColours: Readonly<Record<Level, string>> = {
 
 /** One line for the journal: priority, message, fields, who wrote it; no time, for the journal has its own. */
 export function formatJournal(entry: Entry, { bindings }: Pick<FormatOptions, 'bindings'>): string {
-  const pairs = [
-    ...keyValues(fieldsOf(entry, bindings), { stacks: 'inline' }).pairs,
-    ...keyValues(bindings, { stacks: 'inline' }).pairs,
-    { key: 'pid', value: String(entry.pid) },
-  ].map(({ key, value }) => `${key}=${value}`);
-  const text = [printable(entry.msg), ...pairs].join(' ');
-  return `<${priorities[entry.level] ?? 6}>${shorten(text)}\n`;
+  const { pairs } = keyValues(fieldsOf(entry, bindings), { stacks: 'inline' });
+  return `<${priorities[entry.level] ?? 6}>${shorten(inOneLine(entry, { pairs, bindings }))}\n`;
 }
 
 /** Names of the native protocol's fields beside those that each entry has: `ROM_WORKER`, say. */
@@ -70,10 +65,10 @@ export function formatNative(
   { bindings, fields }: Pick<FormatOptions, 'bindings'> & { readonly fields: JournalFields },
 ): Buffer {
   const { pairs, stacks } = keyValues(fieldsOf(entry, bindings), { stacks: 'apart' });
-  const own = [...keyValues(bindings, { stacks: 'inline' }).pairs, { key: 'pid', value: String(entry.pid) }];
-  const head = [printable(entry.msg), ...[...pairs, ...own].map(({ key, value }) => `${key}=${value}`)];
   const all = {
-    MESSAGE: [head.join(' '), ...stacks.map(printableLines)].join('\n'),
+    MESSAGE: [inOneLine(entry, { pairs, bindings }), ...stacks.map((stack) => printableLines(stack))].join(
+      '\n',
+    ),
     PRIORITY: priorities[entry.level] ?? 6,
     SYSLOG_IDENTIFIER: 'rom-agent',
     ...fields,
@@ -90,8 +85,14 @@ function nativeField(name: string, value: string): Buffer {
   return Buffer.concat([Buffer.from(`${name}\n`), length, text, Buffer.from('\n')]);
 }
 
-function printableLines(text: string): string {
-  return text.split(/\r?\n/).map(printable).join('\n');
+/** Message, fields, who wrote it. */
+function inOneLine(
+  entry: Entry,
+  { pairs, bindings }: Pick<FormatOptions, 'bindings'> & Pick<KeyValues, 'pairs'>,
+): string {
+  const own = [...keyValues(bindings, { stacks: 'inline' }).pairs, { key: 'pid', value: String(entry.pid) }];
+  const fields = [...pairs, ...own].map(({ key, value }) => `${key}=${value}`);
+  return [printable(entry.msg), ...fields].join(' ');
 }
 
 /** A line for people: local time, level, worker, PID, message, fields; stacks follow, indented. */
@@ -119,9 +120,13 @@ function author(bindings: Readonly<Record<string, unknown>>): string {
   return printable(String(bindings.role ?? 'rom-agent'));
 }
 
-/** Keeps line breaks, moved in under the line, and nothing else that could steer a terminal. */
+/** Keeps line breaks, and nothing else that could steer a terminal. @param margin of all lines but the first */
+function printableLines(text: string, margin = ''): string {
+  return text.split(/\r?\n/).map(printable).join(`\n${margin}`);
+}
+
 function indent(text: string): string {
-  return text.split(/\r?\n/).map(printable).join('\n    ');
+  return printableLines(text, '    ');
 }
 
 function localTime(iso: string): string {

@@ -23,7 +23,7 @@ export const slowStart = 5_000;
 
 export interface ControlDoorSeam {
   readonly path: string;
-  /** The socket that the OS supervisor opened for it; null: it is made at `path`. */
+  /** The socket that the service manager opened for it; null: it is made at `path`. */
   readonly inherited: PassedSocket | null;
   readonly commands: Commands;
   readonly version: string;
@@ -84,7 +84,7 @@ export interface ReadyLastSeam {
 export const doorPatience = 2_000;
 
 /**
- * The supervisor, told READY=1 only once the control socket is there too: who waits for READY may run
+ * The service manager, told READY=1 only once the control socket is there too: whoever waits for READY may run
  * `rom-agent status` at once. What is told meanwhile waits behind it, so that the order stays as it was.
  */
 export function readyLast(supervisor: Supervisor, { open, after }: ReadyLastSeam): Supervisor {

@@ -1,6 +1,7 @@
 import { type FSWatcher, linkSync, lstatSync, readdirSync, unlinkSync, watch } from 'node:fs';
 import net, { connect } from 'node:net';
 import { basename, dirname, join, resolve } from 'node:path';
+import { isAlive } from '../config/proc.js';
 import { exitCodes, RomAgentError } from '../errors.js';
 import { portToListenAgain } from '../protocol/handles.js';
 import type { Listen } from '../protocol/settings.js';
@@ -227,15 +228,6 @@ function readNames(directory: string): string[] {
     return readdirSync(directory);
   } catch {
     return [];
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

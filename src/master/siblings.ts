@@ -1,3 +1,4 @@
+import { beatsOwed } from '../core/health.js';
 import type { State, Worker } from '../core/state.js';
 import type { Millis } from '../protocol/limits.js';
 import type { MasterMessage, ReadyWorker, WorkerKey } from '../protocol/messages.js';
@@ -83,15 +84,12 @@ export function createAnnouncer({ send, isHeard }: AnnounceSeam): (state: State)
   };
 }
 
-/** Intervals after which a heartbeat is overdue: one may be a little late. */
-const overdue = 2.5;
-
 /** Whether a worker that is ready has sent a heartbeat in time. */
 export function isHeard(
   worker: Worker,
   { now, beatInterval }: { now: Millis; beatInterval: Millis },
 ): boolean {
-  return worker.phase === 'ready' && now - worker.beatAt <= overdue * beatInterval;
+  return worker.phase === 'ready' && now - worker.beatAt <= beatsOwed * beatInterval;
 }
 
 /** What an app sends to the primary of its cluster (`process.send`): the master, in which no code of the app runs. */

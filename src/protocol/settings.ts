@@ -4,7 +4,7 @@ import type { Share } from '../settings/config.js';
 export type Listen =
   | { readonly kind: 'tcp'; readonly port: number; readonly host: string | null }
   | { readonly kind: 'path'; readonly path: string; readonly mode: number | null }
-  /** Sockets that the OS supervisor opened; `port` is the configured one. */
+  /** Sockets that the service manager opened; `port` is the configured one. */
   | { readonly kind: 'fds'; readonly sockets: readonly ListenSocket[]; readonly port: number };
 
 export interface ListenSocket {

@@ -1,4 +1,4 @@
-/** What can be told to the OS supervisor at once; see sd_notify(3). */
+/** What can be told to the service manager at once; see sd_notify(3). */
 export interface Notification {
   readonly ready?: true;
   readonly stopping?: true;
@@ -13,7 +13,7 @@ export interface Notification {
   readonly errno?: number;
 }
 
-/** A listening socket that the supervisor opened for us; it is never closed or unlinked. */
+/** A listening socket that the service manager opened for us; it is never closed or unlinked. */
 export interface PassedSocket {
   readonly fd: number;
   readonly name: string;

@@ -6,7 +6,7 @@ export interface NotifySender {
   send(state: string): void;
 }
 
-/** One call of the system: what it returned, and the error's number where that is -1. */
+/** A socket that datagrams go to. */
 export interface Datagrams {
   /** Whether it has been taken. @throws where it never will be */
   trySend(data: Buffer): boolean;

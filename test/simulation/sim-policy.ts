@@ -1,3 +1,4 @@
+import type { Event } from '../../src/core/events.js';
 import type { Policy, ReloadPolicy, RestartPolicy } from '../../src/core/policy.js';
 import { type Beat, emptyLatency } from '../../src/protocol/heartbeat.js';
 
@@ -62,4 +63,26 @@ export function simBeat(beat: Partial<Beat> = {}): Beat {
     current: [],
     ...beat,
   };
+}
+
+/** What brings a service to so many workers that are ready; `soaking`: and to a canary of the next release that soaks. */
+export function servingEvents(workers: number, { soaking }: { readonly soaking: boolean }): readonly Event[] {
+  const ready = (key: number): Event => ({ type: 'ready', key, urls: [] });
+  const all: Event[] = [
+    { type: 'start' },
+    ...Array.from({ length: workers }, (_, place) => ready(place + 1)),
+  ];
+  if (!soaking) return all;
+  const reload: Event = {
+    type: 'reload',
+    generation: 2,
+    release: 'next',
+    at: 0,
+    serial: 1,
+    soak: true,
+    rollback: true,
+    request: 1,
+    by: 'simulation',
+  };
+  return [...all, reload, ready(workers + 1)];
 }

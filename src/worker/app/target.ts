@@ -119,7 +119,7 @@ export function isForwarderTo(server: Server | undefined, target: Server | undef
   return server !== undefined && target !== undefined && targets.get(server) === target;
 }
 
-/** The supervisor keeps such a socket when we close it: who waits in it is served by the next daemon. */
+/** The service manager keeps such a socket open when we close it: the next daemon serves the clients that wait in it. */
 export function isPassed(server: Server): boolean {
   return sockets.has(server);
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { initialState } from '../../../src/core/state.js';
 import { movesNobody, nextDeadline, step } from '../../../src/core/step.js';
-import { simBeat, simPolicy } from '../../simulation/sim-policy.js';
+import { servingEvents, simBeat, simPolicy } from '../../simulation/sim-policy.js';
 import { daemon } from './contenders.js';
 import { cpuTime } from './proc-figures.js';
 import { summarise } from './samples.js';
@@ -48,22 +48,7 @@ function policyCost(workers: number, soaking: boolean): number {
     [state] = step(before, event, now, policy);
     if (!movesNobody(before, event)) nextDeadline(state, policy);
   };
-  post({ type: 'start' });
-  for (let key = 1; key <= workers; key += 1) post({ type: 'ready', key, urls: [] });
-  if (soaking) {
-    post({
-      type: 'reload',
-      generation: 2,
-      release: 'next',
-      at: 0,
-      serial: 1,
-      soak: true,
-      rollback: true,
-      request: 1,
-      by: 'bench',
-    });
-    post({ type: 'ready', key: workers + 1, urls: [] });
-  }
+  for (const event of servingEvents(workers, { soaking })) post(event);
   const keys = state.workers.map(({ key }) => key);
   let began = process.cpuUsage();
   for (let second = 0; second < warming + measured; second += 1) {

@@ -23,8 +23,8 @@ a daemon with two workers. For each app the test checks that
 
 The load consists of clients that keep their connections and clients that open a connection for each request. gRPC,
 Socket.IO and ws have clients of their own as well. The test sets \`PORT\`, two workers, a reload without a soak, and
-deadlines of a minute. \`make apps-sample\`, a part of \`make test\`, runs five of them: Express, Koa, Fastify, Hono and Socket.IO. The apps are
-in [\`test/fixtures/system\`](../../test/fixtures/system).
+deadlines of a minute. \`make apps-sample\`, a part of \`make test\`, runs five of them: Express, Koa, Fastify, Hono and
+Socket.IO. The apps are in [\`test/fixtures/system\`](../../test/fixtures/system).
 `;
 
 const notes = `

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { Event } from '../../../src/core/events.js';
 import { initialState, type State } from '../../../src/core/state.js';
 import { nextDeadline, step } from '../../../src/core/step.js';
-import { simBeat, simPolicy } from '../../simulation/sim-policy.js';
+import { servingEvents, simBeat, simPolicy } from '../../simulation/sim-policy.js';
 
 const policy = (workers: number) => simPolicy({ workers, balance: true, pingInterval: 10_000 });
 
@@ -13,22 +13,7 @@ function serving(workers: number, soaking: boolean): State {
   const post = (event: Event): void => {
     [state] = step(state, event, 0, policy(workers));
   };
-  post({ type: 'start' });
-  for (let key = 1; key <= workers; key += 1) post({ type: 'ready', key, urls: [] });
-  if (soaking) {
-    post({
-      type: 'reload',
-      generation: 2,
-      release: 'next',
-      at: 0,
-      serial: 1,
-      soak: true,
-      rollback: true,
-      request: 1,
-      by: 'a test',
-    });
-    post({ type: 'ready', key: workers + 1, urls: [] });
-  }
+  for (const event of servingEvents(workers, { soaking })) post(event);
   for (const { key } of state.workers) post({ type: 'beat', key, beat: simBeat({ kept: 3 }) });
   post({ type: 'tick' });
   return state;
