@@ -14,6 +14,7 @@ import {
   unixDatagrams,
 } from '../../../src/service-manager/unix-datagram.js';
 import { openNotifySocket } from '../../support/notify-socket.js';
+import { processes } from '../../support/proc.js';
 import { waitFor } from '../../support/wait.js';
 
 /** A socket that takes so many until it is read. */
@@ -155,6 +156,14 @@ function place(t: TestContext): string {
   return join(directory, 'notify');
 }
 
+/** A signal takes effect later on another CPU: until then the reader would still make room. */
+async function stopReading(t: TestContext, pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP');
+  t.after(() => process.kill(pid, 'SIGCONT'));
+  const state = async () => (await processes()).find((info) => info.pid === pid)?.state;
+  await waitFor('the reader stopped', state, { until: (is) => is === 'T' });
+}
+
 describe('a real socket', { skip }, () => {
   for (const [what, addressOf] of [
     ['at a path', place],
@@ -172,8 +181,7 @@ describe('a real socket', { skip }, () => {
   test('that nobody reads takes no more after a while, and does not keep anybody waiting', async (t) => {
     const address = place(t);
     const socket = await socketAt(t, address);
-    process.kill(socket.pid, 'SIGSTOP');
-    t.after(() => process.kill(socket.pid, 'SIGCONT'));
+    await stopReading(t, socket.pid);
     const { trySend } = unixDatagrams(koffi as Koffi, address);
     let sent = 0;
     // The longest queue that systemd asks the kernel for is 512.
@@ -187,8 +195,7 @@ describe('a real socket', { skip }, () => {
   }, async (t) => {
     const address = place(t);
     const socket = await socketAt(t, address);
-    process.kill(socket.pid, 'SIGSTOP');
-    t.after(() => process.kill(socket.pid, 'SIGCONT'));
+    await stopReading(t, socket.pid);
     const { trySend } = unixDatagrams(koffi as Koffi, address);
     while (trySend(Buffer.from('WATCHDOG=1')));
     // libsystemd reads it from the environment.
