@@ -1,7 +1,7 @@
 // Records a session with the daemon and draws it: `npm run build && node docs/assets/record.mjs`, on Linux with
 // util-linux (script). The commands in docs/assets/session.svg have printed every line of it; only the name of the temporary
 // directory is replaced. Eight clients open a connection for each request meanwhile.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -75,10 +75,11 @@ try {
   rmSync(folder, { recursive: true });
 }
 
+/** Every worker is ready: the control socket is there from the first one on. */
 async function serves() {
   for (;;) {
-    const answer = await fetch('http://localhost:3000/').catch(() => null);
-    if (answer?.ok) return;
+    const { status, stdout } = spawnSync(process.execPath, [main, 'status', '--json'], { env: environment });
+    if (status === 0 && JSON.parse(stdout).workers.every(({ phase }) => phase === 'ready')) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
