@@ -47,7 +47,7 @@ lint: deps
 build/.stamp: $(SOURCES) $(shell find test -name '*.ts') test/tsconfig.json tsconfig.json node_modules/.package-lock.json
 	@rm -rf build && npx tsc -p test/tsconfig.json && ln -s ../node_modules build/node_modules && cp package.json build/ && touch $@
 
-ROOMS := $(addprefix unit/,settings core protocol config master worker http service-manager logging control doctor cli) \
+ROOMS := $(addprefix unit/,settings core protocol config master worker http service-manager logging control doctor setup cli) \
 	simulation support bench fuzz system/apps
 tests_of = $(shell find $(addprefix test/,$(1)) -name '*.test.ts' 2>/dev/null | sed 's|^|build/|; s|\.ts$$|.js|' | sort)
 

@@ -19,6 +19,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   control: ['protocol', 'errors'],
   http: ['protocol', 'config', 'settings', 'errors'],
   'service-manager': ['config', 'settings', 'errors'],
+  setup: ['protocol', 'config', 'settings', 'errors', 'service-manager', 'control', 'doctor'],
   logging: ['config', 'settings', 'errors'],
   doctor: ['protocol', 'config', 'settings', 'errors', 'service-manager', 'control'],
   cli: [
@@ -30,6 +31,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     'logging',
     'control',
     'doctor',
+    'setup',
     'master',
   ],
 };
