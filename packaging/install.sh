@@ -277,10 +277,11 @@ install_config() {
 }
 
 install_systemd() {
-  fill systemd/rom-agent.service >"$scratch/unit"
-  install_file 644 "$scratch/unit" "$UNITDIR/rom-agent.service"
-  # Only installed: who wants it enables it.
-  install_file 644 systemd/rom-agent.socket "$UNITDIR/rom-agent.socket"
+  # rom-agent@ are the templates of services that have a name. All are only installed: the operator enables them.
+  for unit in rom-agent.service rom-agent.socket rom-agent@.service rom-agent@.socket; do
+    fill "systemd/$unit" >"$scratch/unit"
+    install_file 644 "$scratch/unit" "$UNITDIR/$unit"
+  done
   reload_systemd
 }
 
@@ -364,6 +365,14 @@ remove_directory() {
   esac
 }
 
+# The units made from a template that run or are enabled.
+named_units() {
+  {
+    systemctl list-units --all --plain --no-legend "rom-agent@*.$1"
+    systemctl list-unit-files --plain --no-legend "rom-agent@?*.$1"
+  } | awk '{ print $1 }' | sort -u
+}
+
 runs_systemd() { [ -z "$DESTDIR" ] && [ "$UNAME" = Linux ] && [ -d /run/systemd/system ]; }
 runs_launchd() { [ -z "$DESTDIR" ] && [ "$UNAME" = Darwin ] && [ "$(uname -s)" = Darwin ]; }
 
@@ -374,8 +383,10 @@ reload_systemd() {
 # A service whose files are gone could neither restart nor be stopped by its name.
 stop_service() {
   if runs_systemd; then
-    # The socket first: it would start the service again.
-    for unit in rom-agent.socket rom-agent.service; do systemctl disable --now $unit || true; done
+    # The sockets first: they would start the services again.
+    for unit in $(named_units socket) rom-agent.socket $(named_units service) rom-agent.service; do
+      systemctl disable --now "$unit" || true
+    done
   fi
   if runs_launchd; then launchctl bootout system/$LABEL 2>/dev/null || true; fi
 }

@@ -57,6 +57,8 @@ describe('make install', () => {
       `${version}/package.json`,
       'usr/local/lib/systemd/system/rom-agent.service',
       'usr/local/lib/systemd/system/rom-agent.socket',
+      'usr/local/lib/systemd/system/rom-agent@.service',
+      'usr/local/lib/systemd/system/rom-agent@.socket',
       ...shared,
     ]);
     const socket = read(dest, 'usr/local/lib/systemd/system/rom-agent.socket');
@@ -424,8 +426,12 @@ function project(t: TestContext): Project {
   put(source, 'node_modules/sd-notify/index.js', '');
   put(source, 'node_modules/developers-only/package.json', '{"name":"developers-only"}');
   put(source, 'systemd/rom-agent.service', 'ExecStart=@NODE@ @LIBDIR@/dist/cli/main.js serve\n');
-  for (const part of ['launchd', 'packaging', 'systemd/rom-agent.socket'])
-    cpSync(join(repoRoot, part), join(source, part), { recursive: true });
+  const parts = [
+    'launchd',
+    'packaging',
+    ...['rom-agent.socket', 'rom-agent@.service', 'rom-agent@.socket'].map((unit) => `systemd/${unit}`),
+  ];
+  for (const part of parts) cpSync(join(repoRoot, part), join(source, part), { recursive: true });
   for (const name of ['rom-agent.bash', '_rom-agent', 'rom-agent.fish'])
     put(source, `packaging/completion/${name}`, '# rom-agent\n');
   put(source, 'packaging/man/rom-agent.1', '.TH rom-agent 1\n');

@@ -2,9 +2,20 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repoRoot } from '../../support/process.js';
 
+/** The shipped units; those with @ are the templates of services that have a name. */
+export type ShippedService = 'rom-agent.service' | 'rom-agent@.service';
+export type ShippedSocket = 'rom-agent.socket' | 'rom-agent@.socket';
+
+interface UnitPaths {
+  readonly unit?: ShippedService;
+  readonly node?: string;
+  readonly libdir?: string;
+}
+
 /** The unit that `make install` installs, with the paths put in: by default node and sources of this test run. */
-export function unitText({ node = process.execPath, libdir = repoRoot } = {}): string {
-  const text = readFileSync(join(repoRoot, 'systemd', 'rom-agent.service'), 'utf8');
+export function unitText(paths: UnitPaths = {}): string {
+  const { unit = 'rom-agent.service', node = process.execPath, libdir = repoRoot } = paths;
+  const text = readFileSync(join(repoRoot, 'systemd', unit), 'utf8');
   return text.replaceAll('@NODE@', node).replaceAll('@LIBDIR@', libdir);
 }
 
@@ -16,6 +27,6 @@ export const withoutNetwork = [
   'RestrictAddressFamilies=AF_UNIX',
 ];
 
-export function socketText(): string {
-  return readFileSync(join(repoRoot, 'systemd', 'rom-agent.socket'), 'utf8');
+export function socketText(unit: ShippedSocket = 'rom-agent.socket'): string {
+  return readFileSync(join(repoRoot, 'systemd', unit), 'utf8');
 }

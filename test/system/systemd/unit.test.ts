@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,18 +9,22 @@ import { command } from './command.js';
 import { needsPrograms } from './requirements.js';
 import { socketText, unitText, withoutNetwork } from './shipped-unit.js';
 
+const services = ['rom-agent.service', 'rom-agent@.service'] as const;
+const sockets = ['rom-agent.socket', 'rom-agent@.socket'] as const;
+
 test(
   'systemd-analyze verify has nothing to say about the units',
   needsPrograms('systemd-analyze'),
   async (t) => {
-    const files = Object.values(units(t));
+    const files = units(t);
     const { code, stdout, stderr } = await command(['systemd-analyze', 'verify', ...files]);
     assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: '', stderr: '' });
   },
 );
 
-for (const { what, settings, limit } of [
+for (const { what, unit = 'rom-agent.service', settings, limit } of [
   { what: 'the unit', settings: [], limit: 1.1 },
+  { what: 'the template', unit: 'rom-agent@shop.service', settings: [], limit: 1.1 },
   {
     what: 'the unit with loopback only',
     settings: ['IPAddressAllow=localhost', 'IPAddressDeny=any'],
@@ -33,8 +38,9 @@ for (const { what, settings, limit } of [
   { what: 'the unit with nothing but its socket', settings: withoutNetwork, limit: 0.2 },
 ])
   test(`the exposure of ${what} is ${limit} or less`, needsPrograms('systemd-analyze'), async (t) => {
-    const { service } = units(t, settings);
-    const argv = ['systemd-analyze', 'security', '--offline=yes', '--no-pager', service];
+    const files = units(t, settings);
+    const file = files.find((path) => path.endsWith(`/${unit}`)) ?? '';
+    const argv = ['systemd-analyze', 'security', '--offline=yes', '--no-pager', file];
     const { stdout, stderr } = await command(argv);
     const exposure = Number(/Overall exposure level for .*: ([\d.]+)/.exec(stdout)?.[1] ?? Number.NaN);
     assert.ok(exposure <= limit, `${exposure}\n${stdout}${stderr}`);
@@ -57,6 +63,30 @@ test('the unit says each thing once, and what contracts with systemd it relies o
     ExecReload: `${process.execPath} ${repoRoot}/dist/cli/main.js reload`,
   };
   assert.deepEqual(pick(settings, wanted), wanted);
+});
+
+test('the templates are what packaging/template-units.mjs makes of the plain units', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'rom-agent-unit-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const generator = join('packaging', 'template-units.mjs');
+  execFileSync(process.execPath, [generator, folder], { cwd: repoRoot });
+  for (const name of [services[1], sockets[1]]) {
+    const read = (where: string) => readFileSync(join(where, name), 'utf8');
+    assert.equal(read(join(repoRoot, 'systemd')), read(folder), `run: node ${generator}`);
+  }
+});
+
+test('a service that has a name shares nothing with others but the directory of configurations', () => {
+  const text = unitText({ unit: 'rom-agent@.service' }).replaceAll(/^#.*$/gm, '');
+  const paths = [...text.matchAll(/^(\w+)=(.*rom-agent(?!-).*)$/gm)].filter(
+    ([, , value]) => !value?.includes('%i'),
+  );
+  assert.deepEqual(
+    paths.map(([line]) => line).filter((line) => !line.startsWith('Exec')),
+    ['ConfigurationDirectory=rom-agent'],
+  );
+  assert.match(text, /^Environment=.* ROM_AGENT_CONFIG=\/etc\/rom-agent\/%i\.toml$/m);
+  assert.doesNotMatch(socketText('rom-agent@.socket').replaceAll(/^#.*$/gm, ''), /3000/);
 });
 
 test('the service needs no socket unit: it runs with and without one', () => {
@@ -111,13 +141,18 @@ function pick(settings: Map<string, string[]>, like: object): Record<string, str
   return Object.fromEntries(Object.keys(like).map((name) => [name, settings.get(name)?.[0]]));
 }
 
-/** The units as files, with further settings at the end of [Service]. */
-function units(t: TestContext, settings: readonly string[] = []): { service: string; socket: string } {
+/** The units as files, the templates as those of a service `shop`, with further settings at the end of [Service]. */
+function units(t: TestContext, settings: readonly string[] = []): readonly string[] {
   const folder = mkdtempSync(join(tmpdir(), 'rom-agent-unit-'));
   t.after(() => rmSync(folder, { recursive: true }));
-  const paths = { service: join(folder, 'rom-agent.service'), socket: join(folder, 'rom-agent.socket') };
   const more = settings.map((line) => `${line}\n`).join('');
-  writeFileSync(paths.service, unitText().replace('\n[Install]', `${more}\n[Install]`));
-  writeFileSync(paths.socket, socketText());
-  return paths;
+  const write = (name: string, text: string) => {
+    const path = join(folder, name.replace('@.', '@shop.'));
+    writeFileSync(path, text);
+    return path;
+  };
+  return [
+    ...services.map((unit) => write(unit, unitText({ unit }).replace('\n[Install]', `${more}\n[Install]`))),
+    ...sockets.map((unit) => write(unit, socketText(unit))),
+  ];
 }
