@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
@@ -22,11 +25,11 @@ interface Subject {
   look(timeout?: number): Promise<Capture>;
 }
 
-/** A process that runs `script` once it has said so, with the thread that tells where it is. */
+/** A process that runs `script` once it has said so and has started the thread that tells where it is. */
 async function subject(t: TestContext, script: string, args: readonly string[] = []): Promise<Subject> {
   const program = `
-    import(${JSON.stringify(thread)}).then(({ startWitness }) => startWitness((error) => console.error(error)));
-    setTimeout(() => { process.stdout.write('begun'); setTimeout(function later() { ${script} }, 50) }, 200)`;
+    import(${JSON.stringify(thread)}).then(({ startWitness }) => startWitness((error) => console.error(error))).then(() => {
+      setTimeout(() => { process.stdout.write('begun'); setTimeout(function later() { ${script} }, 50) }, 200) })`;
   const child = spawn(process.execPath, [...args, '-e', program], {
     stdio: ['ignore', 'pipe', 'pipe', 'ignore', 'pipe'],
   });
@@ -61,11 +64,21 @@ function isIn(found: Subject, name: string): Promise<Capture> {
 
 describe('a process that does not answer, looked at from outside', { skip }, () => {
   test('spins: its stack and its requests are there, and it goes on', async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'capture-'));
+    t.after(() => rmSync(directory, { recursive: true }));
+    const enough = join(directory, 'enough');
     const script = `
       process[Symbol.for('rom-agent.inFlight')] = () => ({ inFlight: 1, requests: [{ method: 'GET', path: '/x', age: 5 }] });
-      const end = Date.now() + 2_000; (function checkout() { while (Date.now() < end); })(); process.exit(7);`;
+      const { existsSync } = require('node:fs');
+      (function checkout() {
+        for (let next = 0; Date.now() < next || !existsSync(${JSON.stringify(enough)});) {
+          if (Date.now() >= next) next = Date.now() + 100;
+        }
+      })();
+      process.exit(7);`;
     const spinning = await subject(t, script);
     const found = await isIn(spinning, 'checkout');
+    writeFileSync(enough, '');
     assert.match(found.stack ?? '', /^ {4}at checkout \(\[eval\].*\n {4}at later/);
     assert.deepEqual(found.requests, [{ method: 'GET', path: '/x', age: 5 }]);
     assert.deepEqual(await once(spinning.child, 'exit'), [7, null]);
