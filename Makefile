@@ -10,7 +10,7 @@ CPUS := $(shell $(NODE) -p 'os.availableParallelism()' 2>/dev/null || echo 2)
 
 .PHONY: help run build deps system-deps test-deps bench-deps check types lint unit explore integration test-systemd \
         test-launchd test-units apps apps-install apps-sample fuzz fuzz-sample fuzz-mutations test-nodes nodes-sample \
-        test bench reloads faults clean
+        test-proxies proxies-sample test bench reloads faults clean
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -47,7 +47,7 @@ lint: deps
 build/.stamp: $(SOURCES) $(shell find test -name '*.ts') test/tsconfig.json tsconfig.json node_modules/.package-lock.json
 	@rm -rf build && npx tsc -p test/tsconfig.json && ln -s ../node_modules build/node_modules && cp package.json build/ && touch $@
 
-ROOMS := $(addprefix unit/,settings core protocol config master worker http service-manager logging control doctor setup cli) \
+ROOMS := $(addprefix unit/,settings core protocol config master worker http service-manager logging control doctor setup cli packaging) \
 	simulation support bench fuzz system/apps
 tests_of = $(shell find $(addprefix test/,$(1)) -name '*.test.ts' 2>/dev/null | sed 's|^|build/|; s|\.ts$$|.js|' | sort)
 
@@ -81,6 +81,13 @@ test-systemd: build build/.stamp test-deps ## Behaviour under a real systemd, bo
 test-units: build build/.stamp test-deps ## Real apps from npm under the shipped unit, in a booted systemd (root): slow the first time
 	@$(NODE) --test build/test/system/systemd/real-apps/all.test.js
 
+test-proxies: build build/.stamp ## The examples for nginx and HAProxy, run by those of Debian, with reloads under load
+	@sh packaging/system-deps.sh proxies
+	@$(NODE) --test --test-concurrency=2 $(call tests_of,system/proxies)
+
+proxies-sample: build build/.stamp test-deps ## One reload under load behind nginx
+	@PROXIES_SAMPLE=1 $(NODE) --test --test-name-pattern='under load behind nginx' build/test/system/proxies/nginx.test.js
+
 apps-install: build/.stamp ## Install and build the real apps of test/fixtures/system, once: needs the network
 	@$(NODE) build/test/system/apps/install-all.js
 
@@ -105,7 +112,7 @@ test-nodes: build/.stamp ## The worker's tests on every major of Node, which com
 nodes-sample: build/.stamp ## Those of them that are about moving and ending connections
 	@NODES_SAMPLE=1 $(NODE) --test build/test/system/nodes/all.js
 
-SUITES := types lint unit explore integration nodes-sample fuzz-sample apps-sample test-launchd test-systemd
+SUITES := types lint unit explore integration nodes-sample fuzz-sample apps-sample proxies-sample test-launchd test-systemd
 test: ## Every suite, whatever fails, and what came of each at the end
 	@MAKE='$(MAKE)' sh test/run-suites.sh $(SUITES)
 

@@ -1,16 +1,20 @@
 #!/bin/sh
 # Installs the system packages that are missing, where this is a Debian machine and we may.
-# Usage: system-deps.sh run|test|bench
+# Usage: system-deps.sh run|test|bench|proxies|container
 set -eu
 
 case ${1:-run} in
 run) packages='libsystemd-dev g++ make python3' ;;
-test) packages='libsystemd-dev g++ make python3 systemd-container dbus debootstrap procps iproute2' ;;
+test)
+  packages='libsystemd-dev g++ make python3 systemd-container dbus debootstrap procps iproute2 nginx-light openssl'
+  ;;
+proxies) packages='nginx-light haproxy openssl' ;;
+container) packages='debootstrap buildah podman runc crun' ;;
 bench)
   packages='libsystemd-dev g++ make python3 apache2-utils wrk nginx-light systemd-container dbus procps iproute2 libfaketime'
   ;;
 *)
-  echo "system-deps.sh: unknown purpose: $1; expected run, test or bench" >&2
+  echo "system-deps.sh: unknown purpose: $1; expected run, test, bench, proxies or container" >&2
   exit 64
   ;;
 esac

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { type RawResponse, ResponseReader } from './http-reader.js';
 
 /** Where a server listens: a TCP port (on 127.0.0.1 unless told otherwise) or a unix socket. */
@@ -6,6 +7,8 @@ export interface Target {
   readonly host?: string | undefined;
   readonly port?: number | undefined;
   readonly socketPath?: string | undefined;
+  /** With it TLS is spoken on a TCP port: the certificate that is trusted, PEM, for `localhost`. */
+  readonly ca?: string | undefined;
 }
 
 /**
@@ -42,8 +45,7 @@ interface Pending {
 
 /** Rejects with ConnectFailed. `timeout` in ms. */
 export function openConnection(target: Target, timeout: number): Promise<Connection> {
-  const { socketPath, host = '127.0.0.1', port = 0 } = target;
-  const socket = socketPath === undefined ? connect({ host, port, noDelay: true }) : connect(socketPath);
+  const socket = socketTo(target);
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException) => {
       clearTimeout(timer);
@@ -52,12 +54,18 @@ export function openConnection(target: Target, timeout: number): Promise<Connect
     };
     const timer = setTimeout(() => fail(new Error(`no answer within ${timeout} ms`)), timeout);
     socket.once('error', fail);
-    socket.once('connect', () => {
+    socket.once(target.ca === undefined ? 'connect' : 'secureConnect', () => {
       clearTimeout(timer);
       socket.off('error', fail);
       resolve(new Connection(socket));
     });
   });
+}
+
+function socketTo({ socketPath, host = '127.0.0.1', port = 0, ca }: Target): Socket {
+  if (socketPath !== undefined) return connect(socketPath);
+  if (ca === undefined) return connect({ host, port, noDelay: true });
+  return connectTls({ host, port, ca, servername: 'localhost' });
 }
 
 /** One established connection that knows what was sent on it and what came back. */

@@ -37,6 +37,8 @@ export interface LoadOptions {
   readonly port?: number;
   readonly socketPath?: string;
   readonly path?: string;
+  /** Over TLS: the certificate of the server, PEM, for `localhost`. */
+  readonly ca?: string;
   readonly clients: readonly ClientGroup[];
   /** The status that counts as ok, 200 unless told. */
   readonly expectStatus?: number;
@@ -185,7 +187,7 @@ function clientRuns(options: LoadOptions, shared: Pick<ClientRun, 'tally' | 'sto
   );
 }
 
-function address({ url, host = '127.0.0.1', port, socketPath, path = '/' }: LoadOptions) {
+function address({ url, host = '127.0.0.1', port, socketPath, path = '/', ca }: LoadOptions) {
   if (socketPath !== undefined) return { target: { socketPath }, path };
   const parsed = url === undefined ? null : new URL(url);
   const name = parsed?.hostname ?? host;
@@ -193,6 +195,7 @@ function address({ url, host = '127.0.0.1', port, socketPath, path = '/' }: Load
   const target = {
     host: name.replace(/[[\]]/g, ''),
     port: parsed === null ? port : Number(parsed.port || 80),
+    ca,
   };
   return { target, path: parsed === null ? path : parsed.pathname + parsed.search };
 }
