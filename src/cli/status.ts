@@ -114,7 +114,7 @@ function under(subject: string, lines: readonly string[]): readonly (readonly st
 const deathWords = { boot: 'could not start', crash: 'crashed', hang: 'hung' } as const;
 
 function deathLine({ worker, ago, kind, cause, lost }: DeathSummary): string {
-  const who = worker === 0 ? 'a spare' : `worker ${worker}`;
+  const who = worker === null ? 'a spare' : `worker ${worker}`;
   const losses = lost === 0 ? '' : `, ${count(lost, 'request')} lost`;
   return `${who}, ${span(ago * 1000)} ago, ${deathWords[kind]}: ${cause}${losses}`;
 }
@@ -156,8 +156,8 @@ function isSilent({ beatAge }: WorkerStats): boolean {
 }
 
 function silenceLine({ id, beatAge }: WorkerStats): string {
-  const who = id === 0 ? 'a spare' : `worker ${id}`;
-  const look = id === 0 ? '' : `; rom-agent stack ${id} shows what it is doing`;
+  const who = id === null ? 'a spare' : `worker ${id}`;
+  const look = id === null ? '' : `; rom-agent stack ${id} shows what it is doing`;
   return `no heartbeat from ${who} for ${span(beatAge ?? 0)}${look}`;
 }
 
@@ -172,7 +172,7 @@ const seen = (cell: (worker: WorkerStats) => string) => (worker: WorkerStats) =>
   isSilent(worker) ? '?' : cell(worker);
 
 const columns: readonly Column[] = [
-  { head: 'WORKER', cell: ({ id }) => (id === 0 ? '-' : String(id)) },
+  { head: 'WORKER', cell: ({ id }) => (id === null ? '-' : String(id)) },
   { head: 'PID', cell: ({ pid }) => (pid === null ? '-' : String(pid)) },
   { head: 'PHASE', cell: ({ phase }, { paint }) => paint(phaseColours[phase], phase), isText: true },
   { head: 'HEALTH', cell: healthOf, isText: true },
@@ -246,7 +246,7 @@ function describe(event: ControlEvent, teller: ReloadTeller): string | null {
 
 function workerLine(event: Extract<ControlEvent, { type: 'worker' }>): string {
   const { worker, pid, generation, ending, reason } = event;
-  const who = worker === 0 ? 'a spare ' : `worker ${worker}`;
+  const who = worker === null ? 'a spare ' : `worker ${worker}`;
   const what = ending === null ? event.phase : endings[ending.kind];
   const process = `${pid === null ? '' : `pid ${pid}, `}generation ${generation}`;
   const more = ending === null ? (reason ?? '') : endingOf(ending);

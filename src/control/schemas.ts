@@ -164,8 +164,11 @@ const ReloadSummary = v.strictObject(reload);
 const ReloadRecordSchema = v.strictObject({ ...reload, steps: v.array(ReloadStep) });
 
 const Worker = v.strictObject({
-  id: numbered(
-    'Number of the slot, from 1; 0 for a spare. Two workers share it while one replaces the other.',
+  id: v.pipe(
+    maybeWhole,
+    v.description(
+      'Number of the slot, from 1; null: a spare. Two workers share it while one replaces the other.',
+    ),
   ),
   pid: maybeWhole,
   phase: v.picklist(['starting', 'spare', 'ready', 'draining', 'dying']),
@@ -191,7 +194,7 @@ const Worker = v.strictObject({
 
 const Death = v.strictObject({
   ago: counted('s'),
-  worker: numbered('Number of the slot; 0: a spare.'),
+  worker: v.pipe(maybeWhole, v.description('Number of the slot; null: a spare.')),
   pid: maybeWhole,
   generation: whole,
   kind: v.picklist(['boot', 'crash', 'hang']),
@@ -284,7 +287,7 @@ const WorkerEnding = v.strictObject({
 });
 const WorkerEvent = v.strictObject({
   type: v.literal('worker'),
-  worker: whole,
+  worker: v.pipe(maybeWhole, v.description('Number of the slot; null: a spare.')),
   pid: maybeWhole,
   generation: whole,
   phase: v.picklist(['starting', 'spare', 'ready', 'draining', 'dying', 'gone']),

@@ -2,6 +2,7 @@ import { type Millis, settleTime } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { Moved, Worker } from './state.js';
 import type { Transaction } from './transaction.js';
+import type { Ready } from './workers.js';
 
 /** So many kept connections go from one worker to another. */
 export interface Move {
@@ -9,8 +10,6 @@ export interface Move {
   readonly to: WorkerKey;
   readonly count: number;
 }
-
-type Ready = Extract<Worker, { phase: 'ready' }>;
 
 /** A worker that has been silent for longer is given nothing more to do. */
 const silence: Millis = 2_500;
@@ -129,7 +128,7 @@ function newestOfEachSlot(workers: readonly Worker[]): Ready[] {
   const newest = new Map<number, Ready>();
   for (const worker of workers) {
     // A slot's workers are in the order in which they came to it.
-    if (worker.phase === 'ready') newest.set(worker.slot, worker);
+    if (worker.phase === 'ready') newest.set(worker.role.slot, worker);
   }
   return [...newest.values()];
 }

@@ -14,7 +14,7 @@ import { changeSlot, findSlot, isFilled, waitingSpare } from './slots.js';
 import type { KeptDeath, Reload, Slot, Worker } from './state.js';
 import { servedSlots, tellStatus } from './status.js';
 import type { Transaction } from './transaction.js';
-import { becomeDraining, isReplaced, nameOf } from './workers.js';
+import { becomeDraining, isReplaced, nameOf, slotOf } from './workers.js';
 
 /*
  * What happens when a worker dies. A death reaches the master in one of four ways:
@@ -212,8 +212,8 @@ function replace(t: Transaction, death: Death): void {
     t.update({ deaths });
     if (exceeded) return giveUp(t, death, tooMany(t, death));
   }
-  if (worker.slot === 0) return spareLost(t, death);
-  const slot = findSlot(t.state, worker.slot);
+  if (worker.role.kind === 'spare') return spareLost(t, death);
+  const slot = findSlot(t.state, worker.role.slot);
   // Without a way back the next try is due though the old worker still serves.
   const { reload } = t.state;
   const again = reload?.rollback === false && worker.generation === reload.target;
@@ -301,7 +301,7 @@ function record(t: Transaction, death: Death): void {
   const kept: KeptDeath = {
     key: worker.key,
     at: t.now,
-    worker: worker.slot,
+    worker: slotOf(worker),
     pid: worker.pid,
     generation: worker.generation,
     kind,
@@ -338,7 +338,7 @@ export function requestsOf({ vitals, beat }: Worker): readonly RequestNote[] {
 }
 
 const what: Readonly<Record<Death['kind'], (worker: Worker) => string>> = {
-  boot: ({ slot }) => (slot === 0 ? 'died before it had booted' : 'died before it listened'),
+  boot: ({ role }) => (role.kind === 'spare' ? 'died before it had booted' : 'died before it listened'),
   crash: () => 'crashed',
   hang: () => 'hung',
 };

@@ -3,10 +3,12 @@ import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { ReloadRecord, ReloadStep } from '../protocol/reload-record.js';
 import type { Blocked } from '../protocol/requests.js';
+import type { Role } from './state.js';
+
 /** Everything that the master can do to the world. */
 export type Effect =
-  /** `slot` 0: a spare, which boots and does not listen. */
-  | { readonly type: 'fork'; readonly key: WorkerKey; readonly slot: number; readonly generation: number }
+  /** A spare boots and does not listen. */
+  | { readonly type: 'fork'; readonly key: WorkerKey; readonly role: Role; readonly generation: number }
   /** Has a spare listen, in a slot; `ready` follows. */
   | { readonly type: 'promote'; readonly key: WorkerKey; readonly slot: number }
   /** Finds out what a silent worker does, within so long: `captured` follows in any case. */

@@ -3,9 +3,9 @@ import type { Millis } from '../protocol/limits.js';
 import type { Health } from '../protocol/stats.js';
 import { ownPolicy, type Policy } from './policy.js';
 import { changeSlot, fillSlot, findSlot } from './slots.js';
-import type { Pace, State, Vitals, Worker } from './state.js';
+import type { Pace, State, Vitals } from './state.js';
 import type { Transaction } from './transaction.js';
-import { isSpeaking, nameOf, type Speaking, seconds, silentSince } from './workers.js';
+import { isSpeaking, nameOf, type Ready, type Speaking, seconds, silentSince } from './workers.js';
 
 /** Beats that a worker may owe before it counts as degraded: one may be a little late. */
 export const beatsOwed = 2.5;
@@ -50,27 +50,28 @@ export function treat(t: Transaction): void {
   const isBusy = state.reload !== null || state.workers.some(({ phase }) => phase === 'starting');
   if (state.life.phase !== 'serving' || isBusy) return;
   const unhealthy = state.workers.filter(
-    ({ phase, vitals }) => phase === 'ready' && vitals.health === 'unhealthy',
+    (worker): worker is Ready => worker.phase === 'ready' && worker.vitals.health === 'unhealthy',
   );
   for (const worker of unhealthy) if (wasTreated(t, worker)) tellAgain(t, worker);
   // Where the slot's next worker is due already, another one of the same would only come in its way.
   const worker = unhealthy.find(
-    (worker) => findSlot(state, worker.slot)?.forkAt === null && !wasTreated(t, worker),
+    (worker) => findSlot(state, worker.role.slot)?.forkAt === null && !wasTreated(t, worker),
   );
   if (worker === undefined) return;
-  const { slot, pid, generation } = worker;
+  const { pid, generation } = worker;
+  const { slot } = worker.role;
   changeSlot(t, slot, { treatedAt: t.now, toldAgain: false });
   t.log('info', `worker ${slot} is being replaced: it is unhealthy`, { workerPid: pid });
   fillSlot(t, { slot, generation });
 }
 
-function wasTreated({ state, now, policy }: Transaction, { slot }: Worker): boolean {
-  const treatedAt = findSlot(state, slot)?.treatedAt ?? null;
+function wasTreated({ state, now, policy }: Transaction, { role }: Ready): boolean {
+  const treatedAt = findSlot(state, role.slot)?.treatedAt ?? null;
   return treatedAt !== null && now - treatedAt < policy.restart.window;
 }
 
 /** Once per replacement. */
-function tellAgain(t: Transaction, { slot, pid }: Worker): void {
+function tellAgain(t: Transaction, { role: { slot }, pid }: Ready): void {
   const place = findSlot(t.state, slot);
   if (place === undefined || place.toldAgain) return;
   const ago = seconds(t.now - (place.treatedAt ?? t.now));
@@ -126,8 +127,8 @@ function sickness(
 }
 
 /** Where all are degraded, it is the load or the machine, and a new worker would be degraded as well. */
-function areOthersWell({ workers }: State, { slot }: Worker): boolean {
-  const others = workers.filter((other) => other.phase === 'ready' && other.slot !== slot);
+function areOthersWell({ workers }: State, { role }: Ready): boolean {
+  const others = workers.filter((other) => other.phase === 'ready' && other.role.slot !== role.slot);
   const well = others.filter(({ vitals }) => vitals.slowSince === null);
   return well.length * 2 > others.length;
 }

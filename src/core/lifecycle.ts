@@ -9,7 +9,7 @@ import type { State, Stopping, Worker } from './state.js';
 import { count, extendDue, sayStatus, secondsLeft, servedSlots, tellStatus, total } from './status.js';
 import type { Transaction } from './transaction.js';
 import { firstPing } from './watchdog.js';
-import { becomeDraining, becomeDying, becomeReady, isUp, nameOf } from './workers.js';
+import { becomeDraining, becomeDying, becomeReady, isUp, nameOf, slotOf } from './workers.js';
 
 /*
  * The life of the service: idle -> starting -> serving -> stopping -> ended. systemd is told READY=1 once, when every slot
@@ -46,10 +46,10 @@ export function forked(t: Transaction, { key, pid }: Extract<Event, { type: 'for
 /** A worker listens. Once it drains or dies, that comes too late to matter; and a spare does not. */
 export function ready(t: Transaction, { key, urls }: Extract<Event, { type: 'ready' }>): void {
   const worker = t.worker(key);
-  if (worker?.phase !== 'starting' || worker.slot === 0) return;
-  t.put(becomeReady(worker, t.now));
-  changeSlot(t, worker.slot, { bootFailures: 0 });
-  t.log(t.state.life.phase === 'starting' ? 'debug' : 'info', `worker ${worker.slot} is ready`, {
+  if (worker?.phase !== 'starting' || worker.role.kind !== 'slot') return;
+  t.put(becomeReady(worker, { role: worker.role, now: t.now }));
+  changeSlot(t, worker.role.slot, { bootFailures: 0 });
+  t.log(t.state.life.phase === 'starting' ? 'debug' : 'info', `${nameOf(worker)} is ready`, {
     tookMs: t.now - worker.placedAt,
     workerPid: worker.pid,
   });
@@ -86,7 +86,10 @@ export function extendStart(t: Transaction): void {
 
 function isFirstAttempt({ slots, workers }: State): boolean {
   const again = new Set(slots.filter(({ restarts }) => restarts > 0).map(({ id }) => id));
-  return workers.some(({ phase, slot }) => phase === 'starting' && !again.has(slot));
+  return workers.some((worker) => {
+    const slot = slotOf(worker);
+    return worker.phase === 'starting' && slot !== null && !again.has(slot);
+  });
 }
 
 /** SIGTERM or the like. A second one is harmless, unless it asks not to wait. */

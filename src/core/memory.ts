@@ -2,10 +2,10 @@ import type { Beat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import type { MemoryReading } from './events.js';
 import { changeSlot, fillSlot, findSlot, isAwaited, retire } from './slots.js';
-import type { State, Worker } from './state.js';
+import type { State } from './state.js';
 import { tellStatus } from './status.js';
 import type { Transaction } from './transaction.js';
-import { workersIn } from './workers.js';
+import { type Ready, workersIn } from './workers.js';
 
 /** Readings in a row that have to be too high: a burst is over sooner. */
 const readingsToAct = 3;
@@ -21,7 +21,7 @@ const quietTime: Millis = 10_000;
 /** A slot is relieved once in this time: whoever grows faster needs another cure. The log is told as often. */
 const reliefInterval: Millis = 600_000;
 
-type Grown = Worker & { readonly beat: Beat };
+type Grown = Ready & { readonly beat: Beat };
 
 /** Where the cgroup runs out of memory, the fattest worker goes before the kernel chooses one. */
 export function memory(t: Transaction, reading: MemoryReading): void {
@@ -60,13 +60,13 @@ function relieve(t: Transaction, reading: MemoryReading): void {
   const gain = candidates.reduce((sum, worker) => sum + growthOf(worker), 0);
   // What others of the cgroup use, or what the workers began with, no replacement sets free.
   if (candidates.length === 0 || gain < excess) return helpless(t, reading, gain);
-  const fattest = candidates.find(({ slot }) => !wasRelieved(t.state, slot, t.now));
+  const fattest = candidates.find(({ role }) => !wasRelieved(t.state, role.slot, t.now));
   if (fattest === undefined) return helpless(t, reading, null);
   const isOnly = workers.filter(({ phase }) => phase === 'ready').length === 1;
-  changeSlot(t, fattest.slot, { relievedAt: t.now });
-  t.update({ pressure: { ...pressure, slot: fattest.slot } });
+  changeSlot(t, fattest.role.slot, { relievedAt: t.now });
+  t.update({ pressure: { ...pressure, slot: fattest.role.slot } });
   announce(t, fattest, { reading, isOnly });
-  if (isOnly) fillSlot(t, { slot: fattest.slot, generation: fattest.generation });
+  if (isOnly) fillSlot(t, { slot: fattest.role.slot, generation: fattest.generation });
   else drainFirst(t, fattest);
 }
 
@@ -94,8 +94,8 @@ function wasRelieved(state: State, id: number, now: Millis): boolean {
 }
 
 /** The next one comes when it is gone: there is no memory for both. */
-function drainFirst(t: Transaction, worker: Worker): void {
-  changeSlot(t, worker.slot, { forkAfter: worker.key });
+function drainFirst(t: Transaction, worker: Ready): void {
+  changeSlot(t, worker.role.slot, { forkAfter: worker.key });
   retire(t, worker, 'the memory is short');
   tellStatus(t);
 }
@@ -104,8 +104,9 @@ function drainFirst(t: Transaction, worker: Worker): void {
 function grown(state: State): readonly Grown[] {
   return state.workers
     .filter((worker): worker is Grown => {
-      const { phase, beat, slot, vitals } = worker;
-      if (phase !== 'ready' || beat === null || findSlot(state, slot)?.forkAt !== null) return false;
+      if (worker.phase !== 'ready' || worker.beat === null) return false;
+      const { beat, role, vitals } = worker;
+      if (findSlot(state, role.slot)?.forkAt !== null) return false;
       const first = vitals.firstRss ?? beat.rss;
       return beat.rss >= grownBy * first && beat.rss - first >= grownAtLeast;
     })
@@ -118,11 +119,11 @@ function growthOf({ beat, vitals: { firstRss } }: Grown): number {
 
 function announce(
   t: Transaction,
-  { slot, pid, beat, vitals }: Grown,
+  { role, pid, beat, vitals }: Grown,
   { reading, isOnly }: { reading: MemoryReading; isOnly: boolean },
 ): void {
   const { used, limit, stalled } = reading;
-  const has = `worker ${slot}, which has ${mebibytes(beat.rss)} MiB and began with ${mebibytes(vitals.firstRss ?? 0)}`;
+  const has = `worker ${role.slot}, which has ${mebibytes(beat.rss)} MiB and began with ${mebibytes(vitals.firstRss ?? 0)}`;
   const how = isOnly ? 'replacing' : 'draining';
   t.log('warn', `memory is short, ${mebibytes(used)} of ${mebibytes(limit)} MiB are used: ${how} ${has}`, {
     workerPid: pid,

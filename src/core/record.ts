@@ -2,6 +2,7 @@ import type { ReloadRecord, ReloadStep } from '../protocol/reload-record.js';
 import type { Reload, State, Worker } from './state.js';
 import { connectionsAccepted } from './status.js';
 import type { Transaction } from './transaction.js';
+import { slotOf } from './workers.js';
 
 export interface Noted {
   readonly step: ReloadStep['step'];
@@ -16,7 +17,7 @@ export function note(t: Transaction, { step, worker, detail = '' }: Noted): void
   const entry: ReloadStep = {
     at: t.now - reload.startedAt,
     step,
-    worker: worker?.slot ?? null,
+    worker: worker === undefined ? null : slotOf(worker),
     generation: worker?.generation ?? null,
     detail,
   };

@@ -7,7 +7,7 @@ import { applyScale, changeSlot, fillSlot, refusal } from './slots.js';
 import type { Reload, Slot, Stage, State, Worker } from './state.js';
 import { connectionsAccepted, sayStatus, tellStatus, verdictLine } from './status.js';
 import type { Transaction } from './transaction.js';
-import { becomeDyingReplaced, isUp, workersIn } from './workers.js';
+import { becomeDyingReplaced, isUp, slotOf, workersIn } from './workers.js';
 
 /*
  * What a reload does. `reload` begins one, and `advanceReload`, which runs after every event, takes it from stage to stage:
@@ -215,7 +215,7 @@ function forkFirst(t: Transaction): void {
 
 /** From here on what is new fills its slot: no worker of the proven generation is due there any more. */
 function roll(t: Transaction, reload: Reload): void {
-  const taken = new Set(ofTarget(t.state, reload).map(({ slot }) => slot));
+  const taken = new Set(ofTarget(t.state, reload).map(slotOf));
   const slots = t.state.slots.map((slot) =>
     taken.has(slot.id) ? { ...slot, forkAt: null, forkAfter: null } : slot,
   );
@@ -229,7 +229,7 @@ function rollOn(t: Transaction, reload: Reload): void {
   const there = ofTarget(t.state, reload);
   const starting = there.filter(({ phase }) => phase === 'starting').length;
   if (starting >= atOnce(reload)) return;
-  const left = t.state.slots.filter(({ id }) => !there.some(({ slot }) => slot === id));
+  const left = t.state.slots.filter(({ id }) => !there.some((worker) => slotOf(worker) === id));
   const [first] = left;
   if (first === undefined) {
     return starting > 0 ? undefined : end(t, { reload, verdict: 'done', reason: null });
@@ -252,9 +252,9 @@ function ofTarget({ workers }: State, { target }: Reload): readonly Worker[] {
  * it gets: who serves there stays, and the usual restarts go on.
  */
 function isBack(state: State, { target }: Reload): boolean {
-  const faltering = new Set(state.slots.filter(falters).map(({ id }) => id));
+  const faltering: ReadonlySet<number | null> = new Set(state.slots.filter(falters).map(({ id }) => id));
   const left = state.workers.some(
-    (worker) => worker.generation === target && isUp(worker) && !faltering.has(worker.slot),
+    (worker) => worker.generation === target && isUp(worker) && !faltering.has(slotOf(worker)),
   );
   const served = state.slots.every(
     ({ id }) =>

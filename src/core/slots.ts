@@ -4,7 +4,7 @@ import { isMemoryShort } from './memory.js';
 import { blockFor } from './poison.js';
 import { drainingPerSlot, ownPolicy, spareDelay } from './policy.js';
 import { note } from './record.js';
-import type { Slot, State, Worker } from './state.js';
+import type { Role, Slot, State, Worker } from './state.js';
 import { count, tellStatus } from './status.js';
 import type { Transaction } from './transaction.js';
 import {
@@ -54,7 +54,7 @@ function settle(t: Transaction, place: Slot): void {
     return;
   }
   for (const worker of workersIn(t.state, slot)) {
-    const better = betterThan(t.state, worker);
+    const better = betterThan(t.state, slot, worker);
     if (better === undefined) continue;
     retire(t, worker, `worker ${slot} of generation ${better.generation} serves in its place`);
   }
@@ -79,11 +79,11 @@ export function isExtra({ reload }: State, { generation }: Worker): boolean {
  * The worker that serves in the place of another, which can therefore go: a later one of the same generation (a restart
  * has brought it), or one of a generation that is wanted rather than the other's (a reload or a rollback has).
  */
-function betterThan(state: State, worker: Worker): Worker | undefined {
+function betterThan(state: State, slot: number, worker: Worker): Worker | undefined {
   if (!isUp(worker) || isExtra(state, worker)) return undefined;
-  const here = workersIn(state, worker.slot);
+  const here = workersIn(state, slot);
   const own = here.findIndex(({ key }) => key === worker.key);
-  const isWanted = wantedRather(state, worker);
+  const isWanted = wantedRather(state, slot, worker);
   // A promoted spare may have a lower key than the worker that it follows, but it has a later place.
   return here.find(
     ({ generation, phase }, place) =>
@@ -96,7 +96,7 @@ function betterThan(state: State, worker: Worker): Worker | undefined {
  * back. Otherwise the generation that the slot should have may; and a worker that an earlier reload left behind makes room
  * for the proven generation too, before the new one is there.
  */
-function wantedRather(state: State, { slot, generation }: Worker): (other: number) => boolean {
+function wantedRather(state: State, slot: number, { generation }: Worker): (other: number) => boolean {
   const wanted = wantedGeneration(state, slot);
   const { target, record, stage } = state.reload ?? {};
   if (stage?.name === 'rollback' && generation === target) return () => true;
@@ -119,7 +119,7 @@ export function retire(t: Transaction, worker: Worker, why: string): void {
   t.log('debug', `${nameOf(worker)} drains: ${why}`, { workerPid: worker.pid });
   t.emit({ type: 'drain', key: worker.key, timeout: drainTimeout, last: false });
   note(t, { step: 'draining', worker, detail: why });
-  capDraining(t, worker.slot);
+  if (worker.role.kind === 'slot') capDraining(t, worker.role.slot);
 }
 
 /**
@@ -146,7 +146,7 @@ export function fillSlot(
 ): void {
   changeSlot(t, slot, { forkAt: null, forkAfter: null });
   const spare = waitingSpare(t.state, generation);
-  if (spare === undefined) forkWorker(t, { slot, generation });
+  if (spare === undefined) forkWorker(t, { role: { kind: 'slot', slot }, generation });
   else promote(t, spare, slot);
 }
 
@@ -156,16 +156,15 @@ export function forkDue(t: Transaction): void {
   for (const { id } of due) fillSlot(t, { slot: id });
 }
 
-/** Slot 0: a spare. */
 function forkWorker(
   t: Transaction,
-  { slot, generation }: { readonly slot: number; readonly generation: number },
+  { role, generation }: { readonly role: Role; readonly generation: number },
 ): void {
   const key = t.state.nextKey;
   const { bootTimeout } = ownPolicy(t.policy, { generation });
-  const worker = newWorker({ key, slot, generation, now: t.now, bootTimeout });
+  const worker = newWorker({ key, role, generation, now: t.now, bootTimeout });
   t.update({ nextKey: key + 1, workers: [...t.state.workers, worker] });
-  t.emit({ type: 'fork', key, slot, generation }, ...blockFor(t.state, [key], t.now));
+  t.emit({ type: 'fork', key, role, generation }, ...blockFor(t.state, [key], t.now));
   note(t, { step: 'forked', worker });
 }
 
@@ -200,8 +199,8 @@ export function findSlot(state: State, id: number): Slot | undefined {
 /** A spare has booted. Once it drains or dies, that comes too late to matter; and a worker with a slot is no spare. */
 export function spareBooted(t: Transaction, { key }: Extract<Event, { type: 'spare' }>): void {
   const worker = t.worker(key);
-  if (worker?.phase !== 'starting' || worker.slot !== 0) return;
-  t.put(becomeSpare(worker, t.now));
+  if (worker?.phase !== 'starting' || worker.role.kind !== 'spare') return;
+  t.put(becomeSpare(worker, { role: worker.role, now: t.now }));
   t.log('info', 'a spare is ready', { tookMs: t.now - worker.forkedAt, workerPid: worker.pid });
   tellStatus(t);
 }
@@ -217,7 +216,7 @@ export function settleSpares(t: Transaction): void {
   for (const worker of superfluous(t.state)) retire(t, worker, 'it is not wanted any more');
   if (!isSpareDue(t)) return;
   t.update({ spares: { ...t.state.spares, forkAt: null } });
-  forkWorker(t, { slot: 0, generation: t.state.generation });
+  forkWorker(t, { role: { kind: 'spare' }, generation: t.state.generation });
 }
 
 /** When the next one may be forked, where one is missing. */
@@ -246,7 +245,7 @@ function isSpareMissing(state: State): boolean {
 }
 
 function sparesOf({ workers }: State): readonly Worker[] {
-  return workers.filter((worker) => worker.slot === 0 && isUp(worker));
+  return workers.filter((worker) => worker.role.kind === 'spare' && isUp(worker));
 }
 
 /** Why nothing can be changed now; null where it can. */

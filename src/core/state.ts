@@ -89,8 +89,6 @@ export interface Slot {
 
 export type Worker = {
   readonly key: WorkerKey;
-  /** 0 as long as it is a spare. */
-  readonly slot: number;
   readonly generation: number;
   readonly pid: number | null;
   readonly forkedAt: Millis;
@@ -102,14 +100,28 @@ export type Worker = {
   readonly beat: Beat | null;
 } & WorkerPhase;
 
+/** What a worker is there for. A spare takes the role of a slot when it is promoted. */
+export type Role = InSlot | Spare;
+
+export interface InSlot {
+  readonly kind: 'slot';
+  /** Number of the slot. */
+  readonly slot: number;
+}
+
+export interface Spare {
+  readonly kind: 'spare';
+}
+
 export type WorkerPhase =
-  | { readonly phase: 'starting'; readonly deadline: Millis }
+  | { readonly phase: 'starting'; readonly role: Role; readonly deadline: Millis }
   /** Booted, without a slot: it does not listen. */
-  | { readonly phase: 'spare'; readonly beatAt: Millis }
-  | { readonly phase: 'ready'; readonly since: Millis; readonly beatAt: Millis }
+  | { readonly phase: 'spare'; readonly role: Spare; readonly beatAt: Millis }
+  | { readonly phase: 'ready'; readonly role: InSlot; readonly since: Millis; readonly beatAt: Millis }
   | Draining
   | {
       readonly phase: 'dying';
+      readonly role: Role;
       readonly was: 'starting' | 'spare' | 'ready' | 'draining';
       readonly why: string;
       /** As in Draining. */
@@ -118,6 +130,7 @@ export type WorkerPhase =
 
 export interface Draining {
   readonly phase: 'draining';
+  readonly role: Role;
   readonly beatAt: Millis;
   /** When it is killed, should it not have ended by itself. */
   readonly deadline: Millis;

@@ -13,6 +13,7 @@ import { currentRecord } from './record.js';
 import { findSlot } from './slots.js';
 import type { KeptDeath, State, Suspect, Worker } from './state.js';
 import { requestsServed, servedSlots, total, waitingSpares } from './status.js';
+import { slotOf } from './workers.js';
 
 /** One death says nothing about a request. */
 const deathsToTell = 2;
@@ -40,8 +41,9 @@ export function clusterStats(state: State, { now, mode, master, records }: Surro
     requestsPerSecond: Math.round(state.workers.reduce((sum, worker) => sum + rateOf(worker, now), 0)),
     inFlight: total(state, 'inFlight'),
     master: { ...master, uptime: wholeSeconds(now - state.startedAt) },
+    // Spares first.
     workers: [...state.workers]
-      .sort((a, b) => a.slot - b.slot || a.key - b.key)
+      .sort((a, b) => (slotOf(a) ?? 0) - (slotOf(b) ?? 0) || a.key - b.key)
       .map((worker) => workerStats(state, worker, now)),
     lastReload: state.reload === null ? state.lastReload : currentRecord(state, state.reload),
     reloads: records.map(({ steps, ...summary }) => summary),
@@ -83,14 +85,15 @@ function poisonSummary({ method, route, deaths, blockedUntil }: Suspect, now: Mi
 
 function workerStats(state: State, worker: Worker, now: Millis): WorkerStats {
   const { beat } = worker;
+  const slot = slotOf(worker);
   return {
-    id: worker.slot,
+    id: slot,
     pid: worker.pid,
     phase: worker.phase,
     health: worker.vitals.health,
     generation: worker.generation,
     uptime: wholeSeconds(now - worker.forkedAt),
-    restarts: findSlot(state, worker.slot)?.restarts ?? 0,
+    restarts: slot === null ? 0 : (findSlot(state, slot)?.restarts ?? 0),
     beatAge: 'beatAt' in worker ? Math.round(now - worker.beatAt) : null,
     requests: beat?.requests ?? 0,
     requestsPerSecond: Math.round(rateOf(worker, now)),

@@ -10,7 +10,7 @@ import type { Transaction } from './transaction.js';
 /** Slots that somebody serves: while a worker is replaced, both it and the next are ready. */
 export function servedSlots({ slots, workers }: State): number {
   const served = new Set<number>();
-  for (const { slot, phase } of workers) if (phase === 'ready') served.add(slot);
+  for (const worker of workers) if (worker.phase === 'ready') served.add(worker.role.slot);
   return slots.filter(({ id }) => served.has(id)).length;
 }
 

@@ -87,7 +87,7 @@ function overLimit(
 ): string | null {
   const { hangTimeout, bootTimeout } = policy;
   if (worker.phase === 'starting') {
-    const what = worker.slot === 0 ? 'boot' : 'listen';
+    const what = worker.role.kind === 'spare' ? 'boot' : 'listen';
     return now < worker.deadline ? null : `did not ${what} within ${seconds(bootTimeout)}`;
   }
   if (worker.phase !== 'draining') return null;

@@ -1,6 +1,14 @@
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
-import { type Draining, freshVitals, type State, type Worker } from './state.js';
+import {
+  type Draining,
+  freshVitals,
+  type InSlot,
+  type Role,
+  type Spare,
+  type State,
+  type Worker,
+} from './state.js';
 
 /*
  * The life of a worker, as the master sees it. Every change of its phase is one of these functions:
@@ -19,16 +27,16 @@ type Identity = Omit<Worker, 'phase'>;
 
 interface Birth {
   readonly key: WorkerKey;
-  readonly slot: number;
+  readonly role: Role;
   readonly generation: number;
   readonly now: Millis;
   readonly bootTimeout: Millis;
 }
 
-export function newWorker({ key, slot, generation, now, bootTimeout }: Birth): Worker {
+export function newWorker({ key, role, generation, now, bootTimeout }: Birth): Worker {
   return {
     key,
-    slot,
+    role,
     generation,
     pid: null,
     forkedAt: now,
@@ -49,7 +57,7 @@ export function becomeStarting(
   const vitals = { ...freshVitals, excusedUntil: spare.vitals.excusedUntil };
   return {
     ...identity(spare),
-    slot,
+    role: { kind: 'slot', slot },
     placedAt: now,
     vitals,
     phase: 'starting',
@@ -58,14 +66,14 @@ export function becomeStarting(
 }
 
 /** It has booted and waits for a slot: it does not listen. */
-export function becomeSpare(worker: Worker, now: Millis): Worker {
-  return { ...identity(worker), phase: 'spare', beatAt: now };
+export function becomeSpare(worker: Worker, { role, now }: { role: Spare; now: Millis }): Worker {
+  return { ...identity(worker), role, phase: 'spare', beatAt: now };
 }
 
 /** It listens. */
-export function becomeReady(worker: Worker, now: Millis): Worker {
+export function becomeReady(worker: Worker, { role, now }: { role: InSlot; now: Millis }): Worker {
   const vitals = { ...worker.vitals, provedAt: now };
-  return { ...identity(worker), vitals, phase: 'ready', since: now, beatAt: now };
+  return { ...identity(worker), role, vitals, phase: 'ready', since: now, beatAt: now };
 }
 
 /** It takes no new connections, and ends once it has answered what it has. `reload`: the reload that replaces it. */
@@ -106,8 +114,13 @@ export function isReplaced(worker: Worker): boolean {
 }
 
 /** How the log calls it. */
-export function nameOf({ slot }: Pick<Worker, 'slot'>): string {
-  return slot === 0 ? 'a spare' : `worker ${slot}`;
+export function nameOf({ role }: Pick<Worker, 'role'>): string {
+  return role.kind === 'spare' ? 'a spare' : `worker ${role.slot}`;
+}
+
+/** The number of its slot; null: a spare, which has none. */
+export function slotOf({ role }: Pick<Worker, 'role'>): number | null {
+  return role.kind === 'spare' ? null : role.slot;
 }
 
 /** The workers of a slot, in the order in which they came to it. */
@@ -125,13 +138,18 @@ function bySlot(workers: readonly Worker[]): Places {
   if (known !== undefined) return known;
   const grouped = new Map<number, Worker[]>();
   for (const worker of workers) {
-    const here = grouped.get(worker.slot);
-    if (here === undefined) grouped.set(worker.slot, [worker]);
+    const slot = slotOf(worker);
+    if (slot === null) continue;
+    const here = grouped.get(slot);
+    if (here === undefined) grouped.set(slot, [worker]);
     else here.push(worker);
   }
   places.set(workers, grouped);
   return grouped;
 }
+
+/** A worker that serves. */
+export type Ready = Extract<Worker, { phase: 'ready' }>;
 
 /** A worker of which heartbeats are expected. */
 export type Speaking = Extract<Worker, { phase: 'spare' | 'ready' }>;
@@ -150,6 +168,6 @@ export function seconds(ms: Millis): string {
 }
 
 function identity(worker: Worker): Identity {
-  const { key, slot, generation, pid, forkedAt, placedAt, vitals, failure, beat } = worker;
-  return { key, slot, generation, pid, forkedAt, placedAt, vitals, failure, beat };
+  const { key, role, generation, pid, forkedAt, placedAt, vitals, failure, beat } = worker;
+  return { key, role, generation, pid, forkedAt, placedAt, vitals, failure, beat };
 }

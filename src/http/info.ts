@@ -3,8 +3,8 @@ export interface Info {
   readonly name: string;
   readonly version: string;
   readonly pid: number;
-  /** Number of the worker's slot, from 1. */
-  readonly worker: number;
+  /** Number of the worker's slot, from 1; null: a spare. */
+  readonly worker: number | null;
   /** Whole seconds since this process started. */
   readonly uptime: number;
   /** Version of Node.js, `v20.19.0`. */

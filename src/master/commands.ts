@@ -2,6 +2,7 @@ import type { Effect } from '../core/effects.js';
 import type { Event } from '../core/events.js';
 import type { KeptDeath, State, Worker } from '../core/state.js';
 import { serviceStatus } from '../core/stats.js';
+import { slotOf } from '../core/workers.js';
 import { RomAgentError } from '../errors.js';
 import type { Answer, Commands, ControlEvent, WorkerEnding } from '../protocol/control-api.js';
 import type { ClusterStats } from '../protocol/stats.js';
@@ -141,8 +142,9 @@ export function differences(before: State, after: State, event: Event): readonly
   ];
 }
 
-function about({ slot, pid, generation }: Worker) {
-  return { type: 'worker', worker: slot, pid, generation } as const;
+function about(worker: Worker) {
+  const { pid, generation } = worker;
+  return { type: 'worker', worker: slotOf(worker), pid, generation } as const;
 }
 
 function reasonOf(worker: Worker, state: State): string | null {

@@ -1,6 +1,13 @@
 import { Socket, type SocketConstructorOpts } from 'node:net';
 import type { RawHandle } from '../protocol/handles.js';
-import type { HandedOn, HandOnMessage, MasterMessage, Outcome, WorkerKey } from '../protocol/messages.js';
+import type {
+  HandedOn,
+  HandOnMessage,
+  MasterMessage,
+  Outcome,
+  ReadyWorker,
+  WorkerKey,
+} from '../protocol/messages.js';
 
 /** Carries connections from worker to worker. */
 export interface HandOver {
@@ -11,7 +18,7 @@ export interface HandOver {
 
 export interface HandOverSeam {
   /** The workers that are ready, the least busy first. */
-  readonly ready: () => readonly { readonly key: WorkerKey; readonly slot: number }[];
+  readonly ready: () => readonly ReadyWorker[];
   /** Whether the worker has not exited yet. */
   readonly isAlive: (key: WorkerKey) => boolean;
   readonly hand: (

@@ -18,7 +18,8 @@ export interface Surroundings {
 
 /** Of a worker among the others. */
 export interface Birth extends Pick<WorkerSettings, 'siblings' | 'onTrial'> {
-  readonly slot: number;
+  /** null: a spare. */
+  readonly slot: number | null;
 }
 
 /** How long an app that listens elsewhere is waited for, ms: within its boot's limit, at half of it at the latest. */
@@ -54,7 +55,7 @@ export function settingsOf(
  */
 export function launchOf(
   { config, effective, cwd }: Release,
-  { worker, workers }: { worker: number; workers: number },
+  { worker, workers }: { worker: number | null; workers: number },
 ): Launch {
   const { dotenv, port, host, nodeEnv } = config;
   const own = {

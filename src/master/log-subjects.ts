@@ -1,4 +1,5 @@
 import type { State, Worker } from '../core/state.js';
+import { slotOf } from '../core/workers.js';
 
 /** The worker that an entry of the log is about, for the fields of the journal. */
 export interface LogSubjects {
@@ -17,8 +18,8 @@ export function createLogSubjects(): LogSubjects {
     of: ({ workerPid }) => {
       const worker = workerPid === undefined ? undefined : recent.flat().find(({ pid }) => pid === workerPid);
       if (worker === undefined) return {};
-      const { slot, generation } = worker;
-      return { ...(slot > 0 ? { ROM_WORKER: slot } : {}), ROM_GENERATION: generation };
+      const slot = slotOf(worker);
+      return { ...(slot === null ? {} : { ROM_WORKER: slot }), ROM_GENERATION: worker.generation };
     },
   };
 }

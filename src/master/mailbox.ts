@@ -3,6 +3,7 @@ import type { Event } from '../core/events.js';
 import type { Policy } from '../core/policy.js';
 import { initialState, type State } from '../core/state.js';
 import { movesNobody, nextDeadline, step } from '../core/step.js';
+import { nameOf } from '../core/workers.js';
 import type { Millis } from '../protocol/limits.js';
 
 export interface MailboxSeam {
@@ -102,8 +103,9 @@ export function createMailbox(seam: MailboxSeam): Mailbox {
 /** A state in one line, for the log. */
 function outline({ life, generation, reload, slots, workers }: State): string {
   const trial = reload === null ? '' : `, reload to ${reload.target} (${reload.stage.name})`;
-  const each = workers.map(
-    ({ key, slot, generation, phase }) => `#${key} slot ${slot} gen ${generation} ${phase}`,
-  );
+  const each = workers.map((worker) => {
+    const { key, generation, phase } = worker;
+    return `#${key} ${nameOf(worker)} gen ${generation} ${phase}`;
+  });
   return `${life.phase}, generation ${generation}${trial}, ${slots.length} slots; ${each.join('; ') || 'no workers'}`;
 }

@@ -1,4 +1,5 @@
 import type { Effect } from '../core/effects.js';
+import { slotOf } from '../core/workers.js';
 import type { LazyLog } from '../logging/lazy-log.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { Supervisor } from '../service-manager/supervisor.js';
@@ -36,14 +37,14 @@ export function perform(effect: Effect, means: Means): void {
     case 'fork': {
       const release = releases.of(effect.generation);
       const birth = {
-        slot: effect.slot,
+        slot: slotOf(effect),
         siblings: addresses.common(),
         onTrial: effect.generation !== generation(),
       };
       return pool.fork(
         effect.key,
         settingsOf(release, birth, surroundings),
-        launchOf(release, { worker: effect.slot, workers: workers() }),
+        launchOf(release, { worker: slotOf(effect), workers: workers() }),
       );
     }
     case 'ask-beat':

@@ -4,12 +4,13 @@ import type { Loaded } from '../config/load.js';
 import { ownPolicy } from '../core/policy.js';
 import type { State, Worker } from '../core/state.js';
 import { clusterStats, publicStats } from '../core/stats.js';
+import type { Ready } from '../core/workers.js';
 import { exitCodes } from '../errors.js';
 import { banner } from '../logging/banner.js';
 import type { LazyLog } from '../logging/lazy-log.js';
 import type { Output } from '../logging/output-file.js';
 import { residentSet } from '../protocol/memory.js';
-import { type ListensMessage, monotonic, type WorkerKey } from '../protocol/messages.js';
+import { type ListensMessage, monotonic, type ReadyWorker, type WorkerKey } from '../protocol/messages.js';
 import { sortSockets } from '../service-manager/passed-sockets.js';
 import type { Supervisor } from '../service-manager/supervisor.js';
 import type { Config } from '../settings/config.js';
@@ -329,10 +330,14 @@ function newestGeneration({ reload, generation }: State): number {
 }
 
 /** Workers that are ready: those with a recent beat before the others, then by their number of kept connections. */
-function leastBusyFirst(workers: readonly Worker[], hasBeat: (worker: Worker) => boolean): readonly Worker[] {
+function leastBusyFirst(
+  workers: readonly Worker[],
+  hasBeat: (worker: Worker) => boolean,
+): readonly ReadyWorker[] {
   return workers
-    .filter(({ phase }) => phase === 'ready')
-    .sort((a, b) => Number(hasBeat(b)) - Number(hasBeat(a)) || (a.beat?.kept ?? 0) - (b.beat?.kept ?? 0));
+    .filter((worker): worker is Ready => worker.phase === 'ready')
+    .sort((a, b) => Number(hasBeat(b)) - Number(hasBeat(a)) || (a.beat?.kept ?? 0) - (b.beat?.kept ?? 0))
+    .map(({ key, role }) => ({ key, slot: role.slot }));
 }
 
 /** What is watched besides the workers once the service serves. @param start begins it, and returns what ends it */

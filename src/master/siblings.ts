@@ -1,5 +1,6 @@
 import { beatsOwed } from '../core/health.js';
 import type { State, Worker } from '../core/state.js';
+import { nameOf, type Ready } from '../core/workers.js';
 import type { Millis } from '../protocol/limits.js';
 import type { MasterMessage, ReadyWorker, WorkerKey } from '../protocol/messages.js';
 import type { Siblings } from '../protocol/settings.js';
@@ -7,7 +8,7 @@ import type { Siblings } from '../protocol/settings.js';
 /** Where the workers that serve listen: a new worker has to listen there too. */
 export interface Addresses {
   /** A worker is ready, or has changed where it listens. */
-  heard(key: WorkerKey, worker: { slot: number; generation: number }, where: Siblings): void;
+  heard(key: WorkerKey, worker: Pick<Worker, 'role' | 'generation'>, where: Siblings): void;
   gone(key: WorkerKey): void;
   /** The addresses that all workers that serve have in common; null: no worker serves. */
   common(): Siblings | null;
@@ -16,7 +17,6 @@ export interface Addresses {
 }
 
 interface Known extends Siblings {
-  readonly slot: number;
   readonly generation: number;
 }
 
@@ -27,14 +27,15 @@ export function createAddresses(
   const known = new Map<WorkerKey, Known>();
   const told = new Set<WorkerKey>();
   return {
-    heard: (key, { slot, generation }, { urls, onTarget }) => {
+    heard: (key, worker, { urls, onTarget }) => {
+      const { generation } = worker;
       const others = [...known].filter(([each, entry]) => each !== key && entry.generation === generation);
-      known.set(key, { slot, generation, urls, onTarget });
+      known.set(key, { generation, urls, onTarget });
       const theirs = new Set(others.flatMap(([, entry]) => entry.urls));
       if (theirs.size === 0 || told.has(key) || urls.some((url) => theirs.has(url))) return;
       told.add(key);
       warn(
-        `worker ${slot} listens on other addresses than the other workers: clients of theirs do not reach it`,
+        `${nameOf(worker)} listens on other addresses than the other workers: clients of theirs do not reach it`,
         {
           urls,
           others: [...theirs],
@@ -73,9 +74,11 @@ export interface AnnounceSeam {
 export function createAnnouncer({ send, isHeard }: AnnounceSeam): (state: State) => void {
   let told = '';
   return ({ workers }) => {
-    const all = workers.filter(({ phase }) => phase === 'ready');
+    const all = workers.filter((worker): worker is Ready => worker.phase === 'ready');
     const heard = all.filter(isHeard);
-    const ready = (heard.length === 0 ? all : heard).map(({ key, slot }): ReadyWorker => ({ key, slot }));
+    const ready = (heard.length === 0 ? all : heard).map(
+      ({ key, role }): ReadyWorker => ({ key, slot: role.slot }),
+    );
     // A worker that became ready since has to be told too.
     const news = [...ready.map(({ key }) => key), '|', ...all.map(({ key }) => key)].join();
     if (news === told) return;

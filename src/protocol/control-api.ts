@@ -103,8 +103,8 @@ export type ControlEvent =
   | { readonly type: 'record'; readonly record: ReloadRecord }
   | {
       readonly type: 'worker';
-      /** Number of the slot. */
-      readonly worker: number;
+      /** Number of the slot; null: a spare. */
+      readonly worker: number | null;
       readonly pid: number | null;
       readonly generation: number;
       readonly phase: 'starting' | 'spare' | 'ready' | 'draining' | 'dying' | 'gone';

@@ -16,8 +16,8 @@ export interface Failure {
 /** A worker's death that nobody asked for. */
 export interface DeathRecord {
   readonly at: Millis;
-  /** Number of the slot; 0: a spare. */
-  readonly worker: number;
+  /** Number of the slot; null: a spare. */
+  readonly worker: number | null;
   readonly pid: number | null;
   readonly generation: number;
   readonly kind: 'boot' | 'crash' | 'hang';

@@ -27,8 +27,8 @@ export interface Siblings {
 
 /** What one worker has to know, handed over in its environment: its share of the settings, and what the master adds. */
 export interface WorkerSettings extends Share<'worker'> {
-  /** Number of its slot, from 1; 0: a spare, which has none yet. */
-  readonly worker: number;
+  /** Number of its slot, from 1; null: a spare, which has none yet. */
+  readonly worker: number | null;
   /** How often it sends a beat, ms. */
   readonly beatInterval: number;
   readonly version: string;
@@ -52,13 +52,13 @@ export const settingsVariable = 'ROM_AGENT_WORKER';
 
 /**
  * By what the app tells its workers apart: the number of the slot from 1, which a worker's replacement has too, and the
- * same from 0 under the name that PM2 gives it. A spare, which is number 0, has none before its promotion.
+ * same from 0 under the name that PM2 gives it. A spare (null) has none before its promotion.
  */
-export function numberVariables(worker: number): {
+export function numberVariables(worker: number | null): {
   readonly ROM_WORKER: string | undefined;
   readonly NODE_APP_INSTANCE: string | undefined;
 } {
-  if (worker === 0) return { ROM_WORKER: undefined, NODE_APP_INSTANCE: undefined };
+  if (worker === null) return { ROM_WORKER: undefined, NODE_APP_INSTANCE: undefined };
   return { ROM_WORKER: String(worker), NODE_APP_INSTANCE: String(worker - 1) };
 }
 

@@ -66,8 +66,8 @@ export type PoisonSummary = Omit<PoisonRecord, 'deaths' | 'blockedUntil'> & {
 };
 
 export interface WorkerStats {
-  /** Number of the slot, from 1; 0 for a spare. */
-  readonly id: number;
+  /** Number of the slot, from 1; null: a spare. */
+  readonly id: number | null;
   readonly pid: number | null;
   readonly phase: 'starting' | 'spare' | 'ready' | 'draining' | 'dying';
   readonly health: Health;

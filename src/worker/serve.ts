@@ -78,7 +78,7 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
     closeWebSockets: settings.websockets === 'close',
     beside: (listening) => serversBeside(listening, settings.listen),
     elsewhere: {
-      take: (socket) => !state.last && handOn.leave(socket, state.worker === 0 ? null : state.worker),
+      take: (socket) => !state.last && handOn.leave(socket, state.worker),
       underWay: () => handOn.underWay(),
     },
   });
@@ -242,7 +242,7 @@ function connect(parts: Parts): void {
 async function run(parts: Parts): Promise<void> {
   const { settings, channel, state, isServing, servers, moving, beats, boot, failing } = parts;
   try {
-    if (settings.worker === 0) await standBy(parts, holdListeners());
+    if (settings.worker === null) await standBy(parts, holdListeners());
     await boot.done;
     await listenOnRest(servers.listening(), settings.listen);
   } catch (error) {
@@ -254,7 +254,7 @@ async function run(parts: Parts): Promise<void> {
   // A drain may have begun its own meanwhile.
   if (state.draining) return;
   beats.start({ withBytes: false });
-  if (settings.worker !== 0) witness(parts);
+  if (settings.worker !== null) witness(parts);
   void moving.begin();
   failing.prepare();
   watchDeaf({

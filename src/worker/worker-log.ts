@@ -8,9 +8,9 @@ export interface WorkerLog extends LazyLog {
   setWorker(worker: number): void;
 }
 
-export function workerLog(config: LogConfig, worker: number, stdout: Output): WorkerLog {
-  const open = (number: number): LazyLog =>
-    lazyLog({ config, bindings: { worker: number === 0 ? 'spare' : number }, stdout });
+export function workerLog(config: LogConfig, worker: number | null, stdout: Output): WorkerLog {
+  const open = (number: number | null): LazyLog =>
+    lazyLog({ config, bindings: { worker: number ?? 'spare' }, stdout });
   let log = open(worker);
   return {
     trace: (...line) => log.trace(...line),

@@ -1,6 +1,7 @@
 import type { Effect } from '../../src/core/effects.js';
 import { ownPolicy, type Policy } from '../../src/core/policy.js';
 import type { State, Worker } from '../../src/core/state.js';
+import { slotOf } from '../../src/core/workers.js';
 import { type Millis, tickInterval } from '../../src/protocol/limits.js';
 import { here, holds, type Invariant, isRunning } from './transition.js';
 
@@ -73,10 +74,10 @@ export const healthInvariants: readonly Invariant[] = [
     words: 'there are never more spares than are wanted, and they have no slot; nobody else is without one',
     broken: ({ after, policy }) => {
       const strays = after.workers.filter(
-        ({ slot, phase }) => (phase === 'spare') !== (slot === 0) && isNamed(phase),
+        ({ role, phase }) => (phase === 'spare') !== (role.kind === 'spare') && isNamed(phase),
       );
       if (strays.length > 0) return `worker ${strays[0]?.key}`;
-      const spares = after.workers.filter((worker) => worker.slot === 0 && holds(worker));
+      const spares = after.workers.filter((worker) => worker.role.kind === 'spare' && holds(worker));
       return spares.length > policy.spares ? `${spares.length} spares` : undefined;
     },
   },
@@ -85,7 +86,7 @@ export const healthInvariants: readonly Invariant[] = [
       'a spare is forked only while the service serves, outside of reloads, of the proven generation, and alone',
     broken: ({ after, effects }) => {
       const forks = effects.flatMap((effect) =>
-        effect.type === 'fork' && effect.slot === 0 ? [effect] : [],
+        effect.type === 'fork' && effect.role.kind === 'spare' ? [effect] : [],
       );
       if (forks.length === 0) return undefined;
       if (forks.length > 1) return 'two at once';
@@ -107,7 +108,9 @@ export const healthInvariants: readonly Invariant[] = [
           here(after, slot).filter(
             ({ phase, generation }) => phase === 'starting' && generation === was?.generation,
           ).length === 1;
-        return was?.phase !== 'spare' || is.length !== 1 || is[0]?.slot !== slot || !alone;
+        return (
+          was?.phase !== 'spare' || is.length !== 1 || is[0] === undefined || slotOf(is[0]) !== slot || !alone
+        );
       });
       return wrong === undefined ? undefined : `worker ${wrong.key} into slot ${wrong.slot}`;
     },
@@ -122,7 +125,7 @@ export const healthInvariants: readonly Invariant[] = [
       const needless = effects.find(
         (effect) =>
           effect.type === 'fork' &&
-          effect.slot > 0 &&
+          effect.role.kind === 'slot' &&
           left.some(({ generation }) => generation === effect.generation),
       );
       return needless === undefined ? undefined : 'forked all the same';
@@ -148,10 +151,11 @@ export const healthInvariants: readonly Invariant[] = [
       const drained = event.type === 'memory' ? keysOf(effects, 'drain') : [];
       const awaited = [...drained, ...before.slots.map(({ forkAfter }) => forkAfter)];
       const there = after.workers.filter(({ key }) => awaited.includes(key));
-      const early = there.find(({ slot }) =>
-        effects.some((effect) => isFilling(effect) && 'slot' in effect && effect.slot === slot),
+      const filled = effects.flatMap((effect) =>
+        effect.type === 'fork' ? [slotOf(effect)] : effect.type === 'promote' ? [effect.slot] : [],
       );
-      return early === undefined ? undefined : `slot ${early.slot}`;
+      const early = there.find((worker) => filled.includes(slotOf(worker)));
+      return early === undefined ? undefined : `slot ${slotOf(early)}`;
     },
   },
   {
@@ -176,10 +180,6 @@ function isExpected(worker: Worker): worker is Expected {
 
 function isNamed(phase: Worker['phase']): boolean {
   return phase === 'spare' || phase === 'ready';
-}
-
-function isFilling({ type }: Effect): boolean {
-  return type === 'fork' || type === 'promote';
 }
 
 function isLeaving(worker: Worker): boolean {

@@ -1,4 +1,5 @@
 import type { Reload } from '../../src/core/state.js';
+import { slotOf } from '../../src/core/workers.js';
 import { type Invariant, isAccepted, isRunning, isUp, serves, type Transition } from './transition.js';
 
 /** It ends in this step, perhaps because another takes over. */
@@ -163,11 +164,12 @@ export const reloadInvariants: readonly Invariant[] = [
       const expected = done ? target : record.from;
       if (after.generation !== expected) return `generation ${after.generation}`;
       if (event.type === 'abort') return undefined;
-      const faltering = new Set(
+      const faltering: ReadonlySet<number | null> = new Set(
         before.slots.concat(after.slots).flatMap((slot) => (slot.bootFailures > 0 ? [slot.id] : [])),
       );
       const stranger = after.workers.find(
-        (worker) => isUp(worker) && worker.generation !== expected && (done || !faltering.has(worker.slot)),
+        (worker) =>
+          isUp(worker) && worker.generation !== expected && (done || !faltering.has(slotOf(worker))),
       );
       if (stranger !== undefined) return `worker ${stranger.key} of generation ${stranger.generation}`;
       // A scale that waited may have added slots just now.

@@ -9,7 +9,7 @@ export const lives = {
     new SimCluster({ play: () => ({ drain: 9_000, hang: 1 }) }).start().run(500).stop().run(500),
   failing: () => {
     const bootFailure = { after: 300, failure: { message: 'no', exitCode: 70 } };
-    const play = ({ slot }: { slot: number }) => (slot === 1 ? { hang: 1 } : { bootFailure });
+    const play = ({ slot }: { slot: number | null }) => (slot === 1 ? { hang: 1 } : { bootFailure });
     return new SimCluster({ play }).start().run(500);
   },
   ended: () => new SimCluster().start().run(500).stop().runToEnd(),

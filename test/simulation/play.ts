@@ -61,7 +61,8 @@ export interface Death {
 
 export interface Fork {
   readonly key: WorkerKey;
-  readonly slot: number;
+  /** null: a spare. */
+  readonly slot: number | null;
   readonly generation: number;
   /** The how manieth worker of this slot, from 1. */
   readonly nth: number;

@@ -1,5 +1,6 @@
 import type { Effect } from '../../src/core/effects.js';
 import type { Event } from '../../src/core/events.js';
+import { slotOf } from '../../src/core/workers.js';
 import type { Capture } from '../../src/protocol/capture.js';
 import { type Beat, bucketOf, emptyLatency } from '../../src/protocol/heartbeat.js';
 import type { Millis } from '../../src/protocol/limits.js';
@@ -33,7 +34,7 @@ const found: Capture = { state: 'running', stack: null, at: null, requests: null
 export class SimWorkers {
   readonly #seam: SimWorkersSeam;
   readonly #workers = new Map<WorkerKey, SimWorker>();
-  readonly #forks = new Map<number, number>();
+  readonly #forks = new Map<number | null, number>();
 
   constructor(seam: SimWorkersSeam) {
     this.#seam = seam;
@@ -79,7 +80,9 @@ export class SimWorkers {
     this.#seam.at(at, events);
   }
 
-  #fork({ key, slot, generation }: Extract<Effect, { type: 'fork' }>): void {
+  #fork(fork: Extract<Effect, { type: 'fork' }>): void {
+    const { key, generation } = fork;
+    const slot = slotOf(fork);
     const nth = (this.#forks.get(slot) ?? 0) + 1;
     this.#forks.set(slot, nth);
     const play = this.#seam.play({ key, slot, generation, nth });
@@ -93,7 +96,7 @@ export class SimWorkers {
     this.#at(now, () => [{ type: 'forked', key, pid: 1000 + key }]);
     if (play.bootFailure !== undefined) return this.#dies(worker, now, play.bootFailure);
     if (play.boot === null) return;
-    this.#at(now + (play.boot ?? 100), () => (slot === 0 ? this.#waits(worker) : this.#listens(key)));
+    this.#at(now + (play.boot ?? 100), () => (slot === null ? this.#waits(worker) : this.#listens(key)));
   }
 
   #waits(worker: SimWorker): readonly Event[] {

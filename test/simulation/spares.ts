@@ -1,6 +1,7 @@
+import { slotOf } from '../../src/core/workers.js';
 import { type Fork, type Play, SimCluster, type SimOptions } from './sim-cluster.js';
 
-/** Two workers and a spare, a second after the start; spares have slot 0. */
+/** Two workers and a spare, a second after the start. */
 export function servingWithSpare({ policy, ...rest }: SimOptions = {}): SimCluster {
   return new SimCluster({ policy: { spares: 1, ...policy }, ...rest }).start().run(1_000);
 }
@@ -10,8 +11,9 @@ export function first(play: Play): (fork: Fork) => Play {
   return ({ slot, nth }) => (slot === 1 && nth === 1 ? play : {});
 }
 
+/** The slot of a spare is null. */
 export function forks(cluster: SimCluster) {
-  return cluster.effects('fork').map(({ key, slot, generation, at }) => [key, slot, generation, at]);
+  return cluster.effects('fork').map((fork) => [fork.key, slotOf(fork), fork.generation, fork.at]);
 }
 
 export function promotions(cluster: SimCluster) {
@@ -19,5 +21,5 @@ export function promotions(cluster: SimCluster) {
 }
 
 export function workers(cluster: SimCluster) {
-  return cluster.state.workers.map(({ key, slot, generation, phase }) => [key, slot, generation, phase]);
+  return cluster.state.workers.map((worker) => [worker.key, slotOf(worker), worker.generation, worker.phase]);
 }

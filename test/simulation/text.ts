@@ -39,7 +39,7 @@ export function describeEvent(event: Event): string {
 export function describeEffect(effect: Effect): string {
   switch (effect.type) {
     case 'fork':
-      return `fork #${effect.key} into slot ${effect.slot}, generation ${effect.generation}`;
+      return `fork #${effect.key} ${effect.role.kind === 'spare' ? 'as a spare' : `into slot ${effect.role.slot}`}, generation ${effect.generation}`;
     case 'notify':
       return `notify ${notification(effect)}`;
     case 'log':

@@ -2,6 +2,7 @@ import type { Effect } from '../../src/core/effects.js';
 import type { Event } from '../../src/core/events.js';
 import type { Policy } from '../../src/core/policy.js';
 import type { State, Worker } from '../../src/core/state.js';
+import { slotOf } from '../../src/core/workers.js';
 import type { Millis } from '../../src/protocol/limits.js';
 
 /** What a step made of a state. */
@@ -29,7 +30,7 @@ export function isRunning({ life }: State): boolean {
 }
 
 export function here({ workers }: State, id: number): readonly Worker[] {
-  return workers.filter(({ slot }) => slot === id);
+  return workers.filter((worker) => slotOf(worker) === id);
 }
 
 export function serves(state: State, id: number): boolean {
@@ -53,6 +54,6 @@ export function isExtra({ reload }: State, { generation }: Worker): boolean {
 /** The generations of the workers that are forked into a slot. */
 export function forksInto(effects: readonly Effect[], id: number): readonly number[] {
   return effects.flatMap((effect) =>
-    effect.type === 'fork' && effect.slot === id ? [effect.generation] : [],
+    effect.type === 'fork' && slotOf(effect) === id ? [effect.generation] : [],
   );
 }

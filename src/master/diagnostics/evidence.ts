@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Event } from '../../core/events.js';
 import type { Worker } from '../../core/state.js';
+import { slotOf } from '../../core/workers.js';
 import type { Capture } from '../../protocol/capture.js';
 import type { EvidenceAnswer, StackAnswer } from '../../protocol/control-api.js';
 import { type Millis, profileGrace, snapshotLimit } from '../../protocol/limits.js';
@@ -147,14 +148,13 @@ function chosen(
 ): { readonly key: WorkerKey; readonly pid: number } | { readonly reason: string } {
   const newestFirst = workers
     .flatMap((worker) =>
-      worker.slot === slot && worker.pid !== null ? [{ ...worker, pid: worker.pid }] : [],
+      slotOf(worker) === slot && worker.pid !== null ? [{ ...worker, pid: worker.pid }] : [],
     )
     .sort((a, b) => b.key - a.key);
   const found = newestFirst.find(({ phase }) => phase === 'ready') ?? newestFirst[0];
   if (found !== undefined) return found;
-  const known = [...new Set(workers.map((worker) => worker.slot).filter((other) => other > 0))].sort(
-    (a, b) => a - b,
-  );
+  const slots = workers.flatMap(({ role }) => (role.kind === 'slot' ? [role.slot] : []));
+  const known = [...new Set(slots)].sort((a, b) => a - b);
   return { reason: `there is no worker ${slot}; expected one of ${known.join(', ')}` };
 }
 

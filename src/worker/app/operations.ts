@@ -20,7 +20,7 @@ export interface Operations {
 export interface OperationsSeam {
   readonly settings: WorkerSettings;
   /** Number of its slot. */
-  readonly worker: () => number;
+  readonly worker: () => number | null;
   readonly channel: Channel;
   readonly ready: () => boolean;
   readonly log: LazyLog;
@@ -79,7 +79,7 @@ export function createOperations({ settings, worker, channel, ready, log }: Oper
   };
 }
 
-function infoOf({ version, mode, cpus }: WorkerSettings, worker: number): Info {
+function infoOf({ version, mode, cpus }: WorkerSettings, worker: number | null): Info {
   return {
     name: 'rom-agent',
     version,
@@ -94,7 +94,7 @@ function infoOf({ version, mode, cpus }: WorkerSettings, worker: number): Info {
 }
 
 /** A spare that got its place says so at once. */
-function cachedInfo(settings: WorkerSettings, worker: () => number): () => Info {
+function cachedInfo(settings: WorkerSettings, worker: () => number | null): () => Info {
   let info = infoOf(settings, worker());
   let madeAt = performance.now();
   return () => {

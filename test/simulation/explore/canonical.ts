@@ -1,4 +1,5 @@
 import type { State, Worker } from '../../../src/core/state.js';
+import { slotOf } from '../../../src/core/workers.js';
 import type { Millis } from '../../../src/protocol/limits.js';
 import type { WorkerKey } from '../../../src/protocol/messages.js';
 import type { World } from './world.js';
@@ -74,7 +75,7 @@ function reload(state: State, now: Millis): string {
 }
 
 function describe(state: State, worker: Worker, now: Millis): string {
-  const start = `${worker.slot}${generation(state, worker)}${health(state, worker, now)}`;
+  const start = `${slotOf(worker) ?? 0}${generation(state, worker)}${health(state, worker, now)}`;
   switch (worker.phase) {
     case 'starting':
       return `${start}s${worker.deadline - now}`;

@@ -1,5 +1,6 @@
 import type { Policy } from '../../../src/core/policy.js';
 import type { Worker } from '../../../src/core/state.js';
+import { slotOf } from '../../../src/core/workers.js';
 import { killGrace, reapGrace, tickInterval } from '../../../src/protocol/limits.js';
 import { canonical } from './canonical.js';
 import { booted, exit, passing, probeMoves, ready, workerMoves } from './moves.js';
@@ -137,7 +138,7 @@ function isSettled(state: World['state']): boolean {
   if (slots.some(({ forkAt }) => forkAt !== null)) return false;
   return slots.every(({ id }) =>
     workers.some(
-      (worker) => worker.slot === id && worker.phase === 'ready' && worker.generation === generation,
+      (worker) => slotOf(worker) === id && worker.phase === 'ready' && worker.generation === generation,
     ),
   );
 }
@@ -160,7 +161,7 @@ function wellBehaved(world: World, isBad: (worker: Worker) => boolean): Move | u
   if (probe !== undefined) return probe;
   for (const worker of state.workers) {
     if (worker.phase === 'starting' && !hung.includes(worker.key))
-      return isBad(worker) ? exit(worker, 1) : worker.slot === 0 ? booted(worker) : ready(worker);
+      return isBad(worker) ? exit(worker, 1) : worker.role.kind === 'spare' ? booted(worker) : ready(worker);
     if (worker.phase === 'draining' && !hung.includes(worker.key)) return workerMoves(world, worker)[0];
     if (worker.phase === 'dying') return exit(worker, 1);
   }

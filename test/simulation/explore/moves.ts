@@ -46,7 +46,7 @@ export function workerMoves({ hung, left }: World, worker: Worker): readonly Mov
   if (phase === 'dying') return [exits];
   if (hung.includes(key)) return crash;
   const silence = left.hangs > 0 ? [hang] : [];
-  if (phase === 'starting') return [worker.slot === 0 ? booted(worker) : ready(worker), ...crash];
+  if (phase === 'starting') return [worker.role.kind === 'spare' ? booted(worker) : ready(worker), ...crash];
   if (phase === 'ready' || phase === 'spare') return [...crash, ...silence];
   return worker.closed ? [exits, ...silence] : [closed(worker), exits, ...silence];
 }

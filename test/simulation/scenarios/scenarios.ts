@@ -26,7 +26,7 @@ export const scenarios: readonly Scenario[] = [
     title: 'Two workers start, serve for half a minute, and SIGTERM ends them.',
     options: {
       policy: { pingInterval: 10_000, log: { statsInterval: 20_000 } },
-      play: ({ slot }) => ({ boot: 100 * slot, requestsPerSecond: 25 }),
+      play: ({ slot }) => ({ boot: 100 * (slot ?? 0), requestsPerSecond: 25 }),
     },
     script: (cluster) => cluster.start().run(30_000).stop().runToEnd(),
   },
@@ -52,7 +52,7 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'bad-first-start',
     title: 'The port is in use: the start is given up at once, with the reason and its exit status.',
-    options: { play: ({ slot }) => ({ bootFailure: { after: 80 + slot, failure: portInUse } }) },
+    options: { play: ({ slot }) => ({ bootFailure: { after: 80 + (slot ?? 0), failure: portInUse } }) },
     script: (cluster) => cluster.start().runToEnd(),
   },
   {

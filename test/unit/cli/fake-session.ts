@@ -63,10 +63,10 @@ export function inTurn<T>(...answers: readonly (T | Error)[]): () => Promise<T> 
   };
 }
 
-export function worker(id: number, more: Partial<WorkerStats> = {}): WorkerStats {
+export function worker(id: number | null, more: Partial<WorkerStats> = {}): WorkerStats {
   return {
     id,
-    pid: 4710 + id,
+    pid: 4710 + (id ?? 0),
     phase: 'ready',
     health: 'healthy',
     generation: 3,

@@ -88,7 +88,7 @@ describe('rom-agent events', () => {
       phase: 'gone',
       ending: { ...ending, kind: 'crash', cause: 'Error: boom', code: 70, lost: 1 },
     },
-    { ...event, worker: 0, phase: 'gone', ending: { ...ending, kind: 'boot', code: 3 } },
+    { ...event, worker: null, phase: 'gone', ending: { ...ending, kind: 'boot', code: 3 } },
     { ...event, phase: 'gone', ending: { ...ending, kind: 'drained', code: 0 } },
     { type: 'step', generation: 3, step: { at: 12, step: 'forked', worker: 1, generation: 3, detail: '' } },
     { type: 'record', record: record() },

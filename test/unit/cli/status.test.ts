@@ -47,9 +47,9 @@ WORKER   PID  PHASE     HEALTH   HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN
   });
 
   test('shows spares, the last three deaths and what is suspected of them', () => {
-    const workers = [worker(0, { phase: 'spare' }), worker(1, { health: 'degraded' })];
+    const workers = [worker(null, { phase: 'spare' }), worker(1, { health: 'degraded' })];
     const hang = death({ kind: 'hang', cause: 'silent for 10 s in checkout (/srv/app.js:12:5)', lost: 2 });
-    const deaths = [hang, death({ worker: 0, kind: 'boot', ago: 150 }), death({ ago: 7_500 }), death()];
+    const deaths = [hang, death({ worker: null, kind: 'boot', ago: 150 }), death({ ago: 7_500 }), death()];
     const poison = [
       { method: 'GET', route: '/orders/:id', deaths: 3, ago: 12, blockedFor: 48 },
       { method: 'POST', route: '/', deaths: 2, ago: 60, blockedFor: 0 },

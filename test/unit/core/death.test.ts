@@ -13,7 +13,7 @@ function delays(cluster: SimCluster): number[] {
 
 /** Slot 1 does as it is told worker by worker, the last time for ever; the other slots do well. */
 function slotOne(...plays: readonly Play[]) {
-  return ({ slot, nth }: { slot: number; nth: number }): Play =>
+  return ({ slot, nth }: { slot: number | null; nth: number }): Play =>
     slot === 1 ? (plays[Math.min(nth, plays.length) - 1] ?? {}) : {};
 }
 
@@ -26,7 +26,13 @@ describe('a crash', () => {
       .start()
       .run(10_000);
     const [, , again] = cluster.effects('fork');
-    assert.deepEqual(again, { type: 'fork', key: 3, slot: 1, generation: 1, at: 5_100 });
+    assert.deepEqual(again, {
+      type: 'fork',
+      key: 3,
+      role: { kind: 'slot', slot: 1 },
+      generation: 1,
+      at: 5_100,
+    });
     assert.deepEqual(cluster.logged('error'), ['worker 1 crashed: ended by SIGSEGV']);
     assert.equal(cluster.state.life.phase, 'serving');
     assert.deepEqual(
@@ -222,7 +228,7 @@ describe('too many deaths', () => {
     const cluster = new SimCluster({
       policy: intense,
       play: ({ slot, nth }) => {
-        if (nth === 1) return crash(1_000 + slot);
+        if (nth === 1) return crash(1_000 + (slot ?? 0));
         return { bootFailure: { after: 100, failure } };
       },
     });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { slotOf } from '../../../src/core/workers.js';
 import { SimCluster } from '../../simulation/sim-cluster.js';
 import { simBeat } from '../../simulation/sim-policy.js';
 
@@ -155,6 +156,6 @@ describe('a worker that is well and of no use', () => {
     const worker = cluster.state.workers.find(({ key }) => key === 1);
     assert.ok(worker?.phase === 'draining' && worker.deadline - cluster.state.tickedAt > 20_000);
     cluster.run(1_000);
-    assert.ok(cluster.effects('fork').some(({ key, slot }) => key > 2 && slot === 1));
+    assert.ok(cluster.effects('fork').some((fork) => fork.key > 2 && slotOf(fork) === 1));
   });
 });

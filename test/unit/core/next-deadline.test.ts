@@ -64,7 +64,7 @@ describe('nextDeadline', () => {
   test('is the next try of a spare, until that is past and waits for something else', () => {
     const { state } = new SimCluster({
       policy: { spares: 1 },
-      play: ({ slot }) => ({ boot: slot === 0 ? null : 100 }),
+      play: ({ slot }) => ({ boot: slot === null ? null : 100 }),
     })
       .start()
       .run(500);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { clusterStats } from '../../../src/core/stats.js';
+import { slotOf } from '../../../src/core/workers.js';
 import type { RequestNote } from '../../../src/protocol/requests.js';
 import { SimCluster, type SimOptions } from '../../simulation/sim-cluster.js';
 import type { PolicyPart } from '../../simulation/sim-policy.js';
@@ -26,7 +27,7 @@ function serving(options: SimOptions = {}): SimCluster {
 
 /** The worker of slot 1 dies with these in flight; the next one has a moment to listen. */
 function die(cluster: SimCluster, ...requests: readonly RequestNote[]): SimCluster {
-  const worker = cluster.state.workers.find(({ slot, phase }) => slot === 1 && phase === 'ready');
+  const worker = cluster.state.workers.find((worker) => slotOf(worker) === 1 && worker.phase === 'ready');
   const key = worker?.key ?? 0;
   cluster.post({ type: 'current', key, inFlight: requests.length, requests });
   cluster.post({ type: 'exited', key, code: null, signal: 'SIGSEGV' });
@@ -146,7 +147,8 @@ describe('a death that the worker has not caused', () => {
   function ended(exit: { signal: string; oomKills?: number }): SimCluster {
     const cluster = serving({ policy: blocking });
     for (let turn = 0; turn < 5; turn++) {
-      const key = cluster.state.workers.find(({ slot, phase }) => slot === 1 && phase === 'ready')?.key ?? 0;
+      const key =
+        cluster.state.workers.find((worker) => slotOf(worker) === 1 && worker.phase === 'ready')?.key ?? 0;
       cluster.post({ type: 'current', key, inFlight: 1, requests: [x] });
       cluster.post({ type: 'exited', key, code: null, ...exit });
       cluster.run(5_000);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { slotOf } from '../../../src/core/workers.js';
 import { SimCluster, type SimOptions } from '../../simulation/sim-cluster.js';
 
 const failure = { message: 'cannot reach the database', exitCode: 70 };
@@ -11,7 +12,7 @@ function serving(options: SimOptions = {}): SimCluster {
 function forks(cluster: SimCluster, slot: number): readonly (readonly [number, number])[] {
   return cluster
     .effects('fork')
-    .filter((fork) => fork.slot === slot)
+    .filter((fork) => slotOf(fork) === slot)
     .map(({ generation, at }): [number, number] => [generation, at]);
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { slotOf } from '../../../src/core/workers.js';
 import { type Play, SimCluster, type SimOptions } from '../../simulation/sim-cluster.js';
 
 const failure = { message: 'cannot reach the database', exitCode: 70 };
@@ -24,8 +25,9 @@ function steps(cluster: SimCluster): readonly string[] {
 
 function up(cluster: SimCluster): readonly (readonly [number, number])[] {
   return cluster.state.workers
-    .filter(({ phase }) => phase === 'ready')
-    .map(({ slot, generation }): [number, number] => [slot, generation])
+    .flatMap((worker): [number, number][] =>
+      worker.phase === 'ready' ? [[worker.role.slot, worker.generation]] : [],
+    )
     .sort(([a], [b]) => a - b);
 }
 
@@ -125,7 +127,7 @@ describe('a reload', () => {
     cluster.reload();
     cluster.run(1_500);
     assert.deepEqual(
-      cluster.effects('fork').map(({ slot, generation, at }) => [slot, generation, at]),
+      cluster.effects('fork').map((fork) => [slotOf(fork), fork.generation, fork.at]),
       [
         [1, 1, 0],
         [2, 1, 0],
@@ -177,7 +179,7 @@ describe('a reload without a way back', () => {
     assert.deepEqual(
       cluster
         .effects('fork')
-        .map(({ slot, generation, at }) => [slot, generation, at])
+        .map((fork) => [slotOf(fork), fork.generation, fork.at])
         .slice(2),
       [
         [1, 2, 1_000],
@@ -196,7 +198,7 @@ describe('a reload without a way back', () => {
     cluster.run(4_000);
     const [first, second, third] = cluster.effects('fork').slice(2);
     assert.ok(first !== undefined && second !== undefined && third !== undefined);
-    assert.deepEqual([first.slot, second.slot, third.slot], [1, 1, 1]);
+    assert.deepEqual([first, second, third].map(slotOf), [1, 1, 1]);
     assert.ok(second.at >= first.at + 50 + 250, `${first.at} ${second.at}`);
     assert.ok(third.at >= second.at + 50 + 500, `${second.at} ${third.at}`);
     assert.equal(cluster.state.lastReload?.verdict, 'done');

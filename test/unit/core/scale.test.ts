@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { slotOf } from '../../../src/core/workers.js';
 import type { Answer, ScaleChange } from '../../../src/protocol/control-api.js';
 import { SimCluster, type SimOptions } from '../../simulation/sim-cluster.js';
 
@@ -18,7 +19,9 @@ function restart(cluster: SimCluster, slot: number): Answer {
 }
 
 function readySlots(cluster: SimCluster): readonly number[] {
-  return cluster.state.workers.flatMap(({ phase, slot }) => (phase === 'ready' ? [slot] : [])).sort();
+  return cluster.state.workers
+    .flatMap((worker) => (worker.phase === 'ready' ? [worker.role.slot] : []))
+    .sort();
 }
 
 function why(answer: Answer): string {
@@ -89,7 +92,7 @@ describe('a scale', () => {
     cluster.run(2_000);
     assert.equal(cluster.state.lastReload?.verdict, 'done');
     assert.deepEqual(
-      cluster.state.workers.map(({ slot, generation, phase }) => [slot, generation, phase]),
+      cluster.state.workers.map((worker) => [slotOf(worker), worker.generation, worker.phase]),
       [
         [1, 2, 'ready'],
         [2, 2, 'ready'],

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ownPolicy } from '../../../src/core/policy.js';
+import { slotOf } from '../../../src/core/workers.js';
 import type { Capture } from '../../../src/protocol/capture.js';
 import { type Play, SimCluster } from '../../simulation/sim-cluster.js';
 import { type PolicyPart, simBeat, simPolicy } from '../../simulation/sim-policy.js';
@@ -16,7 +17,7 @@ describe('a worker that falls silent', () => {
     assert.equal(kill?.at, 15_100);
     assert.equal(cluster.effects('kill').length, 1);
     const again = cluster.effects('fork')[2];
-    assert.deepEqual([again?.slot, again?.at], [1, 15_100]);
+    assert.deepEqual([again && slotOf(again), again?.at], [1, 15_100]);
     assert.deepEqual(cluster.logged('error'), ['worker 1 hung: silent for 5 s']);
   });
 

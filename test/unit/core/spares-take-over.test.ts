@@ -7,7 +7,7 @@ describe('a spare takes over', () => {
   test('at once where a worker crashes, and the next one is made a moment after it serves', () => {
     const cluster = serving({ play: first({ crash: { after: 4_900, signal: 'SIGSEGV' } }) }).run(9_000);
     assert.deepEqual(promotions(cluster), [[3, 1, 5_000]]);
-    assert.deepEqual(forks(cluster).slice(3), [[4, 0, 1, 5_100]]);
+    assert.deepEqual(forks(cluster).slice(3), [[4, null, 1, 5_100]]);
     const [ready, again] = cluster.effects('log').filter(({ message }) => message === 'worker 1 is ready');
     assert.equal(ready?.at, 100);
     assert.deepEqual([again?.at, again?.fields?.tookMs], [5_002, 2]);
@@ -23,7 +23,11 @@ describe('a spare takes over', () => {
     const cluster = serving({
       policy: { spares: 2, restart: { crashDelay: 30_000, crashDelayMax: 30_000 } },
       play: ({ slot, nth }) =>
-        slot === 1 ? { crash: { after: 4_900 } } : slot === 0 && nth === 1 ? { crash: { after: 5_000 } } : {},
+        slot === 1
+          ? { crash: { after: 4_900 } }
+          : slot === null && nth === 1
+            ? { crash: { after: 5_000 } }
+            : {},
     });
     // Spare 3 is promoted at 5 s, and dies of its own crash soon after, which is the slot's second.
     cluster.run(5_000);
@@ -67,7 +71,11 @@ describe('a spare takes over', () => {
     const cluster = new SimCluster({
       policy: { spares: 1 },
       play: ({ slot, nth }) =>
-        slot === 0 && nth === 1 ? { boot: 2_000 } : slot === 1 && nth === 1 ? { crash: { after: 500 } } : {},
+        slot === null && nth === 1
+          ? { boot: 2_000 }
+          : slot === 1 && nth === 1
+            ? { crash: { after: 500 } }
+            : {},
     });
     cluster.start().run(3_000);
     cluster.ask({ type: 'restart', by: 'alice', slot: 1 });
@@ -85,7 +93,7 @@ describe('a spare takes over', () => {
     assert.deepEqual(promotions(cluster), [[3, 3, 1_000]]);
     assert.deepEqual(forks(cluster).slice(3), [[4, 4, 1, 1_000]]);
     cluster.run(2_000);
-    assert.deepEqual(forks(cluster).slice(4), [[5, 0, 1, 1_100]]);
+    assert.deepEqual(forks(cluster).slice(4), [[5, null, 1, 1_100]]);
   });
 
   test('where a worker is sick', () => {
@@ -123,7 +131,7 @@ describe('a spare takes over', () => {
   test('only if it is known to be well', () => {
     const cluster = serving({
       play: ({ slot, nth }) =>
-        slot === 0 && nth === 1
+        slot === null && nth === 1
           ? { hang: 1_000 }
           : slot === 1 && nth === 1
             ? { crash: { after: 5_500 } }
@@ -138,7 +146,7 @@ describe('a spare takes over', () => {
       play: ({ slot, nth }) =>
         slot === 1 && nth === 1
           ? { crash: { after: 99_900 } }
-          : slot === 0 && nth === 1
+          : slot === null && nth === 1
             ? { crash: { after: 100_000 } }
             : {},
     });

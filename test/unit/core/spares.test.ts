@@ -10,18 +10,18 @@ describe('spares', () => {
   test('are forked once the service serves, one at a time', () => {
     const cluster = serving({ policy: { spares: 3 } });
     assert.deepEqual(forks(cluster).slice(2), [
-      [3, 0, 1, 100],
-      [4, 0, 1, 200],
-      [5, 0, 1, 300],
+      [3, null, 1, 100],
+      [4, null, 1, 200],
+      [5, null, 1, 300],
     ]);
     assert.deepEqual(
       workers(cluster).map(([, slot, , phase]) => [slot, phase]),
       [
         [1, 'ready'],
         [2, 'ready'],
-        [0, 'spare'],
-        [0, 'spare'],
-        [0, 'spare'],
+        [null, 'spare'],
+        [null, 'spare'],
+        [null, 'spare'],
       ],
     );
   });
@@ -37,7 +37,7 @@ describe('spares', () => {
   });
 
   test('that say that they listen are not believed, nor are workers that say they are spares', () => {
-    const cluster = serving({ play: ({ slot }) => (slot === 0 ? { boot: null } : {}) });
+    const cluster = serving({ play: ({ slot }) => (slot === null ? { boot: null } : {}) });
     cluster.post({ type: 'ready', key: 3, urls: [] });
     cluster.post({ type: 'spare', key: 1 });
     assert.deepEqual(
@@ -45,7 +45,7 @@ describe('spares', () => {
       [
         [1, 'ready'],
         [2, 'ready'],
-        [0, 'starting'],
+        [null, 'starting'],
       ],
     );
   });
@@ -64,7 +64,7 @@ describe('the death of a spare', () => {
   test('has the next one wait for a backoff of its own, and counts for the intensity', () => {
     const cluster = new SimCluster({
       policy: { spares: 1, restart: { intensity: 100 } },
-      play: ({ slot }) => (slot === 0 ? { bootFailure: { after: 50, failure } } : {}),
+      play: ({ slot }) => (slot === null ? { bootFailure: { after: 50, failure } } : {}),
     });
     cluster.start().run(40_000);
     const delays = cluster
@@ -89,7 +89,7 @@ describe('the death of a spare', () => {
   test('too often ends the master', () => {
     const cluster = new SimCluster({
       policy: { spares: 1, restart: { intensity: 2 } },
-      play: ({ slot }) => (slot === 0 ? { crash: { after: 100 } } : {}),
+      play: ({ slot }) => (slot === null ? { crash: { after: 100 } } : {}),
     });
     cluster.start().runToEnd();
     assert.equal(cluster.exitCode, 76);
@@ -98,7 +98,7 @@ describe('the death of a spare', () => {
   test('that hangs is that of a worker: it is looked at, killed and followed', () => {
     const cluster = serving({
       play: ({ slot, nth }) =>
-        slot === 0 && nth === 1 ? { hang: 1_000, capture: { state: 'stopped' } } : {},
+        slot === null && nth === 1 ? { hang: 1_000, capture: { state: 'stopped' } } : {},
     }).run(20_000);
     assert.deepEqual(cluster.logged('error'), ['a spare hung: silent for 5 s, stopped by a signal']);
     assert.deepEqual(
@@ -106,7 +106,7 @@ describe('the death of a spare', () => {
       [
         [1, 'ready'],
         [2, 'ready'],
-        [0, 'spare'],
+        [null, 'spare'],
       ],
     );
   });
@@ -115,7 +115,7 @@ describe('the death of a spare', () => {
     const cluster = serving({
       policy: { bootTimeout: 1_000 },
       play: ({ slot, nth }) =>
-        slot === 0 ? (nth === 1 ? { boot: null } : nth === 2 ? { forkFails: failure } : {}) : {},
+        slot === null ? (nth === 1 ? { boot: null } : nth === 2 ? { forkFails: failure } : {}) : {},
     }).run(10_000);
     assert.deepEqual(cluster.logged('error'), [
       'a spare died before it had booted: did not boot within 1 s',
@@ -133,14 +133,14 @@ describe('spares in a reload', () => {
     cluster.reload();
     cluster.run(1_050);
     assert.deepEqual(
-      workers(cluster).filter(([, slot]) => slot === 0),
-      [[3, 0, 1, 'spare']],
+      workers(cluster).filter(([, slot]) => slot === null),
+      [[3, null, 1, 'spare']],
     );
     cluster.run(5_000);
     assert.equal(cluster.state.lastReload?.verdict, 'done');
     assert.deepEqual(
-      workers(cluster).filter(([, slot]) => slot === 0),
-      [[6, 0, 2, 'spare']],
+      workers(cluster).filter(([, slot]) => slot === null),
+      [[6, null, 2, 'spare']],
     );
   });
 
@@ -157,7 +157,7 @@ describe('spares in a reload', () => {
         .map(([, slot, generation]) => [slot, generation])
         .sort(),
       [
-        [0, 2],
+        [null, 2],
         [1, 2],
         [2, 2],
       ],
@@ -172,8 +172,8 @@ describe('spares in a reload', () => {
     cluster.run(2_000);
     assert.equal(cluster.state.lastReload?.verdict, 'rolled-back');
     assert.deepEqual(
-      workers(cluster).filter(([, slot]) => slot === 0),
-      [[3, 0, 1, 'spare']],
+      workers(cluster).filter(([, slot]) => slot === null),
+      [[3, null, 1, 'spare']],
     );
   });
 
@@ -191,7 +191,7 @@ describe('spares in a reload', () => {
 
   test('are as many afterwards as the new policy wants', () => {
     const cluster = serving({ policy: { ...soaked, spares: 2 } });
-    assert.equal(workers(cluster).filter(([, slot]) => slot === 0).length, 2);
+    assert.equal(workers(cluster).filter(([, slot]) => slot === null).length, 2);
     const fewer = { ...cluster.policy, spares: 1 };
     const [after, effects] = step(cluster.state, { type: 'tick' }, cluster.now, fewer);
     assert.deepEqual(

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { slotOf } from '../../../src/core/workers.js';
 import { SimCluster } from '../../simulation/sim-cluster.js';
 
 const refused = { message: 'port 3000 is in use', exitCode: 69, errno: 98 };
@@ -12,7 +13,7 @@ describe('the start', () => {
   test('forks one worker a slot at once and asks for time', () => {
     const cluster = new SimCluster({ policy: { workers: 3 } }).start();
     assert.deepEqual(
-      cluster.effects('fork').map(({ key, slot, generation }) => [key, slot, generation]),
+      cluster.effects('fork').map((fork) => [fork.key, slotOf(fork), fork.generation]),
       [
         [1, 1, 1],
         [2, 2, 1],
@@ -28,7 +29,7 @@ describe('the start', () => {
     const boots = [300, 900, 600];
     const cluster = new SimCluster({
       policy: { workers: 3 },
-      play: ({ slot }) => ({ boot: boots[slot - 1] ?? 0 }),
+      play: ({ slot }) => ({ boot: boots[(slot ?? 0) - 1] ?? 0 }),
     });
     cluster.start().runTo(899);
     assert.equal(readies(cluster).length, 0);
@@ -225,7 +226,7 @@ describe('a first start that cannot succeed', () => {
     assert.equal(cluster.exitCode, null);
     const again = cluster.effects('fork')[2];
     assert.ok(
-      again !== undefined && again.slot === 1 && again.at >= 50 + 250 && again.at <= 50 + 500,
+      again !== undefined && slotOf(again) === 1 && again.at >= 50 + 250 && again.at <= 50 + 500,
       `${again?.at}`,
     );
     assert.deepEqual(cluster.logged('error'), ['worker 1 died before it listened: ended by SIGKILL']);

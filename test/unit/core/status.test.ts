@@ -12,7 +12,7 @@ describe('the status line', () => {
   test('of a start counts the workers that listen', () => {
     const cluster = new SimCluster({
       policy: { workers: 3 },
-      play: ({ slot }) => ({ boot: slot * 1_000 }),
+      play: ({ slot }) => ({ boot: (slot ?? 0) * 1_000 }),
     });
     cluster.start().run(2_500);
     assert.deepEqual(statuses(cluster), [
@@ -58,7 +58,7 @@ describe('the status line', () => {
   });
 
   test('of a stop says why, who is left, what is in flight and for how long at most', () => {
-    const cluster = new SimCluster({ play: ({ slot }) => ({ inFlight: 2, drain: slot * 1_000 }) });
+    const cluster = new SimCluster({ play: ({ slot }) => ({ inFlight: 2, drain: (slot ?? 0) * 1_000 }) });
     cluster.start().run(5_000).stop('SIGHUP').run(1_500);
     assert.equal(
       statusLine(cluster.state, cluster.now),

@@ -30,7 +30,7 @@ describe('a stop', () => {
   });
 
   test('waits for the last worker', () => {
-    const cluster = serving({ play: ({ slot }) => ({ drain: slot * 3_000 }) }).stop();
+    const cluster = serving({ play: ({ slot }) => ({ drain: (slot ?? 0) * 3_000 }) }).stop();
     cluster.run(6_000);
     assert.equal(cluster.exitCode, null);
     cluster.run(10);

@@ -151,7 +151,7 @@ describe('a proof', () => {
       const proving = (enough: number) =>
         new SimCluster({
           policy: { workers, pingInterval: every },
-          play: ({ slot }) => ({ proves: slot <= enough }),
+          play: ({ slot }) => ({ proves: (slot ?? 0) <= enough }),
         })
           .start()
           .run(60_000);

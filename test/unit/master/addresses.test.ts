@@ -10,7 +10,7 @@ function addresses() {
   const warnings: string[] = [];
   const known = createAddresses((message) => warnings.push(message));
   const hear = (slot: number, urls: string[], { generation = 1, onTarget = urls.includes(main) } = {}) =>
-    known.heard(slot + generation * 10, { slot, generation }, { urls, onTarget });
+    known.heard(slot + generation * 10, { role: { kind: 'slot', slot }, generation }, { urls, onTarget });
   return { known, warnings, hear };
 }
 

@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import type { State, Worker } from '../../../src/core/state.js';
 import { createAnnouncer, isHeard } from '../../../src/master/siblings.js';
 
-const ready = (key: number): Worker => ({ key, slot: key, phase: 'ready', beatAt: 0 }) as Worker;
+const ready = (key: number): Worker =>
+  ({ key, role: { kind: 'slot', slot: key }, phase: 'ready', beatAt: 0 }) as Worker;
 
 /** Who was told which keys, since the last look. */
 function fakes() {

@@ -12,8 +12,9 @@ import { waitFor } from '../../../support/wait.js';
 
 const idle: Capture = { state: 'idle', stack: null, at: null, requests: [], detail: null };
 
-function worker(key: number, slot: number, phase = 'ready'): Worker {
-  return { key, slot, phase, pid: 4710 + key } as Worker;
+function worker(key: number, slot: number | null, phase = 'ready'): Worker {
+  const role = slot === null ? { kind: 'spare' } : { kind: 'slot', slot };
+  return { key, role, phase, pid: 4710 + key } as Worker;
 }
 
 /** The evidence of fake workers: what they are sent, what is posted, and alarms that do not ring by themselves. */
@@ -144,7 +145,7 @@ describe('evidence', () => {
   });
 
   test('of a worker that does not exist is refused, with those that do', async (t) => {
-    const { evidence } = fakes(t, [worker(2, 2), worker(1, 1), worker(3, 0, 'spare')]);
+    const { evidence } = fakes(t, [worker(2, 2), worker(1, 1), worker(3, null, 'spare')]);
     const reason = 'there is no worker 9; expected one of 1, 2';
     assert.deepEqual(await evidence.stack(9, 'ann'), { accepted: false, reason });
     assert.deepEqual(await evidence.profile(9, 1, 'ann'), { accepted: false, reason });
