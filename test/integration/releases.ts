@@ -18,12 +18,12 @@ import {
   temporaryDirectory,
 } from './service.js';
 
-/** All ways in which requests come, a little of each. */
+/** All ways in which requests come, a little of each, and no more than leaves the workers that boot their CPU. */
 export const mixedClients: readonly ClientGroup[] = [
-  { kind: 'keep-alive', count: 6, pauseMs: 5 },
-  { kind: 'per-connection', count: 4, pauseMs: 5 },
+  { kind: 'keep-alive', count: 6, pauseMs: 15 },
+  { kind: 'per-connection', count: 4, pauseMs: 15 },
   { kind: 'slow-body', count: 2 },
-  { kind: 'pipelining', count: 2, pauseMs: 5 },
+  { kind: 'pipelining', count: 2, pauseMs: 15 },
 ];
 
 /** Releases as directories, `current` being a symbolic link to the one that is to be served. */

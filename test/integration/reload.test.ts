@@ -53,7 +53,7 @@ describe('a reload', { timeout: 600_000 }, () => {
 
   it('leaves no moment in which a new worker has no operational routes yet', async (t) => {
     const service = await serveReloading(t, { app: workbench });
-    const clients: ClientGroup[] = [{ kind: 'per-connection', count: 16 }];
+    const clients: ClientGroup[] = [{ kind: 'per-connection', count: 16, pauseMs: 10 }];
     const load = startLoad({ t, port: service.port, path: `${service.routes}/healthz`, clients });
     for (let round = 1; round <= 3; round += 1) {
       await load.reached(300);

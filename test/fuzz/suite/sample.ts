@@ -22,8 +22,8 @@ const titles = {
   kill: 'while workers are killed',
 } as const;
 
-// Most of the time scripts wait: two services at once are not slower than one.
-describe('what clients see and what the app executes is as under node itself', { concurrency: 2 }, () => {
+// Most of the time scripts wait: three services at once are not slower than one.
+describe('what clients see and what the app executes is as under node itself', { concurrency: 3 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'rom-agent-sample-'));
   let main = '';
   before(async () => {

@@ -170,7 +170,7 @@ test(
     const own = await service(machine, t, {
       name: 'dead',
       app: 'misbehaves.cjs',
-      env: { ROM_AGENT_HANG_TIMEOUT: '2s', ROM_AGENT_BOOT_TIMEOUT: '20s', SPIN_FILE: spin },
+      env: { ROM_AGENT_HANG_TIMEOUT: '2s', ROM_AGENT_BOOT_TIMEOUT: '10s', SPIN_FILE: spin },
       settings: ['WatchdogSec=3', 'TimeoutAbortSec=2'],
     });
     await own.start();

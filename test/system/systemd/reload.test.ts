@@ -146,7 +146,7 @@ test('a worker with a long answer outlives reloads, within limits', needsMachine
   const own = await service(machine, t, {
     name: 'reload-old',
     app: 'misbehaves.cjs',
-    env: { ROM_AGENT_RELOAD_SOAK: '0', ROM_AGENT_DRAIN_TIMEOUT: '20s' },
+    env: { ROM_AGENT_RELOAD_SOAK: '0', ROM_AGENT_DRAIN_TIMEOUT: '12s' },
   });
   await own.start();
   const answer = ask({ port: own.port, path: '/trickle', timeout: 120_000 });

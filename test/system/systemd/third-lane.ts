@@ -1,0 +1,3 @@
+import { runLane } from './lanes.js';
+
+await runLane('third');
