@@ -2,6 +2,7 @@ import { configurationChecks, portChecks } from './checks/configuration.js';
 import { accessChecks, secretChecks, spaceChecks } from './checks/files.js';
 import { launchdChecks } from './checks/launchd.js';
 import { descriptorChecks, kernelChecks, nodeChecks, resourceChecks } from './checks/machine.js';
+import { refusalChecks } from './checks/refusals.js';
 import { sandboxChecks, serviceChecks, socketChecks } from './checks/unit.js';
 import { restartChecks, startChecks, stopChecks, watchdogChecks } from './checks/unit-lifetime.js';
 import type { Facts } from './facts.js';
@@ -20,6 +21,7 @@ const subjects: Readonly<Record<string, readonly Check[]>> = {
     ...sandboxChecks,
     ...socketChecks,
   ],
+  'the sandbox': refusalChecks,
   launchd: launchdChecks,
   port: portChecks,
   kernel: kernelChecks,

@@ -2,6 +2,7 @@ import type { Machine, MachineSeam } from '../config/machine.js';
 import type { Holder } from '../config/proc.js';
 import type { EffectiveValues } from '../config/resolve.js';
 import type { Problem } from '../errors.js';
+import type { Told } from '../sandbox/log.js';
 import type { Config } from '../settings/config.js';
 import type { ServiceUnit, SocketUnit } from './units.js';
 
@@ -63,6 +64,8 @@ export interface SystemdFacts {
   readonly missing: readonly string[];
   /** Of the paths that the sandbox is made of, those that are not there. */
   readonly missingPaths: ServiceUnit['needed'];
+  /** What the app ran into since the last start; null: the journal cannot be read. */
+  readonly refusals: readonly Told[] | null;
 }
 
 export interface LaunchdFacts {

@@ -5,6 +5,7 @@ import { findDirectories } from '../config/directories.js';
 import type { LoadInput } from '../config/load.js';
 import type { ReadFile } from '../config/sources.js';
 import type { DoctorSeam, SystemdFacts } from './facts.js';
+import { refusalsOf } from './refusals.js';
 import {
   isLoaded,
   parseProperties,
@@ -35,6 +36,7 @@ export async function systemdFacts(seam: DoctorSeam, name: string): Promise<Syst
       // What systemd makes for the service is there once it starts.
       ({ path }) => seam.stat(path) === null && !isMade(path, unit),
     ),
+    refusals: unit === null ? [] : await refusalsOf(seam, unit),
     missing: unit === null ? [] : filesOf(unit).filter((path) => seam.stat(path) === null),
   };
 }

@@ -58,6 +58,8 @@ export interface ServiceUnit {
   readonly ambientCapabilities: readonly string[];
   readonly memoryDenyWriteExecute: boolean;
   readonly procSubset: string;
+  /** The ID of the last start; empty before the first one. */
+  readonly invocation: string;
 }
 
 /** What is asked for: `systemctl show -p`. */
@@ -71,7 +73,7 @@ export const serviceProperties = [
   ...['RuntimeDirectory', 'LogsDirectory', 'CacheDirectory', 'ReadWritePaths', 'ProtectSystem'],
   ...['ReadOnlyPaths', 'InaccessiblePaths', 'BindPaths', 'BindReadOnlyPaths'],
   ...['ProtectHome', 'PrivateTmp', 'PrivateUsers', 'AmbientCapabilities', 'MemoryDenyWriteExecute'],
-  ...['ProcSubset'],
+  ...['ProcSubset', 'InvocationID'],
 ] as const;
 
 export type Properties = ReadonlyMap<string, readonly string[]>;
@@ -148,6 +150,7 @@ export function parseService(name: string, properties: Properties): ServiceUnit 
     ambientCapabilities: words('AmbientCapabilities'),
     memoryDenyWriteExecute: yes('MemoryDenyWriteExecute'),
     procSubset: text('ProcSubset'),
+    invocation: text('InvocationID'),
   };
 }
 

@@ -17,7 +17,7 @@ test(
     const said = await own.logged(/the app says hello/);
     assert.equal(said.pid, speaker);
     await own.systemctl('stop');
-    assert.deepEqual(await own.log('warning'), []);
+    assert.deepEqual(await own.warnings(), []);
     const entries = await own.log();
     const serving = entries.find(({ message }) => message.startsWith('serving with 2 workers'));
     assert.deepEqual([serving?.pid, serving?.priority], [master, 6]);
@@ -42,7 +42,7 @@ test(
     await own.logged(new RegExp(`worker ${ROM_WORKER} is ready.*tookMs.*`));
     await waitFor('two workers', () => own.workers(), { until: (pids) => pids.length === 2 });
     await own.systemctl('stop');
-    const warnings = (await own.log('warning')).map(({ message }) => message);
+    const warnings = (await own.warnings()).map(({ message }) => message);
     assert.equal(warnings.length, 1, warnings.join('\n'));
     // Lines of the app come by standard output, entries of the master by a socket of its own.
     const entries = (await own.log()).map(({ message }) => message);

@@ -78,6 +78,12 @@ export class Service {
     return entries.filter(({ identifier }) => identifier === 'rom-agent');
   }
 
+  /** Warnings and worse, but for what only says that the machine is busy with other things. */
+  async warnings(): Promise<JournalEntry[]> {
+    const entries = await this.log('warning');
+    return entries.filter(({ message }) => !ofTheMachine.test(message));
+  }
+
   /** What systemd says about it in the journal. */
   async systemdSaid(pattern: RegExp): Promise<JournalEntry[]> {
     const entries = await this.#machine.journal(this.unit);
@@ -90,6 +96,8 @@ export class Service {
     return waitFor(`an entry like ${pattern}`, look, { timeout, interval: 100 }) as Promise<JournalEntry>;
   }
 }
+
+const ofTheMachine = /^master event loop stalled for|^worker \d+ is degraded: /;
 
 /** Installs the unit; it is removed when the test is over. */
 export async function service(

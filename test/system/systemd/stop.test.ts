@@ -76,7 +76,7 @@ test(
     assert.equal((await own.systemctl('stop')).code, 0);
     assert.equal(await hanging, 'cut');
     assert.equal((await own.show('Result')).Result, 'success');
-    const [warning, ...rest] = await own.log('warning');
+    const [warning, ...rest] = await own.warnings();
     assert.match(warning?.message ?? '', /cut what was left.*requests=1/);
     assert.deepEqual(rest, []);
   },

@@ -21,6 +21,8 @@ export interface World extends Partial<Pick<DoctorSeam, 'platform' | 'now' | 'no
   readonly socket?: Lines | null;
   /** `systemctl cat` of the unit. */
   readonly unitFiles?: string;
+  /** Messages of the last start; without it the journal cannot be read. */
+  readonly journal?: readonly string[];
   readonly systemdVersion?: string;
   /** Whether systemd runs the machine. */
   readonly booted?: boolean;
@@ -225,6 +227,8 @@ function outputOf(world: World, users: NonNullable<World['users']>, argv: readon
   }
   if (verb === '--version') return world.systemdVersion ?? 'systemd 257 (257.9-1~deb13u1)\n+PAM\n';
   if (verb === 'cat') return world.unitFiles ?? '[Service]\nWatchdogSec=30\n';
+  if (program === 'journalctl')
+    return world.journal?.map((MESSAGE) => `${JSON.stringify({ MESSAGE })}\n`).join('') ?? null;
   const [usual, own] = name.endsWith('.socket') ? [shippedSocket, world.socket] : [shippedUnit, world.unit];
   return own === null ? 'LoadState=not-found\n' : lines({ ...usual, ...own });
 }

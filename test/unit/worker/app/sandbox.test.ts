@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Refusal, type SandboxSeam, sandboxHint } from '../../../../src/worker/app/sandbox.js';
+import type { Refusal } from '../../../../src/sandbox/remedies.js';
+import { type SandboxSeam, sandboxHint } from '../../../../src/worker/app/sandbox.js';
 
 const seam: SandboxSeam = {
   env: { INVOCATION_ID: 'a1', STATE_DIRECTORY: '/var/lib/rom-agent' },
   uid: 62_625,
   readFile: (path) =>
     path === '/proc/self/cgroup' ? '0::/system.slice/shop.service\n' : 'root:x:0:\nredis:x:115:\n',
-  gidOf: () => 115,
+  ownerOf: () => ({ uid: 62_625, gid: 115 }),
   writeError: () => null,
+  mayEnter: () => true,
 };
 
 const refused = (code: string, more: Partial<Refusal> = {}): Refusal => ({ code, message: code, ...more });
@@ -44,8 +46,8 @@ describe('what the sandbox refuses', () => {
   test('the group of a socket is named, unless PrivateUsers= hides it', () => {
     const error = refused('EACCES', { syscall: 'connect', address: '/run/redis.sock' });
     assert.equal(linesOf(error), 'SupplementaryGroups=redis');
-    assert.equal(linesOf(error, { gidOf: () => 65_534 }), 'SupplementaryGroups=GROUP');
-    assert.equal(linesOf(error, { gidOf: () => null }), null);
+    assert.equal(linesOf(error, { ownerOf: () => ({ uid: 0, gid: 65_534 }) }), 'SupplementaryGroups=GROUP');
+    assert.equal(linesOf(error, { ownerOf: () => null }), null);
   });
 
   test('the errors of node:os name theirs within', () => {
