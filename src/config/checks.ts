@@ -1,8 +1,9 @@
 import type { Problem } from '../errors.js';
-import { type Key, show } from '../settings/settings.js';
+import { type Key, settingOf, show } from '../settings/settings.js';
 import { smallestHeap } from '../settings/table.js';
+import { foreignProgram } from './foreign-program.js';
 import { type EffectiveValues, isPlatformHint } from './resolve.js';
-import type { Values } from './sources.js';
+import type { ReadFile, Values } from './sources.js';
 
 export interface CheckInput {
   readonly values: Values;
@@ -10,6 +11,7 @@ export interface CheckInput {
   /** process.versions.node */
   readonly nodeVersion: string;
   readonly platform: NodeJS.Platform;
+  readonly readFile: ReadFile;
   readonly nodeRejects?: (flags: readonly string[]) => string | null;
 }
 
@@ -30,6 +32,30 @@ const checks: readonly Check[] = [
   ordered('linger', 'drain_timeout', { equal: false }),
   ordered('restart.crash_delay', 'restart.crash_delay_max', { equal: true }),
   ordered('restart.boot_delay', 'restart.boot_delay_max', { equal: true }),
+  { reads: ['app'], check: isOfNode },
+  { reads: ['kind', 'app'], check: processHasApp },
+  { reads: ['kind', 'wait_ready'], check: onlyProcessesSayReady },
+  ...(
+    [
+      'socket_mode',
+      'dispatch',
+      'balance',
+      'sticky',
+      'sticky_cookie',
+      'linger',
+      'websockets',
+      'routes_prefix',
+      'spares',
+      'health.probe',
+      'poison.deaths',
+      'poison.window',
+      'poison.block',
+      'reload.probe',
+      'reload.probe_timeout',
+      'reload.max_errors',
+      'reload.max_latency',
+    ] as const
+  ).map(ofServers),
   { reads: ['mode', 'workers'], check: oneWorkerInSingleMode },
   { reads: ['dispatch'], check: reuseportExists },
   { reads: ['dispatch', 'spares'], check: sparesCanWait },
@@ -62,6 +88,45 @@ function ordered(
       const [blamed, other] = highIsTooLow ? [high, low] : [low, high];
       const relation = highIsTooLow ? (equal ? 'at least' : 'more than') : equal ? 'at most' : 'less than';
       return problem(values, blamed, `${relation} ${other}, which is ${shown(values, other)}`);
+    },
+  };
+}
+
+function isOfNode({ values, readFile }: CheckInput): Problem | null {
+  const { value } = values.app;
+  const program = value === null ? null : foreignProgram(value, readFile);
+  if (program === null) return null;
+  const unit = `a systemd unit of its own runs ${program.language}: ExecStart=${program.command}`;
+  return problem(values, 'app', `a JavaScript or TypeScript module; ${unit}`);
+}
+
+function processHasApp({ values }: CheckInput): Problem | null {
+  const { kind, app } = values;
+  if (kind.value !== 'process' || app.value !== null) return null;
+  return problem(values, 'kind', '"server" without app: the built-in app is a server');
+}
+
+function onlyProcessesSayReady({ values }: CheckInput): Problem | null {
+  const { kind, wait_ready } = values;
+  if (kind.value === 'process' || wait_ready.value === 'off') return null;
+  const expected = `"off" with kind server (from ${kind.source}): a server is ready when it listens`;
+  return problem(values, 'wait_ready', expected);
+}
+
+/** A setting that means nothing without a listener or requests. */
+function ofServers(key: Key): Check {
+  return {
+    reads: ['kind', key],
+    check: ({ values }) => {
+      const { kind, [key]: found } = values;
+      const setting = settingOf(key);
+      const isUnset = found.state !== 'given' || found.value === setting.default;
+      if (kind.value !== 'process' || isUnset || found.value === setting.nothing) return null;
+      return problem(
+        values,
+        key,
+        `nothing with kind process (from ${kind.source}), which is for apps that are no server`,
+      );
     },
   };
 }

@@ -81,11 +81,13 @@ export function heapShare(memory: number, workers: number): number {
   return Math.floor((memory * usableShare - masterSize - workers * besidesHeap) / workers);
 }
 
-function workersOf({ mode, workers }: Values, { machine }: Surroundings): Effective<number> {
-  if (mode.value === 'single' && isPlatformHint(workers))
-    return { value: 1, from: `mode single, over ${workers.source}` };
+function workersOf({ kind, mode, workers }: Values, { machine }: Surroundings): Effective<number> {
+  // Two of a bot would answer everything twice.
+  const single = kind.value === 'process' ? 'kind process' : mode.value === 'single' ? 'mode single' : null;
+  if (single !== null && isPlatformHint(workers))
+    return { value: 1, from: `${single}, over ${workers.source}` };
   if (workers.value !== 'auto') return { value: workers.value, from: workers.source };
-  if (mode.value === 'single') return { value: 1, from: `${workers.source}: mode single` };
+  if (single !== null) return { value: 1, from: `${workers.source}: ${single}` };
   return { value: Math.min(machine.cpus, mostWorkers), from: `${workers.source}: ${machine.cpusFrom}` };
 }
 
@@ -141,7 +143,8 @@ function intensityOf(values: Values, surroundings: Surroundings): Effective<numb
 }
 
 /** Every app answers `/` with something; the built-in app has a health check. */
-function probeOf({ app, 'reload.probe': probe }: Values): Effective<string> {
+function probeOf({ kind, app, 'reload.probe': probe }: Values): Effective<string> {
+  if (kind.value === 'process') return { value: 'none', from: 'default: kind process' };
   return orElse(
     probe,
     app.value === null

@@ -99,10 +99,11 @@ function launchdFacts({ readFile }: DoctorSeam) {
 
 async function portFacts(
   seam: DoctorSeam,
-  { config: { port, host }, systemd }: { config: Config; systemd: SystemdFacts | null },
+  { config: { kind, port, host }, systemd }: { config: Config; systemd: SystemdFacts | null },
 ): Promise<PortFacts> {
   const state = 'not looked at';
   if (host?.startsWith('/')) return { state, why: `a unix socket, ${host}` };
+  if (kind === 'process') return { state, why: 'none is needed with kind process' };
   if (port === 0) return { state, why: 'port 0: any free port' };
   const socket = systemd?.socket ?? null;
   if (socket !== null && isInUse(socket)) return { state, why: `${socket.name} holds the sockets` };

@@ -57,9 +57,10 @@ export function launchOf(
   { config, effective, cwd }: Release,
   { worker, workers }: { worker: number | null; workers: number },
 ): Launch {
-  const { dotenv, port, host, nodeEnv } = config;
+  const { dotenv, kind, port, host, nodeEnv } = config;
   const own = {
-    PORT: String(port),
+    // An app that is no server would take the default for somebody's wish.
+    ...(kind === 'process' && effective.port.from === 'default' ? {} : { PORT: String(port) }),
     NODE_ENV: nodeEnv,
     ...(host === null ? {} : { HOST: host }),
     ...numberVariables(worker),

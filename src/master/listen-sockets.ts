@@ -237,8 +237,22 @@ function removeQuietly(path: string): void {
   } catch {}
 }
 
-/** Where the app is served: on the sockets that were passed in, else where the configuration says. */
-export function listenTarget({ port, host, socketMode }: Config, sockets: readonly BoundSocket[]): Listen {
+/**
+ * Where the app is served: on the sockets that were passed in, else where the configuration says.
+ *
+ * @throws RomAgentError exit 78 where sockets were passed in for an app that is no server
+ */
+export function listenTarget(
+  { kind, port, host, socketMode }: Pick<Config, 'kind' | 'port' | 'host' | 'socketMode'>,
+  sockets: readonly BoundSocket[],
+): Listen {
+  if (kind === 'process') {
+    if (sockets.length === 0) return { kind: 'none' };
+    const message =
+      'kind: "process" is for an app that is no server, and sockets were passed in for one; ' +
+      'expected "server", or a start without them (systemctl disable --now of the socket unit)';
+    throw new RomAgentError(message, { exitCode: exitCodes.config });
+  }
   if (sockets.length > 0) return { kind: 'fds', sockets, port };
   if (host?.startsWith('/')) return { kind: 'path', path: host, mode: socketMode };
   return { kind: 'tcp', port, host };

@@ -9,7 +9,11 @@ export function policyOf(config: Config, { pingInterval }: { pingInterval: numbe
   return {
     ...policyShare(config),
     beatInterval: beatInterval(config),
-    balance: config.balance !== 'off' && config.dispatch === 'shared' && config.sticky === 'off',
+    balance:
+      config.kind === 'server' &&
+      config.balance !== 'off' &&
+      config.dispatch === 'shared' &&
+      config.sticky === 'off',
     pingInterval,
     exits: {
       bootTimeout: exitCodes.tryAgain,

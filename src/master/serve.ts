@@ -208,7 +208,8 @@ function connect(parts: Parts, options: ServeOptions): Promise<number> {
 
   const listens = (key: WorkerKey, message: ListensMessage): void => {
     const worker = parts.workers().find((each) => each.key === key);
-    if (worker !== undefined) addresses.heard(key, worker, message);
+    // Where an app that is no server listens beside, such as for its metrics, is each worker's own.
+    if (worker !== undefined && listen.kind !== 'none') addresses.heard(key, worker, message);
     for (const url of message.urls) parts.socketFiles.check(url);
   };
   pool.connect({

@@ -5,7 +5,9 @@ export type Listen =
   | { readonly kind: 'tcp'; readonly port: number; readonly host: string | null }
   | { readonly kind: 'path'; readonly path: string; readonly mode: number | null }
   /** Sockets that the service manager opened; `port` is the configured one. */
-  | { readonly kind: 'fds'; readonly sockets: readonly ListenSocket[]; readonly port: number };
+  | { readonly kind: 'fds'; readonly sockets: readonly ListenSocket[]; readonly port: number }
+  /** The app is no server. */
+  | { readonly kind: 'none' };
 
 export interface ListenSocket {
   /** The master's descriptor: node:cluster has it sent to the worker. */
@@ -44,7 +46,10 @@ export interface WorkerSettings extends Share<'worker'> {
   readonly onTrial: boolean;
   /** The file of standard output that is followed through its rotation. */
   readonly outputFile: string | null;
-  /** How long an app that listens elsewhere may take until it listens where it is configured to, ms. */
+  /**
+   * How long an app that listens elsewhere may take until it listens where it is configured to, ms; one that is no server,
+   * until its module has been evaluated.
+   */
   readonly portWait: number;
 }
 

@@ -34,6 +34,21 @@ export const table = {
     description:
       "The app's module, or a command from one of the app's packages, such as `next`. A relative path starts at the working directory; in the TOML file, at the directory of that file.",
   }),
+  kind: setting({
+    kind: oneOf('server', 'process'),
+    default: 'server',
+    readers: ['policy', 'worker'],
+    fixed: true,
+    description:
+      '`server`: the app answers requests, and a worker is ready when it listens. `process`: the app is no server, such as the worker of a queue or a bot: a worker is ready when its module has been loaded and it has run for a second. See [background processes](../how-to/background-processes.md).',
+  }),
+  wait_ready: setting({
+    kind: oneOf('on', 'off'),
+    default: 'off',
+    readers: ['worker'],
+    description:
+      "With `kind` `process`. `on`: a worker is ready when the app calls `process.send('ready')`, within `boot_timeout`.",
+  }),
   args: setting({
     kind: words({ expected: 'an array of strings, or words as in a shell' }),
     default: [],
@@ -73,14 +88,15 @@ export const table = {
     readers: ['policy'],
     fixed: true,
     description:
-      'Number of workers. `auto`: one per CPU that the CPU affinity and the CPU quota of the cgroup allow; 1 in mode `single`.',
+      'Number of workers. `auto`: one per CPU that the CPU affinity and the CPU quota of the cgroup allow; 1 in mode `single`, and with `kind` `process`.',
   }),
   port: setting({
     kind: integer({ min: 0, max: 65535 }),
     env: ['PORT'],
     default: 3000,
     fixed: true,
-    description: 'TCP port; 0 takes any free port. Ignored if `host` is a path.',
+    description:
+      'TCP port; 0 takes any free port. Ignored if `host` is a path. With `kind` `process` it is what the app finds in `PORT`, if it is set.',
   }),
   host: setting({
     kind: host(),
@@ -166,13 +182,15 @@ export const table = {
     kind: duration({ min: 100, max: hour }),
     default: 30 * second,
     readers: ['policy'],
-    description: 'The master kills a worker that does not listen within this time.',
+    description:
+      'The master kills a worker that does not listen (with `kind` `process`: is not ready) within this time.',
   }),
   drain_timeout: setting({
     kind: duration({ min: 100, max: 24 * hour }),
     default: 30 * second,
     readers: ['policy'],
-    description: 'A draining worker closes its remaining connections after this time and exits.',
+    description:
+      'A draining worker closes its remaining connections after this time and exits. With `kind` `process`: how long the app may take to end after SIGTERM.',
   }),
   linger: setting({
     kind: duration({ min: 0, max: hour }),
@@ -381,7 +399,7 @@ export const table = {
     }),
     default: null,
     computed: true,
-    defaultText: '`/`; for the built-in app `/healthz`',
+    defaultText: '`/`; for the built-in app `/healthz`; with `kind` `process` `none`',
     example: '/healthz',
     nothing: 'none',
     readers: ['policy'],

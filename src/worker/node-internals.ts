@@ -486,6 +486,8 @@ export interface ListenQuery {
   readonly fd?: number | undefined;
   readonly flags?: number | undefined;
   readonly backlog?: number | undefined;
+  /** Tells apart the listeners of one process at the same address; node:cluster counts them unless it is given. */
+  readonly index?: string;
 }
 
 export type ListenReply = (error: number | null, handle: ListenHandle | undefined) => void;

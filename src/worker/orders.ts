@@ -47,6 +47,8 @@ function ordersFor(parts: Parts): Orders {
       await channel.send({ type: 'probed', ...(await probe(target, message)) });
     },
     prove: async ({ timeout }) => {
+      // That the order is read shows that the event loop turns: nobody asks an app that is no server for more.
+      if (settings.kind === 'process') return channel.send({ type: 'proved' });
       const { proves } = await import('./health/probe.js');
       if (await proves(target, { path: settings.health.probe, timeout }))
         await channel.send({ type: 'proved' });

@@ -7,8 +7,9 @@ import { createFailing, onUncaught } from './app/fail.js';
 import { hostApp } from './app/host.js';
 import { type HeldListeners, holdListeners, redirectListens } from './app/listen-calls.js';
 import { createOperations } from './app/operations.js';
+import { runProcess } from './app/run-process.js';
 import { shelterSignals } from './app/signals.js';
-import { keepListeners, keepTickShape, ownUdpPorts } from './app/surroundings.js';
+import { keepListeners, keepTickShape, ownSockets, ownUdpPorts } from './app/surroundings.js';
 import {
   addressOf,
   isPassed,
@@ -25,7 +26,7 @@ import { createAccepting } from './connections/pause-accepting.js';
 import { trackServers, urlOf } from './connections/servers.js';
 import { deferred } from './deferred.js';
 import { createDrainer } from './drain/drain.js';
-import { createShutdown, tellClosed } from './drain/shutdown.js';
+import { createShutdown, noDrainer, tellClosed } from './drain/shutdown.js';
 import { createBeats } from './health/beats.js';
 import { createBlockedRequests } from './health/blocked.js';
 import { watchDeaf } from './health/deaf.js';
@@ -63,6 +64,7 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
   const exit = (code: number): void => void log.close().finally(() => process.exit(code));
   const channel = openChannel(process);
   const signals = shelterSignals(process);
+  const isProcess = settings.kind === 'process';
   const state = { draining: false, last: false, ready: false, worker: settings.worker };
   const isServing = (): boolean => state.ready && !state.draining;
   const servers = trackServers({ tellPath: settings.redact === 'on' ? redacted : whole });
@@ -84,7 +86,7 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
   });
   const shutdown = createShutdown({
     servers,
-    drainer,
+    drainer: isProcess ? noDrainer : drainer,
     signals,
     channel,
     exit,
@@ -98,6 +100,7 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
     tellCurrent: () => tellCurrent({ servers, channel }),
     answerWhatIsIn: async () => {
       state.draining = true;
+      if (isProcess) return;
       handOn.stop();
       sticky.stop();
       const closed = (): Promise<void> => tellClosed({ servers, channel });
@@ -136,20 +139,28 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
     ready: isServing,
     log,
   });
+  if (isProcess && settings.worker !== null) ownSockets(settings.worker);
   const { lend } = redirectListens({
     dispatch: settings.dispatch,
     onTakenOver: (server) =>
       log.info(`the app listens itself after all, and has the socket of ${addressOf(server)} now`),
   });
-  const boot = hostApp({
-    settings,
-    servers,
-    channel,
-    operations,
-    lend,
-    onWarning: log.warn,
-    onLoaded: showHeapFlags,
-  });
+  const boot = isProcess
+    ? runProcess({
+        settings,
+        channel,
+        onLoaded: showHeapFlags,
+        onFailure: (error) => void failing.fail(error),
+      })
+    : hostApp({
+        settings,
+        servers,
+        channel,
+        operations,
+        lend,
+        onWarning: log.warn,
+        onLoaded: showHeapFlags,
+      });
   const drain = ({ timeout, last }: { timeout: number; last: boolean }): void => {
     state.draining = true;
     state.last = last;
@@ -255,8 +266,9 @@ async function run(parts: Parts): Promise<void> {
   if (state.draining) return;
   beats.start({ withBytes: false });
   if (settings.worker !== null) witness(parts);
-  void moving.begin();
   failing.prepare();
+  if (settings.kind === 'process') return;
+  void moving.begin();
   watchDeaf({
     servers,
     listen: settings.listen,

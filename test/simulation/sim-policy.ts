@@ -10,6 +10,7 @@ export type PolicyPart = Partial<Omit<Policy, 'restart' | 'reload'>> & {
 /** A policy with round figures. */
 export function simPolicy({ restart, reload, ...rest }: PolicyPart = {}): Policy {
   return {
+    kind: 'server',
     workers: 2,
     bootTimeout: 10_000,
     drainTimeout: 20_000,

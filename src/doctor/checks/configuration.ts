@@ -143,9 +143,9 @@ function unprivileged(name: string): string {
 /** What this process may says nothing about the service's user. */
 function privileged({ systemd, settings: { config }, sysctl, account }: Facts): readonly Outcome[] {
   const unit = systemd?.unit ?? null;
-  const { port, host } = config;
+  const { kind, port, host } = config;
   const first = Number(sysctl('net.ipv4.ip_unprivileged_port_start') ?? 1024);
-  if (unit === null || port === 0 || port >= first || host?.startsWith('/')) return [];
+  if (unit === null || kind === 'process' || port === 0 || port >= first || host?.startsWith('/')) return [];
   if (systemd?.socket != null && isInUse(systemd.socket)) return [];
   const isRoot = account.kind === 'known' && account.uid === 0;
   const has =

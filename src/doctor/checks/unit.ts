@@ -182,8 +182,14 @@ function ofSocket(judge: (socket: SocketUnit, facts: Facts) => Outcome | null): 
   };
 }
 
-function inUse(socket: SocketUnit, { systemd }: Facts): Outcome {
+function inUse(socket: SocketUnit, { systemd, settings: { config } }: Facts): Outcome {
   const { name, activeState, unitFileState, listens, outdated } = socket;
+  if (isInUse(socket) && config.kind === 'process')
+    return problem(
+      'socket unit',
+      `${name} passes sockets in, and kind is process: a start ends with 78`,
+      `sudo systemctl disable --now ${name}`,
+    );
   const where = listens.join(', ');
   if (!isInUse(socket)) return ok('socket unit', `not enabled: the daemon opens its port itself (${name})`);
   if (outdated)

@@ -112,6 +112,8 @@ function optionsFor(listen: Listen): ListenOptions[] {
       return [{ path: listen.path }];
     case 'fds':
       return listen.sockets.map(({ fd }) => ({ fd }));
+    case 'none':
+      return [];
   }
 }
 

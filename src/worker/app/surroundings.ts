@@ -75,6 +75,43 @@ export function ownUdpPorts(pid: number = process.pid, giver?: object): void {
   }, giver);
 }
 
+/**
+ * Gives each slot sockets of its own, for an app that is no server: the second worker that opens a port finds it in use, as
+ * under plain Node. The next worker of the same slot gets the socket of the one before, so that a reload can start it
+ * while the one before is there. A port that is free is each worker's own.
+ *
+ * node:cluster has a socket for each set of address, port, type, descriptor and index, and takes the index of the query
+ * where there is one (Node 20 to 26).
+ */
+export function ownSockets(slot: number, { pid = process.pid, giver }: OwnSocketsSeam = {}): void {
+  const give = getServerOf(giver);
+  if (give === undefined) return;
+  const open = new Map<string, Set<number>>();
+  setGetServer(function (asking, query, reply) {
+    const { address, port, addressType } = query;
+    const name = `${address}:${port}:${addressType}`;
+    const taken = open.get(name) ?? new Set();
+    open.set(name, taken);
+    // One that is opened a second time in this process is in use.
+    let number = 0;
+    while (taken.has(number)) number++;
+    taken.add(number);
+    (asking as NodeJS.EventEmitter).once('close', () => taken.delete(number));
+    const owner = Number(port ?? 0) === 0 ? `pid ${pid}` : `slot ${slot}`;
+    const answered: typeof reply = (error, handle) => {
+      // It may be asked for once more.
+      if (error) taken.delete(number);
+      reply(error, handle);
+    };
+    return give.call(this, asking, { ...query, index: `${owner} ${number}` }, answered);
+  }, giver);
+}
+
+interface OwnSocketsSeam {
+  readonly pid?: number;
+  readonly giver?: object;
+}
+
 /** Of TCP it is 4 or 6, of a unix socket -1. */
 function isUdp({ addressType }: ListenQuery): boolean {
   return addressType === 'udp4' || addressType === 'udp6';

@@ -43,6 +43,8 @@ export function targetName(listen: Listen): string {
       return listen.path;
     case 'fds':
       return 'the sockets that were passed in';
+    case 'none':
+      return 'no address';
   }
 }
 

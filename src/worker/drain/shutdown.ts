@@ -24,7 +24,7 @@ export interface Shutdown {
 
 export interface ShutdownSeam {
   readonly servers: Servers;
-  readonly drainer: Drainer;
+  readonly drainer: Pick<Drainer, 'drain'>;
   readonly signals: ShelteredSignals;
   readonly channel: Channel;
   readonly exit: (code: number) => void;
@@ -100,9 +100,16 @@ function tellApp(timeout: number, onError: ShutdownSeam['onError']): () => Promi
   return async () => void (await Promise.all(works));
 }
 
-async function cutOff({ servers, channel, exit, onWarning }: ShutdownSeam): Promise<void> {
+/**
+ * Of an app that is no server: it has no connections to end, and hears at once that it is to. What it serves beside, such
+ * as its metrics, is its own affair.
+ */
+export const noDrainer: Pick<Drainer, 'drain'> = { drain: async ({ closed }) => void closed() };
+
+async function cutOff({ servers, drainer, channel, exit, onWarning }: ShutdownSeam): Promise<void> {
   const { inFlight, connections } = servers.counts();
-  if (connections > 0) await channel.send({ type: 'cut', requests: inFlight, connections });
+  if (connections > 0 && drainer !== noDrainer)
+    await channel.send({ type: 'cut', requests: inFlight, connections });
   else onWarning("the app's own ending did not end: cut at the deadline", { open: openResources() });
   exit(0);
 }

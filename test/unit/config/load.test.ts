@@ -34,6 +34,8 @@ describe('loadConfig without any source', () => {
       args: [],
       nodeArgs: [],
       workingDirectory: null,
+      kind: 'server',
+      waitReady: 'off',
       mode: 'cluster',
       workers: 4,
       port: 3000,

@@ -18,6 +18,11 @@ describe('the banner', () => {
       /1 worker serves /,
     ));
 
+  it('says that workers run where they are no servers', () => {
+    const text = banner({ ...options, mode: 'cluster', workers: 1, urls: [] });
+    assert.match(text, /1 worker runs \(cluster, master 42\)\n {2}Ctrl/);
+  });
+
   it('has colours only where they are wanted', () => {
     const plain = banner({ ...options, mode: 'turbo', workers: 2, urls: ['a', 'b'] });
     const coloured = banner({ ...options, mode: 'turbo', workers: 2, urls: ['a', 'b'], colour: true });

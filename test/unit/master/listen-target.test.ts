@@ -97,4 +97,13 @@ describe('listenTarget', () => {
       port: 3000,
     });
   });
+
+  test('is none for an app that is no server, to which no socket may be passed in', () => {
+    assert.deepEqual(listenTarget(config({ kind: 'process' }), []), { kind: 'none' });
+    const sockets = [{ fd: 3, name: 'http', port: 80, path: null }];
+    assert.throws(
+      () => listenTarget(config({ kind: 'process' }), sockets),
+      /kind: "process" is for an app that is no server/,
+    );
+  });
 });

@@ -18,6 +18,7 @@ test('policyOf hands the configuration on and adds the exit statuses', async () 
     reload: { soak: 1, probe: '/', probeTimeout: 2, maxErrors: 5, maxLatency: 3 },
   };
   assert.deepEqual(policyOf(chosen, { pingInterval: 12 }), {
+    kind: 'server',
     workers: 3,
     bootTimeout: 1,
     drainTimeout: 2,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import { describe, test } from 'node:test';
-import { keepListeners, ownUdpPorts } from '../../../../src/worker/app/surroundings.js';
+import { keepListeners, ownSockets, ownUdpPorts } from '../../../../src/worker/app/surroundings.js';
 
 function worker() {
   const heard: string[] = [];
@@ -96,4 +96,45 @@ process.stdout.write('one shape');
 test('the shape of what process.nextTick() makes outlives the collections of a process that idles', () => {
   const flags = ['--expose-gc', '--allow-natives-syntax', '--input-type=module'];
   assert.equal(execFileSync(process.execPath, [...flags, '-e', idling], { encoding: 'utf8' }), 'one shape');
+});
+
+describe('the sockets of an app that is no server', () => {
+  /** The index with which node:cluster is asked for each of these, in one worker. */
+  function indexes({ slot, pid }: { slot: number; pid: number }, ...queries: readonly object[]): unknown[] {
+    const found: unknown[] = [];
+    const giver = {
+      _getServer: (_: object, query: { index?: string }, reply: (error: number) => void) => {
+        found.push(query.index);
+        if ('fails' in query) reply(-98);
+      },
+    };
+    ownSockets(slot, { pid, giver });
+    for (const query of queries) {
+      const server = new EventEmitter();
+      giver._getServer(server, query, () => {});
+      if ('closes' in query) server.emit('close');
+    }
+    return found;
+  }
+  const metrics = { address: null, port: 9100, addressType: 4 };
+
+  test('belong to the slot: its next worker has the same, that of another slot has not', () => {
+    const [first] = indexes({ slot: 1, pid: 7 }, metrics);
+    assert.deepEqual(indexes({ slot: 1, pid: 8 }, metrics), [first]);
+    assert.notDeepEqual(indexes({ slot: 2, pid: 9 }, metrics), [first]);
+  });
+
+  test('belong to the process where any port will do', () => {
+    const any = { ...metrics, port: 0 };
+    assert.notDeepEqual(indexes({ slot: 1, pid: 7 }, any), indexes({ slot: 1, pid: 8 }, any));
+  });
+
+  test('are in use where the same process opens them twice, but not once they are closed or were never opened', () => {
+    const [first, second] = indexes({ slot: 1, pid: 7 }, metrics, metrics);
+    assert.notEqual(first, second);
+    for (const over of [{ closes: true }, { fails: true }]) {
+      const [before, after] = indexes({ slot: 1, pid: 7 }, { ...metrics, ...over }, metrics);
+      assert.equal(before, after);
+    }
+  });
 });
