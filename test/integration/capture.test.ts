@@ -96,9 +96,9 @@ describe('a process that does not answer, looked at from outside', { skip }, () 
   });
 
   test('waits for a child in execSync', async (t) => {
-    const waiting = await subject(t, "require('node:child_process').execSync('sleep 60; true')");
+    const waiting = await subject(t, "require('node:child_process').execSync('sleep 600; true')");
     const { detail } = await becomes(waiting, 'blocked', 1_000);
-    assert.match(detail ?? '', /its child is "\/bin\/sh -c sleep 60; true" \(pid \d+\)/);
+    assert.match(detail ?? '', /its child is "\/bin\/sh -c sleep 600; true" \(pid \d+\)/);
     const [, child] = /\(pid (\d+)\)/.exec(detail ?? '') ?? [];
     process.kill(Number(child), 'SIGKILL');
   });

@@ -15,7 +15,7 @@ import { type Daemon, fixtures, startDaemon } from '../support/process.js';
 import { waitFor } from '../support/wait.js';
 
 /** A machine that is busy with other things takes this long at times, ms. */
-export const patience = 180_000;
+export const patience = 300_000;
 
 /** Settings with which no worker is taken for slow or hung because the machine is. */
 export const patient: Readonly<Record<string, string>> = {

@@ -122,7 +122,7 @@ class RunningLoad implements Load {
     return this.until(({ ok }) => ok >= goal, timeout);
   }
 
-  until(enough: (counts: LoadCounts) => boolean, timeout = 60_000): Promise<LoadCounts> {
+  until(enough: (counts: LoadCounts) => boolean, timeout = 180_000): Promise<LoadCounts> {
     return new Promise((resolve, reject) => {
       const late = () => {
         this.#waiters.delete(waiter);

@@ -75,7 +75,7 @@ export class Daemon {
   }
 
   /** The first line, early ones included, that matches. Fails at once when the daemon ends without it. */
-  async waitForLine(pattern: RegExp, timeout = 60_000): Promise<string> {
+  async waitForLine(pattern: RegExp, timeout = 180_000): Promise<string> {
     const find = () => this.lines.find((line) => pattern.test(line));
     await waitFor(`a line ${pattern}`, () => find() ?? (this.#status === null ? null : 'ended'), {
       timeout,
@@ -89,7 +89,7 @@ export class Daemon {
   }
 
   /** The exit status, or an Error with the output after `timeout` ms. */
-  async waitForExit(timeout = 60_000): Promise<ExitStatus> {
+  async waitForExit(timeout = 180_000): Promise<ExitStatus> {
     const status = await waitFor('the exit', () => this.#status, { timeout }).catch((error: Error) => {
       throw new Error(`${error.message}; output:\n${this.output()}`);
     });

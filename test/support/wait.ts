@@ -17,7 +17,7 @@ export interface WaitOptions<T> {
 export async function waitFor<T>(
   what: string,
   probe: () => T | Promise<T>,
-  { timeout = 60_000, interval = 20, until = Boolean }: WaitOptions<T> = {},
+  { timeout = 180_000, interval = 20, until = Boolean }: WaitOptions<T> = {},
 ): Promise<T> {
   const deadline = performance.now() + timeout;
   let seen = 'nothing, the first look did not come back';
