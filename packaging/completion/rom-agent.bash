@@ -6,7 +6,7 @@ _rom_agent() {
   if [[ $cur == '=' ]]; then cur=''; elif [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      serve | check | doctor | status | reload | abort | scale | restart | stack | profile | heap-snapshot | stop | history | events | config | completion)
+      serve | check | doctor | status | health | reload | abort | scale | restart | stack | profile | heap-snapshot | stop | history | events | config | completion)
         command=${COMP_WORDS[i]}
         break
         ;;
@@ -14,7 +14,7 @@ _rom_agent() {
   done
   case $command in
     '')
-      words='serve check doctor status reload abort scale restart stack profile heap-snapshot stop history events config completion help --version --help'
+      words='serve check doctor status health reload abort scale restart stack profile heap-snapshot stop history events config completion help --version --help'
       ;;
     serve)
       case $prev in
@@ -215,6 +215,15 @@ _rom_agent() {
         --config) file=1 ;;
         *)
           words='--watch --json --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    health)
+      case $prev in
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--control-socket --config --help'
           ;;
       esac
       ;;

@@ -121,6 +121,14 @@ export function addControlCommands(program: Command, seam: ControlSeam): void {
       .option('--json', 'print JSON; with --watch a document a line'),
     async (session, flags) => (await import('./status.js')).statusCommand(session, flags),
   );
+  act(
+    program
+      .command('health')
+      .description(
+        'say whether the service serves and at least half of its workers answer (exit status 0: yes, 75: no)',
+      ),
+    async (session) => (await import('./health.js')).healthCommand(session),
+  );
   act<import('./reload.js').ReloadFlags>(
     program
       .command('reload')
