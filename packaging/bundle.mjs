@@ -6,8 +6,8 @@
 // The files are CommonJS: Node 20 takes 0.5 ms for each ES module and some 10 ms for the first one, in the master and
 // again in each worker. esbuild splits ES modules only, so that each file is translated after it was packed.
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, relative } from 'node:path';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
 import { build, transform } from 'esbuild';
 
 const output = { platform: 'node', target: 'node20.19', minifyWhitespace: true, minifySyntax: true };
@@ -15,6 +15,8 @@ const output = { platform: 'node', target: 'node20.19', minifyWhitespace: true, 
 /** Stands where the hash of all files belongs, until it is known. */
 const buildMark = '@rom-agent-build@';
 
+/** Directories of the packages of others that end up in the files. */
+const packed = new Set();
 const rooms = ['cli', 'worker'];
 const files = (await Promise.all(rooms.map(pack))).flat();
 files.sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -29,9 +31,13 @@ for (const { path, code } of files) {
 for (const room of rooms) await putEntry(room);
 await writeFile('dist/package.json', '{ "type": "commonjs" }\n');
 await writeFile('dist/build-id', `${buildId}\n`);
+await writeFile(
+  'dist/third-party-licenses.txt',
+  (await Promise.all([...packed].sort().map(notice))).join('\n'),
+);
 
 async function pack(room) {
-  const { outputFiles } = await build({
+  const { outputFiles, metafile } = await build({
     ...output,
     entryPoints: { [`${room}/start`]: `build/tsc/${room}/main.js` },
     outdir: 'dist',
@@ -43,11 +49,26 @@ async function pack(room) {
     format: 'esm',
     external: ['pino', 'sd-notify', 'koffi'],
     define: { ROM_AGENT_BUILD: JSON.stringify(buildMark) },
+    metafile: true,
     write: false,
   });
+  for (const path of Object.keys(metafile.inputs)) {
+    const [directory] = /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(path) ?? [];
+    if (directory !== undefined) packed.add(directory);
+  }
   return Promise.all(
     outputFiles.map(async ({ path, text }) => ({ path, code: await toCommonJs(text, basename(path)) })),
   );
+}
+
+/** Their licences want to be shipped with copies, and no node_modules has them. */
+async function notice(directory) {
+  const { name, version, license } = JSON.parse(await readFile(join(directory, 'package.json'), 'utf8'));
+  const files = (await readdir(directory))
+    .filter((file) => /^(licen[cs]e|copying|notice)/i.test(file))
+    .sort();
+  const texts = await Promise.all(files.map((file) => readFile(join(directory, file), 'utf8')));
+  return `== ${name} ${version} (${license})\n\n${texts.map((text) => `${text.replaceAll('\r', '').trim()}\n`).join('\n')}`;
 }
 
 /** What is started first, and requires the packed rest, in the syntax of 2015. */

@@ -6,7 +6,7 @@ _rom_agent() {
   if [[ $cur == '=' ]]; then cur=''; elif [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      serve | check | doctor | status | health | reload | abort | scale | restart | stack | profile | heap-snapshot | stop | history | events | config | completion)
+      serve | check | doctor | status | health | reload | abort | scale | restart | stack | profile | heap-snapshot | stop | history | events | config | init | completion)
         command=${COMP_WORDS[i]}
         break
         ;;
@@ -14,7 +14,7 @@ _rom_agent() {
   done
   case $command in
     '')
-      words='serve check doctor status health reload abort scale restart stack profile heap-snapshot stop history events config completion help --version --help'
+      words='serve check doctor status health reload abort scale restart stack profile heap-snapshot stop history events config init completion help --version --help'
       ;;
     serve)
       case $prev in
@@ -75,7 +75,7 @@ _rom_agent() {
         --log-dir) file=1 ;;
         --log-stats-interval) words='' ;;
         *)
-          words='--config --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --help'
+          words='--config --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --watch --help'
           if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac
@@ -325,6 +325,13 @@ _rom_agent() {
         --config) file=1 ;;
         *)
           words='--changed --json --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    init)
+      case $prev in
+        *)
+          words='--stdout --help'
           ;;
       esac
       ;;

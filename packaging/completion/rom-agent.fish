@@ -19,6 +19,7 @@ complete -c rom-agent -n '__fish_use_subcommand' -a stop -d 'stop the service an
 complete -c rom-agent -n '__fish_use_subcommand' -a history -d 'list the last reloads, newest first, or the steps of one'
 complete -c rom-agent -n '__fish_use_subcommand' -a events -d 'print events of the daemon as they happen, until Ctrl-C'
 complete -c rom-agent -n '__fish_use_subcommand' -a config -d 'print the configuration of the running daemon and where each value comes from'
+complete -c rom-agent -n '__fish_use_subcommand' -a init -d 'write a configuration with comments, rom-agent.toml, for the app in the current directory'
 complete -c rom-agent -n '__fish_use_subcommand' -a completion -d 'print the completion of a shell'
 complete -c rom-agent -n '__fish_seen_subcommand_from serve' -F
 complete -c rom-agent -n '__fish_seen_subcommand_from serve' -l config -r -F -d 'configuration file (default: /etc/rom-agent/rom-agent.toml if it exists)'
@@ -77,6 +78,7 @@ complete -c rom-agent -n '__fish_seen_subcommand_from serve' -l log-level -r -a 
 complete -c rom-agent -n '__fish_seen_subcommand_from serve' -l log-format -r -a 'auto pretty journal json' -d 'auto: pretty on a terminal, journal if systemd reads the output, otherwise json. (default: auto)'
 complete -c rom-agent -n '__fish_seen_subcommand_from serve' -l log-dir -r -F -d 'Directory for daily log files, YYYY-MM-DD.log. Relative paths as for app. (default: no files)'
 complete -c rom-agent -n '__fish_seen_subcommand_from serve' -l log-stats-interval -r -d 'How often the master logs the statistics line. 0: never. (default: 60s)'
+complete -c rom-agent -n '__fish_seen_subcommand_from serve' -l watch -d 'for development: one worker, started anew when a module of the app changes, the configuration file or .env'
 complete -c rom-agent -n '__fish_seen_subcommand_from serve' -s h -l help -d 'display help for command'
 complete -c rom-agent -n '__fish_seen_subcommand_from check' -F
 complete -c rom-agent -n '__fish_seen_subcommand_from check' -l config -r -F -d 'configuration file (default: /etc/rom-agent/rom-agent.toml if it exists)'
@@ -251,5 +253,7 @@ complete -c rom-agent -n '__fish_seen_subcommand_from config' -l json -d 'print 
 complete -c rom-agent -n '__fish_seen_subcommand_from config' -l control-socket -r -F -d 'Unix socket on which the daemon answers rom-agent reload and the other commands. (default: control.sock in $RUNTIME_DIRECTORY; without it in /run/rom-agent for root, in $XDG_RUNTIME_DIR/rom-agent for others; a checkout has its own)'
 complete -c rom-agent -n '__fish_seen_subcommand_from config' -l config -r -F -d 'configuration file that names the control socket'
 complete -c rom-agent -n '__fish_seen_subcommand_from config' -s h -l help -d 'display help for command'
+complete -c rom-agent -n '__fish_seen_subcommand_from init' -l stdout -d 'print it instead'
+complete -c rom-agent -n '__fish_seen_subcommand_from init' -s h -l help -d 'display help for command'
 complete -c rom-agent -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c rom-agent -n '__fish_seen_subcommand_from completion' -s h -l help -d 'display help for command'

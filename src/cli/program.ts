@@ -34,7 +34,15 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
     .showHelpAfterError(
       '(see rom-agent serve --help; arguments for the app follow --: rom-agent serve app.js -- --flag value)',
     )
-    .action(async (app: string | undefined, flags: Record<string, unknown>) => {
+    .option(
+      '--watch',
+      'for development: one worker, started anew when a module of the app changes, the configuration file or .env',
+    )
+    .action(async (app: string | undefined, { watch, ...flags }: Record<string, unknown>) => {
+      if (watch === true) {
+        const { watchCommand } = await import('./watch.js');
+        return exit(await watchCommand(given(app, flags)));
+      }
       const { serveCommand } = await import('./serve.js');
       exit(await serveCommand(given(app, flags)));
     });
@@ -68,6 +76,15 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
     // A connection that is still open must not keep the process; the callback comes once the text is out.
     finish: (exitCode) => whenPrinted(() => exit(exitCode)),
   });
+
+  program
+    .command('init')
+    .description('write a configuration with comments, rom-agent.toml, for the app in the current directory')
+    .option('--stdout', 'print it instead')
+    .action(async (flags: { stdout?: boolean }) => {
+      const { initCommand } = await import('./init.js');
+      process.exitCode = initCommand(flags);
+    });
 
   program
     .command('completion')

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type LoadInput, loadConfig } from '../config/load.js';
 import { systemInput } from '../config/system.js';
@@ -7,6 +9,7 @@ import { guardOutput } from '../logging/lost-output.js';
 import { followOutput, outputVariable } from '../logging/output-file.js';
 import { createLogSubjects } from '../master/log-subjects.js';
 import { serve } from '../master/serve.js';
+import { isWatched, tellWatch } from '../master/watch-mode.js';
 import type { Supervisor } from '../service-manager/supervisor.js';
 import { journalSocket } from '../service-manager/unix-datagram.js';
 import type { LogConfig } from '../settings/config.js';
@@ -27,6 +30,7 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
   endOnBug({ supervisor, log: () => log });
   try {
     const input = systemInput(flags);
+    reportFiles(input);
     const loaded = await loadConfig(input);
     const { config } = loaded;
     log = openLog(config.log);
@@ -54,6 +58,17 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
     if (error instanceof RomAgentError) return refuse(error, { supervisor, log });
     return bug(error, { supervisor, log });
   }
+}
+
+/** Under `node --watch` a change of the configuration, too, is a reason to start anew. */
+function reportFiles({ flags, env, cwd, directories }: LoadInput): void {
+  if (!isWatched()) return;
+  const { config } = flags;
+  const file = resolve(
+    cwd,
+    typeof config === 'string' ? config : (env.ROM_AGENT_CONFIG ?? directories.config),
+  );
+  tellWatch({ 'watch:require': [file, resolve(cwd, '.env')].filter(existsSync) });
 }
 
 /**

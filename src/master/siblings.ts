@@ -4,6 +4,7 @@ import { nameOf, type Ready } from '../core/workers.js';
 import type { Millis } from '../protocol/limits.js';
 import type { MasterMessage, ReadyWorker, WorkerKey } from '../protocol/messages.js';
 import type { Siblings } from '../protocol/settings.js';
+import { isOfWatch, tellWatch } from './watch-mode.js';
 
 /** Where the workers that serve listen: a new worker has to listen there too. */
 export interface Addresses {
@@ -121,6 +122,7 @@ export function createAppMessages({ tell, warn }: AppMessagesSeam): AppMessages 
   const told = new Set<string>();
   return {
     receive: (from, message) => {
+      if (isOfWatch(message)) return tellWatch(message);
       if (isOfAdapter(message)) {
         adapters.add(from);
         for (const key of adapters) if (key !== from) tell(key, message);

@@ -90,6 +90,7 @@ const examples = [
   ['Watch the workers meanwhile:', 'rom-agent status --watch'],
   ['See what a worker does that does not answer:', 'rom-agent stack 2'],
   ['One worker more:', 'rom-agent scale +1'],
+  ['Develop the app, with a restart at each change:', 'rom-agent serve ./server.js --watch'],
 ] as const;
 
 function synopsis(commands: readonly CommandNode[]): readonly string[] {
