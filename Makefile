@@ -10,7 +10,7 @@ CPUS := $(shell $(NODE) -p 'os.availableParallelism()' 2>/dev/null || echo 2)
 
 .PHONY: help run build deps system-deps test-deps bench-deps check types lint unit explore integration test-systemd \
         test-launchd test-units apps apps-install apps-sample fuzz fuzz-sample fuzz-mutations test-nodes nodes-sample \
-        test-proxies proxies-sample test bench reloads faults clean
+        test-proxies proxies-sample test-pm2 test bench reloads faults clean
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -114,6 +114,9 @@ test-nodes: build/.stamp ## The worker's tests on every major of Node, which com
 
 nodes-sample: build/.stamp ## Those of them that are about moving and ending connections
 	@NODES_SAMPLE=1 $(NODE) --test build/test/system/nodes/all.js
+
+test-pm2: build build/.stamp test-deps ## Beside the real PM2, which comes from npm: the daemon below it, and apps taken over (root)
+	@$(NODE) --test --test-concurrency=1 $(call tests_of,system/pm2)
 
 SUITES := types lint unit explore integration nodes-sample fuzz-sample apps-sample proxies-sample test-launchd test-systemd
 test: ## Every suite, whatever fails, and what came of each at the end

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +11,7 @@ import { followOutput, outputVariable } from '../logging/output-file.js';
 import { createLogSubjects } from '../master/log-subjects.js';
 import { serve } from '../master/serve.js';
 import { isWatched, tellWatch } from '../master/watch-mode.js';
+import { insideCluster, killedTooSoon } from '../service-manager/pm2.js';
 import type { Supervisor } from '../service-manager/supervisor.js';
 import { journalSocket } from '../service-manager/unix-datagram.js';
 import type { LogConfig } from '../settings/config.js';
@@ -29,12 +31,15 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
   const supervisor = findSupervisor((problem) => unheard(problem, log));
   endOnBug({ supervisor, log: () => log });
   try {
+    if (cluster.isWorker) throw new RomAgentError(insideCluster, { exitCode: exitCodes.usage });
     const input = systemInput(flags);
     reportFiles(input);
     const loaded = await loadConfig(input);
     const { config } = loaded;
     log = openLog(config.log);
     if (process.pid === 1) await reapAsFirst(log);
+    const tooSoon = supervisor.kind === 'pm2' ? killedTooSoon(process.env, config.drainTimeout) : null;
+    if (tooSoon !== null) log.warn(tooSoon);
     if (config.log.dir !== null) await checkLogDirectory(config.log.dir);
     // Its lines go through the log, which bears that; the banner alone does not.
     guardOutput(process, () => {});

@@ -292,11 +292,13 @@ function jobUnits({
   variables,
   circumstances: { node, seen },
 }: JobParts): readonly PlannedFile[] {
-  const command = [node, ...called.nodeArgs, called.app, ...called.args]
-    .map((word) => unitWord(word))
-    .join(' ');
-  const environment = Object.entries({ ...variables.environment, ...nodeEnvironment(variables) });
-  const calendar = typeof app.config.cron_restart === 'string' ? calendarLines(app) : [];
+  const command = [node, ...called.nodeArgs, called.app, ...called.args].map(unitWord).join(' ');
+  const names = [
+    ...Object.keys(variables.environment),
+    ...(variables.settings.node_env === undefined ? [] : ['NODE_ENV']),
+  ];
+  const environment =
+    names.length === 0 ? '' : `# A file with ${names.join(', ')}\nEnvironmentFile=/etc/default/${name}\n`;
   const service = `[Unit]
 Description=${name}
 
@@ -304,8 +306,9 @@ Description=${name}
 Type=oneshot
 ExecStart=${command}
 WorkingDirectory=${app.cwd}
-${seen.user === null ? 'DynamicUser=yes\n' : `User=${seen.user}\n`}${environment.map(([key, value]) => `Environment=${unitWord(`${key}=${value}`, { isCommand: false })}\n`).join('')}`;
-  const files = [{ path: `${unitDirectory}/${name}.service`, content: service, mode: 0o600 }];
+${seen.user === null ? 'DynamicUser=yes\n' : `User=${seen.user}\n`}${environment}`;
+  const files = [{ path: `${unitDirectory}/${name}.service`, content: service, mode: 0o644 }];
+  const calendar = typeof app.config.cron_restart === 'string' ? calendarLines(app) : [];
   if (calendar.length === 0) return files;
   const timer = `[Timer]\n${calendar.map((line) => `OnCalendar=${line}\n`).join('')}\n[Install]\nWantedBy=timers.target\n`;
   return [...files, { path: `${unitDirectory}/${name}.timer`, content: timer, mode: 0o644 }];
@@ -323,15 +326,9 @@ function calendarLines({ config }: Pm2App): readonly string[] {
   );
 }
 
-function nodeEnvironment({ settings }: Variables): Record<string, string> {
-  return settings.node_env === undefined ? {} : { NODE_ENV: String(settings.node_env) };
-}
-
 /** A word of a command line in a unit: systemd.service(5). */
-function unitWord(word: string, { isCommand = true } = {}): string {
-  const plain = word.replaceAll('%', '%%');
-  // Only a command line has variables to expand.
-  const escaped = isCommand ? plain.replaceAll('$', '$$$$') : plain;
+function unitWord(word: string): string {
+  const escaped = word.replaceAll('%', '%%').replaceAll('$', '$$$$');
   return /^[\w@+=,./:%-]+$/.test(escaped) ? escaped : `"${escaped.replaceAll(/["\\]/g, '\\$&')}"`;
 }
 

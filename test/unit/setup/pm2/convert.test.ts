@@ -208,7 +208,8 @@ describe('an app of an ecosystem file', () => {
       ['/etc/systemd/system/report.service', '/etc/systemd/system/report.timer'],
     );
     assert.match(byHand[0]?.content ?? '', /^ExecStart=\/usr\/bin\/node \/srv\/shop\/server\.js$/m);
-    assert.match(byHand[0]?.content ?? '', /^Environment="TOKEN=a\$b"$/m);
+    assert.match(byHand[0]?.content ?? '', /^# A file with TOKEN\nEnvironmentFile=\/etc\/default\/report$/m);
+    assert.ok(!JSON.stringify(byHand).includes('a$b'));
     assert.match(byHand[1]?.content ?? '', /^OnCalendar=Mon,Tue,Wed,Thu,Fri \*-\*-\* 2:30:0$/m);
   });
 
