@@ -1,8 +1,8 @@
 import { type ExitCode, exitCodes } from '../errors.js';
 import { formatJournal } from '../logging/format.js';
 import { chooseLayout } from '../logging/layout.js';
-import { detectSupervisor } from '../service-manager/detect.js';
-import type { Supervisor } from '../service-manager/supervisor.js';
+import { detectServiceManager } from '../service-manager/detect.js';
+import type { ServiceManager } from '../service-manager/service-manager.js';
 import { complain, writeError } from './output.js';
 
 /** What commander prints to standard error; in the journal at priority err, as what ends a service is. */
@@ -17,10 +17,10 @@ export function sayLast(message: string, stack?: string): void {
 }
 
 /** For `systemctl status`. An addon that cannot be loaded has been told of already, or does not matter any more. */
-export function tellReason(supervisor: Supervisor, message: string, error?: unknown): void {
+export function tellReason(serviceManager: ServiceManager, message: string, error?: unknown): void {
   const { errno } = (error ?? {}) as NodeJS.ErrnoException;
   const number = typeof errno === 'number' ? { errno: Math.abs(errno) } : {};
-  supervisor.notify({ status: message, ...number });
+  serviceManager.notify({ status: message, ...number });
 }
 
 /** One line for an error that nobody expected. */
@@ -47,15 +47,15 @@ function entry(msg: string, stack: string | undefined): string {
 }
 
 /** Who started this process. */
-export function findSupervisor(onProblem: (problem: string) => void): Supervisor {
+export function findServiceManager(onProblem: (problem: string) => void): ServiceManager {
   const { env, pid, ppid, platform } = process;
-  return detectSupervisor({ env, pid, ppid, platform, send: process.send?.bind(process), onProblem });
+  return detectServiceManager({ env, pid, ppid, platform, send: process.send?.bind(process), onProblem });
 }
 
 /** What a restart cannot mend. */
 const fatal: ReadonlySet<ExitCode> = new Set([exitCodes.config, exitCodes.usage]);
 
 /** launchd knows no RestartPreventExitStatus: it is told of success, or it would try the same for ever. */
-export function exitStatusFor({ loopsOnFatalErrors }: Supervisor, exitCode: ExitCode): ExitCode {
+export function exitStatusFor({ loopsOnFatalErrors }: ServiceManager, exitCode: ExitCode): ExitCode {
   return loopsOnFatalErrors && fatal.has(exitCode) ? exitCodes.ok : exitCode;
 }

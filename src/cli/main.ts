@@ -4,7 +4,7 @@ import {
   bugMessage,
   exitStatusFor,
   fileMissing,
-  findSupervisor,
+  findServiceManager,
   isIncomplete,
   sayLast,
   tellReason,
@@ -54,10 +54,10 @@ async function main(): Promise<void> {
     await createProgram({ exit: (code) => process.exit(code), called, appArguments }).parseAsync(own);
   } catch (error) {
     const { exitCode, why } = endingOf(error);
-    const supervisor = findSupervisor(() => {});
+    const serviceManager = findServiceManager(() => {});
     // Whoever asks the daemon something is not the daemon.
-    if (why !== null && isServe(called)) tellReason(supervisor, why, error);
-    process.exitCode = exitStatusFor(supervisor, exitCode);
+    if (why !== null && isServe(called)) tellReason(serviceManager, why, error);
+    process.exitCode = exitStatusFor(serviceManager, exitCode);
   }
 }
 

@@ -12,10 +12,10 @@ import { createLogSubjects } from '../master/log-subjects.js';
 import { serve } from '../master/serve.js';
 import { isWatched, tellWatch } from '../master/watch-mode.js';
 import { insideCluster, killedTooSoon } from '../service-manager/pm2.js';
-import type { Supervisor } from '../service-manager/supervisor.js';
+import type { ServiceManager } from '../service-manager/service-manager.js';
 import { journalSocket } from '../service-manager/unix-datagram.js';
 import type { LogConfig } from '../settings/config.js';
-import { bugMessage, exitStatusFor, findSupervisor, sayLast, tellReason } from './ending.js';
+import { bugMessage, exitStatusFor, findServiceManager, sayLast, tellReason } from './ending.js';
 import { writeOut } from './output.js';
 import { version } from './version.js';
 
@@ -28,8 +28,8 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
   const openLog = (config: LogConfig): LazyLog =>
     lazyLog({ config, bindings: { role: 'master' }, stdout: output, journal });
   let log = openLog(untilConfigured);
-  const supervisor = findSupervisor((problem) => unheard(problem, log));
-  endOnBug({ supervisor, log: () => log });
+  const serviceManager = findServiceManager((problem) => unheard(problem, log));
+  endOnBug({ serviceManager, log: () => log });
   try {
     if (cluster.isWorker) throw new RomAgentError(insideCluster, { exitCode: exitCodes.usage });
     const input = systemInput(flags);
@@ -38,7 +38,7 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
     const { config } = loaded;
     log = openLog(config.log);
     if (process.pid === 1) await reapAsFirst(log);
-    const tooSoon = supervisor.kind === 'pm2' ? killedTooSoon(process.env, config.drainTimeout) : null;
+    const tooSoon = serviceManager.kind === 'pm2' ? killedTooSoon(process.env, config.drainTimeout) : null;
     if (tooSoon !== null) log.warn(tooSoon);
     if (config.log.dir !== null) await checkLogDirectory(config.log.dir);
     // Its lines go through the log, which bears that; the banner alone does not.
@@ -48,7 +48,7 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
     const exitCode = await serve({
       loaded,
       load,
-      supervisor,
+      serviceManager,
       log,
       subjects,
       version,
@@ -60,8 +60,8 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
     await log.close();
     return exitCode;
   } catch (error) {
-    if (error instanceof RomAgentError) return refuse(error, { supervisor, log });
-    return bug(error, { supervisor, log });
+    if (error instanceof RomAgentError) return refuse(error, { serviceManager, log });
+    return bug(error, { serviceManager, log });
   }
 }
 
@@ -96,22 +96,22 @@ const untilConfigured: LogConfig = { level: 'info', format: 'auto', dir: null, s
 
 async function refuse(
   error: RomAgentError,
-  { supervisor, log }: { supervisor: Supervisor; log: LazyLog },
+  { serviceManager, log }: { serviceManager: ServiceManager; log: LazyLog },
 ): Promise<number> {
   const lines = error instanceof ConfigError ? error.problems.map(describeProblem) : [error.message];
-  supervisor.notify({ status: lines.join('; ') });
+  serviceManager.notify({ status: lines.join('; ') });
   if (log.format === 'journal') for (const line of lines) log.error(line);
   else for (const line of lines) sayLast(line);
   await log.close();
   // A connection that waits in a passed socket starts the service again at once, whatever RestartSec= says.
-  if (supervisor.sockets.length > 0) await sleep(1_000);
-  return exitStatusFor(supervisor, error.exitCode);
+  if (serviceManager.sockets.length > 0) await sleep(1_000);
+  return exitStatusFor(serviceManager, error.exitCode);
 }
 
 /** A bug of the master's own ends it: its workers finish what they have and go, and it is started anew. */
-function endOnBug({ supervisor, log }: { supervisor: Supervisor; log: () => LazyLog }): void {
+function endOnBug({ serviceManager, log }: { serviceManager: ServiceManager; log: () => LazyLog }): void {
   process.on('uncaughtException', (error) => {
-    void bug(error, { supervisor, log: log() }).then(
+    void bug(error, { serviceManager, log: log() }).then(
       (exitCode) => process.exit(exitCode),
       () => process.exit(exitCodes.bug),
     );
@@ -121,7 +121,7 @@ function endOnBug({ supervisor, log }: { supervisor: Supervisor; log: () => Lazy
 /** A log that cannot be loaded is a reason more to say it without. */
 async function bug(
   error: unknown,
-  { supervisor, log }: { supervisor: Supervisor; log: LazyLog },
+  { serviceManager, log }: { serviceManager: ServiceManager; log: LazyLog },
 ): Promise<ExitCode> {
   const message = bugMessage(error);
   try {
@@ -130,7 +130,7 @@ async function bug(
   } catch {
     sayLast(message, error instanceof Error ? error.stack : undefined);
   }
-  tellReason(supervisor, message, error);
+  tellReason(serviceManager, message, error);
   return exitCodes.bug;
 }
 

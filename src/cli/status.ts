@@ -148,17 +148,17 @@ const healthColours: Readonly<Record<WorkerStats['health'], Colour>> = {
   unresponsive: 'red',
 };
 
-/** Beats come every second: from here on nobody knows what the worker does. */
+/** Heartbeats come every second: from here on nobody knows what the worker does. */
 const silentAfter = 1500;
 
-function isSilent({ beatAge }: WorkerStats): boolean {
-  return beatAge !== null && beatAge > silentAfter;
+function isSilent({ heartbeatAge }: WorkerStats): boolean {
+  return heartbeatAge !== null && heartbeatAge > silentAfter;
 }
 
-function silenceLine({ id, beatAge }: WorkerStats): string {
+function silenceLine({ id, heartbeatAge }: WorkerStats): string {
   const who = id === null ? 'a spare' : `worker ${id}`;
   const look = id === null ? '' : `; rom-agent stack ${id} shows what it is doing`;
-  return `no heartbeat from ${who} for ${span(beatAge ?? 0)}${look}`;
+  return `no heartbeat from ${who} for ${span(heartbeatAge ?? 0)}${look}`;
 }
 
 interface Column {
@@ -167,7 +167,7 @@ interface Column {
   readonly isText?: boolean;
 }
 
-/** What is as of the last beat is not known of a worker that is silent. */
+/** What is as of the last heartbeat is not known of a worker that is silent. */
 const seen = (cell: (worker: WorkerStats) => string) => (worker: WorkerStats) =>
   isSilent(worker) ? '?' : cell(worker);
 
@@ -176,7 +176,7 @@ const columns: readonly Column[] = [
   { head: 'PID', cell: ({ pid }) => (pid === null ? '-' : String(pid)) },
   { head: 'PHASE', cell: ({ phase }, { paint }) => paint(phaseColours[phase], phase), isText: true },
   { head: 'HEALTH', cell: healthOf, isText: true },
-  { head: 'HEARTBEAT', cell: ({ beatAge }) => (beatAge === null ? '-' : span(beatAge)) },
+  { head: 'HEARTBEAT', cell: ({ heartbeatAge }) => (heartbeatAge === null ? '-' : span(heartbeatAge)) },
   { head: 'GEN', cell: ({ generation }) => String(generation) },
   { head: 'UP', cell: ({ uptime }) => span(uptime * 1000) },
   { head: 'REQ/S', cell: seen(({ requestsPerSecond }) => String(requestsPerSecond)) },

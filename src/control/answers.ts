@@ -2,7 +2,7 @@ import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import {
   apiVersion,
-  heartbeatInterval,
+  blankLineInterval,
   jsonType,
   linesType,
   versionHeader,
@@ -102,7 +102,7 @@ export interface LineStream {
  *
  * @param heartbeat ms between two blank lines
  */
-export function openLineStream(response: ServerResponse, heartbeat = heartbeatInterval): LineStream {
+export function openLineStream(response: ServerResponse, heartbeat = blankLineInterval): LineStream {
   const { socket } = response.req;
   const calls: (() => void)[] = [];
   let over = socket.destroyed;

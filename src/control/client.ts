@@ -2,10 +2,10 @@ import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import {
   type Answer,
   apiVersion,
+  blankLineInterval,
   type ControlEvent,
   type EvidenceAnswer,
   type Found,
-  heartbeatInterval,
   jsonType,
   longestSocketPath,
   type ReloadLine,
@@ -162,7 +162,7 @@ interface Caller {
 }
 
 /** A stream that sends no sign of life for this long has hung, ms. */
-const longestSilence = 3 * heartbeatInterval;
+const longestSilence = 3 * blankLineInterval;
 
 /** @param timeout ms, for an answer; of a stream, for its first line */
 function createCaller({ path, timeout }: { path: string; timeout: number }): Caller {

@@ -141,7 +141,7 @@ const status: ClusterStats = {
       generation: 3,
       uptime: 60,
       restarts: 0,
-      beatAge: 402,
+      heartbeatAge: 402,
       requests: 5120,
       requestsPerSecond: 101,
       inFlight: 4,

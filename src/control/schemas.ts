@@ -176,7 +176,7 @@ const Worker = v.strictObject({
   generation: whole,
   uptime: counted('s'),
   restarts: count,
-  beatAge: v.pipe(
+  heartbeatAge: v.pipe(
     v.nullable(v.number()),
     v.description(
       'ms since its last heartbeat. Workers send one each second; the fields below are as of it.',

@@ -15,7 +15,7 @@ export interface Move {
 const silence: Millis = 2_500;
 /** Who has as many more connections than another than this at least gives some away. */
 const leastDifference = 2;
-/** What is compared must be of one time: in a burst, beats that are further apart tell of different numbers. */
+/** What is compared must be of one time: in a burst, heartbeats that are further apart tell of different numbers. */
 const together: Millis = 200;
 
 /**
@@ -31,11 +31,11 @@ export function balance(t: Transaction): void {
   );
   // One that is in the middle of a move would be counted with what it no longer has.
   if (!ready.every((worker) => isSettled(worker, state.moved))) return;
-  const moves = movesBetween(ready.map(({ key, beat }) => ({ key, kept: beat?.kept ?? 0 })));
+  const moves = movesBetween(ready.map(({ key, heartbeat }) => ({ key, kept: heartbeat?.kept ?? 0 })));
   if (moves.length === 0) return;
-  const old = ready.filter(({ beatAt }) => now - beatAt > together);
+  const old = ready.filter(({ heartbeatAt }) => now - heartbeatAt > together);
   if (old.length > 0) {
-    for (const { key } of old) t.emit({ type: 'ask-beat', key });
+    for (const { key } of old) t.emit({ type: 'ask-heartbeat', key });
     return;
   }
   const busy = new Set(moves.flatMap(({ from, to }) => [from, to]));
@@ -71,14 +71,14 @@ export function keepEven(before: readonly Worker[], after: readonly Worker[]): v
   if (even.has(before)) even.add(after);
 }
 
-/** Whether there can be a move at all. A look at all workers with the beat of each costs the square of their number. */
+/** Whether there can be a move at all. Looking at all workers with each heartbeat costs the square of their number. */
 function isUneven(workers: readonly Worker[]): boolean {
   if (even.has(workers)) return false;
   let least = Number.POSITIVE_INFINITY;
   let most = 0;
-  for (const { phase, beat } of workers) {
+  for (const { phase, heartbeat } of workers) {
     if (phase !== 'ready') continue;
-    const kept = beat?.kept ?? 0;
+    const kept = heartbeat?.kept ?? 0;
     if (kept < least) least = kept;
     if (kept > most) most = kept;
   }
@@ -104,12 +104,12 @@ function match(surplus: readonly { readonly key: WorkerKey; readonly count: numb
 }
 
 function isAwake(worker: Ready, now: Millis): boolean {
-  return worker.beat !== null && now - worker.beatAt <= silence;
+  return worker.heartbeat !== null && now - worker.heartbeatAt <= silence;
 }
 
 /** A worker that cannot move connections says so by having no number of them. */
-function takesPart({ beat }: Ready): boolean {
-  return beat?.kept !== null;
+function takesPart({ heartbeat }: Ready): boolean {
+  return heartbeat?.kept !== null;
 }
 
 /** One that is late has enough to do, and may be replaced soon. */
@@ -118,9 +118,9 @@ function isWell({ vitals }: Ready): boolean {
 }
 
 /** Has reported since it was last part of a move. */
-function isSettled({ key, beatAt }: Ready, moved: readonly Moved[]): boolean {
+function isSettled({ key, heartbeatAt }: Ready, moved: readonly Moved[]): boolean {
   const last = moved.find((move) => move.key === key);
-  return last === undefined || beatAt >= last.at + settleTime;
+  return last === undefined || heartbeatAt >= last.at + settleTime;
 }
 
 /** Of two that serve one slot the older is about to go. */

@@ -1,4 +1,4 @@
-import { type Beat, emptyLatency, latencyBuckets, longestBucket } from '../protocol/heartbeat.js';
+import { emptyLatency, type Heartbeat, latencyBuckets, longestBucket } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import { type Policy, type ReloadPolicy, soakInterval } from './policy.js';
@@ -17,7 +17,7 @@ const fewestAnswers = 20;
 const fastEnough: Millis = 100;
 /** What a probe gets beyond its own time: the messages' way. */
 const probeGrace: Millis = 1_000;
-/** Others that are asked for a beat together with the canary. */
+/** Others that are asked for a heartbeat together with the canary. */
 const mostAsked = 16;
 /** The quantile that is compared: the slowest tenth is left to chance. */
 const compared = 0.9;
@@ -38,7 +38,9 @@ export function soakIfReady(
     until,
     askAt: nextAsk(until, now),
     probeBy: probe === null ? null : now + probeTimeout + probeGrace,
-    before: othersOf(t.state, reload).flatMap(({ key, beat }) => (beat === null ? [] : [{ key, beat }])),
+    before: othersOf(t.state, reload).flatMap(({ key, heartbeat }) =>
+      heartbeat === null ? [] : [{ key, heartbeat }],
+    ),
   };
   t.update({ reload: { ...reload, stage: soak } });
   if (probe !== null) t.emit({ type: 'probe', key, path: probe, timeout: probeTimeout });
@@ -51,7 +53,7 @@ export function soakIfReady(
  */
 export function isSoakOver({ workers, tickedAt }: State, { key, probeBy, until }: Soak): boolean {
   const worker = workers.find((worker) => worker.key === key);
-  return probeBy === null && worker?.phase === 'ready' && Math.min(tickedAt, worker.beatAt) >= until;
+  return probeBy === null && worker?.phase === 'ready' && Math.min(tickedAt, worker.heartbeatAt) >= until;
 }
 
 /** Past its end a soak waits for the probe alone. */
@@ -60,15 +62,15 @@ export function soakDeadlines({ until, askAt, probeBy }: Soak, tickedAt: Millis)
   return tickedAt < until ? [askAt, until, ...limit] : limit;
 }
 
-/** Beats more often than once a second: the sooner a bad canary is seen, the fewer requests it gets. */
+/** Heartbeats more often than once a second: the sooner a bad canary is seen, the fewer requests it gets. */
 export function askWhileSoaking(t: Transaction): void {
   const { reload } = t.state;
   if (reload?.stage.name !== 'soak' || t.now < reload.stage.askAt) return;
   const stage: Soak = { ...reload.stage, askAt: nextAsk(reload.stage.until, t.now) };
-  // Of the others some are enough: the rest is compared by beats that are a second old at most.
+  // Of the others some are enough: the rest is compared by heartbeats that are a second old at most.
   const others = othersOf(t.state, reload).slice(0, mostAsked);
   t.update({ reload: { ...reload, stage } });
-  for (const key of [stage.key, ...others.map(({ key }) => key)]) t.emit({ type: 'ask-beat', key });
+  for (const key of [stage.key, ...others.map(({ key }) => key)]) t.emit({ type: 'ask-heartbeat', key });
 }
 
 /** At the end of the soak at the latest. */
@@ -77,16 +79,16 @@ function nextAsk(until: Millis, now: Millis): Millis {
   return now < until ? Math.min(next, until) : next;
 }
 
-/** What is wrong with the canary: its probe is overdue, or the beats show it out of line; null where nothing is. */
+/** What is wrong with the canary: its probe is overdue, or the heartbeats show it out of line; null where nothing is. */
 export function canaryFault(state: State, reload: Reload, { reload: limits }: Policy): string | null {
   if (reload.stage.name !== 'soak') return null;
   const { key, probeBy } = reload.stage;
   if (probeBy !== null && state.tickedAt >= probeBy) return 'the canary did not answer its probe';
-  const canary = state.workers.find((worker) => worker.key === key)?.beat ?? null;
+  const canary = state.workers.find((worker) => worker.key === key)?.heartbeat ?? null;
   return canary === null ? null : worse(canary, servedByOthers(state, reload, reload.stage), limits);
 }
 
-type Served = Pick<Beat, 'answers' | 'errors' | 'latency'>;
+type Served = Pick<Heartbeat, 'answers' | 'errors' | 'latency'>;
 
 /** What is wrong with the canary beside the others; null where nothing is, or too little is known. */
 export function worse(
@@ -111,26 +113,26 @@ export function worse(
 /** Since the soak began; where that is too little to compare with, in all their life. */
 function servedByOthers(state: State, reload: Reload, { before }: Soak): Served {
   const others = othersOf(state, reload);
-  const earlier = new Map<WorkerKey, Beat>(before.map(({ key, beat }) => [key, beat]));
+  const earlier = new Map<WorkerKey, Heartbeat>(before.map(({ key, heartbeat }) => [key, heartbeat]));
   const lately = sum(others, earlier);
   return lately.answers < fewestAnswers ? sum(others, new Map()) : lately;
 }
 
-function sum(workers: readonly Worker[], earlier: ReadonlyMap<WorkerKey, Beat>): Served {
-  return workers.reduce<Served>((all, { key, beat }) => added(all, beat, earlier.get(key)), {
+function sum(workers: readonly Worker[], earlier: ReadonlyMap<WorkerKey, Heartbeat>): Served {
+  return workers.reduce<Served>((all, { key, heartbeat }) => added(all, heartbeat, earlier.get(key)), {
     answers: 0,
     errors: 0,
     latency: emptyLatency(),
   });
 }
 
-function added(sum: Served, beat: Beat | null, before: Beat | undefined): Served {
-  if (beat === null) return sum;
+function added(sum: Served, heartbeat: Heartbeat | null, before: Heartbeat | undefined): Served {
+  if (heartbeat === null) return sum;
   return {
-    answers: sum.answers + beat.answers - (before?.answers ?? 0),
-    errors: sum.errors + beat.errors - (before?.errors ?? 0),
+    answers: sum.answers + heartbeat.answers - (before?.answers ?? 0),
+    errors: sum.errors + heartbeat.errors - (before?.errors ?? 0),
     latency: sum.latency.map(
-      (count, index) => count + (beat.latency[index] ?? 0) - (before?.latency[index] ?? 0),
+      (count, index) => count + (heartbeat.latency[index] ?? 0) - (before?.latency[index] ?? 0),
     ),
   };
 }

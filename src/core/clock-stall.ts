@@ -43,10 +43,10 @@ function postponed(worker: Worker, time: Missed): Worker {
     case 'starting':
       return { ...seen, deadline: Math.min(now + policy.bootTimeout, seen.deadline + missed) };
     case 'draining':
-      return { ...seen, beatAt: past(seen.beatAt, time), deadline: seen.deadline + missed };
+      return { ...seen, heartbeatAt: past(seen.heartbeatAt, time), deadline: seen.deadline + missed };
     case 'spare':
     case 'ready':
-      return { ...seen, beatAt: past(seen.beatAt, time) };
+      return { ...seen, heartbeatAt: past(seen.heartbeatAt, time) };
     case 'dying':
       return seen;
   }

@@ -1,5 +1,5 @@
 import type { Failure } from '../protocol/death-record.js';
-import { type Beat, emptyLatency } from '../protocol/heartbeat.js';
+import { emptyLatency, type Heartbeat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import { killGrace, lastAnswers } from '../protocol/limits.js';
 import type { RequestNote } from '../protocol/requests.js';
@@ -106,16 +106,18 @@ export function current(
 ): void {
   const worker = t.worker(key);
   if (worker === undefined) return;
-  const beat = { ...(worker.beat ?? noBeat()), inFlight, current: requests };
-  t.put({ ...worker, beat, vitals: { ...worker.vitals, lastWord: requests } });
+  const heartbeat = { ...(worker.heartbeat ?? noHeartbeat()), inFlight, current: requests };
+  t.put({ ...worker, heartbeat, vitals: { ...worker.vitals, lastWord: requests } });
 }
 
 /** Its requests and connections stay in the sums. */
-function bury(t: Transaction, { key, beat }: Worker): void {
+function bury(t: Transaction, { key, heartbeat }: Worker): void {
   t.remove(key);
   const { traffic } = t.state;
-  const gone = traffic.gone + (beat?.requests ?? 0);
-  t.update({ traffic: { ...traffic, gone, acceptedGone: traffic.acceptedGone + (beat?.accepted ?? 0) } });
+  const gone = traffic.gone + (heartbeat?.requests ?? 0);
+  t.update({
+    traffic: { ...traffic, gone, acceptedGone: traffic.acceptedGone + (heartbeat?.accepted ?? 0) },
+  });
 }
 
 /** Others stand in for it already. One whose death was told before has left unanswered what it has not answered since. */
@@ -130,7 +132,7 @@ function replacedExited(t: Transaction, worker: Worker, event: Exited): void {
 /** What a worker that was replaced has not answered by its end is lost. */
 function leaveRecord(t: Transaction, worker: Worker): void {
   const reload = replacedBy(worker);
-  countRequests(t, reload, { lost: worker.beat?.inFlight ?? 0 });
+  countRequests(t, reload, { lost: worker.heartbeat?.inFlight ?? 0 });
   closeRecord(t, reload);
 }
 
@@ -195,7 +197,7 @@ function endTrial(t: Transaction, reload: Reload, death: Death): void {
   note(t, { step: 'died', worker, detail: kind === 'hang' ? `hung: ${cause}` : cause });
   // One that still answers what it has is counted at its end.
   if (t.worker(worker.key) === undefined) {
-    countRequests(t, reload.target, { lost: worker.beat?.inFlight ?? 0 });
+    countRequests(t, reload.target, { lost: worker.heartbeat?.inFlight ?? 0 });
   }
   const how = { boot: 'could not start', crash: 'died', hang: 'hung' }[kind];
   rollBack(t, `${nameOf(worker)} of generation ${reload.target} ${how}: ${cause}`);
@@ -321,7 +323,7 @@ function record(t: Transaction, death: Death): void {
 function complete(t: Transaction, worker: Worker, { code, signal, oomKills = 0 }: Exited): void {
   const { lastDeaths } = t.state;
   if (!lastDeaths.some(({ key }) => key === worker.key)) return;
-  const lost = worker.beat?.inFlight ?? 0;
+  const lost = worker.heartbeat?.inFlight ?? 0;
   t.update({
     lastDeaths: lastDeaths.map((death): KeptDeath => {
       if (death.key !== worker.key) return death;
@@ -333,8 +335,8 @@ function complete(t: Transaction, worker: Worker, { code, signal, oomKills = 0 }
 }
 
 /** What it has in flight, as far as it is known. */
-export function requestsOf({ vitals, beat }: Worker): readonly RequestNote[] {
-  return vitals.lastWord ?? beat?.current ?? [];
+export function requestsOf({ vitals, heartbeat }: Worker): readonly RequestNote[] {
+  return vitals.lastWord ?? heartbeat?.current ?? [];
 }
 
 const what: Readonly<Record<Death['kind'], (worker: Worker) => string>> = {
@@ -365,7 +367,7 @@ function inWords({ method, path, age }: RequestNote): string {
 }
 
 function lostBy({ worker, requests }: Death): number {
-  return Math.max(worker.beat?.inFlight ?? 0, requests.length);
+  return Math.max(worker.heartbeat?.inFlight ?? 0, requests.length);
 }
 
 function uptime({ forkedAt }: Worker, now: Millis): number {
@@ -373,7 +375,7 @@ function uptime({ forkedAt }: Worker, now: Millis): number {
 }
 
 /** Of one that has not lived to send any. */
-function noBeat(): Beat {
+function noHeartbeat(): Heartbeat {
   return {
     requests: 0,
     inFlight: 0,

@@ -21,8 +21,8 @@ export type Effect =
   /** Every listener of the service is closed: see Drain. */
   | { readonly type: 'release'; readonly key: WorkerKey }
   | { readonly type: 'kill'; readonly key: WorkerKey }
-  /** Has the worker send a beat now. */
-  | { readonly type: 'ask-beat'; readonly key: WorkerKey }
+  /** Has the worker send a heartbeat now. */
+  | { readonly type: 'ask-heartbeat'; readonly key: WorkerKey }
   /** Has the worker answer a request of its own; see the event `probed`. */
   | { readonly type: 'probe'; readonly key: WorkerKey; readonly path: string; readonly timeout: Millis }
   /** Has the worker hand so many of its kept connections on to another: see balance.ts. */

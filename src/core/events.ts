@@ -1,7 +1,7 @@
 import type { Capture } from '../protocol/capture.js';
 import type { ScaleChange } from '../protocol/control-api.js';
 import type { Failure } from '../protocol/death-record.js';
-import type { Beat } from '../protocol/heartbeat.js';
+import type { Heartbeat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { RequestNote } from '../protocol/requests.js';
@@ -18,7 +18,7 @@ export type Event =
       readonly failure: Failure;
       readonly drains?: boolean;
     }
-  | { readonly type: 'beat'; readonly key: WorkerKey; readonly beat: Beat }
+  | { readonly type: 'heartbeat'; readonly key: WorkerKey; readonly heartbeat: Heartbeat }
   /** The worker's listeners are closed; what it still has to answer, and how many connections it ever took. */
   | {
       readonly type: 'closed';
@@ -58,7 +58,7 @@ export type Event =
   | { readonly type: 'captured'; readonly key: WorkerKey; readonly capture: Capture }
   /** The worker has answered a request of its own, through its server: see the effect `prove`. */
   | { readonly type: 'proved'; readonly key: WorkerKey }
-  /** The worker is kept from its beats for so long, on demand (a heap snapshot); 0: it is not any more. */
+  /** The worker is kept from its heartbeats for so long, on demand (a heap snapshot); 0: it is not any more. */
   | { readonly type: 'excused'; readonly key: WorkerKey; readonly for: Millis }
   | MemoryReading
   | ReloadRequest

@@ -1,4 +1,4 @@
-import type { Beat } from '../protocol/heartbeat.js';
+import type { Heartbeat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import type { Health } from '../protocol/stats.js';
 import { ownPolicy, type Policy } from './policy.js';
@@ -7,30 +7,30 @@ import type { Pace, State, Vitals } from './state.js';
 import type { Transaction } from './transaction.js';
 import { isSpeaking, nameOf, type Ready, type Speaking, seconds, silentSince } from './workers.js';
 
-/** Beats that a worker may owe before it counts as degraded: one may be a little late. */
-export const beatsOwed = 2.5;
-/** For so many beats it has to be degraded before the log is told. */
-const beatsToTell = 3;
-/** Garbage that is not collected yet fills a heap, too: it counts as full after so many beats in a row. */
-const beatsOfFullHeap = 5;
+/** Heartbeats that a worker may owe before it counts as degraded: one may be a little late. */
+export const heartbeatsOwed = 2.5;
+/** For so many heartbeats it has to be degraded before the log is told. */
+const heartbeatsToTell = 3;
+/** Garbage that is not collected yet fills a heap, too: it counts as full after so many heartbeats in a row. */
+const heartbeatsOfFullHeap = 5;
 const mebibyte = 2 ** 20;
 
-/** What a beat tells about the worker. */
-export function afterBeat(
+/** What a heartbeat tells about the worker. */
+export function afterHeartbeat(
   worker: Speaking,
-  { beat, now, policy }: { beat: Beat; now: Millis; policy: Policy },
+  { heartbeat, now, policy }: { heartbeat: Heartbeat; now: Millis; policy: Policy },
 ): Vitals {
   const { vitals } = worker;
-  const isLate = beat.eventLoopDelay > policy.health.slowDelay;
-  // Beats that were asked for come in between, and say nothing about time.
-  const isRegular = now - worker.beatAt >= policy.beatInterval / 2;
+  const isLate = heartbeat.eventLoopDelay > policy.health.slowDelay;
+  // Heartbeats that were asked for come in between, and say nothing about time.
+  const isRegular = now - worker.heartbeatAt >= policy.heartbeatInterval / 2;
   return {
     ...vitals,
     slowSince: isLate ? (vitals.slowSince ?? silentSince(worker)) : null,
-    fullBeats: hasFullHeap(beat, policy) ? vitals.fullBeats + (isRegular ? 1 : 0) : 0,
-    firstRss: worker.phase === 'ready' ? (vitals.firstRss ?? beat.rss) : null,
-    pace: paced(vitals.pace, beat.requests, now),
-    provedAt: beat.answers > (worker.beat?.answers ?? 0) ? now : vitals.provedAt,
+    fullHeartbeats: hasFullHeap(heartbeat, policy) ? vitals.fullHeartbeats + (isRegular ? 1 : 0) : 0,
+    firstRss: worker.phase === 'ready' ? (vitals.firstRss ?? heartbeat.rss) : null,
+    pace: paced(vitals.pace, heartbeat.requests, now),
+    provedAt: heartbeat.answers > (worker.heartbeat?.answers ?? 0) ? now : vitals.provedAt,
   };
 }
 
@@ -89,7 +89,7 @@ function judgeOne(t: Transaction, worker: Speaking): void {
   const { now } = t;
   const policy = ownPolicy(t.policy, worker);
   const silent = now - silentSince(worker);
-  const overdue = silent > policy.beatInterval * beatsOwed ? silentSince(worker) : null;
+  const overdue = silent > policy.heartbeatInterval * heartbeatsOwed ? silentSince(worker) : null;
   const slowSince = worker.vitals.slowSince ?? overdue;
   const seen = { ...worker, vitals: { ...worker.vitals, slowSince } };
   const why = sickness(t.state, { worker: seen, now, policy });
@@ -111,14 +111,14 @@ function sickness(
   state: State,
   { worker, now, policy }: { worker: Speaking; now: Millis; policy: Policy },
 ): string | null {
-  const { beat, vitals } = worker;
-  if (worker.phase !== 'ready' || beat === null) return null;
+  const { heartbeat, vitals } = worker;
+  if (worker.phase !== 'ready' || heartbeat === null) return null;
   const { maxRss } = policy.memory;
-  if (maxRss !== null && beat.rss > maxRss) {
-    return `its resident set is ${mebibytes(beat.rss)} MiB, over the limit of ${mebibytes(maxRss)} MiB`;
+  if (maxRss !== null && heartbeat.rss > maxRss) {
+    return `its resident set is ${mebibytes(heartbeat.rss)} MiB, over the limit of ${mebibytes(maxRss)} MiB`;
   }
-  if (vitals.fullBeats >= beatsOfFullHeap) {
-    return `its heap is full: ${mebibytes(beat.heapUsed)} of ${mebibytes(beat.heapLimit)} MiB`;
+  if (vitals.fullHeartbeats >= heartbeatsOfFullHeap) {
+    return `its heap is full: ${mebibytes(heartbeat.heapUsed)} of ${mebibytes(heartbeat.heapLimit)} MiB`;
   }
   const { slowLimit } = policy.health;
   const slow = vitals.slowSince === null ? 0 : now - vitals.slowSince;
@@ -146,7 +146,7 @@ type News = Parameters<Transaction['log']>;
 function news(worker: Speaking, { health, why, now, policy }: Finding): News | null {
   const { told, slowSince } = worker.vitals;
   const name = nameOf(worker);
-  const { inFlight = 0, eventLoopDelay = 0 } = worker.beat ?? {};
+  const { inFlight = 0, eventLoopDelay = 0 } = worker.heartbeat ?? {};
   const fields = { workerPid: worker.pid, inFlight };
   if (health === 'unhealthy')
     return told === 'unhealthy' ? null : ['warn', `${name} is unhealthy: ${why}`, fields];
@@ -154,7 +154,7 @@ function news(worker: Speaking, { health, why, now, policy }: Finding): News | n
     return told === 'healthy' ? null : ['info', `${name} is healthy again`, { workerPid: worker.pid }];
   }
   const lasted = now - (slowSince ?? now);
-  if (told !== 'healthy' || lasted < policy.beatInterval * beatsToTell) return null;
+  if (told !== 'healthy' || lasted < policy.heartbeatInterval * heartbeatsToTell) return null;
   const isLate = eventLoopDelay > policy.health.slowDelay;
   const what = isLate
     ? `its event loop is late by ${Math.round(eventLoopDelay)} ms`
@@ -162,7 +162,7 @@ function news(worker: Speaking, { health, why, now, policy }: Finding): News | n
   return ['warn', `${name} is degraded: ${what}`, fields];
 }
 
-function hasFullHeap({ heapUsed, heapLimit }: Beat, { memory: { maxHeap } }: Policy): boolean {
+function hasFullHeap({ heapUsed, heapLimit }: Heartbeat, { memory: { maxHeap } }: Policy): boolean {
   return maxHeap > 0 && heapLimit > 0 && heapUsed / heapLimit > maxHeap;
 }
 
@@ -170,7 +170,7 @@ function mebibytes(bytes: number): number {
   return Math.round(bytes / mebibyte);
 }
 
-/** Beats that are asked for come in between: over less time than this a rate is chance. */
+/** Heartbeats that are asked for come in between: over less time than this a rate is chance. */
 const leastTime: Millis = 900;
 /** A rate that is older than this says nothing about now. */
 const mostAge: Millis = 2_500;

@@ -178,8 +178,8 @@ export function closed(
 ): void {
   const worker = t.worker(key);
   if (worker?.phase !== 'draining') return;
-  const beat = worker.beat === null ? null : { ...worker.beat, inFlight, accepted };
-  t.put({ ...worker, beat, closed: true });
+  const heartbeat = worker.heartbeat === null ? null : { ...worker.heartbeat, inFlight, accepted };
+  t.put({ ...worker, heartbeat, closed: true });
   countRequests(t, worker.reload, { moved: inFlight });
 }
 
@@ -207,7 +207,9 @@ export function progress(t: Transaction): void {
 
 /** What is in flight on a worker at its end has been lost: nothing is, once it was answered or cut. */
 function emptied<W extends Worker>(worker: W): W {
-  return worker.beat === null ? worker : { ...worker, beat: { ...worker.beat, inFlight: 0, current: [] } };
+  return worker.heartbeat === null
+    ? worker
+    : { ...worker, heartbeat: { ...worker.heartbeat, inFlight: 0, current: [] } };
 }
 
 export function stopDeadlines(t: Transaction): void {

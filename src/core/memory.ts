@@ -1,4 +1,4 @@
-import type { Beat } from '../protocol/heartbeat.js';
+import type { Heartbeat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import type { MemoryReading } from './events.js';
 import { changeSlot, fillSlot, findSlot, isAwaited, retire } from './slots.js';
@@ -21,7 +21,7 @@ const quietTime: Millis = 10_000;
 /** A slot is relieved once in this time: whoever grows faster needs another cure. The log is told as often. */
 const reliefInterval: Millis = 600_000;
 
-type Grown = Ready & { readonly beat: Beat };
+type Grown = Ready & { readonly heartbeat: Heartbeat };
 
 /** Where the cgroup runs out of memory, the fattest worker goes before the kernel chooses one. */
 export function memory(t: Transaction, reading: MemoryReading): void {
@@ -75,7 +75,7 @@ function helpless(t: Transaction, reading: MemoryReading, gain: number | null): 
   const { pressure, workers } = t.state;
   const { helplessAt } = pressure;
   if (helplessAt !== null && t.now - helplessAt < reliefInterval) return;
-  const total = workers.reduce((sum, { beat }) => sum + (beat?.rss ?? 0), 0);
+  const total = workers.reduce((sum, { heartbeat }) => sum + (heartbeat?.rss ?? 0), 0);
   const why =
     gain === null
       ? `each worker that has grown was replaced within the last ${reliefInterval / 60_000} minutes`
@@ -104,26 +104,26 @@ function drainFirst(t: Transaction, worker: Ready): void {
 function grown(state: State): readonly Grown[] {
   return state.workers
     .filter((worker): worker is Grown => {
-      if (worker.phase !== 'ready' || worker.beat === null) return false;
-      const { beat, role, vitals } = worker;
+      if (worker.phase !== 'ready' || worker.heartbeat === null) return false;
+      const { heartbeat, role, vitals } = worker;
       if (findSlot(state, role.slot)?.forkAt !== null) return false;
-      const first = vitals.firstRss ?? beat.rss;
-      return beat.rss >= grownBy * first && beat.rss - first >= grownAtLeast;
+      const first = vitals.firstRss ?? heartbeat.rss;
+      return heartbeat.rss >= grownBy * first && heartbeat.rss - first >= grownAtLeast;
     })
-    .sort((a, b) => b.beat.rss - a.beat.rss);
+    .sort((a, b) => b.heartbeat.rss - a.heartbeat.rss);
 }
 
-function growthOf({ beat, vitals: { firstRss } }: Grown): number {
-  return beat.rss - (firstRss ?? beat.rss);
+function growthOf({ heartbeat, vitals: { firstRss } }: Grown): number {
+  return heartbeat.rss - (firstRss ?? heartbeat.rss);
 }
 
 function announce(
   t: Transaction,
-  { role, pid, beat, vitals }: Grown,
+  { role, pid, heartbeat, vitals }: Grown,
   { reading, isOnly }: { reading: MemoryReading; isOnly: boolean },
 ): void {
   const { used, limit, stalled } = reading;
-  const has = `worker ${role.slot}, which has ${mebibytes(beat.rss)} MiB and began with ${mebibytes(vitals.firstRss ?? 0)}`;
+  const has = `worker ${role.slot}, which has ${mebibytes(heartbeat.rss)} MiB and began with ${mebibytes(vitals.firstRss ?? 0)}`;
   const how = isOnly ? 'replacing' : 'draining';
   t.log('warn', `memory is short, ${mebibytes(used)} of ${mebibytes(limit)} MiB are used: ${how} ${has}`, {
     workerPid: pid,

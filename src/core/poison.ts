@@ -1,4 +1,4 @@
-import type { Beat } from '../protocol/heartbeat.js';
+import type { Heartbeat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import { type Blocked, type Fingerprint, fingerprintOf, type RequestNote } from '../protocol/requests.js';
@@ -14,10 +14,10 @@ const mostSuspects = 20;
 const mostFatalities = 100;
 const minute: Millis = 60_000;
 
-/** What a beat tells of the traffic. */
-export function countTraffic(t: Transaction, beat: Beat): void {
+/** What a heartbeat tells of the traffic. */
+export function countTraffic(t: Transaction, heartbeat: Heartbeat): void {
   if (t.policy.poison.deaths === 0) return;
-  const mix = sample(t.state.mix, beat, t.now);
+  const mix = sample(t.state.mix, heartbeat, t.now);
   if (mix !== t.state.mix) t.update({ mix });
 }
 
@@ -156,7 +156,7 @@ const fewSamples = 10;
 /** How likely it may be that a kind was in flight at so many deaths by chance. */
 const chance = 0.002;
 
-export function sample(mix: Mix, { current, begun = [] }: Beat, now: Millis): Mix {
+export function sample(mix: Mix, { current, begun = [] }: Heartbeat, now: Millis): Mix {
   if (now - mix.sampledAt < interval || (current.length === 0 && begun.length === 0)) return mix;
   const counts = new Map(mix.kinds.map((kind) => [kindName(kind), kind]));
   const count = (

@@ -6,8 +6,8 @@ import type { Share } from '../settings/config.js';
  * policy, with times in ms, sizes in bytes and percentages as shares of 1: docs/reference/settings.md says what each means.
  */
 export interface Policy extends Share<'policy'> {
-  /** How often a worker sends a beat. */
-  readonly beatInterval: Millis;
+  /** How often a worker sends a heartbeat. */
+  readonly heartbeatInterval: Millis;
   /** Whether kept connections are evened out among the workers. */
   readonly balance: boolean;
   /** How often systemd is pinged; null where it asked for no pings. */
@@ -32,7 +32,7 @@ export type ReloadPolicy = Policy['reload'];
 /** What one worker is judged by: it was told its own share of that when it was forked. */
 export type WorkerPolicy = Pick<
   Policy,
-  'bootTimeout' | 'drainTimeout' | 'hangTimeout' | 'beatInterval' | 'health' | 'memory'
+  'bootTimeout' | 'drainTimeout' | 'hangTimeout' | 'heartbeatInterval' | 'health' | 'memory'
 >;
 
 /** The policy by which a worker is judged: with the settings of its own generation. */
@@ -44,7 +44,7 @@ export function ownPolicy(policy: Policy, { generation }: { readonly generation:
 export const statusInterval: Millis = 5_000;
 /** Workers that a reload without soak has starting at a time; with one: a single one. */
 export const startingAtOnce = 2;
-/** How often a canary and those it is compared with are asked for a beat. */
+/** How often a canary and those it is compared with are asked for a heartbeat. */
 export const soakInterval: Millis = 250;
 /** From a spare's take-over to the fork of the next one. */
 export const spareDelay: Millis = 100;

@@ -35,7 +35,7 @@ export function reload(t: Transaction, event: ReloadRequest): void {
   if (stuck !== null) supersede(t, stuck, event.generation);
   begin(t, { ...event, soak: event.soak && t.policy.reload.soak > 0 });
   if (event.rollback) forkFirst(t);
-  askBeats(t);
+  askHeartbeats(t);
 }
 
 /**
@@ -286,7 +286,7 @@ function end(t: Transaction, ending: Ending): void {
   if (verdict === 'done') t.update({ generation: reload.target });
   conclude(t, ending);
   sayStatus(t, { ready: true });
-  askBeats(t);
+  askHeartbeats(t);
   const { pendingScale } = t.state;
   // What supersedes it is the next reload that a scale waits for.
   if (pendingScale === null || verdict === 'superseded') return;
@@ -309,6 +309,6 @@ function conclude(t: Transaction, { reload, verdict, reason }: Ending): void {
 }
 
 /** So that the counts of a reload's beginning and end are not a second old. */
-function askBeats(t: Transaction): void {
-  for (const { key, phase } of t.state.workers) if (phase === 'ready') t.emit({ type: 'ask-beat', key });
+function askHeartbeats(t: Transaction): void {
+  for (const { key, phase } of t.state.workers) if (phase === 'ready') t.emit({ type: 'ask-heartbeat', key });
 }

@@ -134,7 +134,7 @@ function capDraining(t: Transaction, slot: number): void {
     if (oldest === undefined) return;
     const why = `${count} workers ${slot} drain at once: the oldest is ended`;
     t.put(becomeDying(oldest, why));
-    t.log('warn', why, { workerPid: oldest.pid, inFlight: oldest.beat?.inFlight ?? 0 });
+    t.log('warn', why, { workerPid: oldest.pid, inFlight: oldest.heartbeat?.inFlight ?? 0 });
     t.emit({ type: 'kill', key: oldest.key });
   }
 }

@@ -1,6 +1,6 @@
 import type { Capture } from '../protocol/capture.js';
 import type { DeathRecord, Failure, PoisonRecord } from '../protocol/death-record.js';
-import type { Beat } from '../protocol/heartbeat.js';
+import type { Heartbeat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { ReloadRecord } from '../protocol/reload-record.js';
@@ -97,7 +97,7 @@ export type Worker = {
   readonly vitals: Vitals;
   /** What it said was wrong before it died. */
   readonly failure: Failure | null;
-  readonly beat: Beat | null;
+  readonly heartbeat: Heartbeat | null;
 } & WorkerPhase;
 
 /** What a worker is there for. A spare takes the role of a slot when it is promoted. */
@@ -116,8 +116,8 @@ export interface Spare {
 export type WorkerPhase =
   | { readonly phase: 'starting'; readonly role: Role; readonly deadline: Millis }
   /** Booted, without a slot: it does not listen. */
-  | { readonly phase: 'spare'; readonly role: Spare; readonly beatAt: Millis }
-  | { readonly phase: 'ready'; readonly role: InSlot; readonly since: Millis; readonly beatAt: Millis }
+  | { readonly phase: 'spare'; readonly role: Spare; readonly heartbeatAt: Millis }
+  | { readonly phase: 'ready'; readonly role: InSlot; readonly since: Millis; readonly heartbeatAt: Millis }
   | Draining
   | {
       readonly phase: 'dying';
@@ -131,7 +131,7 @@ export type WorkerPhase =
 export interface Draining {
   readonly phase: 'draining';
   readonly role: Role;
-  readonly beatAt: Millis;
+  readonly heartbeatAt: Millis;
   /** When it is killed, should it not have ended by itself. */
   readonly deadline: Millis;
   /** The generation of the reload that replaced it, whose record has its losses; null where none did. */
@@ -236,14 +236,14 @@ export interface Vitals {
   readonly told: Health;
   /** The last sign that it was in time; null where it is. */
   readonly slowSince: Millis | null;
-  /** Beats in a row with more heap than it should have. */
-  readonly fullBeats: number;
-  /** Resident set of its first beat since it was ready, bytes. */
+  /** Heartbeats in a row with more heap than it should have. */
+  readonly fullHeartbeats: number;
+  /** Resident set of its first heartbeat since it was ready, bytes. */
   readonly firstRss: number | null;
   /** When it last answered a request, or began to listen. */
   readonly provedAt: Millis | null;
   readonly silence: Silence | null;
-  /** Until when nobody expects a beat from it. */
+  /** Until when nobody expects a heartbeat from it. */
   readonly excusedUntil: Millis;
   /** What it had in flight at its end, by its own account. */
   readonly lastWord: readonly RequestNote[] | null;
@@ -259,9 +259,9 @@ export interface Silence {
   readonly ended: Millis | null;
 }
 
-/** How fast a worker answers: its requests per second between two beats about a second apart. */
+/** How fast a worker answers: its requests per second between two heartbeats about a second apart. */
 export interface Pace {
-  /** The beat that the rate is reckoned from, and the requests that it told of; null: there was none yet. */
+  /** The heartbeat that the rate is reckoned from, and the requests that it told of; null: there was none yet. */
   readonly at: Millis | null;
   readonly requests: number;
   readonly perSecond: number;
@@ -273,7 +273,7 @@ export const freshVitals: Vitals = {
   health: 'healthy',
   told: 'healthy',
   slowSince: null,
-  fullBeats: 0,
+  fullHeartbeats: 0,
   firstRss: null,
   provedAt: null,
   silence: null,
@@ -284,13 +284,13 @@ export const freshVitals: Vitals = {
 
 /**
  * How common each kind of request is: what is often in flight is often in flight at a death, and is no more to blame for
- * it. Samples of the workers' beats, the older ones counting less.
+ * it. Samples of the workers' heartbeats, the older ones counting less.
  */
 export interface Mix {
   readonly sampledAt: Millis;
   /** Samples of a worker with something in flight. */
   readonly inFlight: number;
-  /** Requests that were sampled as they began: what is answered at once is seldom in flight at a beat. */
+  /** Requests that were sampled as they began: what is answered at once is seldom in flight at a heartbeat. */
   readonly begun: number;
   readonly kinds: readonly Kind[];
 }
@@ -342,10 +342,10 @@ export interface Soak {
   readonly name: 'soak';
   readonly key: WorkerKey;
   readonly until: Millis;
-  /** When beats are asked for next. */
+  /** When heartbeats are asked for next. */
   readonly askAt: Millis;
   /** When its probe must have been answered; null once it was. */
   readonly probeBy: Millis | null;
   /** What the others had done when it began. */
-  readonly before: readonly { readonly key: WorkerKey; readonly beat: Beat }[];
+  readonly before: readonly { readonly key: WorkerKey; readonly heartbeat: Heartbeat }[];
 }

@@ -84,7 +84,7 @@ function poisonSummary({ method, route, deaths, blockedUntil }: Suspect, now: Mi
 }
 
 function workerStats(state: State, worker: Worker, now: Millis): WorkerStats {
-  const { beat } = worker;
+  const { heartbeat } = worker;
   const slot = slotOf(worker);
   return {
     id: slot,
@@ -94,15 +94,15 @@ function workerStats(state: State, worker: Worker, now: Millis): WorkerStats {
     generation: worker.generation,
     uptime: wholeSeconds(now - worker.forkedAt),
     restarts: slot === null ? 0 : (findSlot(state, slot)?.restarts ?? 0),
-    beatAge: 'beatAt' in worker ? Math.round(now - worker.beatAt) : null,
-    requests: beat?.requests ?? 0,
+    heartbeatAge: 'heartbeatAt' in worker ? Math.round(now - worker.heartbeatAt) : null,
+    requests: heartbeat?.requests ?? 0,
     requestsPerSecond: Math.round(rateOf(worker, now)),
-    inFlight: beat?.inFlight ?? 0,
-    connections: beat?.connections ?? 0,
-    rss: beat?.rss ?? 0,
-    heapUsed: beat?.heapUsed ?? 0,
-    eventLoopDelay: beat?.eventLoopDelay ?? 0,
-    eventLoopUtilization: beat?.eventLoopUtilization ?? 0,
+    inFlight: heartbeat?.inFlight ?? 0,
+    connections: heartbeat?.connections ?? 0,
+    rss: heartbeat?.rss ?? 0,
+    heapUsed: heartbeat?.heapUsed ?? 0,
+    eventLoopDelay: heartbeat?.eventLoopDelay ?? 0,
+    eventLoopUtilization: heartbeat?.eventLoopUtilization ?? 0,
   };
 }
 

@@ -19,12 +19,12 @@ export function waitingSpares({ workers }: State): number {
   return workers.filter(({ phase }) => phase === 'spare').length;
 }
 
-/** Sum of one figure of the last beats. */
+/** Sum of one figure of the last heartbeats. */
 export function total(
   state: State,
   figure: 'requests' | 'accepted' | 'inFlight' | 'connections' | 'rss',
 ): number {
-  return state.workers.reduce((sum, { beat }) => sum + (beat?.[figure] ?? 0), 0);
+  return state.workers.reduce((sum, { heartbeat }) => sum + (heartbeat?.[figure] ?? 0), 0);
 }
 
 /** Requests since the master's start, those of workers that are gone included. */

@@ -27,7 +27,7 @@ import { abort, advanceReload, judgeCanary, probed, reload } from './reload.js';
 import { forkDue, restart, scale, settleSlots, settleSpares, spareBooted, spareDeadlines } from './slots.js';
 import type { State, Worker } from './state.js';
 import { reportDue } from './status.js';
-import { beat, captured, excused, keepLimits, silenceDeadline, watchSilence } from './timeouts.js';
+import { captured, excused, heartbeat, keepLimits, silenceDeadline, watchSilence } from './timeouts.js';
 import { Transaction } from './transaction.js';
 import { pingDeadlines, pingDue, proveDue, proved } from './watchdog.js';
 
@@ -57,7 +57,7 @@ export function step(
  * deadline nearer; but for the canary's own, by which it is judged. With many workers there is hardly any other event.
  */
 export function movesNobody({ reload }: State, event: Event): boolean {
-  return event.type === 'beat' && (reload?.stage.name !== 'soak' || reload.stage.key !== event.key);
+  return event.type === 'heartbeat' && (reload?.stage.name !== 'soak' || reload.stage.key !== event.key);
 }
 
 /** A pass fills, empties or moves on everything that it can at once: a handful of passes settles any service. */
@@ -111,9 +111,9 @@ function answer(t: Transaction, event: Event): void {
       return ready(t, event);
     case 'failed':
       return failed(t, event);
-    case 'beat':
-      countTraffic(t, event.beat);
-      beat(t, event);
+    case 'heartbeat':
+      countTraffic(t, event.heartbeat);
+      heartbeat(t, event);
       return balance(t);
     case 'cut':
       return cut(t, event);

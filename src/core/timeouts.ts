@@ -1,10 +1,10 @@
 import type { Capture } from '../protocol/capture.js';
-import type { Beat } from '../protocol/heartbeat.js';
+import type { Heartbeat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import { keepEven } from './balance.js';
 import { type Death, deathByTimeout, died, requestsOf } from './deaths.js';
 import type { Event } from './events.js';
-import { afterBeat, paced } from './health.js';
+import { afterHeartbeat, paced } from './health.js';
 import { giveUpStart, progress } from './lifecycle.js';
 import { ownPolicy, type Policy } from './policy.js';
 import { trialOf } from './reload.js';
@@ -29,7 +29,7 @@ import {
 const patienceWithStarved = 3;
 
 /** A heartbeat. One from a worker that boots or dies says nothing. */
-export function beat(t: Transaction, { key, beat }: Extract<Event, { type: 'beat' }>): void {
+export function heartbeat(t: Transaction, { key, heartbeat }: Extract<Event, { type: 'heartbeat' }>): void {
   const worker = t.worker(key);
   if (worker === undefined) return;
   switch (worker.phase) {
@@ -39,23 +39,23 @@ export function beat(t: Transaction, { key, beat }: Extract<Event, { type: 'beat
     case 'spare':
     case 'ready': {
       const before = t.state.workers;
-      heard(t, worker, beat);
-      if (worker.beat?.kept === beat.kept) keepEven(before, t.state.workers);
+      heard(t, worker, heartbeat);
+      if (worker.heartbeat?.kept === heartbeat.kept) keepEven(before, t.state.workers);
       return;
     }
     case 'draining': {
-      const vitals = { ...worker.vitals, pace: paced(worker.vitals.pace, beat.requests, t.now) };
-      t.put({ ...worker, beat, beatAt: t.now, vitals });
-      if (moved(worker.beat, beat)) progress(t);
+      const vitals = { ...worker.vitals, pace: paced(worker.vitals.pace, heartbeat.requests, t.now) };
+      t.put({ ...worker, heartbeat, heartbeatAt: t.now, vitals });
+      if (moved(worker.heartbeat, heartbeat)) progress(t);
     }
   }
 }
 
 /** A heartbeat of a worker that serves, or waits for it. */
-function heard(t: Transaction, worker: Speaking, beat: Beat): void {
+function heard(t: Transaction, worker: Speaking, heartbeat: Heartbeat): void {
   const { silence } = worker.vitals;
-  const vitals = afterBeat(worker, { beat, now: t.now, policy: ownPolicy(t.policy, worker) });
-  const spoken: Speaking = { ...worker, beat, beatAt: t.now, vitals };
+  const vitals = afterHeartbeat(worker, { heartbeat, now: t.now, policy: ownPolicy(t.policy, worker) });
+  const spoken: Speaking = { ...worker, heartbeat, heartbeatAt: t.now, vitals };
   if (silence === null) return t.put(spoken);
   const ended = silence.ended ?? t.now - silentSince(worker);
   if (silence.capture !== null) return recovered(t, spoken, { capture: silence.capture, ended });
@@ -63,7 +63,7 @@ function heard(t: Transaction, worker: Speaking, beat: Beat): void {
   t.put(withSilence(spoken, { ...silence, ended }));
 }
 
-function moved(before: Beat | null, after: Beat): boolean {
+function moved(before: Heartbeat | null, after: Heartbeat): boolean {
   return (
     before === null ||
     before.requests !== after.requests ||
@@ -157,7 +157,7 @@ export function captured(t: Transaction, { key, capture }: Extract<Event, { type
   t.put(withSilence(worker, { ...silence, capture }));
 }
 
-/** It is kept from its beats on demand: what was found out about its silence so far does not count. */
+/** It is kept from its heartbeats on demand: what was found out about its silence so far does not count. */
 export function excused(t: Transaction, event: Extract<Event, { type: 'excused' }>): void {
   const worker = t.worker(event.key);
   if (worker === undefined || worker.phase === 'dying') return;
@@ -176,7 +176,7 @@ function hang(t: Transaction, worker: Speaking): void {
 
 function hangOf(worker: Speaking, now: Millis): Death {
   const capture = worker.vitals.silence?.capture ?? null;
-  const silent = now - worker.beatAt;
+  const silent = now - worker.heartbeatAt;
   const aged = requestsOf(worker).map((request) => ({ ...request, age: request.age + silent }));
   const where = capture === null ? '' : whereabouts(capture);
   const silence = `silent for ${seconds(now - silentSince(worker))}`;

@@ -43,7 +43,7 @@ export function newWorker({ key, role, generation, now, bootTimeout }: Birth): W
     placedAt: now,
     vitals: freshVitals,
     failure: null,
-    beat: null,
+    heartbeat: null,
     phase: 'starting',
     deadline: now + bootTimeout,
   };
@@ -67,13 +67,13 @@ export function becomeStarting(
 
 /** It has booted and waits for a slot: it does not listen. */
 export function becomeSpare(worker: Worker, { role, now }: { role: Spare; now: Millis }): Worker {
-  return { ...identity(worker), role, phase: 'spare', beatAt: now };
+  return { ...identity(worker), role, phase: 'spare', heartbeatAt: now };
 }
 
 /** It listens. */
 export function becomeReady(worker: Worker, { role, now }: { role: InSlot; now: Millis }): Worker {
   const vitals = { ...worker.vitals, provedAt: now };
-  return { ...identity(worker), role, vitals, phase: 'ready', since: now, beatAt: now };
+  return { ...identity(worker), role, vitals, phase: 'ready', since: now, heartbeatAt: now };
 }
 
 /** It takes no new connections, and ends once it has answered what it has. `reload`: the reload that replaces it. */
@@ -82,7 +82,7 @@ export function becomeDraining(
   { now, deadline, reload }: { now: Millis; deadline: Millis; reload: number | null },
 ): Worker & Draining {
   const phase = 'draining';
-  return { ...identity(worker), phase, beatAt: now, deadline, reload, closed: false, drained: false };
+  return { ...identity(worker), phase, heartbeatAt: now, deadline, reload, closed: false, drained: false };
 }
 
 /** It is killed; only its exit is still to come. Of several reasons the first one counts. */
@@ -159,8 +159,8 @@ export function isSpeaking(worker: Worker | undefined): worker is Speaking {
 }
 
 /** While it is excused a worker is not silent, whatever it does. */
-export function silentSince({ beatAt, vitals }: Pick<Speaking, 'beatAt' | 'vitals'>): Millis {
-  return Math.max(beatAt, vitals.excusedUntil);
+export function silentSince({ heartbeatAt, vitals }: Pick<Speaking, 'heartbeatAt' | 'vitals'>): Millis {
+  return Math.max(heartbeatAt, vitals.excusedUntil);
 }
 
 export function seconds(ms: Millis): string {
@@ -168,6 +168,6 @@ export function seconds(ms: Millis): string {
 }
 
 function identity(worker: Worker): Identity {
-  const { key, role, generation, pid, forkedAt, placedAt, vitals, failure, beat } = worker;
-  return { key, role, generation, pid, forkedAt, placedAt, vitals, failure, beat };
+  const { key, role, generation, pid, forkedAt, placedAt, vitals, failure, heartbeat } = worker;
+  return { key, role, generation, pid, forkedAt, placedAt, vitals, failure, heartbeat };
 }

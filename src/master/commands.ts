@@ -156,7 +156,7 @@ function endingOf(worker: Worker, after: State, event: Event): WorkerEnding {
   const { code, signal } = event.type === 'exited' ? event : { code: null, signal: null };
   const exit = { code, signal };
   const death = deathOf(worker, after);
-  const lost = death?.lost ?? worker.beat?.inFlight ?? 0;
+  const lost = death?.lost ?? worker.heartbeat?.inFlight ?? 0;
   if (death !== undefined) {
     // Where the worker reported no reason, the cause only says the exit status in words.
     const says = worker.failure !== null || worker.phase === 'dying' || code === null ? death.cause : null;

@@ -2,7 +2,7 @@ import type { PreparedControl } from '../control/server.js';
 import type { Event } from '../core/events.js';
 import type { LazyLog } from '../logging/lazy-log.js';
 import type { Commands } from '../protocol/control-api.js';
-import type { Notification, PassedSocket, Supervisor } from '../service-manager/supervisor.js';
+import type { Notification, PassedSocket, ServiceManager } from '../service-manager/service-manager.js';
 
 /**
  * The control socket. A script that waits for its file expects the port to be open, so the file appears with the first
@@ -87,21 +87,21 @@ export const doorPatience = 2_000;
  * The service manager, told READY=1 only once the control socket is there too: whoever waits for READY may run
  * `rom-agent status` at once. What is told meanwhile waits behind it, so that the order stays as it was.
  */
-export function readyLast(supervisor: Supervisor, { open, after }: ReadyLastSeam): Supervisor {
+export function readyLast(serviceManager: ServiceManager, { open, after }: ReadyLastSeam): ServiceManager {
   let isOpen = false;
   let waiting: Notification[] | null = null;
   const pass = (): void => {
     isOpen = true;
     const all = waiting ?? [];
     waiting = null;
-    for (const notification of all) supervisor.notify(notification);
+    for (const notification of all) serviceManager.notify(notification);
   };
   const notify = (notification: Notification): void => {
     if (waiting !== null) return void waiting.push(notification);
-    if (isOpen || notification.ready !== true) return supervisor.notify(notification);
+    if (isOpen || notification.ready !== true) return serviceManager.notify(notification);
     waiting = [notification];
     void open().then(pass);
     after(doorPatience, pass);
   };
-  return { ...supervisor, notify };
+  return { ...serviceManager, notify };
 }

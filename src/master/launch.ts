@@ -1,10 +1,10 @@
 import { withWorkers } from '../config/resolve.js';
 import { build } from '../protocol/build.js';
 import { numberVariables, type WorkerSettings } from '../protocol/settings.js';
-import { withoutSupervisor } from '../service-manager/supervisor.js';
+import { withoutOwnVariables } from '../service-manager/service-manager.js';
 import type { Config } from '../settings/config.js';
 import { workerShare } from '../settings/config.js';
-import { beatInterval } from './policy.js';
+import { heartbeatInterval } from './policy.js';
 import type { Launch } from './pool.js';
 import type { Release } from './releases.js';
 
@@ -34,7 +34,7 @@ export function settingsOf(
   return {
     ...workerShare(config),
     worker,
-    beatInterval: beatInterval(config),
+    heartbeatInterval: heartbeatInterval(config),
     version,
     build,
     cpus,
@@ -71,7 +71,7 @@ export function launchOf(
   return {
     config: { ...config, maxOldSpaceSize },
     cwd,
-    env: { ...dotenv, ...withoutSupervisor(process.env), ...own },
+    env: { ...dotenv, ...withoutOwnVariables(process.env), ...own },
   };
 }
 

@@ -2,7 +2,7 @@ import type { Effect } from '../core/effects.js';
 import { slotOf } from '../core/workers.js';
 import type { LazyLog } from '../logging/lazy-log.js';
 import type { WorkerKey } from '../protocol/messages.js';
-import type { Supervisor } from '../service-manager/supervisor.js';
+import type { ServiceManager } from '../service-manager/service-manager.js';
 import type { CommandCentre } from './commands.js';
 import { launchOf, type Surroundings, settingsOf } from './launch.js';
 import type { Pool } from './pool.js';
@@ -12,7 +12,7 @@ import { monotonicMicros } from './system.js';
 
 /** The parts that perform effects. */
 export interface Means {
-  readonly supervisor: Supervisor;
+  readonly serviceManager: ServiceManager;
   readonly log: LazyLog;
   readonly surroundings: Surroundings;
   readonly pool: Pool;
@@ -31,7 +31,7 @@ export interface Means {
 }
 
 export function perform(effect: Effect, means: Means): void {
-  const { supervisor, log, surroundings, pool, releases, centre, captureWorker, onServing, end } = means;
+  const { serviceManager, log, surroundings, pool, releases, centre, captureWorker, onServing, end } = means;
   const { addresses, generation, workers, letGo } = means;
   switch (effect.type) {
     case 'fork': {
@@ -47,8 +47,8 @@ export function perform(effect: Effect, means: Means): void {
         launchOf(release, { worker: slotOf(effect), workers: workers() }),
       );
     }
-    case 'ask-beat':
-      return pool.send(effect.key, { type: 'beat' });
+    case 'ask-heartbeat':
+      return pool.send(effect.key, { type: 'heartbeat' });
     case 'drain':
     case 'release':
     case 'hand-on':
@@ -67,7 +67,7 @@ export function perform(effect: Effect, means: Means): void {
     case 'notify': {
       const { type, reloading, ...rest } = effect;
       const notification = reloading ? { ...rest, reloading: monotonicMicros() } : rest;
-      return supervisor.notify(notification);
+      return serviceManager.notify(notification);
     }
     case 'log':
       return log[effect.level](effect.message, effect.fields);

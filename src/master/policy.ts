@@ -8,7 +8,7 @@ import type { Release } from './releases.js';
 export function policyOf(config: Config, { pingInterval }: { pingInterval: number | null }): Policy {
   return {
     ...policyShare(config),
-    beatInterval: beatInterval(config),
+    heartbeatInterval: heartbeatInterval(config),
     balance:
       config.kind === 'server' &&
       config.balance !== 'off' &&
@@ -62,11 +62,11 @@ export function policyInForce(pingInterval: number | null): (now: InForce) => Po
 }
 
 function ownOf(policy: Policy): WorkerPolicy {
-  const { bootTimeout, drainTimeout, hangTimeout, beatInterval, health, memory } = policy;
-  return { bootTimeout, drainTimeout, hangTimeout, beatInterval, health, memory };
+  const { bootTimeout, drainTimeout, hangTimeout, heartbeatInterval, health, memory } = policy;
+  return { bootTimeout, drainTimeout, hangTimeout, heartbeatInterval, health, memory };
 }
 
-/** How often a worker sends a heartbeat, ms: every second, or more often so that a healthy worker is far from its hang limit. */
-export function beatInterval({ hangTimeout }: Pick<Config, 'hangTimeout'>): number {
+/** How often a worker sends a heartbeat, ms: every second, or more often where the hang limit is short. */
+export function heartbeatInterval({ hangTimeout }: Pick<Config, 'hangTimeout'>): number {
   return Math.min(1_000, Math.round(hangTimeout / 4));
 }

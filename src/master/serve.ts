@@ -12,7 +12,7 @@ import type { Output } from '../logging/output-file.js';
 import { residentSet } from '../protocol/memory.js';
 import { type ListensMessage, monotonic, type ReadyWorker, type WorkerKey } from '../protocol/messages.js';
 import { sortSockets } from '../service-manager/passed-sockets.js';
-import type { Supervisor } from '../service-manager/supervisor.js';
+import type { ServiceManager } from '../service-manager/service-manager.js';
 import type { Config } from '../settings/config.js';
 import { findMarked, signalIfAlive, trackChildren } from './children.js';
 import { createCommands } from './commands.js';
@@ -38,7 +38,7 @@ export interface ServeOptions {
   readonly loaded: Loaded;
   /** Reads the configuration anew, for a reload. */
   readonly load: () => Promise<Loaded>;
-  readonly supervisor: Supervisor;
+  readonly serviceManager: ServiceManager;
   readonly log: LazyLog;
   /** Hears of each change, so that the journal's entries have the fields of their worker. */
   readonly subjects: LogSubjects;
@@ -67,9 +67,9 @@ export async function serve(options: ServeOptions): Promise<number> {
 type Parts = Awaited<ReturnType<typeof build>>;
 
 /** The parts, each made from those before it. What a part says later, and to whom, is connected below. */
-async function build({ loaded, load, log, version, output, supervisor }: ServeOptions) {
+async function build({ loaded, load, log, version, output, serviceManager }: ServeOptions) {
   const { config } = loaded;
-  const sockets = sortSockets(supervisor.sockets);
+  const sockets = sortSockets(serviceManager.sockets);
   const listen = listenTarget(config, sockets.app);
   const socketFiles = createSocketFiles((path) =>
     log.debug(`the app removed the file of its unix socket ${path}: restored it`),
@@ -77,13 +77,13 @@ async function build({ loaded, load, log, version, output, supervisor }: ServeOp
   const passed = sockets.app.map(({ fd }) => fd);
   const { letGo } = keepOpen(passed, undefined, socketFiles);
   if (listen.kind === 'path') await clearStaleSocket(listen.path);
-  const reaper = supervisor.reapsOrphans ? noReaper : startReaper({ limit: config.orphanTimeout });
+  const reaper = serviceManager.reapsOrphans ? noReaper : startReaper({ limit: config.orphanTimeout });
   const releases = createReleases({ loaded, load, cwd: process.cwd(), env: process.env });
   const history = lazy(() =>
     openHistory({ dir: config.stateDir, onProblem: (message, error) => log.warn(message, { error }) }),
   );
 
-  const inForce = policyInForce(supervisor.pingInterval);
+  const inForce = policyInForce(serviceManager.pingInterval);
   const policyFor = (state: State) =>
     inForce({
       newest: newestGeneration(state),
@@ -114,13 +114,16 @@ async function build({ loaded, load, log, version, output, supervisor }: ServeOp
   });
   const { send, hand, tell } = pool;
 
-  const hasBeat = (worker: Worker): boolean =>
-    isHeard(worker, { now: now(), beatInterval: ownPolicy(policyFor(state()), worker).beatInterval });
+  const hasHeartbeat = (worker: Worker): boolean =>
+    isHeard(worker, {
+      now: now(),
+      heartbeatInterval: ownPolicy(policyFor(state()), worker).heartbeatInterval,
+    });
   const appMessages = createAppMessages({ tell, warn });
   const addresses = createAddresses(warn);
-  const announce = createAnnouncer({ send, isHeard: hasBeat });
+  const announce = createAnnouncer({ send, isHeard: hasHeartbeat });
   const handOver = createHandOver({
-    ready: () => leastBusyFirst(workers(), hasBeat),
+    ready: () => leastBusyFirst(workers(), hasHeartbeat),
     isAlive: (key) => workers().some((worker) => worker.key === key),
     hand,
     send,
@@ -190,10 +193,10 @@ async function build({ loaded, load, log, version, output, supervisor }: ServeOp
     evidence,
     centre,
     door,
-    supervisor: readyLast(supervisor, { open: door.open, after }),
+    serviceManager: readyLast(serviceManager, { open: door.open, after }),
     watches: createWatches(() => [
       watchMemory({ ...systemFiles, totalmem, post }),
-      watchEventLoop(config, { supervisor, log }),
+      watchEventLoop(config, { serviceManager, log }),
     ]),
   };
 }
@@ -201,7 +204,7 @@ async function build({ loaded, load, log, version, output, supervisor }: ServeOp
 /** Says who hears of what. Resolves to the exit status that the service ends with. */
 function connect(parts: Parts, options: ServeOptions): Promise<number> {
   const { config, listen, mailbox, pool, releases, centre, addresses, evidence, handOver, door } = parts;
-  const { supervisor, watches, history, stats } = parts;
+  const { serviceManager, watches, history, stats } = parts;
   const { log, version, cpus, outputFile } = options;
   const { promise, resolve } = deferred<number>();
   const { post } = mailbox;
@@ -220,7 +223,7 @@ function connect(parts: Parts, options: ServeOptions): Promise<number> {
       },
       listens,
       failed: (key, message) => post({ ...message, key }),
-      beat: (key, message) => post({ ...message, key }),
+      heartbeat: (key, message) => post({ ...message, key }),
       cut: (key, message) => post({ ...message, key }),
       closed: (key, message) => post({ ...message, key }),
       probed: (key, message) => post({ ...message, key }),
@@ -245,7 +248,7 @@ function connect(parts: Parts, options: ServeOptions): Promise<number> {
   });
 
   const means: Means = {
-    supervisor,
+    serviceManager,
     log,
     surroundings: { version, cpus, listen, outputFile },
     pool,
@@ -281,7 +284,10 @@ function connect(parts: Parts, options: ServeOptions): Promise<number> {
     },
     onFatal: (error, where) => {
       log.error('a bug in the master: draining the workers, then ending', { error, ...where });
-      supervisor.notify({ stopping: true, status: `a bug in the master, at ${where.effect ?? where.event}` });
+      serviceManager.notify({
+        stopping: true,
+        status: `a bug in the master, at ${where.effect ?? where.event}`,
+      });
       void pool.endAll(config.drainTimeout).then(() => resolve(exitCodes.appFailed));
     },
   });
@@ -330,14 +336,18 @@ function newestGeneration({ reload, generation }: State): number {
   return reload === null || reload.stage.name === 'rollback' ? generation : reload.target;
 }
 
-/** Workers that are ready: those with a recent beat before the others, then by their number of kept connections. */
+/** Workers that are ready: those with a recent heartbeat before the others, then by their number of kept connections. */
 function leastBusyFirst(
   workers: readonly Worker[],
-  hasBeat: (worker: Worker) => boolean,
+  hasHeartbeat: (worker: Worker) => boolean,
 ): readonly ReadyWorker[] {
   return workers
     .filter((worker): worker is Ready => worker.phase === 'ready')
-    .sort((a, b) => Number(hasBeat(b)) - Number(hasBeat(a)) || (a.beat?.kept ?? 0) - (b.beat?.kept ?? 0))
+    .sort(
+      (a, b) =>
+        Number(hasHeartbeat(b)) - Number(hasHeartbeat(a)) ||
+        (a.heartbeat?.kept ?? 0) - (b.heartbeat?.kept ?? 0),
+    )
     .map(({ key, role }) => ({ key, slot: role.slot }));
 }
 
@@ -356,11 +366,11 @@ function createWatches(start: () => readonly (() => void)[]) {
 
 function watchEventLoop(
   { health, log: config }: Config,
-  { supervisor, log }: Pick<ServeOptions, 'supervisor' | 'log'>,
+  { serviceManager, log }: Pick<ServeOptions, 'serviceManager' | 'log'>,
 ): () => void {
   return startWatchdog({
     // A service manager that is pinged watches the master itself.
-    timeout: supervisor.pingInterval === null ? health.masterTimeout : 0,
+    timeout: serviceManager.pingInterval === null ? health.masterTimeout : 0,
     config,
     onBegun: () => log.debug('a thread watches the event loop of the master'),
     onProblem: (error) =>

@@ -1,4 +1,4 @@
-import { beatsOwed } from '../core/health.js';
+import { heartbeatsOwed } from '../core/health.js';
 import type { State, Worker } from '../core/state.js';
 import { nameOf, type Ready } from '../core/workers.js';
 import type { Millis } from '../protocol/limits.js';
@@ -91,9 +91,9 @@ export function createAnnouncer({ send, isHeard }: AnnounceSeam): (state: State)
 /** Whether a worker that is ready has sent a heartbeat in time. */
 export function isHeard(
   worker: Worker,
-  { now, beatInterval }: { now: Millis; beatInterval: Millis },
+  { now, heartbeatInterval }: { now: Millis; heartbeatInterval: Millis },
 ): boolean {
-  return worker.phase === 'ready' && now - worker.beatAt <= beatsOwed * beatInterval;
+  return worker.phase === 'ready' && now - worker.heartbeatAt <= heartbeatsOwed * heartbeatInterval;
 }
 
 /** What an app sends to the primary of its cluster (`process.send`): the master, in which no code of the app runs. */

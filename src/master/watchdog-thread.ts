@@ -2,26 +2,27 @@ import { type RawLine, rawLine } from '../logging/raw-line.js';
 import type { LogConfig } from '../settings/config.js';
 
 export interface WatchdogSeam {
-  /** How long the event loop may stall, ms; 0: for ever. */
+  /** How long the event loop may stall, ms; 0: without a limit. */
   readonly timeout: number;
   readonly config: Pick<LogConfig, 'format'>;
   /** The thread has begun. */
   readonly onBegun: () => void;
-  /** The thread could not start, or has failed: nothing watches the event loop any more. */
+  /** The thread could not start, or it failed: from then on nothing watches the event loop. */
   readonly onProblem: (error: Error) => void;
 }
 
 /**
- * The thread starts after so many ms, or after the limit where that is shorter: it costs 20 ms of CPU time, which the start
- * of the service needs more, and 8 MB, for which there is room once V8 has freed the garbage of the start.
+ * ms until the thread starts, unless the limit is shorter. The thread costs 20 ms of CPU time, which the start of the
+ * service needs more, and 8 MB of memory, which V8 has to spare once it has collected the garbage of the start.
  */
 const startDelay = 10_000;
-const slowestTick = 1_000;
+/** ms from one count of the event loop to the next, at most. */
+const longestTick = 1_000;
 
 /**
- * Starts a thread that aborts this process when its event loop stalls, so that the service manager restarts it: for launchd
- * and others that have no watchdog. The thread counts its own ticks, so that a machine that sleeps, a stopped process or a
- * clock that jumps count as one tick at most.
+ * Starts a thread that aborts this process when its event loop stalls, so that the service manager restarts the master.
+ * It is for launchd and other service managers without a watchdog. The thread measures a stall by its own ticks, not by
+ * the clock: a machine that sleeps, a stopped process and a clock that jumps add one tick at most.
  *
  * @returns what ends it
  */
@@ -38,35 +39,35 @@ export function startWatchdog(seam: WatchdogSeam): () => void {
 }
 
 function watch({ timeout, config, onBegun, onProblem }: WatchdogSeam): () => void {
-  const tick = Math.min(slowestTick, Math.round(timeout / 4));
+  const tick = Math.min(longestTick, Math.round(timeout / 4));
   const shared = new Int32Array(new SharedArrayBuffer(8));
-  const beat = setInterval(() => Atomics.add(shared, 0, 1), tick).unref();
+  const counting = setInterval(() => Atomics.add(shared, 0, 1), tick).unref();
   const order: Order = { shared, tick, ticks: Math.ceil(timeout / tick), line: lineFor(timeout, config) };
   const failed = (error: Error): void => {
-    clearInterval(beat);
+    clearInterval(counting);
     onProblem(error);
   };
   void startThread(order, { onBegun, onError: failed }).catch(failed);
   return () => {
-    clearInterval(beat);
+    clearInterval(counting);
     Atomics.store(shared, 1, 1);
     Atomics.notify(shared, 1);
   };
 }
 
 interface Order {
-  /** [0]: counted up by the event loop; [1]: not 0 once the thread is to end. */
+  /** [0]: the event loop adds one every tick; [1]: 1 tells the thread to end. */
   readonly shared: Int32Array;
   /** ms */
   readonly tick: number;
-  /** How many ticks without a count mean a stall. */
+  /** The event loop has stalled once [0] has stayed the same for so many ticks. */
   readonly ticks: number;
   readonly line: RawLine;
 }
 
 /**
- * The source of the thread. The thread pool writes the line, because standard output may be what the process hangs in; the
- * thread waits for it only briefly.
+ * The source of the thread. The thread pool writes the line, and the thread waits for it only briefly, because the process
+ * may hang in a write to standard output.
  */
 const program = `
 const { workerData: { shared, tick, ticks, line } } = require('node:worker_threads');
@@ -77,12 +78,12 @@ const clock = (at) => [at.getHours(), at.getMinutes(), at.getSeconds()].map(two)
   String(at.getMilliseconds()).padStart(3, '0');
 const moment = (at) => line.time === 'iso' ? at.toISOString() : line.time === 'clock' ? clock(at) : '';
 let seen = Atomics.load(shared, 0);
-let still = 0;
+let ticksStalled = 0;
 while (wait(tick)) {
   const now = Atomics.load(shared, 0);
-  still = now === seen ? still + 1 : 0;
+  ticksStalled = now === seen ? ticksStalled + 1 : 0;
   seen = now;
-  if (still < ticks) continue;
+  if (ticksStalled < ticks) continue;
   write(1, line.before + moment(new Date()) + line.after, () => {});
   if (wait(250)) process.kill(process.pid, 'SIGABRT');
 }
@@ -105,7 +106,7 @@ async function startThread(
   thread.unref();
 }
 
-/** MiB. A thread with less than 6 does not start. */
+/** MiB. A thread with a heap of less than 6 does not start. */
 const limits = { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1, stackSizeMb: 1 };
 
 function lineFor(timeout: number, config: WatchdogSeam['config']): RawLine {

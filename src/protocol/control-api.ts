@@ -13,7 +13,7 @@ export const jsonType = 'application/json';
 export const linesType = 'application/x-ndjson';
 
 /** A stream that has nothing else to say sends a blank line this often, ms. */
-export const heartbeatInterval = 15_000;
+export const blankLineInterval = 15_000;
 
 /** Bytes that the path of a unix socket may have: sun_path without its NUL, unix(7) and unix(4) of macOS. */
 export const longestSocketPath = process.platform === 'linux' ? 107 : 103;

@@ -2,7 +2,7 @@ import type { Millis } from './limits.js';
 import type { RequestNote } from './requests.js';
 
 /** What a worker reports every second. Counters are totals since the worker's start. */
-export interface Beat {
+export interface Heartbeat {
   readonly requests: number;
   readonly inFlight: number;
   readonly connections: number;
@@ -25,13 +25,13 @@ export interface Beat {
   readonly eventLoopUtilization: number;
   /** Requests in flight: the oldest and the newest, oldest first. */
   readonly current: readonly RequestNote[];
-  /** Some of those that began since the last beat. */
+  /** Some of those that began since the last heartbeat. */
   readonly begun?: readonly Pick<RequestNote, 'method' | 'path'>[];
 }
 
 /**
- * Upper limits, ms, of the buckets in which the durations of answers are counted; what is slower is in one more. Each is
- * twice the one before: fine enough to see that something has become several times slower, and eighteen numbers a beat.
+ * Upper limits, ms, of the buckets in which the durations of answers are counted; what is slower is in one more. Each
+ * is twice the one before, which shows that something has become several times slower. A heartbeat has eighteen counts.
  */
 export const latencyBuckets: readonly Millis[] = Array.from({ length: 17 }, (_, index) => 2 ** index);
 

@@ -1,5 +1,5 @@
 import type { Failure } from './death-record.js';
-import type { Beat } from './heartbeat.js';
+import type { Heartbeat } from './heartbeat.js';
 import type { Blocked, RequestNote } from './requests.js';
 import type { PublicStats } from './stats.js';
 
@@ -16,7 +16,7 @@ export type WorkerMessage =
   | { readonly type: 'listens'; readonly urls: readonly string[]; readonly onTarget: boolean }
   /** `drains`: it is well, and of no use; it waits to be told to drain. */
   | { readonly type: 'failed'; readonly failure: Failure; readonly drains?: boolean }
-  | { readonly type: 'beat'; readonly beat: Beat }
+  | { readonly type: 'heartbeat'; readonly heartbeat: Heartbeat }
   | { readonly type: 'cut'; readonly requests: number; readonly connections: number }
   /** Its listeners are closed; what it still has to answer, and how many connections it ever took. */
   | { readonly type: 'closed'; readonly inFlight: number; readonly accepted: number }
@@ -96,8 +96,8 @@ export type MasterMessage =
   | { readonly type: 'handed'; readonly id: number; readonly came: boolean }
   /** Who is ready, oneself included: for sticky sessions. */
   | { readonly type: 'workers'; readonly own: WorkerKey; readonly ready: readonly ReadyWorker[] }
-  /** Send a beat now. */
-  | { readonly type: 'beat' }
+  /** Send a heartbeat now. */
+  | { readonly type: 'heartbeat' }
   /** Ask the app for a path, as a client would. */
   | { readonly type: 'probe'; readonly path: string; readonly timeout: number }
   /** Listen, in this slot: for a spare. */
@@ -208,8 +208,8 @@ const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
       lasting: optional(boolean),
     }),
   },
-  beat: {
-    beat: record({
+  heartbeat: {
+    heartbeat: record({
       requests: number,
       inFlight: number,
       connections: number,
@@ -264,7 +264,7 @@ const masterShapes: Readonly<Record<MasterMessage['type'], Shape>> = {
   },
   handed: { id: number, came: boolean },
   workers: { own: number, ready: anything },
-  beat: {},
+  heartbeat: {},
   probe: { path: string, timeout: number },
   promote: { slot: number },
   prove: { timeout: number },

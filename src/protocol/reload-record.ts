@@ -15,7 +15,7 @@ export interface ReloadRecord {
   /** From the request to the verdict; null while it is under way. */
   readonly took: Millis | null;
   readonly steps: readonly ReloadStep[];
-  /** Connections that the service accepted until the replaced workers had gone, as of the workers' last beats. */
+  /** Connections that the service accepted until the replaced workers had gone, as of the workers' last heartbeats. */
   readonly accepted: number;
   /** Requests in flight when their worker stopped accepting, which it then went on to answer. */
   readonly moved: number;

@@ -31,8 +31,8 @@ export interface Siblings {
 export interface WorkerSettings extends Share<'worker'> {
   /** Number of its slot, from 1; null: a spare, which has none yet. */
   readonly worker: number | null;
-  /** How often it sends a beat, ms. */
-  readonly beatInterval: number;
+  /** How often it sends a heartbeat, ms. */
+  readonly heartbeatInterval: number;
   readonly version: string;
   /** The master's build: a worker of another one refuses to run. */
   readonly build: string;

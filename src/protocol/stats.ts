@@ -3,8 +3,9 @@ import type { Millis } from './limits.js';
 import type { ReloadRecord, ReloadSummary } from './reload-record.js';
 
 /**
- * How a worker does. `healthy`: it answers in time; `degraded`: its event loop is late, or a beat is overdue; `unhealthy`: over a
- * limit, and to be replaced while it still serves; `unresponsive`: silent for longer than the hang limit.
+ * How a worker does. `healthy`: it answers in time; `degraded`: its event loop is late, or a heartbeat is overdue;
+ * `unhealthy`: over a limit, and to be replaced while it still serves; `unresponsive`: silent for longer than the hang
+ * limit.
  */
 export type Health = 'healthy' | 'degraded' | 'unhealthy' | 'unresponsive';
 
@@ -76,18 +77,18 @@ export interface WorkerStats {
   readonly uptime: number;
   /** Restarts of this slot. */
   readonly restarts: number;
-  /** ms since its last beat, which comes every second while its event loop turns; null: none is expected. */
-  readonly beatAge: Millis | null;
+  /** ms since its last heartbeat, which comes every second while its event loop turns; null: none is expected. */
+  readonly heartbeatAge: Millis | null;
   readonly requests: number;
   readonly requestsPerSecond: number;
-  /** This and what follows are as of that beat. */
+  /** This and what follows are as of that heartbeat. */
   readonly inFlight: number;
   readonly connections: number;
   /** Bytes. */
   readonly rss: number;
   readonly heapUsed: number;
-  /** 99th percentile over the last beat, ms. */
+  /** 99th percentile over the last heartbeat, ms. */
   readonly eventLoopDelay: number;
-  /** Share of the last beat in which the loop was busy, 0 to 1. */
+  /** Share of the last heartbeat in which the loop was busy, 0 to 1. */
   readonly eventLoopUtilization: number;
 }

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import type { Supervisor } from './supervisor.js';
+import type { ServiceManager } from './service-manager.js';
 import { passedSockets, type SystemdSeam, systemd } from './systemd.js';
 import {
   createSender,
@@ -21,7 +21,7 @@ export interface Surroundings {
 }
 
 /** Finds out who started this process. */
-export function detectSupervisor(surroundings: Surroundings): Supervisor {
+export function detectServiceManager(surroundings: Surroundings): ServiceManager {
   const { env, pid, platform, send, onProblem } = surroundings;
   const { loadAddon = () => requireAddon({ platform, env, onProblem }) } = surroundings;
   if (env.NOTIFY_SOCKET) return systemd({ env, pid, loadAddon, onProblem });
@@ -39,7 +39,7 @@ function isLaunchd({ env, ppid, platform }: Surroundings): boolean {
   return platform === 'darwin' && ppid === 1 && (env.XPC_SERVICE_NAME ?? '0') !== '0';
 }
 
-function silent(env: NodeJS.ProcessEnv, pid: number): Supervisor {
+function silent(env: NodeJS.ProcessEnv, pid: number): ServiceManager {
   return {
     kind: 'none',
     notify: () => {},

@@ -1,7 +1,7 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { tcpListeners } from '../config/proc.js';
 import { exitCodes, RomAgentError } from '../errors.js';
-import type { PassedSocket } from './supervisor.js';
+import type { PassedSocket } from './service-manager.js';
 
 /** A passed socket and where it listens. Both are null where nobody says: no /proc, or another network namespace. */
 export interface BoundSocket extends PassedSocket {

@@ -1,4 +1,4 @@
-import type { Notification, PassedSocket, Supervisor } from './supervisor.js';
+import type { Notification, PassedSocket, ServiceManager } from './service-manager.js';
 
 export interface SystemdSeam {
   readonly env: NodeJS.ProcessEnv;
@@ -10,7 +10,7 @@ export interface SystemdSeam {
 }
 
 /** systemd, spoken to through sd_notify(3). */
-export function systemd({ env, pid, loadAddon, onProblem }: SystemdSeam): Supervisor {
+export function systemd({ env, pid, loadAddon, onProblem }: SystemdSeam): ServiceManager {
   const send = lazySender(loadAddon, onProblem);
   return {
     kind: 'systemd',

@@ -28,13 +28,13 @@ export function obey(parts: Parts): void {
 }
 
 function ordersFor(parts: Parts): Orders {
-  const { settings, channel, servers, shutdown, beats, handOn, sticky, operations, blocked, promotion } =
+  const { settings, channel, servers, shutdown, heartbeats, handOn, sticky, operations, blocked, promotion } =
     parts;
   const target = { servers, listen: settings.listen };
   return {
     drain: parts.drain,
     release: () => shutdown.release(),
-    beat: () => beats.now(),
+    heartbeat: () => heartbeats.now(),
     'hand-on': (message) => handOn.order(message),
     take: (message, connection) => handOn.take(message, connection),
     handed: (message) => handOn.onHanded(message),

@@ -27,9 +27,9 @@ import { trackServers, urlOf } from './connections/servers.js';
 import { deferred } from './deferred.js';
 import { createDrainer } from './drain/drain.js';
 import { createShutdown, noDrainer, tellClosed } from './drain/shutdown.js';
-import { createBeats } from './health/beats.js';
 import { createBlockedRequests } from './health/blocked.js';
 import { watchDeaf } from './health/deaf.js';
+import { createHeartbeats } from './health/heartbeats.js';
 import { currentOf, exposeCurrent, startWitness } from './health/witness.js';
 import { isAccepting } from './node-internals.js';
 import { obey } from './orders.js';
@@ -122,14 +122,14 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
     after: (delay, act) => void setTimeout(act, delay),
     warn: log.warn,
   });
-  const beats = createBeats({
+  const heartbeats = createHeartbeats({
     servers,
     kept: handOn.kept,
-    send: (beat) => {
+    send: (heartbeat) => {
       descriptors.measure();
-      void channel.send({ type: 'beat', beat });
+      void channel.send({ type: 'heartbeat', heartbeat });
     },
-    interval: settings.beatInterval,
+    interval: settings.heartbeatInterval,
   });
   const blocked = createBlockedRequests({ servers, now: () => performance.now() });
   const operations = createOperations({
@@ -166,7 +166,7 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
     state.last = last;
     handOn.stop();
     sticky.stop();
-    beats.start({ withBytes: true });
+    heartbeats.start({ withBytes: true });
     // A passed socket is never closed for the last time: nothing of its queue can be lost.
     shutdown.begin({ timeout, last: last && !servers.listening().every(isPassed) });
   };
@@ -185,7 +185,7 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
     shutdown,
     failing,
     descriptors,
-    beats,
+    heartbeats,
     blocked,
     operations,
     boot,
@@ -199,7 +199,7 @@ export type Parts = ReturnType<typeof build>;
 /** What happens reaches the parts from here on: to the servers, on the line to the master, to the process. */
 function connect(parts: Parts): void {
   const { settings, log, channel, state, servers, output, boot, drain } = parts;
-  const { drainer, handOn, sticky, operations, blocked, descriptors, beats, failing } = parts;
+  const { drainer, handOn, sticky, operations, blocked, descriptors, heartbeats, failing } = parts;
   servers.observe({
     onListen: (server, options) => {
       redirectToPassed({ server, options }, settings.listen);
@@ -229,7 +229,7 @@ function connect(parts: Parts): void {
     },
     onUpgraded: handOn.onUpgraded,
   });
-  handOn.onChange(beats.now);
+  handOn.onChange(heartbeats.now);
   exposeCurrent(process, servers);
   obey(parts);
   orphaned(() => {
@@ -251,7 +251,7 @@ function connect(parts: Parts): void {
 
 /** From the app's first line to a worker that serves. */
 async function run(parts: Parts): Promise<void> {
-  const { settings, channel, state, isServing, servers, moving, beats, boot, failing } = parts;
+  const { settings, channel, state, isServing, servers, moving, heartbeats, boot, failing } = parts;
   try {
     if (settings.worker === null) await standBy(parts, holdListeners());
     await boot.done;
@@ -264,7 +264,7 @@ async function run(parts: Parts): Promise<void> {
   await channel.send({ type: 'ready', ...whereIn(parts) });
   // A drain may have begun its own meanwhile.
   if (state.draining) return;
-  beats.start({ withBytes: false });
+  heartbeats.start({ withBytes: false });
   if (settings.worker !== null) witness(parts);
   failing.prepare();
   if (settings.kind === 'process') return;
@@ -279,12 +279,12 @@ async function run(parts: Parts): Promise<void> {
 
 /** As ready as can be, without listening, until a slot is to be filled. */
 async function standBy(parts: Parts, listeners: HeldListeners): Promise<void> {
-  const { channel, state, log, beats, boot, promotion } = parts;
+  const { channel, state, log, heartbeats, boot, promotion } = parts;
   await Promise.race([boot.done, listeners.held]);
   // What the app waits for does not keep the process.
   channel.ref();
   await channel.send({ type: 'spare' });
-  beats.start({ withBytes: false, idle: true });
+  heartbeats.start({ withBytes: false, idle: true });
   witness(parts);
   state.worker = await promotion.promise;
   log.setWorker(state.worker);

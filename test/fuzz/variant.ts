@@ -60,14 +60,14 @@ export const restless: readonly Plant[] = [
   },
   {
     file: 'core/balance.js',
-    text: 'const moves = movesBetween(ready.map(({ key, beat }) => ({ key, kept: beat?.kept ?? 0 })));',
+    text: 'const moves = movesBetween(ready.map(({ key, heartbeat }) => ({ key, kept: heartbeat?.kept ?? 0 })));',
     instead:
       'const moves = ready.flatMap(({ key: from }) => ready.filter(({ key }) => key !== from).map(({ key: to }) => ({ from, to, count: 1_000 })));',
   },
-  { file: 'core/balance.js', text: 'now - beatAt > together', instead: 'false' },
+  { file: 'core/balance.js', text: 'now - heartbeatAt > together', instead: 'false' },
   {
-    file: 'worker/health/beats.js',
-    text: 'timer = setInterval(() => send(beat(withBytes)), interval)',
-    instead: 'timer = setInterval(() => send(beat(withBytes)), 100)',
+    file: 'worker/health/heartbeats.js',
+    text: 'timer = setInterval(() => send(heartbeat(withBytes)), interval)',
+    instead: 'timer = setInterval(() => send(heartbeat(withBytes)), 100)',
   },
 ];

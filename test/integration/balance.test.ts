@@ -158,11 +158,11 @@ describe('kept connections', { timeout: 600_000 }, () => {
     const before = new Set(await pidsOf());
     assert.equal(before.size, 1);
     const [busy] = before;
-    // Beats of both workers that tell of the connections: two seconds' worth.
+    // Heartbeats of both workers that tell of the connections: two seconds' worth.
     const { workers } = await stats(service);
     const uptimeOf = (seen: { workers: typeof workers }) =>
       seen.workers.find(({ pid }) => pid === busy)?.uptime ?? 0;
-    await untilStats(service, 'beats', (seen) => uptimeOf(seen) >= uptimeOf({ workers }) + 3);
+    await untilStats(service, 'heartbeats', (seen) => uptimeOf(seen) >= uptimeOf({ workers }) + 3);
     assert.deepEqual(new Set(await pidsOf()), before);
     await stopped(service);
   });

@@ -13,7 +13,7 @@ async function die(service: Service, order: number): Promise<void> {
   await untilStats(service, 'a restart', (now) => now.restarts > restarts && now.ready === now.wanted);
 }
 
-/** Has the workers see other requests than those that kill, for some of their beats. */
+/** Has the workers see other requests than those that kill, for some of their heartbeats. */
 async function beUsual(service: Service): Promise<void> {
   const end = performance.now() + 4_000;
   while (performance.now() < end) {

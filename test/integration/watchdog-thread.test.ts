@@ -17,7 +17,7 @@ async function watched(t: TestContext, more: Readonly<Record<string, string>> = 
 }
 
 describe('a master whose event loop stands still', { skip }, () => {
-  test('is aborted with a line in the log, without a supervisor that watches', async (t) => {
+  test('is aborted with a line in the log, without a service manager that watches', async (t) => {
     const { daemon } = await watched(t);
     const begun = performance.now();
     await block(daemon.pid);

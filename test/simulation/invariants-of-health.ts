@@ -44,7 +44,7 @@ export const healthInvariants: readonly Invariant[] = [
         (worker) =>
           isExpected(worker) &&
           killed.includes(worker.key) &&
-          (worker.vitals.silence?.askedAt ?? Number.NEGATIVE_INFINITY) < worker.beatAt,
+          (worker.vitals.silence?.askedAt ?? Number.NEGATIVE_INFINITY) < worker.heartbeatAt,
       );
       return unseen === undefined ? undefined : `worker ${unseen.key} unseen`;
     },
@@ -187,11 +187,14 @@ function isLeaving(worker: Worker): boolean {
 }
 
 /** Where the master was late to look, by as much later. */
-function limitOf({ beatAt, vitals }: Expected, { hangTimeout }: Policy): Millis {
+function limitOf({ heartbeatAt, vitals }: Expected, { hangTimeout }: Policy): Millis {
   const { silence, excusedUntil } = vitals;
   const times = silence?.capture?.state === 'starved' ? 3 : 1;
   const looking = Math.min(1_000, Math.round(hangTimeout / 4));
-  return Math.max(Math.max(beatAt, excusedUntil) + times * hangTimeout, (silence?.askedAt ?? 0) + looking);
+  return Math.max(
+    Math.max(heartbeatAt, excusedUntil) + times * hangTimeout,
+    (silence?.askedAt ?? 0) + looking,
+  );
 }
 
 function hasQuorum(state: State, now: Millis, { pingInterval }: Policy): boolean {

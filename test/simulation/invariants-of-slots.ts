@@ -72,7 +72,8 @@ export const slotInvariants: readonly Invariant[] = [
       const killed = before.workers.find(
         (worker) =>
           worker.phase === 'ready' &&
-          now - Math.max(worker.beatAt, worker.vitals.excusedUntil) < ownPolicy(policy, worker).hangTimeout &&
+          now - Math.max(worker.heartbeatAt, worker.vitals.excusedUntil) <
+            ownPolicy(policy, worker).hangTimeout &&
           effects.some(({ type, ...rest }) => type === 'kill' && 'key' in rest && rest.key === worker.key),
       );
       return killed === undefined ? undefined : `worker ${killed.key} was killed`;

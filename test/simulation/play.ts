@@ -2,7 +2,7 @@ import type { Effect } from '../../src/core/effects.js';
 import type { Event } from '../../src/core/events.js';
 import type { Capture } from '../../src/protocol/capture.js';
 import type { Failure } from '../../src/protocol/death-record.js';
-import type { Beat } from '../../src/protocol/heartbeat.js';
+import type { Heartbeat } from '../../src/protocol/heartbeat.js';
 import type { Millis } from '../../src/protocol/limits.js';
 import type { WorkerKey } from '../../src/protocol/messages.js';
 import type { RequestNote } from '../../src/protocol/requests.js';
@@ -36,8 +36,8 @@ export interface Play {
   readonly inFlight?: number;
   /** Those in flight by name; `inFlight` is then their number. */
   readonly requests?: readonly RequestNote[];
-  /** What is else in its beats, so long after it was ready. */
-  readonly beat?: (served: Millis) => Partial<Beat>;
+  /** What is else in its heartbeats, so long after it was ready. */
+  readonly heartbeat?: (served: Millis) => Partial<Heartbeat>;
   readonly requestsPerSecond?: number;
   /** Share of the answers that fail, and how long each takes, ms. */
   readonly errors?: number;

@@ -36,7 +36,7 @@ export class SimCluster {
     this.state = deepFreeze(initialState({ seed }));
     this.#workers = new SimWorkers({
       play,
-      beatInterval: this.policy.beatInterval,
+      heartbeatInterval: this.policy.heartbeatInterval,
       now: () => this.now,
       at: (at, events) => this.#at(at, events),
     });
@@ -142,7 +142,7 @@ export class SimCluster {
 
   /** What happened and what was done about it; turns without effects are left out where nobody would miss them. */
   transcript(): string {
-    const quiet = new Set<Event['type']>(['tick', 'beat', 'forked']);
+    const quiet = new Set<Event['type']>(['tick', 'heartbeat', 'forked']);
     return this.turns
       .filter(({ event, effects }) => effects.length > 0 || !quiet.has(event.type))
       .map(({ at, event, effects }) =>

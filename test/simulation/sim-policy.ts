@@ -1,6 +1,6 @@
 import type { Event } from '../../src/core/events.js';
 import type { Policy, ReloadPolicy, RestartPolicy } from '../../src/core/policy.js';
-import { type Beat, emptyLatency } from '../../src/protocol/heartbeat.js';
+import { emptyLatency, type Heartbeat } from '../../src/protocol/heartbeat.js';
 
 export type PolicyPart = Partial<Omit<Policy, 'restart' | 'reload'>> & {
   readonly restart?: Partial<RestartPolicy>;
@@ -15,7 +15,7 @@ export function simPolicy({ restart, reload, ...rest }: PolicyPart = {}): Policy
     bootTimeout: 10_000,
     drainTimeout: 20_000,
     hangTimeout: 5_000,
-    beatInterval: 1_000,
+    heartbeatInterval: 1_000,
     health: { slowDelay: 500, slowLimit: 0 },
     memory: { maxRss: null, maxHeap: 0, pressure: 0 },
     spares: 0,
@@ -45,7 +45,7 @@ export function simPolicy({ restart, reload, ...rest }: PolicyPart = {}): Policy
   };
 }
 
-export function simBeat(beat: Partial<Beat> = {}): Beat {
+export function simHeartbeat(heartbeat: Partial<Heartbeat> = {}): Heartbeat {
   return {
     requests: 0,
     inFlight: 0,
@@ -62,7 +62,7 @@ export function simBeat(beat: Partial<Beat> = {}): Beat {
     eventLoopUtilization: 0.1,
     heapLimit: 512 * 2 ** 20,
     current: [],
-    ...beat,
+    ...heartbeat,
   };
 }
 

@@ -2,11 +2,11 @@ import type { Effect } from '../../src/core/effects.js';
 import type { Event } from '../../src/core/events.js';
 import { slotOf } from '../../src/core/workers.js';
 import type { Capture } from '../../src/protocol/capture.js';
-import { type Beat, bucketOf, emptyLatency } from '../../src/protocol/heartbeat.js';
+import { bucketOf, emptyLatency, type Heartbeat } from '../../src/protocol/heartbeat.js';
 import type { Millis } from '../../src/protocol/limits.js';
 import type { WorkerKey } from '../../src/protocol/messages.js';
 import type { Death, Fork, Play } from './play.js';
-import { simBeat } from './sim-policy.js';
+import { simHeartbeat } from './sim-policy.js';
 
 interface SimWorker {
   readonly key: WorkerKey;
@@ -20,7 +20,7 @@ interface SimWorker {
 
 export interface SimWorkersSeam {
   readonly play: (fork: Fork) => Play;
-  readonly beatInterval: Millis;
+  readonly heartbeatInterval: Millis;
   readonly now: () => Millis;
   /** Has the events of that time happen then. */
   readonly at: (at: Millis, events: () => readonly Event[]) => void;
@@ -51,8 +51,8 @@ export class SimWorkers {
         return this.#drain(effect.key, effect.timeout);
       case 'kill':
         return this.#kill(effect.key);
-      case 'ask-beat':
-        return this.#at(this.#now + 1, () => this.#beat(effect.key));
+      case 'ask-heartbeat':
+        return this.#at(this.#now + 1, () => this.#heartbeat(effect.key));
       case 'probe':
         return this.#probe(effect.key, effect.timeout);
       case 'prove':
@@ -122,7 +122,7 @@ export class SimWorkers {
     if (deaf !== undefined) this.#at(this.#now + deaf, () => this.#isDeaf(worker));
     if (crash !== undefined) this.#dies(worker, this.#now, crash);
     if (hang !== undefined) this.#at(this.#now + hang, () => this.#hangs(worker));
-    this.#beats(worker);
+    this.#heartbeats(worker);
   }
 
   #dies(worker: SimWorker, from: Millis, { after, code, signal, failure, oomKills, lastWord }: Death): void {
@@ -161,25 +161,25 @@ export class SimWorkers {
   #recovers(worker: SimWorker): readonly Event[] {
     if (worker.state !== 'silent') return [];
     worker.state = worker.was;
-    this.#beats(worker);
-    return this.#beat(worker.key);
+    this.#heartbeats(worker);
+    return this.#heartbeat(worker.key);
   }
 
-  #beats(worker: SimWorker): void {
-    this.#at(this.#now + this.#seam.beatInterval, () => {
-      const events = this.#beat(worker.key);
-      if (events.length > 0) this.#beats(worker);
+  #heartbeats(worker: SimWorker): void {
+    this.#at(this.#now + this.#seam.heartbeatInterval, () => {
+      const events = this.#heartbeat(worker.key);
+      if (events.length > 0) this.#heartbeats(worker);
       return events;
     });
   }
 
-  #beat(key: WorkerKey): readonly Event[] {
+  #heartbeat(key: WorkerKey): readonly Event[] {
     const worker = this.#workers.get(key);
     if (worker === undefined || !isAwake(worker)) return [];
-    return [{ type: 'beat', key, beat: this.#beatOf(worker) }];
+    return [{ type: 'heartbeat', key, heartbeat: this.#heartbeatOf(worker) }];
   }
 
-  #beatOf({ play, readyAt, state }: SimWorker): Beat {
+  #heartbeatOf({ play, readyAt, state }: SimWorker): Heartbeat {
     const inFlight = play.requests?.length ?? play.inFlight ?? 0;
     const served = this.#now - readyAt;
     const grown = (perSecond = 0) => (state === 'spare' ? 0 : Math.floor((served / 1000) * perSecond));
@@ -187,10 +187,10 @@ export class SimWorkers {
     const latency = emptyLatency();
     latency[bucketOf(play.latency ?? 3)] = requests;
     const errors = Math.floor(requests * (play.errors ?? 0));
-    return simBeat({
+    return simHeartbeat({
       ...{ requests, answers: requests, errors, latency },
       ...{ inFlight, connections: inFlight, accepted: inFlight, bytesWritten, current: play.requests ?? [] },
-      ...play.beat?.(served),
+      ...play.heartbeat?.(served),
     });
   }
 
@@ -222,7 +222,7 @@ export class SimWorkers {
   #drain(key: WorkerKey, timeout: Millis): void {
     const worker = this.#workers.get(key);
     if (worker === undefined || worker.state === 'silent' || worker.state === 'gone') return;
-    if (worker.state === 'booting') this.#beats(worker);
+    if (worker.state === 'booting') this.#heartbeats(worker);
     worker.state = 'draining';
     const { drain = 50, inFlight = 0 } = worker.play;
     this.#at(this.#now + 1, () =>

@@ -12,9 +12,9 @@ export function describeEvent(event: Event): string {
       const how = `${soak ? '' : ', no soak'}${rollback ? '' : ', no rollback'}`;
       return `> ${by} asks for a reload to generation ${generation} from ${release}${how}`;
     }
-    case 'beat': {
-      const { requests, inFlight, bytesWritten } = event.beat;
-      return `> worker #${event.key} beat${fields({ requests, inFlight, bytesWritten })}`;
+    case 'heartbeat': {
+      const { requests, inFlight, bytesWritten } = event.heartbeat;
+      return `> worker #${event.key} heartbeat${fields({ requests, inFlight, bytesWritten })}`;
     }
     case 'closed':
       return `> worker #${event.key} closed`;

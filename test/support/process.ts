@@ -40,7 +40,7 @@ export interface StartOptions {
   readonly node?: string;
 }
 
-/** A daemon under test: the leader of a process group of its own, as a supervisor would start it. */
+/** A daemon under test: the leader of a process group of its own, as a service manager would start it. */
 export class Daemon {
   /** Every line so far, of both streams in the order of arrival. */
   readonly lines: string[] = [];

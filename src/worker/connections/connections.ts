@@ -12,7 +12,7 @@ export interface Exchange {
   readonly weight: number;
 }
 
-/** Those without a remark are totals since the start of the process; see Beat. */
+/** Those without a remark are totals since the start of the process; see Heartbeat. */
 export interface ConnectionCounts {
   readonly requests: number;
   readonly accepted: number;
@@ -38,7 +38,7 @@ export interface Connections {
   /** An answer that is none of node:http. @param took ms */
   count(status: number, took: number): void;
   counts(): ConnectionCounts;
-  /** With every beat: see RequestClock. */
+  /** With every heartbeat: see RequestClock. */
   renewClock(): void;
   /** Of those that are closed. */
   bytesWritten(): number;
@@ -206,7 +206,7 @@ function meet(socket: Known): Connection {
   return connection;
 }
 
-/** Totals since the start of the process; see Beat. */
+/** Totals since the start of the process; see Heartbeat. */
 interface AnswerCounts {
   readonly answers: number;
   readonly errors: number;
@@ -282,7 +282,7 @@ export class RequestClock {
     return this.#now() - begun;
   }
 
-  /** To be called with every beat. */
+  /** To be called with every heartbeat. */
   renew(): void {
     this.#singly = timedSingly;
     this.begun = this.#now();

@@ -10,7 +10,7 @@ import type { Servers } from './servers.js';
 export interface DescriptorGuard {
   /** The `newest`th connection was accepted; so many are open. */
   accepted(connections: number, newest: number): void;
-  /** Counts what else is open, with every beat: where the app leaves too little, nobody is accepted until there is room. */
+  /** With every heartbeat: counts what else is open. If the app leaves too little, accepting waits until there is room. */
   measure(): void;
 }
 

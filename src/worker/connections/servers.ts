@@ -25,12 +25,12 @@ export interface Servers {
   readonly all: readonly TrackedServer[];
   /** Responses under way with their connections, oldest first for each: one that is pipelined has no socket yet. */
   underWay(): readonly UnderWay[];
-  /** Some of the requests in flight: see Beat. */
+  /** Some of the requests in flight: see Heartbeat. */
   current(): readonly RequestNote[];
-  /** Some of the requests that began since it was asked last: see Beat. */
+  /** Some of the requests that began since it was asked last: see Heartbeat. */
   begun(): readonly Pick<RequestNote, 'method' | 'path'>[];
   counts(): ConnectionCounts;
-  /** With every beat: see RequestClock. */
+  /** With every heartbeat: see RequestClock. */
   renewClock(): void;
   bytesWritten(): number;
   /** Whose listening sockets are open: a drain closes them before the app closes its servers. */
@@ -45,7 +45,7 @@ export interface UnderWay extends Exchange {
   readonly socket: Socket;
 }
 
-/** So many of the requests between two beats are told. */
+/** So many of the requests between two heartbeats are told. */
 const mostBegun = 4;
 
 /** Servers of our own, which are none of the app's. */

@@ -97,7 +97,7 @@ export function currentOf(servers: Pick<Servers, 'counts' | 'current'>): Current
 
 /**
  * Where the thread finds what is in flight while this process spins: a hung worker cannot be asked otherwise,
- * and the request that it hangs in is younger than its last beat. See master/capture.
+ * and the request that it hangs in is younger than its last heartbeat. See master/capture.
  */
 export function exposeCurrent(process: object, servers: Pick<Servers, 'counts' | 'current'>): void {
   Object.defineProperty(process, Symbol.for(inFlightSymbol), { value: () => currentOf(servers) });

@@ -40,7 +40,7 @@ export interface HandOn {
   onListening(server: Server): void;
   onRequest(response: ServerResponse, connection: Connection): void;
   onAnswered(response: ServerResponse, connection: Connection): void;
-  /** See Beat. */
+  /** See Heartbeat. */
   kept(): number | null;
   /** A connection that no server knows yet, for another worker. */
   give(server: Server, connection: Placed & { readonly to: ReadyWorker }): void;

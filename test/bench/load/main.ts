@@ -1,7 +1,7 @@
 import { cpus } from 'node:os';
 import { heapLimitOf, policyOf } from './contenders.js';
 import { measureBalance } from './measure-balance.js';
-import { measureBeats } from './measure-beats.js';
+import { measureHeartbeats } from './measure-heartbeats.js';
 import { measureLoad } from './measure-load.js';
 import { measureMemory } from './measure-memory.js';
 import { measureStart } from './measure-start.js';
@@ -16,8 +16,8 @@ const parts = {
   balance: async () => {
     process.stdout.write(`${await measureBalance(wanted('BENCH_ROUNDS', 5))}\n`);
   },
-  beats: async () => {
-    process.stdout.write(`${await measureBeats(wanted('BENCH_ROUNDS', 5))}\n`);
+  heartbeats: async () => {
+    process.stdout.write(`${await measureHeartbeats(wanted('BENCH_ROUNDS', 5))}\n`);
   },
 };
 

@@ -45,8 +45,8 @@ function apart({ spares, pressure, timers, watchdog, startedAt }: State, now: Mi
 }
 
 /** How it has grown since it was ready. */
-function size({ vitals: { firstRss }, beat }: Worker): string {
-  return firstRss === null ? '' : beat?.rss === firstRss ? '1' : '2';
+function size({ vitals: { firstRss }, heartbeat }: Worker): string {
+  return firstRss === null ? '' : heartbeat?.rss === firstRss ? '1' : '2';
 }
 
 function life({ life }: State, now: Millis): string {
@@ -80,11 +80,11 @@ function describe(state: State, worker: Worker, now: Millis): string {
     case 'starting':
       return `${start}s${worker.deadline - now}`;
     case 'spare':
-      return `${start}w${now - worker.beatAt}`;
+      return `${start}w${now - worker.heartbeatAt}`;
     case 'ready':
-      return `${start}r${now - worker.beatAt}`;
+      return `${start}r${now - worker.heartbeatAt}`;
     case 'draining':
-      return `${start}d${now - worker.beatAt},${worker.deadline - now},${worker.closed}`;
+      return `${start}d${now - worker.heartbeatAt},${worker.deadline - now},${worker.closed}`;
     case 'dying':
       return `${start}x${worker.was[0]}`;
   }

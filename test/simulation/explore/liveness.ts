@@ -123,7 +123,7 @@ function onTheWay(names: readonly string[], attempt: () => World): World {
   }
 }
 
-/** Those of whom beats are expected in vain. */
+/** Those of whom heartbeats are expected in vain. */
 function silent({ state, hung }: World): readonly Worker[] {
   return state.workers.filter(
     ({ key, phase }) => hung.includes(key) && (phase === 'ready' || phase === 'spare'),

@@ -1,10 +1,10 @@
 import type { Event } from '../../../src/core/events.js';
 import type { Policy } from '../../../src/core/policy.js';
 import type { Worker } from '../../../src/core/state.js';
-import type { Beat } from '../../../src/protocol/heartbeat.js';
+import type { Heartbeat } from '../../../src/protocol/heartbeat.js';
 import type { Millis } from '../../../src/protocol/limits.js';
 import type { WorkerKey } from '../../../src/protocol/messages.js';
-import { simBeat } from '../sim-policy.js';
+import { simHeartbeat } from '../sim-policy.js';
 import { type Core, type Move, rssOfIll, type World } from './world.js';
 
 const [rssAtFirst, rssOfGrown] = [50 * 2 ** 20, 100 * 2 ** 20];
@@ -27,15 +27,21 @@ export function moves(core: Core, world: World, policy: Policy): readonly Move[]
   ];
 }
 
-/** Time passes to the next deadline; who is well has sent a beat by then. */
+/** Time passes to the next deadline; who is well has sent a heartbeat by then. */
 export function passing(core: Core, world: World, policy: Policy, isWell = true): Move {
   const { state, now, hung } = world;
   const next = Math.max(now, core.nextDeadline(state, policy) ?? now);
-  const beats = state.workers
-    .filter((worker) => isWell && sendsBeats(worker) && !hung.includes(worker.key))
-    .map((worker): Event => ({ type: 'beat', key: worker.key, beat: beatOf(world, worker, next) }));
+  const heartbeats = state.workers
+    .filter((worker) => isWell && sendsHeartbeats(worker) && !hung.includes(worker.key))
+    .map(
+      (worker): Event => ({
+        type: 'heartbeat',
+        key: worker.key,
+        heartbeat: heartbeatOf(world, worker, next),
+      }),
+    );
   const relief: readonly Event[] = state.pressure.readings > 0 ? [reading(0)] : [];
-  return { words: `${next - now} ms pass`, events: [...relief, ...beats, { type: 'tick' }], now: next };
+  return { words: `${next - now} ms pass`, events: [...relief, ...heartbeats, { type: 'tick' }], now: next };
 }
 
 export function workerMoves({ hung, left }: World, worker: Worker): readonly Move[] {
@@ -63,10 +69,10 @@ function silenceMoves({ hung, ill, left }: World, { key, phase, vitals }: Worker
   if (!hung.includes(key)) {
     return left.illnesses > 0 && phase === 'ready' && !ill.includes(key) ? [sickens] : [];
   }
-  const beat: Event = { type: 'beat', key, beat: simBeat() };
+  const heartbeat: Event = { type: 'heartbeat', key, heartbeat: simHeartbeat() };
   const recovers: Move = {
     words: `worker #${key} speaks again`,
-    events: [beat],
+    events: [heartbeat],
     recovers: key,
     costs: 'recoveries',
   };
@@ -156,12 +162,12 @@ const stops: readonly Move[] = [false, true].map((now) => ({
   events: [{ type: 'stop', why: 'SIGTERM', now }],
 }));
 
-function sendsBeats({ phase }: Worker): boolean {
+function sendsHeartbeats({ phase }: Worker): boolean {
   return phase === 'ready' || phase === 'spare' || phase === 'draining';
 }
 
-/** Everybody has answered something since, and grows from the second beat on. */
-function beatOf({ ill }: World, { key, vitals }: Worker, now: Millis): Beat {
+/** Everybody has answered something since, and grows from the second heartbeat on. */
+function heartbeatOf({ ill }: World, { key, vitals }: Worker, now: Millis): Heartbeat {
   const rss = ill.includes(key) ? rssOfIll : vitals.firstRss === null ? rssAtFirst : rssOfGrown;
-  return simBeat({ answers: now, rss });
+  return simHeartbeat({ answers: now, rss });
 }

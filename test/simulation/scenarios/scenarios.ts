@@ -154,7 +154,7 @@ export const scenarios: readonly Scenario[] = [
       policy: { memory: { maxRss: null, maxHeap: 0, pressure: 0.9 } },
       play: ({ slot, nth }) => ({
         drain: 700,
-        beat: (served) => ({ rss: (slot === 2 && nth === 1 ? 50 + served / 20 : 50) * 2 ** 20 }),
+        heartbeat: (served) => ({ rss: (slot === 2 && nth === 1 ? 50 + served / 20 : 50) * 2 ** 20 }),
       }),
     },
     script: (cluster) => {

@@ -72,7 +72,7 @@ export function worker(id: number | null, more: Partial<WorkerStats> = {}): Work
     generation: 3,
     uptime: 93,
     restarts: 0,
-    beatAge: 412,
+    heartbeatAge: 412,
     requests: 602,
     requestsPerSecond: 20,
     inFlight: 1,

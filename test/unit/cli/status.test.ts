@@ -28,7 +28,7 @@ function death(more: Partial<DeathSummary> = {}): DeathSummary {
 describe('rom-agent status', () => {
   test('shows the service and its workers', async () => {
     const lastReload = record({ verdict: 'rolled-back', reason: 'worker 1 died' });
-    const workers = [worker(1), worker(2, { pid: null, phase: 'starting', beatAge: null })];
+    const workers = [worker(1), worker(2, { pid: null, phase: 'starting', heartbeatAge: null })];
     const session = fakeSession({ status: inTurn(stats({ lastReload, workers, ready: 1 })) });
     assert.equal(await statusCommand(session, {}), 0);
     assert.equal(
@@ -76,7 +76,7 @@ WORKER   PID  PHASE  HEALTH    HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN-F
   });
 
   test('does not say of a worker that is silent how it does and what it has in flight', () => {
-    const workers = [worker(1), worker(2, { beatAge: 2_100, inFlight: 0 })];
+    const workers = [worker(1), worker(2, { heartbeatAge: 2_100, inFlight: 0 })];
     const text = overview(stats({ workers, inFlight: 1 }), fakeSession({}).terminal);
     assert.match(text, /^requests {2}40\/s, at least 1 in flight, /m);
     assert.match(text, /^silent +no heartbeat from worker 2 for 2\.1 s; rom-agent stack 2 shows/m);

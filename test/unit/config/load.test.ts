@@ -99,11 +99,11 @@ describe('precedence', () => {
   const env = { PORT: '2' };
 
   for (const [title, input, port, origin] of [
-    ['a flag beats everything', { flags, env, files }, 1, '--port'],
-    ['the environment beats .env and the file', { env, files }, 2, 'PORT in the environment'],
-    ['.env beats the file', { files }, 3, 'PORT in .env'],
+    ['a flag heartbeats everything', { flags, env, files }, 1, '--port'],
+    ['the environment heartbeats .env and the file', { env, files }, 2, 'PORT in the environment'],
+    ['.env heartbeats the file', { files }, 3, 'PORT in .env'],
     ['an empty variable counts as unset', { env: { PORT: '' }, files }, 3, 'PORT in .env'],
-    ['the file beats the default', { files: { [etc]: 'port = 4\n' } }, 4, etc],
+    ['the file heartbeats the default', { files: { [etc]: 'port = 4\n' } }, 4, etc],
   ] as const) {
     test(title, async () => {
       const loaded = await load(input);
@@ -111,7 +111,7 @@ describe('precedence', () => {
     });
   }
 
-  test('WORKERS beats WEB_CONCURRENCY, and WEB_CONCURRENCY of the environment beats WORKERS of .env', async () => {
+  test('WORKERS heartbeats WEB_CONCURRENCY, and WEB_CONCURRENCY of the environment heartbeats WORKERS of .env', async () => {
     const both = await load({ env: { WORKERS: '2', WEB_CONCURRENCY: '3' } });
     assert.deepEqual([both.config.workers, both.origins.workers], [2, 'WORKERS in the environment']);
     const dotenv = { '/srv/cwd/.env': 'WORKERS=2\n' };

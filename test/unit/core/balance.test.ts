@@ -4,7 +4,7 @@ import { movesBetween } from '../../../src/core/balance.js';
 import type { Effect } from '../../../src/core/effects.js';
 import { settleTime } from '../../../src/protocol/limits.js';
 import { SimCluster } from '../../simulation/sim-cluster.js';
-import { simBeat } from '../../simulation/sim-policy.js';
+import { simHeartbeat } from '../../simulation/sim-policy.js';
 
 function moves(...kept: number[]): string[] {
   const workers = kept.map((kept, index) => ({ key: index + 1, kept }));
@@ -19,7 +19,7 @@ function serving(workers = 2, balance = true): SimCluster {
 }
 
 function report(cluster: SimCluster, key: number, kept: number): readonly Effect[] {
-  return cluster.post({ type: 'beat', key, beat: simBeat({ kept }) });
+  return cluster.post({ type: 'heartbeat', key, heartbeat: simHeartbeat({ kept }) });
 }
 
 function handOns(effects: readonly Effect[]): string[] {
@@ -55,17 +55,17 @@ describe('movesBetween', () => {
 });
 
 describe('balance', () => {
-  test('hands on once the beats of both workers show a difference', () => {
+  test('hands on once the heartbeats of both workers show a difference', () => {
     const cluster = serving();
     assert.deepEqual(handOns(report(cluster, 1, 64)), [], 'of the other nothing is known');
     assert.deepEqual(handOns(report(cluster, 2, 0)), ['32 from 1 to 2']);
   });
 
-  test('asks for a beat where the one it has is of another time', () => {
+  test('asks for a heartbeat where the one it has is of another time', () => {
     const cluster = serving();
     report(cluster, 1, 0);
     cluster.run(500);
-    assert.deepEqual(report(cluster, 2, 64), [{ type: 'ask-beat', key: 1 }]);
+    assert.deepEqual(report(cluster, 2, 64), [{ type: 'ask-heartbeat', key: 1 }]);
     assert.deepEqual(handOns(report(cluster, 1, 63)), [], 'no difference worth a move');
     cluster.run(100);
     assert.deepEqual(handOns(report(cluster, 1, 0)), ['32 from 2 to 1']);
@@ -90,10 +90,10 @@ describe('balance', () => {
     assert.deepEqual(handOns(report(cluster, 2, 0)), ['5 from 1 to 2']);
   });
 
-  test('leaves out who is slow or sick, from the beat on that tells it', () => {
+  test('leaves out who is slow or sick, from the heartbeat on that tells it', () => {
     const cluster = serving(3);
     report(cluster, 1, 10);
-    cluster.post({ type: 'beat', key: 3, beat: simBeat({ kept: 0, eventLoopDelay: 900 }) });
+    cluster.post({ type: 'heartbeat', key: 3, heartbeat: simHeartbeat({ kept: 0, eventLoopDelay: 900 }) });
     assert.deepEqual(handOns(report(cluster, 2, 0)), ['5 from 1 to 2']);
   });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Deaths, sample, standsOut } from '../../../src/core/poison.js';
 import { type Fatality, type Mix, noMix } from '../../../src/core/state.js';
-import { simBeat } from '../../simulation/sim-policy.js';
+import { simHeartbeat } from '../../simulation/sim-policy.js';
 
 const common = { method: 'GET', route: '/' };
 const rare = { method: 'GET', route: '/reports/:id' };
@@ -30,7 +30,7 @@ function known({ inFlight, begun, atOnce }: Traffic): Mix {
   for (let now = 1_000; now < 600_000; now += 250) {
     const current = Array.from({ length: atOnce }, () => next(inFlight));
     const some = Array.from({ length: 4 }, () => next(begun));
-    mix = sample(mix, simBeat({ current, begun: some }), now);
+    mix = sample(mix, simHeartbeat({ current, begun: some }), now);
   }
   return mix;
 }
@@ -76,16 +76,20 @@ describe('what is known of the traffic', () => {
     let mix = noMix;
     for (let n = 0; n < 20_000; n++) {
       const word = [...String(n)].map((digit) => 'abcdefghij'[Number(digit)]).join('');
-      mix = sample(mix, simBeat({ current: [{ method: 'GET', path: `/${word}`, age: 1 }] }), 1_000 + n * 250);
+      mix = sample(
+        mix,
+        simHeartbeat({ current: [{ method: 'GET', path: `/${word}`, age: 1 }] }),
+        1_000 + n * 250,
+      );
     }
     assert.ok(mix.kinds.length <= 200, `${mix.kinds.length} kinds`);
     assert.ok(mix.inFlight <= 4_000, `${mix.inFlight} samples`);
   });
 
-  test('is not asked of every beat', () => {
-    const beat = simBeat({ current: [{ method: 'GET', path: '/', age: 1 }] });
-    const first = sample(noMix, beat, 1_000);
-    assert.equal(sample(first, beat, 1_100), first);
-    assert.equal(sample(first, simBeat({}), 2_000), first);
+  test('is not asked of every heartbeat', () => {
+    const heartbeat = simHeartbeat({ current: [{ method: 'GET', path: '/', age: 1 }] });
+    const first = sample(noMix, heartbeat, 1_000);
+    assert.equal(sample(first, heartbeat, 1_100), first);
+    assert.equal(sample(first, simHeartbeat({}), 2_000), first);
   });
 });

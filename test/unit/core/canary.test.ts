@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { quantile, worse } from '../../../src/core/canary.js';
 import { bucketOf, emptyLatency, latencyBuckets } from '../../../src/protocol/heartbeat.js';
 import { type Play, SimCluster, type SimOptions } from '../../simulation/sim-cluster.js';
-import { simBeat } from '../../simulation/sim-policy.js';
+import { simHeartbeat } from '../../simulation/sim-policy.js';
 
 /** The old generation, and the canary, each behave as told. */
 function soaking(canary: Play, old: Play = {}, options: SimOptions = {}): SimCluster {
@@ -14,7 +14,7 @@ function soaking(canary: Play, old: Play = {}, options: SimOptions = {}): SimClu
 }
 
 function fakeServed(answers: number, share: number) {
-  return simBeat({ requests: answers, ...served(answers, share) });
+  return simHeartbeat({ requests: answers, ...served(answers, share) });
 }
 
 function served(answers: number, share: number, latency = 3) {
@@ -56,13 +56,13 @@ describe('a canary', () => {
   test('is compared with what the others did since its soak began, not with their past', () => {
     // Until the soak the others failed for ten seconds.
     const cluster = soaking({ hang: 1 }, { hang: 1 }, { policy: { hangTimeout: 60_000 } });
-    const beat = (key: number, answers: number, share: number) =>
-      cluster.post({ type: 'beat', key, beat: fakeServed(answers, share) });
-    beat(1, 1_000, 0.9);
+    const heartbeat = (key: number, answers: number, share: number) =>
+      cluster.post({ type: 'heartbeat', key, heartbeat: fakeServed(answers, share) });
+    heartbeat(1, 1_000, 0.9);
     cluster.run(150);
     assert.equal(cluster.state.reload?.stage.name, 'soak');
-    beat(1, 1_100, 0.9 * (1_000 / 1_100));
-    beat(3, 50, 0.2);
+    heartbeat(1, 1_100, 0.9 * (1_000 / 1_100));
+    heartbeat(3, 50, 0.2);
     assert.equal(cluster.state.lastReload?.verdict, 'rolled-back');
   });
 
@@ -85,14 +85,14 @@ describe('a canary', () => {
     cluster.run(3_000);
     assert.equal(cluster.state.reload?.stage.name, 'soak');
     const [canary] = cluster.effects('probe');
-    cluster.post({ type: 'beat', key: canary?.key ?? 0, beat: fakeServed(0, 0) });
+    cluster.post({ type: 'heartbeat', key: canary?.key ?? 0, heartbeat: fakeServed(0, 0) });
     assert.equal(cluster.state.reload?.stage.name, 'rolling');
   });
 
-  test('and the others are asked for beats four times a second, at the end too', () => {
+  test('and the others are asked for heartbeats four times a second, at the end too', () => {
     const cluster = soaking({}, {}, { policy: { reload: { soak: 600 } } });
     cluster.run(705);
-    const asked = cluster.effects('ask-beat').filter(({ at }) => at > 10_000);
+    const asked = cluster.effects('ask-heartbeat').filter(({ at }) => at > 10_000);
     assert.deepEqual(
       asked.map(({ key, at }) => [at - 10_100, key]),
       [250, 500, 600].flatMap((at) => [3, 1, 2].map((key) => [at, key])),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { clusterStats, publicStats } from '../../../src/core/stats.js';
 import { SimCluster } from '../../simulation/sim-cluster.js';
-import { simBeat } from '../../simulation/sim-policy.js';
+import { simHeartbeat } from '../../simulation/sim-policy.js';
 
 const master = { pid: 42, version: '0.1.0', node: 'v20.19.0', rss: 1_000 };
 
@@ -10,14 +10,18 @@ function statsOf({ state, now }: SimCluster) {
   return clusterStats(state, { now, mode: 'cluster', master, records: [] });
 }
 
-test('clusterStats shows every worker with its last beat, and the sums', () => {
+test('clusterStats shows every worker with its last heartbeat, and the sums', () => {
   const cluster = new SimCluster({ play: () => ({ hang: 1 }) }).start().run(1_050);
   cluster.post({
-    type: 'beat',
+    type: 'heartbeat',
     key: 1,
-    beat: simBeat({ requests: 10, inFlight: 1, connections: 4, rss: 7 }),
+    heartbeat: simHeartbeat({ requests: 10, inFlight: 1, connections: 4, rss: 7 }),
   });
-  cluster.post({ type: 'beat', key: 2, beat: simBeat({ requests: 5, inFlight: 2, eventLoopDelay: 3.5 }) });
+  cluster.post({
+    type: 'heartbeat',
+    key: 2,
+    heartbeat: simHeartbeat({ requests: 5, inFlight: 2, eventLoopDelay: 3.5 }),
+  });
   cluster.run(949);
   const { workers, ...rest } = statsOf(cluster);
   assert.deepEqual(rest, {
@@ -45,7 +49,7 @@ test('clusterStats shows every worker with its last beat, and the sums', () => {
     generation: 1,
     uptime: 1,
     restarts: 0,
-    beatAge: 949,
+    heartbeatAge: 949,
     requests: 10,
     requestsPerSecond: 0,
     inFlight: 1,
@@ -70,7 +74,7 @@ test('clusterStats shows a worker that has not said anything yet with zeros', ()
     generation: 1,
     uptime: 0,
     restarts: 0,
-    beatAge: null,
+    heartbeatAge: null,
     requests: 0,
     requestsPerSecond: 0,
     inFlight: 0,
@@ -119,8 +123,8 @@ test('clusterStats tells how long ago the last sign of life was', () => {
   const cluster = new SimCluster({ play: ({ slot }) => (slot === 2 ? { hang: 1 } : {}) });
   cluster.start().run(3_200);
   const [first, second] = statsOf(cluster).workers;
-  assert.ok((first?.beatAge ?? 9_999) <= 1_000);
-  assert.ok((second?.beatAge ?? 0) > 2_000);
+  assert.ok((first?.heartbeatAge ?? 9_999) <= 1_000);
+  assert.ok((second?.heartbeatAge ?? 0) > 2_000);
 });
 
 test('clusterStats has how each worker does, and the spares without a number', () => {

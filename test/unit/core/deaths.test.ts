@@ -26,7 +26,7 @@ function deaths({ state, now }: SimCluster) {
 }
 
 describe('the entry of a death', () => {
-  test('names the requests that were lost, as of the last beat', () => {
+  test('names the requests that were lost, as of the last heartbeat', () => {
     const cluster = dying({ signal: 'SIGSEGV' }, { requests: [slow, upload] });
     assert.deepEqual(entry(cluster)?.fields, {
       workerPid: 1001,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { slotOf } from '../../../src/core/workers.js';
 import { SimCluster } from '../../simulation/sim-cluster.js';
-import { simBeat } from '../../simulation/sim-policy.js';
+import { simHeartbeat } from '../../simulation/sim-policy.js';
 
 function serving(options: ConstructorParameters<typeof SimCluster>[0] = {}): SimCluster {
   const cluster = new SimCluster(options).start().run(1_000);
@@ -27,7 +27,11 @@ describe('EXTEND_TIMEOUT_USEC during a drain', () => {
     const cluster = slow();
     for (let second = 1; second <= 30; second++) {
       cluster.run(1_000);
-      cluster.post({ type: 'beat', key: 1, beat: simBeat({ inFlight: 1, bytesWritten: second * 1_000 }) });
+      cluster.post({
+        type: 'heartbeat',
+        key: 1,
+        heartbeat: simHeartbeat({ inFlight: 1, bytesWritten: second * 1_000 }),
+      });
     }
     assert.deepEqual(
       extensions(cluster).filter((at) => at >= 1_000),
@@ -40,7 +44,7 @@ describe('EXTEND_TIMEOUT_USEC during a drain', () => {
     for (let second = 1; second <= 30; second++) {
       cluster.run(1_000);
       const bytesWritten = Math.min(second, 8) * 1_000;
-      cluster.post({ type: 'beat', key: 1, beat: simBeat({ inFlight: 1, bytesWritten }) });
+      cluster.post({ type: 'heartbeat', key: 1, heartbeat: simHeartbeat({ inFlight: 1, bytesWritten }) });
     }
     assert.deepEqual(
       extensions(cluster).filter((at) => at >= 1_000),
@@ -51,12 +55,12 @@ describe('EXTEND_TIMEOUT_USEC during a drain', () => {
   for (const figure of ['requests', 'inFlight', 'connections'] as const) {
     test(`counts a change of ${figure} as progress`, () => {
       const cluster = slow().run(5_500);
-      cluster.post({ type: 'beat', key: 1, beat: simBeat() });
+      cluster.post({ type: 'heartbeat', key: 1, heartbeat: simHeartbeat() });
       const before = extensions(cluster).length;
       cluster.run(5_500);
-      cluster.post({ type: 'beat', key: 1, beat: simBeat({ rss: 1, heapUsed: 1 }) });
+      cluster.post({ type: 'heartbeat', key: 1, heartbeat: simHeartbeat({ rss: 1, heapUsed: 1 }) });
       assert.equal(extensions(cluster).length, before);
-      cluster.post({ type: 'beat', key: 1, beat: simBeat({ [figure]: 1 }) });
+      cluster.post({ type: 'heartbeat', key: 1, heartbeat: simHeartbeat({ [figure]: 1 }) });
       assert.equal(extensions(cluster).length, before + 1);
     });
   }
@@ -76,7 +80,7 @@ describe('EXTEND_TIMEOUT_USEC during a drain', () => {
       play: ({ slot }) => (slot === 1 ? { drain: 12_000 } : { bootFailure: { after: 500, failure } }),
     });
     cluster.start().run(7_000);
-    cluster.post({ type: 'beat', key: 1, beat: simBeat({ bytesWritten: 1 }) });
+    cluster.post({ type: 'heartbeat', key: 1, heartbeat: simHeartbeat({ bytesWritten: 1 }) });
     assert.deepEqual(cluster.effects('notify').at(-1), { type: 'notify', extend: 15_000, at: 7_000 });
   });
 });

@@ -3,18 +3,18 @@ import { describe, test } from 'node:test';
 import type { Event } from '../../../src/core/events.js';
 import { initialState, type State } from '../../../src/core/state.js';
 import { nextDeadline, step } from '../../../src/core/step.js';
-import { servingEvents, simBeat, simPolicy } from '../../simulation/sim-policy.js';
+import { servingEvents, simHeartbeat, simPolicy } from '../../simulation/sim-policy.js';
 
 const policy = (workers: number) => simPolicy({ workers, balance: true, pingInterval: 10_000 });
 
-/** A service with so many workers that have sent their beats, and no request under way. */
+/** A service with so many workers that have sent their heartbeats, and no request under way. */
 function serving(workers: number, soaking: boolean): State {
   let state = initialState({ seed: 1 });
   const post = (event: Event): void => {
     [state] = step(state, event, 0, policy(workers));
   };
   for (const event of servingEvents(workers, { soaking })) post(event);
-  for (const { key } of state.workers) post({ type: 'beat', key, beat: simBeat({ kept: 3 }) });
+  for (const { key } of state.workers) post({ type: 'heartbeat', key, heartbeat: simHeartbeat({ kept: 3 }) });
   post({ type: 'tick' });
   return state;
 }
@@ -43,15 +43,15 @@ function reads(state: State, event: Event, { but }: { but: readonly string[] }):
 describe('with more workers', () => {
   for (const soaking of [false, true]) {
     const when = soaking ? 'while a canary is soaked' : 'while nothing is under way';
-    test(`a beat looks at its own worker and at no slot ${when}`, () => {
-      const beat = (workers: number) =>
+    test(`a heartbeat looks at its own worker and at no slot ${when}`, () => {
+      const heartbeat = (workers: number) =>
         reads(
           serving(workers, soaking),
-          { type: 'beat', key: workers, beat: simBeat({ kept: 3 }) },
+          { type: 'heartbeat', key: workers, heartbeat: simHeartbeat({ kept: 3 }) },
           { but: ['key'] },
         );
-      assert.equal(beat(512), beat(64));
-      assert.ok(beat(64) < 64, 'no look at every worker');
+      assert.equal(heartbeat(512), heartbeat(64));
+      assert.ok(heartbeat(64) < 64, 'no look at every worker');
     });
 
     test(`a tick costs no more than their number ${when}`, () => {

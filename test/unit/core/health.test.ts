@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { SimCluster } from '../../simulation/sim-cluster.js';
-import { simBeat } from '../../simulation/sim-policy.js';
+import { simHeartbeat } from '../../simulation/sim-policy.js';
 
-describe('beats', () => {
+describe('heartbeats', () => {
   for (const [phase, key] of [
     ['boots', 1],
     ['is not known', 99],
@@ -11,7 +11,7 @@ describe('beats', () => {
     test(`of a worker that ${phase} say nothing`, () => {
       const cluster = new SimCluster({ play: () => ({ boot: 5_000 }) }).start().run(100);
       const before = cluster.state;
-      assert.deepEqual(cluster.post({ type: 'beat', key, beat: simBeat() }), []);
+      assert.deepEqual(cluster.post({ type: 'heartbeat', key, heartbeat: simHeartbeat() }), []);
       assert.equal(cluster.state, before);
     });
   }
@@ -20,7 +20,7 @@ describe('beats', () => {
     const cluster = new SimCluster({ play: () => ({ hang: 1, immortal: true }) }).start().run(6_000);
     assert.equal(cluster.state.workers[0]?.phase, 'dying');
     const before = cluster.state;
-    cluster.post({ type: 'beat', key: 1, beat: simBeat() });
+    cluster.post({ type: 'heartbeat', key: 1, heartbeat: simHeartbeat() });
     assert.equal(cluster.state, before);
   });
 });

@@ -1,17 +1,21 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { slotOf } from '../../../src/core/workers.js';
-import type { Beat } from '../../../src/protocol/heartbeat.js';
+import type { Heartbeat } from '../../../src/protocol/heartbeat.js';
 import { type Play, SimCluster } from '../../simulation/sim-cluster.js';
 import type { PolicyPart } from '../../simulation/sim-policy.js';
 
 const mebibyte = 2 ** 20;
 
-/** The first worker of slot 1 has this in its beats, so long after it was ready. */
-function one(beat: (served: number) => Partial<Beat>, policy: PolicyPart = {}, more: Play = {}): SimCluster {
+/** The first worker of slot 1 has this in its heartbeats, so long after it was ready. */
+function one(
+  heartbeat: (served: number) => Partial<Heartbeat>,
+  policy: PolicyPart = {},
+  more: Play = {},
+): SimCluster {
   return new SimCluster({
     policy: { workers: 3, ...policy },
-    play: ({ slot, nth }) => (slot === 1 && nth === 1 ? { beat, ...more } : {}),
+    play: ({ slot, nth }) => (slot === 1 && nth === 1 ? { heartbeat, ...more } : {}),
   }).start();
 }
 
@@ -22,7 +26,7 @@ function health(cluster: SimCluster, key = 1) {
 const late = { eventLoopDelay: 800 };
 
 describe('a worker is slow', () => {
-  test('while its event loop is late; the log knows once it has lasted three beats, and when it is over', () => {
+  test('while its event loop is late; the log knows once it has lasted three heartbeats, and when it is over', () => {
     const cluster = one((served) => (served > 2_000 && served < 8_000 ? late : {}));
     cluster.run(3_050);
     assert.equal(health(cluster), 'healthy');
@@ -44,7 +48,7 @@ describe('a worker is slow', () => {
     );
   });
 
-  test('while a beat is overdue, before it is lost', () => {
+  test('while a heartbeat is overdue, before it is lost', () => {
     const cluster = one(() => ({}), {}, { hang: 1_050 });
     cluster.run(3_500);
     assert.equal(health(cluster), 'healthy');
@@ -93,7 +97,7 @@ describe('a worker that is slow for too long', () => {
   test('stays where most others are slow as well', () => {
     const cluster = new SimCluster({
       policy: { workers: 3, ...limited },
-      play: ({ slot }) => (slot !== 3 ? { beat: () => late } : {}),
+      play: ({ slot }) => (slot !== 3 ? { heartbeat: () => late } : {}),
     });
     cluster.start().run(120_000);
     assert.equal(cluster.effects('fork').length, 3);
@@ -123,7 +127,7 @@ describe('a worker with too much memory', () => {
     );
   });
 
-  test('is replaced once its heap was full in five beats in a row', () => {
+  test('is replaced once its heap was full in five heartbeats in a row', () => {
     const cluster = one(() => full, limited);
     cluster.run(4_900);
     assert.equal(health(cluster), 'healthy');
@@ -145,7 +149,7 @@ describe('a worker with too much memory', () => {
   test('is replaced once within the window, though the next one is sick again; the log knows once', () => {
     const cluster = new SimCluster({
       policy: limited,
-      play: ({ slot }) => (slot === 1 ? { beat: () => fat } : {}),
+      play: ({ slot }) => (slot === 1 ? { heartbeat: () => fat } : {}),
     });
     cluster.start().run(59_000);
     assert.equal(cluster.effects('fork').length, 3);
@@ -162,7 +166,7 @@ describe('a worker with too much memory', () => {
   test('waits while another starts: they are replaced one after the other', () => {
     const cluster = new SimCluster({
       policy: { workers: 3, ...limited },
-      play: ({ nth }) => (nth === 1 ? { beat: () => fat } : { boot: 2_500 }),
+      play: ({ nth }) => (nth === 1 ? { heartbeat: () => fat } : { boot: 2_500 }),
     });
     cluster.start();
     for (let turn = 0; turn < 200; turn++) {
@@ -194,7 +198,7 @@ describe('a worker with too much memory', () => {
       policy: limited,
       play: ({ nth, slot }) =>
         slot === 1 && nth === 1
-          ? { beat: () => fat }
+          ? { heartbeat: () => fat }
           : nth > 1
             ? { bootFailure: { after: 50, failure } }
             : {},

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { SimCluster } from '../../simulation/sim-cluster.js';
-import { simBeat } from '../../simulation/sim-policy.js';
+import { simHeartbeat } from '../../simulation/sim-policy.js';
 
 function pings(cluster: SimCluster): number[] {
   return cluster.effects('notify').flatMap(({ watchdog, at }) => (watchdog === true ? [at] : []));
@@ -48,11 +48,11 @@ describe('time that the master itself missed', () => {
 
   test('gives no worker credit for the future, when its news is read before the clock', () => {
     const cluster = new SimCluster({ play: () => ({ hang: 4_500 }) }).start().run(3_000);
-    // The beats that came meanwhile are read first, as the event loop does after SIGCONT.
+    // The heartbeats that came meanwhile are read first, as the event loop does after SIGCONT.
     cluster.freeze(600_000).run(1);
     assert.ok(cluster.state.watchdog.quorumAt <= cluster.now);
     for (const worker of cluster.state.workers) {
-      assert.ok(worker.phase === 'ready' && worker.beatAt <= cluster.now);
+      assert.ok(worker.phase === 'ready' && worker.heartbeatAt <= cluster.now);
     }
     cluster.run(6_000);
     assert.equal(cluster.effects('kill').length, 2, 'both have been silent for the limit since');
@@ -90,7 +90,7 @@ describe('time that the master itself missed', () => {
     // The timer comes first, as it does in the event loop, and the mail after it.
     cluster.post({ type: 'tick' });
     assert.deepEqual(cluster.effects('kill'), []);
-    for (const key of [1, 2]) cluster.post({ type: 'beat', key, beat: simBeat() });
+    for (const key of [1, 2]) cluster.post({ type: 'heartbeat', key, heartbeat: simHeartbeat() });
     cluster.run(3_000);
     assert.deepEqual(cluster.effects('kill'), []);
     assert.match(cluster.logged('warn').join(), /worker 1 did not answer for/);
@@ -99,7 +99,7 @@ describe('time that the master itself missed', () => {
   test('is noticed with a short hang limit, too: a stall of the master is not one of the workers', () => {
     for (const stall of [300, 700, 1_100, 1_400, 2_000, 10_000]) {
       for (let phase = 0; phase < 1_000; phase += 50) {
-        const cluster = new SimCluster({ policy: { hangTimeout: 1_000, beatInterval: 250 } });
+        const cluster = new SimCluster({ policy: { hangTimeout: 1_000, heartbeatInterval: 250 } });
         cluster.start().run(3_000 + phase);
         cluster.freeze(stall).post({ type: 'tick' });
         cluster.run(5_000);
@@ -112,7 +112,7 @@ describe('time that the master itself missed', () => {
     const late = { eventLoopDelay: 800 };
     const cluster = new SimCluster({
       policy: { health: { slowDelay: 500, slowLimit: 30_000 } },
-      play: ({ slot }) => (slot === 1 ? { beat: (served) => (served > 5_000 ? late : {}) } : {}),
+      play: ({ slot }) => (slot === 1 ? { heartbeat: (served) => (served > 5_000 ? late : {}) } : {}),
     });
     cluster.start().run(10_000).freeze(60_000).run(5_000);
     assert.equal(cluster.state.workers[0]?.vitals.health, 'degraded');
@@ -137,7 +137,7 @@ describe('time that the master itself missed', () => {
     const mebibyte = 2 ** 20;
     const cluster = new SimCluster({
       policy: { workers: 3, memory: { maxRss: null, maxHeap: 0, pressure: 0.9 } },
-      play: () => ({ beat: (served) => ({ rss: (50 + served / 50) * mebibyte }) }),
+      play: () => ({ heartbeat: (served) => ({ rss: (50 + served / 50) * mebibyte }) }),
     });
     cluster.start().run(10_000);
     const read = (times: number) => {

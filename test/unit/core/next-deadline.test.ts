@@ -42,7 +42,7 @@ describe('nextDeadline', () => {
 
   test('is when a silent worker is looked at, and then when it is killed', () => {
     const cluster = new SimCluster({
-      policy: { hangTimeout: 1_600, beatInterval: 400 },
+      policy: { hangTimeout: 1_600, heartbeatInterval: 400 },
       play: () => ({ hang: 1 }),
     });
     cluster.start().run(500);

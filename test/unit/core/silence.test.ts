@@ -4,7 +4,7 @@ import { ownPolicy } from '../../../src/core/policy.js';
 import { slotOf } from '../../../src/core/workers.js';
 import type { Capture } from '../../../src/protocol/capture.js';
 import { type Play, SimCluster } from '../../simulation/sim-cluster.js';
-import { type PolicyPart, simBeat, simPolicy } from '../../simulation/sim-policy.js';
+import { type PolicyPart, simHeartbeat, simPolicy } from '../../simulation/sim-policy.js';
 
 describe('a worker that falls silent', () => {
   test('is killed once it was silent for the limit, and replaced at once', () => {
@@ -13,7 +13,7 @@ describe('a worker that falls silent', () => {
     });
     cluster.start().run(30_000);
     const [kill] = cluster.effects('kill');
-    // Its last beat came 10 s after it was ready.
+    // Its last heartbeat came 10 s after it was ready.
     assert.equal(kill?.at, 15_100);
     assert.equal(cluster.effects('kill').length, 1);
     const again = cluster.effects('fork')[2];
@@ -37,11 +37,11 @@ describe('a worker that falls silent', () => {
     assert.equal(cluster.state.deaths.length, 1);
   });
 
-  test('is not taken for hung while its beats come, however late', () => {
+  test('is not taken for hung while its heartbeats come, however late', () => {
     const cluster = new SimCluster({ play: () => ({ hang: 1 }) }).start().run(100);
     for (let index = 0; index < 20; index++) {
       cluster.run(4_900);
-      for (const key of [1, 2]) cluster.post({ type: 'beat', key, beat: simBeat() });
+      for (const key of [1, 2]) cluster.post({ type: 'heartbeat', key, heartbeat: simHeartbeat() });
     }
     assert.deepEqual(cluster.effects('kill'), []);
   });
@@ -57,7 +57,7 @@ const slow = { method: 'GET', path: '/slow', age: 4_100 };
 const stack = '    at checkout (/srv/app.js:12:5)\n    at handle (/srv/app.js:3:1)';
 const inCheckout: Partial<Capture> = { state: 'running', stack, at: 'checkout (/srv/app.js:12:5)' };
 
-/** Worker 1 falls silent 1 s after it was ready, so that its last beat came at 1100 ms or just before. */
+/** Worker 1 falls silent 1 s after it was ready, so that its last heartbeat came at 1100 ms or just before. */
 function oneSilent(play: Play, policy: PolicyPart = {}): SimCluster {
   return new SimCluster({
     policy,
@@ -83,7 +83,7 @@ describe('a silent worker is looked at', () => {
   });
 
   test('a quarter of the limit before where that is shorter, and the limit is kept to the tick', () => {
-    const cluster = oneSilent({}, { hangTimeout: 1_000, beatInterval: 250 }).run(3_000);
+    const cluster = oneSilent({}, { hangTimeout: 1_000, heartbeatInterval: 250 }).run(3_000);
     assert.deepEqual(
       cluster.effects('capture').map(({ timeout, at }) => [timeout, at]),
       [[250, 1_850]],
@@ -138,7 +138,7 @@ describe('a silent worker is looked at', () => {
     assert.deepEqual(cluster.logged('error'), ['worker 1 hung: silent for 15 s, starved of CPU']);
   });
 
-  test('and the requests of its last beat are told where it could not be asked, older by the silence', () => {
+  test('and the requests of its last heartbeat are told where it could not be asked, older by the silence', () => {
     const cluster = oneSilent({ requests: [{ ...slow, age: 200 }] }).run(10_000);
     assert.deepEqual(entry(cluster, 'error', /hung/)?.fields?.requests, ['GET /slow 5.2 s']);
   });
@@ -171,7 +171,7 @@ describe('a worker that speaks again', () => {
 
   test('and falls silent again is looked at again, and killed at its limit', () => {
     const cluster = oneSilent({ captureTakes: 1_000 }).run(5_500);
-    cluster.post({ type: 'beat', key: 1, beat: simBeat() });
+    cluster.post({ type: 'heartbeat', key: 1, heartbeat: simHeartbeat() });
     cluster.run(10_000);
     assert.deepEqual(
       cluster.effects('capture').map(({ at }) => at),
@@ -239,10 +239,10 @@ test('hangs count as deaths: they end the master where there are too many', () =
 test('a worker is judged by the settings of its own generation, with which it was forked', () => {
   const { hangTimeout, ...own } = ownPolicy(simPolicy({ hangTimeout: 10_000 }), { generation: 1 });
   const cluster = new SimCluster({
-    // What a new configuration says; the workers that serve beat every second.
+    // What a new configuration says; the workers that serve heartbeat every second.
     policy: {
       hangTimeout: 800,
-      beatInterval: 200,
+      heartbeatInterval: 200,
       generations: { 1: { ...own, hangTimeout } },
     },
     play: ({ slot }) => (slot === 2 ? { hang: 3_000 } : {}),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { statusLine } from '../../../src/core/status.js';
 import { SimCluster } from '../../simulation/sim-cluster.js';
-import { simBeat } from '../../simulation/sim-policy.js';
+import { simHeartbeat } from '../../simulation/sim-policy.js';
 
 function statuses(cluster: SimCluster): string[] {
   return cluster.effects('notify').flatMap(({ status }) => (status === undefined ? [] : [status]));
@@ -47,7 +47,8 @@ describe('the status line', () => {
       },
       // The spare that follows the second one is no better.
       play: ({ key }) => ({
-        beat: () => (key === 1 ? { eventLoopDelay: 900 } : key === 2 || key === 4 ? { rss: 2 ** 31 } : {}),
+        heartbeat: () =>
+          key === 1 ? { eventLoopDelay: 900 } : key === 2 || key === 4 ? { rss: 2 ** 31 } : {},
       }),
     });
     cluster.start().run(30_000);
@@ -83,7 +84,7 @@ describe('the status line', () => {
     let requests = 0;
     for (let second = 1; second <= 60; second++) {
       requests += second * second;
-      busy.post({ type: 'beat', key: 1, beat: simBeat({ requests }) });
+      busy.post({ type: 'heartbeat', key: 1, heartbeat: simHeartbeat({ requests }) });
       busy.run(1_000);
     }
     assert.ok(statuses(busy).length >= 12 && statuses(busy).length <= 3 + 13, `${statuses(busy).length}`);

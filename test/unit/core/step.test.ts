@@ -6,7 +6,7 @@ import { initialState } from '../../../src/core/state.js';
 import { nextDeadline } from '../../../src/core/step.js';
 import { lives } from '../../simulation/lives.js';
 import { SimCluster } from '../../simulation/sim-cluster.js';
-import { simBeat } from '../../simulation/sim-policy.js';
+import { simHeartbeat } from '../../simulation/sim-policy.js';
 import { pureStep } from '../../simulation/step.js';
 
 /** Worker 1 in each of its phases, in a master that serves unless the phase says otherwise. */
@@ -45,7 +45,7 @@ function events(key: number): Readonly<Record<Event['type'], Event>> {
     'fork-failed': { type: 'fork-failed', key, failure },
     ready: { type: 'ready', key, urls: [] },
     failed: { type: 'failed', key, failure },
-    beat: { type: 'beat', key, beat: simBeat({ requests: 7 }) },
+    heartbeat: { type: 'heartbeat', key, heartbeat: simHeartbeat({ requests: 7 }) },
     closed: { type: 'closed', key, inFlight: 1, accepted: 2 },
     probed: { type: 'probed', key, failure: null, took: 3 },
     reload: {
@@ -115,7 +115,7 @@ const nobodyKnown = {
   'fork-failed': 'ignored',
   ready: 'ignored',
   failed: 'ignored',
-  beat: 'ignored',
+  heartbeat: 'ignored',
   closed: 'ignored',
   drained: 'ignored',
   cut: 'ignored',
@@ -169,7 +169,7 @@ describe('step', () => {
       serving: {
         ...nobodyKnown,
         ...allRefused,
-        reload: 'answer notify(reloading,status) info step fork step ask-beat ask-beat',
+        reload: 'answer notify(reloading,status) info step fork step ask-heartbeat ask-heartbeat',
         scale: 'answer info debug drain notify(status)',
         start: 'ignored',
         stop: 'notify(stopping,status,extend) info drain drain',
@@ -182,14 +182,14 @@ describe('step', () => {
         ...nobodyKnown,
         ...inReload,
         abort:
-          'answer error step kill notify(status) step record warn notify(ready,status) ask-beat ask-beat',
+          'answer error step kill notify(status) step record warn notify(ready,status) ask-heartbeat ask-heartbeat',
         tick: 'noted',
       },
       soaking: {
         ...nobodyKnown,
         ...inReload,
         abort:
-          'answer error step notify(status) debug drain step step record warn notify(ready,status) ask-beat ask-beat',
+          'answer error step notify(status) debug drain step step record warn notify(ready,status) ask-heartbeat ask-heartbeat',
         tick: 'noted',
       },
       rolling: {
@@ -201,7 +201,7 @@ describe('step', () => {
       rollback: {
         ...nobodyKnown,
         ...inReload,
-        abort: 'answer step record warn notify(ready,status) ask-beat ask-beat',
+        abort: 'answer step record warn notify(ready,status) ask-heartbeat ask-heartbeat',
         tick: 'noted',
       },
     });
@@ -225,7 +225,7 @@ describe('step', () => {
       forked: 'noted',
       'fork-failed': 'error notify(status)',
       failed: 'noted',
-      beat: 'noted',
+      heartbeat: 'noted',
       cut: 'warn',
       current: 'noted',
       excused: 'noted',
@@ -236,7 +236,7 @@ describe('step', () => {
       forked: 'noted',
       'fork-failed': 'error notify(status)',
       failed: 'error notify(status) fork',
-      beat: 'noted',
+      heartbeat: 'noted',
       cut: 'warn',
       current: 'noted',
       proved: 'noted',
@@ -248,7 +248,7 @@ describe('step', () => {
       forked: 'noted',
       'fork-failed': 'error notify(status)',
       failed: 'error notify(status) fork',
-      beat: 'noted',
+      heartbeat: 'noted',
       cut: 'warn',
       current: 'noted',
       captured: 'noted',
@@ -261,7 +261,7 @@ describe('step', () => {
       forked: 'noted',
       'fork-failed': 'noted',
       failed: 'noted',
-      beat: 'noted',
+      heartbeat: 'noted',
       closed: 'noted',
       drained: 'noted',
       cut: 'warn',

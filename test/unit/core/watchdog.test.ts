@@ -123,7 +123,7 @@ describe('a proof', () => {
     assert.equal(pings(cluster).length, 20);
   });
 
-  test('is not given by a beat without an answer: the pings are withheld, and the log knows once', () => {
+  test('is not given by a heartbeat without an answer: the pings are withheld, and the log knows once', () => {
     const cluster = new SimCluster({ policy: { pingInterval: every }, play: () => ({ proves: false }) });
     cluster.start().run(60_000);
     // To listen is a proof, and one holds for two intervals.

@@ -4,7 +4,7 @@ import type { State, Worker } from '../../../src/core/state.js';
 import { createAnnouncer, isHeard } from '../../../src/master/siblings.js';
 
 const ready = (key: number): Worker =>
-  ({ key, role: { kind: 'slot', slot: key }, phase: 'ready', beatAt: 0 }) as Worker;
+  ({ key, role: { kind: 'slot', slot: key }, phase: 'ready', heartbeatAt: 0 }) as Worker;
 
 /** Who was told which keys, since the last look. */
 function fakes() {
@@ -52,8 +52,8 @@ describe('who is ready', () => {
 });
 
 describe('a worker', () => {
-  test('is heard until two beats and a half are missing', () => {
-    const heardAt = (now: number) => isHeard(ready(1), { now, beatInterval: 1_000 });
+  test('is heard until two heartbeats and a half are missing', () => {
+    const heardAt = (now: number) => isHeard(ready(1), { now, heartbeatInterval: 1_000 });
     assert.deepEqual([heardAt(2_500), heardAt(2_501)], [true, false]);
   });
 });

@@ -4,14 +4,14 @@ import type { Event } from '../../../src/core/events.js';
 import { differences } from '../../../src/master/commands.js';
 import type { ControlEvent } from '../../../src/protocol/control-api.js';
 import { SimCluster } from '../../simulation/sim-cluster.js';
-import { simBeat } from '../../simulation/sim-policy.js';
+import { simHeartbeat } from '../../simulation/sim-policy.js';
 
 type WorkerEvent = Extract<ControlEvent, { type: 'worker' }>;
 
 /** What is told of worker 1 of two, which serves with two requests in flight, after these events. */
 function toldAfter(...events: readonly Event[]): readonly Partial<WorkerEvent>[] {
   const cluster = new SimCluster({ play: () => ({ hang: 0, immortal: true }) }).start().run(500);
-  cluster.post({ type: 'beat', key: 1, beat: simBeat({ inFlight: 2 }) });
+  cluster.post({ type: 'heartbeat', key: 1, heartbeat: simHeartbeat({ inFlight: 2 }) });
   return events.flatMap((event) => {
     const before = cluster.state;
     cluster.post(event);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Effect } from '../../../src/core/effects.js';
 import { createMailbox, type Mailbox, type Where } from '../../../src/master/mailbox.js';
-import { simBeat, simPolicy } from '../../simulation/sim-policy.js';
+import { simHeartbeat, simPolicy } from '../../simulation/sim-policy.js';
 
 /** A mailbox without processes: what is performed is written down, and the one alarm is kept. */
 function fakeMailbox({
@@ -74,12 +74,12 @@ describe('the mailbox', () => {
     assert.equal(mailbox.state().life.phase, 'ended');
   });
 
-  test('leaves the alarm as it is for a beat, which brings no deadline nearer', () => {
+  test('leaves the alarm as it is for a heartbeat, which brings no deadline nearer', () => {
     const { mailbox, alarms } = fakeMailbox();
     mailbox.post({ type: 'start' });
     for (const key of [1, 2]) mailbox.post({ type: 'ready', key, urls: [] });
     const set = alarms.length;
-    for (const key of [1, 2, 1, 2]) mailbox.post({ type: 'beat', key, beat: simBeat() });
+    for (const key of [1, 2, 1, 2]) mailbox.post({ type: 'heartbeat', key, heartbeat: simHeartbeat() });
     assert.equal(alarms.length, set);
     mailbox.post({ type: 'tick' });
     assert.equal(alarms.length, set + 1);
@@ -145,12 +145,12 @@ describe('the mailbox', () => {
   test('takes an answer of the core that throws as fatal, too', () => {
     const { mailbox, fatal } = fakeMailbox();
     mailbox.post({ type: 'start' });
-    mailbox.post({ type: 'beat', key: 1, beat: null } as never);
+    mailbox.post({ type: 'heartbeat', key: 1, heartbeat: null } as never);
     mailbox.post({ type: 'ready', key: 1, urls: [] });
-    mailbox.post({ type: 'beat', key: 1, beat: null } as never);
+    mailbox.post({ type: 'heartbeat', key: 1, heartbeat: null } as never);
     assert.deepEqual(
       fatal.map(({ where }) => [where.event, where.effect]),
-      [['beat', null]],
+      [['heartbeat', null]],
     );
   });
 });

@@ -23,7 +23,7 @@ test('policyOf hands the configuration on and adds the exit statuses', async () 
     bootTimeout: 1,
     drainTimeout: 2,
     hangTimeout: 4,
-    beatInterval: 1,
+    heartbeatInterval: 1,
     health: { slowDelay: 500, slowLimit: 30_000 },
     memory: { maxRss: null, maxHeap: 0.9, pressure: 0.9 },
     spares: 0,
@@ -51,9 +51,12 @@ test('each generation is judged by its own settings, and the intensity follows t
     { generation: 2, ...second },
   ];
   const policy = inForce({ newest: 2, releases, workers: 32 });
-  assert.deepEqual([policy.hangTimeout, policy.beatInterval, policy.restart.intensity], [1_000, 250, 165]);
+  assert.deepEqual(
+    [policy.hangTimeout, policy.heartbeatInterval, policy.restart.intensity],
+    [1_000, 250, 165],
+  );
   const old = ownPolicy(policy, { generation: 1 });
-  assert.deepEqual([old.hangTimeout, old.beatInterval, old.restart.intensity], [20_000, 1_000, 165]);
+  assert.deepEqual([old.hangTimeout, old.heartbeatInterval, old.restart.intensity], [20_000, 1_000, 165]);
   assert.equal(inForce({ newest: 2, releases, workers: 32 }), policy, 'made once');
   assert.equal(inForce({ newest: 2, releases, workers: 2 }).restart.intensity, 15);
 });

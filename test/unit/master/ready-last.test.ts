@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readyLast } from '../../../src/master/control-door.js';
-import type { Notification, Supervisor } from '../../../src/service-manager/supervisor.js';
+import type { Notification, ServiceManager } from '../../../src/service-manager/service-manager.js';
 
 function watched() {
   const told: Notification[] = [];
@@ -14,22 +14,22 @@ function watched() {
   const silent = {
     kind: 'systemd',
     notify: (notification: Notification) => void told.push(notification),
-  } as unknown as Supervisor;
+  } as unknown as ServiceManager;
   const seam = {
     open: () => opening,
     after: (_delay: number, act: () => void) => void timers.push(act),
   };
-  const supervisor = readyLast(silent, seam);
-  return { told, door, supervisor, patienceEnds: () => timers.shift()?.() };
+  const serviceManager = readyLast(silent, seam);
+  return { told, door, serviceManager, patienceEnds: () => timers.shift()?.() };
 }
 
 const tick = () => new Promise((resolve) => setImmediate(resolve));
 
 test('READY=1 waits for the control socket, and what is told after it waits behind it', async () => {
-  const { told, door, supervisor } = watched();
-  supervisor.notify({ status: 'starting' });
-  supervisor.notify({ ready: true });
-  supervisor.notify({ stopping: true });
+  const { told, door, serviceManager } = watched();
+  serviceManager.notify({ status: 'starting' });
+  serviceManager.notify({ ready: true });
+  serviceManager.notify({ stopping: true });
   assert.deepEqual(told, [{ status: 'starting' }]);
   door.resolve();
   await tick();
@@ -37,17 +37,17 @@ test('READY=1 waits for the control socket, and what is told after it waits behi
 });
 
 test('a later READY=1, at the end of a reload, is passed on at once', async () => {
-  const { told, door, supervisor } = watched();
-  supervisor.notify({ ready: true });
+  const { told, door, serviceManager } = watched();
+  serviceManager.notify({ ready: true });
   door.resolve();
   await tick();
-  supervisor.notify({ ready: true, status: 'reloaded' });
+  serviceManager.notify({ ready: true, status: 'reloaded' });
   assert.deepEqual(told, [{ ready: true }, { ready: true, status: 'reloaded' }]);
 });
 
 test('a control socket that is not there in time keeps nobody waiting, and READY=1 is told once', async () => {
-  const { told, door, supervisor, patienceEnds } = watched();
-  supervisor.notify({ ready: true });
+  const { told, door, serviceManager, patienceEnds } = watched();
+  serviceManager.notify({ ready: true });
   patienceEnds();
   assert.deepEqual(told, [{ ready: true }]);
   door.resolve();

@@ -9,7 +9,7 @@ import {
   type WorkerMessage,
   withLostHandle,
 } from '../../../src/protocol/messages.js';
-import { simBeat } from '../../simulation/sim-policy.js';
+import { simHeartbeat } from '../../simulation/sim-policy.js';
 
 type Raw = Record<string, unknown>;
 
@@ -18,9 +18,9 @@ const fromWorker: Readonly<Record<WorkerMessage['type'], WorkerMessage>> = {
   ready: { type: 'ready', urls: ['http://localhost:3000', 'http://localhost:3001'], onTarget: true },
   listens: { type: 'listens', urls: ['http://localhost:3000'], onTarget: false },
   failed: { type: 'failed', failure: { message: 'boom', exitCode: 70, errno: 98, stack: 'Error: boom' } },
-  beat: {
-    type: 'beat',
-    beat: simBeat({ requests: 3, current: [{ method: 'GET', path: '/', age: 12 }] }),
+  heartbeat: {
+    type: 'heartbeat',
+    heartbeat: simHeartbeat({ requests: 3, current: [{ method: 'GET', path: '/', age: 12 }] }),
   },
   spare: { type: 'spare' },
   current: { type: 'current', inFlight: 1, requests: [{ method: 'GET', path: '/', age: 12 }] },
@@ -51,7 +51,7 @@ const fromMaster: Readonly<Record<MasterMessage['type'], unknown>> = {
   take: { type: 'take', id: 5, from: 2, until: 900, server: '::|3000', hops: 1, head: 'R0VU', silence: 900 },
   handed: { type: 'handed', id: 4, came: true },
   workers: { type: 'workers', own: 2, ready: [{ key: 2, slot: 1 }] },
-  beat: { type: 'beat' },
+  heartbeat: { type: 'heartbeat' },
   probe: { type: 'probe', path: '/healthz', timeout: 5_000 },
   stats: { type: 'stats', id: 7, stats: { status: 'serving' } },
   promote: { type: 'promote', slot: 2 },
@@ -90,7 +90,7 @@ function fieldsOf(value: Raw, at: readonly string[] = []): string[][] {
 }
 
 const nullable = [
-  'beat.beat.kept',
+  'heartbeat.heartbeat.kept',
   'probed.failure',
   'hand-on.to',
   'hand-on.slot',
@@ -101,7 +101,7 @@ const nullable = [
 
 /** What would be wrong for most fields is right for a few. */
 function isRight(field: string, value: unknown): boolean {
-  if (field === 'beat.beat.latency') return Array.isArray(value);
+  if (field === 'heartbeat.heartbeat.latency') return Array.isArray(value);
   if (field === 'ready.onTarget' || field === 'listens.onTarget') return typeof value === 'boolean';
   return nullable.includes(field) && value === null;
 }
@@ -148,8 +148,10 @@ describe('messages between worker and master', () => {
       'cut.requests is "1", expected a finite number',
     );
     assert.equal(
-      reasonOf(parseWorkerMessage(marked({ type: 'beat', beat: { ...simBeat(), rss: Number.NaN } }))),
-      'beat.beat.rss is null, expected a finite number',
+      reasonOf(
+        parseWorkerMessage(marked({ type: 'heartbeat', heartbeat: { ...simHeartbeat(), rss: Number.NaN } })),
+      ),
+      'heartbeat.heartbeat.rss is null, expected a finite number',
     );
   });
 
@@ -193,7 +195,7 @@ describe('messages between worker and master', () => {
       { toString: 1 },
     ]) {
       const reason = reasonOf(parseWorkerMessage({ cmd: 'NODE_ROM_AGENT', type }));
-      assert.match(reason, /^type is .*, expected one of hello, ready, listens, failed, beat, /);
+      assert.match(reason, /^type is .*, expected one of hello, ready, listens, failed, heartbeat, /);
     }
     assert.match(reasonOf(parseWorkerMessage({ cmd: 'NODE_ROM_AGENT' })), /^type is undefined/);
   });

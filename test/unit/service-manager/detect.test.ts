@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { detectSupervisor, type Surroundings } from '../../../src/service-manager/detect.js';
-import { withoutSupervisor } from '../../../src/service-manager/supervisor.js';
+import { detectServiceManager, type Surroundings } from '../../../src/service-manager/detect.js';
+import { withoutOwnVariables } from '../../../src/service-manager/service-manager.js';
 
 function detect(surroundings: Partial<Surroundings> = {}) {
-  return detectSupervisor({
+  return detectServiceManager({
     env: {},
     pid: 42,
     ppid: 7,
@@ -15,26 +15,29 @@ function detect(surroundings: Partial<Surroundings> = {}) {
   });
 }
 
-describe('detectSupervisor', () => {
+describe('detectServiceManager', () => {
   test('finds nobody in a terminal: whatever is notified goes nowhere', () => {
-    const supervisor = detect();
-    assert.equal(supervisor.kind, 'none');
-    assert.equal(supervisor.pingInterval, null);
-    assert.deepEqual(supervisor.sockets, []);
-    assert.equal(supervisor.reapsOrphans, false);
-    supervisor.notify({ ready: true, status: 'serving' });
+    const serviceManager = detect();
+    assert.equal(serviceManager.kind, 'none');
+    assert.equal(serviceManager.pingInterval, null);
+    assert.deepEqual(serviceManager.sockets, []);
+    assert.equal(serviceManager.reapsOrphans, false);
+    serviceManager.notify({ ready: true, status: 'serving' });
   });
 
   test('finds systemd by NOTIFY_SOCKET', () => {
     const sent: string[] = [];
-    const supervisor = detect({
+    const serviceManager = detect({
       env: { NOTIFY_SOCKET: '@/org/freedesktop/systemd1/notify', WATCHDOG_USEC: '9000000' },
       loadAddon: () => ({ sendState: (state) => sent.push(state) }),
     });
-    supervisor.notify({ ready: true });
-    assert.deepEqual([supervisor.kind, supervisor.pingInterval, sent], ['systemd', 3_000, ['READY=1']]);
-    assert.equal(supervisor.reapsOrphans, true);
-    assert.equal(supervisor.loopsOnFatalErrors, false);
+    serviceManager.notify({ ready: true });
+    assert.deepEqual(
+      [serviceManager.kind, serviceManager.pingInterval, sent],
+      ['systemd', 3_000, ['READY=1']],
+    );
+    assert.equal(serviceManager.reapsOrphans, true);
+    assert.equal(serviceManager.loopsOnFatalErrors, false);
   });
 
   test('finds no watchdog without NOTIFY_SOCKET: there is nobody to ping', () => {
@@ -97,6 +100,6 @@ test('the workers get nothing of what is meant for the master alone, and all of 
     LISTEN_FDNAMES: 'http',
   };
   const rest = { PATH: '/bin', JOURNAL_STREAM: '8:1', INVOCATION_ID: 'abc', LISTEN: 'yes' };
-  assert.deepEqual(withoutSupervisor({ ...env, ...rest }), rest);
+  assert.deepEqual(withoutOwnVariables({ ...env, ...rest }), rest);
   assert.equal(Object.keys(env).length, 6, 'the environment itself is left alone');
 });

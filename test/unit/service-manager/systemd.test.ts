@@ -99,35 +99,35 @@ describe('passedSockets', () => {
 describe('systemd', () => {
   function started(loadAddon: () => { sendState(state: string): void }) {
     const problems: string[] = [];
-    const supervisor = systemd({
+    const serviceManager = systemd({
       env: { NOTIFY_SOCKET: '/run/systemd/notify', WATCHDOG_USEC: '3000000', WATCHDOG_PID: '42' },
       pid: 42,
       loadAddon,
       onProblem: (problem) => problems.push(problem),
     });
-    return { supervisor, problems };
+    return { serviceManager, problems };
   }
 
   test('sends through the addon, which is loaded with the first word and once', () => {
     const sent: string[] = [];
     let loads = 0;
-    const { supervisor } = started(() => {
+    const { serviceManager } = started(() => {
       loads += 1;
       return { sendState: (state) => sent.push(state) };
     });
     assert.equal(loads, 0);
-    supervisor.notify({ ready: true });
-    supervisor.notify({ watchdog: true });
+    serviceManager.notify({ ready: true });
+    serviceManager.notify({ watchdog: true });
     assert.deepEqual(sent, ['READY=1', 'WATCHDOG=1']);
     assert.equal(loads, 1);
-    assert.equal(supervisor.pingInterval, 1_000);
+    assert.equal(serviceManager.pingInterval, 1_000);
   });
 
   test('runs without the addon, says so once and says what would help', () => {
-    const { supervisor, problems } = started(() => {
+    const { serviceManager, problems } = started(() => {
       throw new Error("Cannot find module 'sd-notify'\nRequire stack:\n- /app.js");
     });
-    for (let index = 0; index < 3; index++) supervisor.notify({ watchdog: true });
+    for (let index = 0; index < 3; index++) serviceManager.notify({ watchdog: true });
     assert.equal(problems.length, 1);
     assert.match(
       problems[0] ?? '',

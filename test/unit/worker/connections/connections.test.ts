@@ -58,18 +58,18 @@ test('what is not timed begins when the clock was read last', () => {
   assert.deepEqual([clock.weight, clock.begun], [0, last]);
 });
 
-test('from one beat to the next there are again some of which each is timed', () => {
+test('from one heartbeat to the next there are again some of which each is timed', () => {
   const { clock } = countingClock();
   weights(clock, 1_000);
   clock.renew();
   assert.deepEqual(new Set(weights(clock, 64)), new Set([1]));
 });
 
-test('a worker that has fallen silent gives no request a beginning from before the last beat', () => {
+test('a worker that has fallen silent gives no request a beginning from before the last heartbeat', () => {
   const { clock, reads } = countingClock();
   weights(clock, 1_000);
   clock.renew();
-  const beat = reads();
+  const heartbeat = reads();
   weights(clock, 65);
-  assert.ok(clock.begun >= beat);
+  assert.ok(clock.begun >= heartbeat);
 });

@@ -5,11 +5,11 @@ import {
   performance,
 } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
-import type { Beat } from '../../protocol/heartbeat.js';
+import type { Heartbeat } from '../../protocol/heartbeat.js';
 import { heapUsed, residentSet } from '../../protocol/memory.js';
 import type { Servers } from '../connections/servers.js';
 
-export interface Beats {
+export interface Heartbeats {
   /**
    * `withBytes`: also how much was written, which takes a look at every connection. `idle`: nothing is to be served yet;
    * the event loop, which wakes up for nothing else, is not measured.
@@ -22,23 +22,23 @@ export interface Beats {
 /** Fine enough for a percentile over a second, at fifty wake-ups a second. */
 const delayResolution = 20;
 
-export interface BeatsSeam {
+export interface HeartbeatsSeam {
   readonly servers: Servers;
-  /** See Beat. */
+  /** See Heartbeat. */
   readonly kept: () => number | null;
-  readonly send: (beat: Beat) => void;
+  readonly send: (heartbeat: Heartbeat) => void;
   /** How often the worker shows that its event loop turns, ms. */
   readonly interval: number;
   readonly delay?: Pick<IntervalHistogram, 'enable' | 'percentile' | 'reset'>;
 }
 
-export function createBeats({ servers, kept, send, interval, ...seam }: BeatsSeam): Beats {
+export function createHeartbeats({ servers, kept, send, interval, ...seam }: HeartbeatsSeam): Heartbeats {
   const delay = seam.delay ?? monitorEventLoopDelay({ resolution: delayResolution });
   let utilization: EventLoopUtilization = performance.eventLoopUtilization();
   let timer: NodeJS.Timeout | null = null;
   let withBytesNow = false;
 
-  const beat = (withBytes: boolean): Beat => {
+  const heartbeat = (withBytes: boolean): Heartbeat => {
     const now = performance.eventLoopUtilization();
     const share = performance.eventLoopUtilization(now, utilization).utilization;
     utilization = now;
@@ -61,14 +61,14 @@ export function createBeats({ servers, kept, send, interval, ...seam }: BeatsSea
 
   return {
     now: () => {
-      if (timer !== null) send(beat(withBytesNow));
+      if (timer !== null) send(heartbeat(withBytesNow));
     },
     start: ({ withBytes, idle = false }) => {
       withBytesNow = withBytes;
       if (!idle) delay.enable();
       if (timer !== null) clearInterval(timer);
-      send(beat(withBytes));
-      timer = setInterval(() => send(beat(withBytes)), interval).unref();
+      send(heartbeat(withBytes));
+      timer = setInterval(() => send(heartbeat(withBytes)), interval).unref();
     },
   };
 }

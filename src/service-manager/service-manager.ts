@@ -20,7 +20,7 @@ export interface PassedSocket {
 }
 
 /** Whoever started the master and restarts it. Callers never ask which one it is in order to talk to it. */
-export interface Supervisor {
+export interface ServiceManager {
   readonly kind: 'systemd' | 'launchd' | 'pm2' | 'none';
   notify(notification: Notification): void;
   /** How often a watchdog ping is wanted, ms; null where there is no watchdog. */
@@ -33,7 +33,7 @@ export interface Supervisor {
 }
 
 /** The environment without what is meant for the master alone (sd_notify(3), sd_listen_fds(3)). */
-export function withoutSupervisor(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+export function withoutOwnVariables(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES, ...others } =
     env;
   const { ROM_AGENT_SUPERVISOR, ROM_AGENT_OUTPUT, ...rest } = others;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { initialState } from '../../../src/core/state.js';
 import { movesNobody, nextDeadline, step } from '../../../src/core/step.js';
-import { servingEvents, simBeat, simPolicy } from '../../simulation/sim-policy.js';
+import { servingEvents, simHeartbeat, simPolicy } from '../../simulation/sim-policy.js';
 import { daemon } from './contenders.js';
 import { cpuTime } from './proc-figures.js';
 import { summarise } from './samples.js';
@@ -17,7 +17,7 @@ const warming = 4;
 const measured = 10;
 
 /** What a heartbeat a second of each worker costs the master, in percent of a CPU. */
-export async function measureBeats(rounds: number): Promise<string> {
+export async function measureHeartbeats(rounds: number): Promise<string> {
   const rows: string[] = [];
   for (const soaking of [false, true]) {
     const costs = new Map<number, number[]>(sizes.map((size) => [size, []]));
@@ -31,7 +31,7 @@ export async function measureBeats(rounds: number): Promise<string> {
   return rows.join('\n');
 }
 
-/** The simulated cluster: beats of all workers, spread over each second, through the policy as the mailbox has it. */
+/** The simulated cluster: heartbeats of all workers, spread over each second, through the policy as the mailbox has it. */
 function policyCost(workers: number, soaking: boolean): number {
   const reload = { soak: 1e9, probe: null };
   const policy = simPolicy({
@@ -53,10 +53,10 @@ function policyCost(workers: number, soaking: boolean): number {
   let began = process.cpuUsage();
   for (let second = 0; second < warming + measured; second += 1) {
     if (second === warming) began = process.cpuUsage();
-    const beat = simBeat({ requests: second * 100, answers: second * 100, kept: 3 });
+    const heartbeat = simHeartbeat({ requests: second * 100, answers: second * 100, kept: 3 });
     for (const key of keys) {
       now += 1_000 / keys.length;
-      post({ type: 'beat', key, beat });
+      post({ type: 'heartbeat', key, heartbeat });
     }
     post({ type: 'tick' });
   }
