@@ -37,6 +37,7 @@ export function createDailyFile({ dir, clock, ...rest }: DailyFileOptions): Sink
       sink.write(line);
     },
     flush: () => today?.flush(),
+    drained: async () => today?.drained(),
     end: () => today?.end(),
     dropped: () => before + (today?.dropped() ?? 0),
   };

@@ -71,6 +71,7 @@ export function lazyLog(
     flush: () => log?.flush(),
     close: async () => {
       await loading;
+      await log?.drained();
       log?.flush();
     },
   };

@@ -11,6 +11,8 @@ type Write = (message: string, fields?: Fields) => void;
 export interface Log extends Readonly<Record<Level, Write>> {
   /** Writes what still waits, for an exit; returns within about 250 ms a destination. */
   flush(): void;
+  /** Resolves when no write is out any more, after a second at most: flush() takes an old one for blocked. */
+  drained(): Promise<void>;
   readonly format: Layout;
   /** Lines lost so far, on standard output and in the file together. */
   dropped(): number;
@@ -56,6 +58,7 @@ export function createLog(options: LogOptions): Log {
     ...(Object.fromEntries(levels.map((level) => [level, at(level)])) as Record<Level, Write>),
     format: layout,
     flush: () => writer?.flush(),
+    drained: async () => writer?.drained(),
     dropped: () => writer?.dropped() ?? 0,
   };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Device } from './device.js';
 
 /** Where lines go: bounded in memory, never a reason to wait. */
@@ -6,6 +7,8 @@ export interface Sink {
   write(line: string): void;
   /** Writes what is left at once, for an exit; gives up after `flushLimit`. */
   flush(): void;
+  /** Resolves when the write that is out has ended, or after `drainLimit`: before a flush(), which cannot see its end. */
+  drained(): Promise<void>;
   /** Delivers what is left in its own time and then closes the device; what fails from now on is dropped. */
   end(): void;
   /** Lines lost so far. */
@@ -24,6 +27,8 @@ export interface SinkOptions {
   readonly retryDelay?: number;
   /** ms; 250, or 5,000 for a file */
   readonly flushLimit?: number;
+  /** ms; 1,000 */
+  readonly drainLimit?: number;
 }
 
 /** One write carries whole lines up to PIPE_BUF of Linux (pipe(7)), so that lines of many processes do not mix. */
@@ -37,6 +42,8 @@ const STUCK = 100;
 /** What flush() may take, ms: a pipe's reader may be gone or asleep, a slow disk gets on. */
 const FLUSH_LIMIT = 250;
 const FILE_FLUSH_LIMIT = 5_000;
+/** What drained() may take, ms. */
+const DRAIN_LIMIT = 1_000;
 /** What flush() allows a fresh write in the thread pool, whose end it cannot see, ms. */
 const IN_FLIGHT = 20;
 /** The reader is gone for good: nothing written here will ever be read. */
@@ -64,7 +71,13 @@ class LineSink implements Sink {
 
   constructor(options: SinkOptions) {
     const flushLimit = options.device.reopens ? FILE_FLUSH_LIMIT : FLUSH_LIMIT;
-    this.#options = { maxBytes: MAX_BYTES, retryDelay: 1000, flushLimit, ...options };
+    this.#options = {
+      maxBytes: MAX_BYTES,
+      retryDelay: 1000,
+      flushLimit,
+      drainLimit: DRAIN_LIMIT,
+      ...options,
+    };
   }
 
   write(line: string): void {
@@ -89,6 +102,13 @@ class LineSink implements Sink {
     while (this.#queue.length > 0 && !this.#gone && performance.now() - start < this.#options.flushLimit) {
       if (!this.#writeNow()) pause(FULL_DELAY);
     }
+  }
+
+  async drained(): Promise<void> {
+    const start = performance.now();
+    // At least one turn: the write may have ended long ago, and this thread was too busy to hear of it.
+    do await sleep(1);
+    while (this.#inFlight !== null && performance.now() - start < this.#options.drainLimit);
   }
 
   end(): void {

@@ -13,6 +13,7 @@ const loadPino = (): typeof import('pino') => createRequire(import.meta.url)('pi
 export interface Writer {
   write(level: Level, message: string, fields?: Fields): void;
   flush(): void;
+  drained(): Promise<void>;
   dropped(): number;
 }
 
@@ -44,6 +45,9 @@ export function openWriter(options: WriterOptions): Writer {
     flush() {
       out.flush();
       file?.flush();
+    },
+    drained: async () => {
+      await Promise.all([out.drained(), file?.drained()]);
     },
     dropped: () => out.dropped() + (file?.dropped() ?? 0),
   };

@@ -31,7 +31,7 @@ const clients: readonly ClientGroup[] = [
   { kind: 'pipelining', count: 4 },
 ];
 
-describe('an app', { timeout: 600_000 }, () => {
+describe('an app', { timeout: 1_800_000 }, () => {
   for (const [name, path] of Object.entries(apps)) {
     it(`is served by every worker and drained without a loss: ${name}`, async (t) => {
       const service = await serve(t, { app: fixture(path) });
@@ -43,7 +43,7 @@ describe('an app', { timeout: 600_000 }, () => {
   }
 });
 
-describe('the heap limit', { timeout: 600_000 }, () => {
+describe('the heap limit', { timeout: 1_800_000 }, () => {
   it('holds for the threads that the app starts while it loads, too', async (t) => {
     const app = fixture('apps/thread-at-import.mjs');
     const service = await serve(t, { app, env: { MAX_OLD_SPACE_SIZE: '128' } });
@@ -53,7 +53,7 @@ describe('the heap limit', { timeout: 600_000 }, () => {
   });
 });
 
-describe('the drain', { timeout: 600_000 }, () => {
+describe('the drain', { timeout: 1_800_000 }, () => {
   it("calls the app's own SIGTERM handler when its requests are done, and waits for it", async (t) => {
     const service = await serve(t, endsItself({ HANDLES_SIGTERM: '1' }));
     await stopWithSlowRequests(service);
@@ -111,7 +111,7 @@ describe('the drain', { timeout: 600_000 }, () => {
   });
 });
 
-describe('a hosted app', { timeout: 600_000 }, () => {
+describe('a hosted app', { timeout: 1_800_000 }, () => {
   it('also answers the operational routes under the prefix, and keeps its own', async (t) => {
     const service = await serve(t, {
       app: fixture('apps/express-listens.cjs'),

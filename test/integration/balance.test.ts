@@ -82,7 +82,7 @@ const mixed: readonly ClientGroup[] = [
   { kind: 'per-connection', count: 2, pauseMs: 80 },
 ];
 
-describe('kept connections', { timeout: 600_000 }, () => {
+describe('kept connections', { timeout: 1_800_000 }, () => {
   it('of a burst that one worker took are evened out, and nobody has to connect again', async (t) => {
     const service = await serve(t, { env: patient });
     const clients: ClientGroup[] = [{ kind: 'keep-alive', count: 64, pauseMs: 20 }];

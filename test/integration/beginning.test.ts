@@ -15,7 +15,7 @@ import {
   untilStats,
 } from './service.js';
 
-describe('the begin of an app', { timeout: 600_000 }, () => {
+describe('the begin of an app', { timeout: 1_800_000 }, () => {
   it('is no empty event loop while its listen() waits for the master', async (t) => {
     const service = await serve(t, { app: fixture('apps/cleans-up-when-empty.mjs') });
     assert.equal((await ask({ port: service.port, path: '/' })).text, 'fine\n');
@@ -80,7 +80,7 @@ describe('the begin of an app', { timeout: 600_000 }, () => {
   });
 });
 
-describe('an app that is beyond help', { timeout: 600_000 }, () => {
+describe('an app that is beyond help', { timeout: 1_800_000 }, () => {
   const app = fixture('apps/ends-when-alone.cjs');
 
   it('finds nobody beside it who handles what it throws, and ends itself', async (t) => {

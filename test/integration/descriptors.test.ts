@@ -29,7 +29,7 @@ async function limited(t: TestContext): Promise<Service> {
 
 const skip = process.platform === 'linux' ? false : 'limits are read from /proc';
 
-describe('file descriptors that run short', { timeout: 600_000, skip }, () => {
+describe('file descriptors that run short', { timeout: 1_800_000, skip }, () => {
   it('cost no request: the crowd that says nothing makes room, in a burst after a moment', async (t) => {
     const service = await limited(t);
     const pids = await readyPids(service);

@@ -17,7 +17,7 @@ interface Failure {
   /** s */
 }
 
-describe('a start that cannot succeed', { timeout: 600_000 }, () => {
+describe('a start that cannot succeed', { timeout: 1_800_000 }, () => {
   it('because the port is in use says who holds it, with status 69', async (t) => {
     const server = createServer().listen(0, '127.0.0.1');
     t.after(() => server.close());

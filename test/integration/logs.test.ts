@@ -25,7 +25,7 @@ import {
 
 const bannerText = /ROM Agent \d+\.\d+\.\d+/;
 
-describe('the log on a pipe', { timeout: 600_000 }, () => {
+describe('the log on a pipe', { timeout: 1_800_000 }, () => {
   it('is JSON, with the PID and the role or the worker in every line', async (t) => {
     const service = await serve(t, { env: { LOG_LEVEL: 'debug' } });
     const pids = await readyPids(service);
@@ -98,7 +98,7 @@ describe('the log on a pipe', { timeout: 600_000 }, () => {
   });
 });
 
-describe('the log in files', { timeout: 600_000 }, () => {
+describe('the log in files', { timeout: 1_800_000 }, () => {
   it('is one a day, with whole lines of every process', async (t) => {
     const directory = join(temporaryDirectory(t), 'logs');
     const service = await serve(t, { env: { LOG_DIR: directory } });

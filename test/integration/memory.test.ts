@@ -16,7 +16,7 @@ import {
 
 const app = fixture('integration/sick.mjs');
 
-describe('a worker with too much memory', { timeout: 600_000 }, () => {
+describe('a worker with too much memory', { timeout: 1_800_000 }, () => {
   for (const [what, { path, env, says }] of Object.entries({
     'over its limit of the resident set': {
       path: '/buffers?mib=300',

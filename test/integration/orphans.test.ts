@@ -18,7 +18,7 @@ const limit = 2_000;
 const env = { ROM_AGENT_ORPHAN_TIMEOUT: `${limit}ms` };
 const reaped = limit + 12_000;
 
-describe('when the master is killed', { timeout: 600_000 }, () => {
+describe('when the master is killed', { timeout: 1_800_000 }, () => {
   it('the workers finish what is under way, and then go, also where the app has cleared all listeners away', async (t) => {
     const service = await serve(t, { app: workbench, env: { ...env, REMOVES_LISTENERS: '1' } });
     const workers = await connectToEach(t, service);

@@ -30,7 +30,7 @@ async function poisoned(t: TestContext, env: Readonly<Record<string, string>>): 
   return service;
 }
 
-describe('a request that kills', { timeout: 600_000 }, () => {
+describe('a request that kills', { timeout: 1_800_000 }, () => {
   it('is named once it was in flight at so many deaths, whatever number is in its path', async (t) => {
     const service = await poisoned(t, {});
     const [entry = assert.fail()] = await entriesOf(service.daemon, /GET \/exit\/:id/, 1);

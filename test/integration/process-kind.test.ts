@@ -86,7 +86,7 @@ function serveQueue(
 }
 
 // They wait more than they work.
-describe('an app that is no server', { timeout: 600_000, concurrency: 3 }, () => {
+describe('an app that is no server', { timeout: 1_800_000, concurrency: 3 }, () => {
   it('finishes its job at a stop, on SIGTERM as under plain Node, and takes no other', async (t) => {
     const queue = new Queue(t);
     const service = await serveQueue(t, { queue, env: { WORKERS: '1' } });

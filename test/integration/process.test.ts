@@ -60,7 +60,7 @@ async function helpers(t: TestContext, { port }: Service, before?: number): Prom
   return found;
 }
 
-describe('an app as a process', { timeout: 600_000 }, () => {
+describe('an app as a process', { timeout: 1_800_000 }, () => {
   it('finds no flag and no message of ours, nor do its threads and its children', async (t) => {
     const service = await serve(t, { app, env: { WORKERS: '1' } });
     const { argv, execArgv, thread, child, messages } = await told(service);

@@ -18,7 +18,7 @@ import {
   workbench,
 } from './service.js';
 
-describe('what lasts longer than a reload', { timeout: 600_000 }, () => {
+describe('what lasts longer than a reload', { timeout: 1_800_000 }, () => {
   it('a download is finished by the worker that began it, and is in the record', async (t) => {
     const service = await serveReloading(t, { app: workbench });
     const end = join(temporaryDirectory(t), 'end');

@@ -20,7 +20,7 @@ import {
 } from './releases.js';
 import { lostNothing, patience, readyPids, stopped, temporaryDirectory, untilStats } from './service.js';
 
-describe('releases as directories behind a symbolic link', { timeout: 600_000 }, () => {
+describe('releases as directories behind a symbolic link', { timeout: 1_800_000 }, () => {
   it('are served as of the last reload, whatever the link says meanwhile', async (t) => {
     const service = await serveReleases(t);
     service.tree.publish('2', 'good.mjs');
@@ -76,7 +76,7 @@ describe('releases as directories behind a symbolic link', { timeout: 600_000 },
 /** Without a soak the first two would start together. */
 const oneAtATime = { ROM_AGENT_RELOAD_SOAK: '100ms' };
 
-describe('a release whose second worker', { timeout: 600_000 }, () => {
+describe('a release whose second worker', { timeout: 1_800_000 }, () => {
   it('cannot start brings back what was replaced already', async (t) => {
     const service = await serveReleases(t, oneAtATime);
     const before = await readyPids(service);
@@ -116,7 +116,7 @@ describe('a release whose second worker', { timeout: 600_000 }, () => {
   });
 });
 
-describe('the configuration', { timeout: 600_000 }, () => {
+describe('the configuration', { timeout: 1_800_000 }, () => {
   const toml = (values: { port: number; env: string; linger: string }) =>
     `port = ${values.port}\nnode_env = "${values.env}"\nlinger = "${values.linger}"\n`;
 

@@ -28,7 +28,7 @@ import {
   untilStats,
 } from './service.js';
 
-describe('while a reload is under way', { timeout: 600_000 }, () => {
+describe('while a reload is under way', { timeout: 1_800_000 }, () => {
   it('another one is refused plainly, and the first goes on', async (t) => {
     const service = await serveReleases(t);
     service.tree.publish('2', 'boots-slowly.mjs');
@@ -118,7 +118,7 @@ describe('while a reload is under way', { timeout: 600_000 }, () => {
   });
 });
 
-describe('SIGUSR2', { timeout: 600_000 }, () => {
+describe('SIGUSR2', { timeout: 1_800_000 }, () => {
   it('replaces all workers under load and loses nothing', async (t) => {
     const service = await serveReleases(t, { ROM_AGENT_RELOAD_SOAK: '30s' });
     const before = await readyPids(service);
@@ -153,7 +153,7 @@ describe('SIGUSR2', { timeout: 600_000 }, () => {
   });
 });
 
-describe('SIGTTIN and SIGTTOU', { timeout: 600_000 }, () => {
+describe('SIGTTIN and SIGTTOU', { timeout: 1_800_000 }, () => {
   it('add and take away workers under load, and lose nothing', async (t) => {
     const service = await serveReleases(t);
     const before = await readyPids(service);

@@ -24,7 +24,7 @@ import {
   workbench,
 } from './service.js';
 
-describe('a reload', { timeout: 600_000 }, () => {
+describe('a reload', { timeout: 1_800_000 }, () => {
   it('under mixed load replaces every worker, loses nothing, and idle clients keep their connections', async (t) => {
     const service = await serveReleases(t);
     const before = await readyPids(service);

@@ -21,7 +21,7 @@ const refused = new RegExp(
   `died before it listened: the master is of build .*build ${otherBuild}: restart the service`,
 );
 
-describe('a service whose files are replaced while it runs', { timeout: 600_000 }, () => {
+describe('a service whose files are replaced while it runs', { timeout: 1_800_000 }, () => {
   it('starts no worker of another build, says what to do, and goes on with those that serve', async (t) => {
     const { service, dist } = await copied(t);
     const [victim = assert.fail(), survivor] = await readyPids(service);

@@ -24,7 +24,7 @@ import {
   workbench,
 } from './service.js';
 
-describe('a worker that is killed', { timeout: 600_000 }, () => {
+describe('a worker that is killed', { timeout: 1_800_000 }, () => {
   it('is replaced, and costs the clients of the others nothing', async (t) => {
     const service = await serve(t, { app: workbench });
     const workers = await connectToEach(t, service);
@@ -101,7 +101,7 @@ describe('a worker that is killed', { timeout: 600_000 }, () => {
   });
 });
 
-describe('an app that throws', { timeout: 600_000 }, () => {
+describe('an app that throws', { timeout: 1_800_000 }, () => {
   it('is restarted, and the log has one entry with the stack', async (t) => {
     const service = await serve(t, { app: workbench });
     assert.equal((await ask({ port: service.port, path: '/throw' })).text, 'throwing\n');
@@ -115,7 +115,7 @@ describe('an app that throws', { timeout: 600_000 }, () => {
   });
 });
 
-describe('the backoff', { timeout: 600_000 }, () => {
+describe('the backoff', { timeout: 1_800_000 }, () => {
   it('begins with none and doubles from crash to crash', async (t) => {
     const service = await serve(t, {
       app: workbench,
@@ -171,7 +171,7 @@ describe('the backoff', { timeout: 600_000 }, () => {
   });
 });
 
-describe('too many restarts', { timeout: 600_000 }, () => {
+describe('too many restarts', { timeout: 1_800_000 }, () => {
   it('end the master with status 75, once what still serves has drained', async (t) => {
     const service = await serve(t, { app: workbench, env: { ROM_AGENT_RESTART_INTENSITY: '1' } });
     const end = join(temporaryDirectory(t), 'end');

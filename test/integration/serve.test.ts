@@ -28,7 +28,7 @@ const info = '/api/info';
 const linux = process.platform === 'linux';
 const severalCpus = availableParallelism() > 1;
 
-describe('the built-in app', { timeout: 600_000 }, () => {
+describe('the built-in app', { timeout: 1_800_000 }, () => {
   it('is served by every worker, and each knows the whole service', async (t) => {
     const service = await serve(t);
     const workers = await connectToEach(t, service, { path: info });
@@ -59,7 +59,7 @@ describe('the built-in app', { timeout: 600_000 }, () => {
   });
 });
 
-describe('the mode', { timeout: 600_000, skip: !linux && 'reads /proc' }, () => {
+describe('the mode', { timeout: 1_800_000, skip: !linux && 'reads /proc' }, () => {
   it('single is one worker with a heap of 512 MiB', async (t) => {
     const service = await serve(t, { flags: ['--mode', 'single'], env: { WORKERS: '' } });
     assert.deepEqual(await heaps(service), [['--max-old-space-size=512', '--max-semi-space-size=16']]);
@@ -87,7 +87,7 @@ describe('the mode', { timeout: 600_000, skip: !linux && 'reads /proc' }, () => 
   });
 });
 
-describe('the number of workers', { timeout: 600_000 }, () => {
+describe('the number of workers', { timeout: 1_800_000 }, () => {
   for (const [what, { env, flags, wanted }] of Object.entries({
     'follows WORKERS': { env: { WORKERS: '3' }, flags: [], wanted: 3 },
     'follows WEB_CONCURRENCY': { env: { WORKERS: '', WEB_CONCURRENCY: '3' }, flags: [], wanted: 3 },
@@ -122,7 +122,7 @@ describe('the number of workers', { timeout: 600_000 }, () => {
   });
 });
 
-describe('the address', { timeout: 600_000 }, () => {
+describe('the address', { timeout: 1_800_000 }, () => {
   it('is HOST and PORT', async (t) => {
     const { daemon, port } = await serve(t, { env: { HOST: '127.0.0.2' } });
     assert.equal((await ask({ host: '127.0.0.2', port, path: info })).status, 200);
@@ -184,7 +184,7 @@ describe('the address', { timeout: 600_000 }, () => {
   });
 });
 
-describe('.env', { timeout: 600_000 }, () => {
+describe('.env', { timeout: 1_800_000 }, () => {
   it('sets what the environment does not, for the master and for the app', async (t) => {
     const cwd = temporaryDirectory(t);
     const port = await freePort('127.0.0.1');
@@ -204,7 +204,7 @@ describe('.env', { timeout: 600_000 }, () => {
   });
 });
 
-describe('the command line', { timeout: 600_000 }, () => {
+describe('the command line', { timeout: 1_800_000 }, () => {
   it('prints the version, and how it is used', async (t) => {
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
       version: string;

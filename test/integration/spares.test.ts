@@ -34,7 +34,7 @@ async function sparePid(service: Service): Promise<number> {
   return spare?.pid ?? assert.fail();
 }
 
-describe('a spare', { timeout: 600_000 }, () => {
+describe('a spare', { timeout: 1_800_000 }, () => {
   for (const [what, app] of Object.entries({
     'the built-in app': undefined,
     'an app that is exported': sick,

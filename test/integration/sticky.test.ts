@@ -93,7 +93,7 @@ async function allTalk(clients: readonly Chat[], rounds: number): Promise<Set<nu
   return new Set(pids);
 }
 
-describe('sticky sessions', { timeout: 600_000 }, () => {
+describe('sticky sessions', { timeout: 1_800_000 }, () => {
   for (const sticky of ['cookie', 'address']) {
     it(`by ${sticky}: Socket.IO clients keep their worker, by polling and upgraded`, { skip }, async (t) => {
       const service = await serveChat(t, sticky);

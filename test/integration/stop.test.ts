@@ -43,7 +43,7 @@ const everyClient: readonly ClientGroup[] = Object.values(clients).flat();
 /** Requests after which every client is in the middle of something. */
 const underWay = 200;
 
-describe('SIGTERM under load', { timeout: 600_000 }, () => {
+describe('SIGTERM under load', { timeout: 1_800_000 }, () => {
   for (const [name, group] of Object.entries(clients)) {
     it(`loses no request of clients with ${name}`, async (t) => {
       await stopUnderLoad(await serve(t, { app: workbench }), group);
@@ -78,7 +78,7 @@ describe('SIGTERM under load', { timeout: 600_000 }, () => {
   });
 });
 
-describe('a Ctrl-C', { timeout: 600_000 }, () => {
+describe('a Ctrl-C', { timeout: 1_800_000 }, () => {
   it('that reaches every process of the terminal loses no request', async (t) => {
     const service = await serve(t, { app: workbench });
     await stopUnderLoad(service, everyClient, ({ daemon }) => daemon.killGroup('SIGINT'));
@@ -100,7 +100,7 @@ describe('a Ctrl-C', { timeout: 600_000 }, () => {
   });
 });
 
-describe('a signal to the workers themselves', { timeout: 600_000 }, () => {
+describe('a signal to the workers themselves', { timeout: 1_800_000 }, () => {
   it('is ignored: they obey the master alone', async (t) => {
     const service = await serve(t, { app: workbench });
     const pids = await readyPids(service);
@@ -117,7 +117,7 @@ describe('a signal to the workers themselves', { timeout: 600_000 }, () => {
   });
 });
 
-describe('an idle connection', { timeout: 600_000 }, () => {
+describe('an idle connection', { timeout: 1_800_000 }, () => {
   it('is closed without a reset once the linger is over, not before', async (t) => {
     const linger = 1_000;
     const service = await serve(t, { app: workbench, env: { ROM_AGENT_LINGER: `${linger}ms` } });
@@ -151,7 +151,7 @@ describe('an idle connection', { timeout: 600_000 }, () => {
   });
 });
 
-describe('a request that is under way', { timeout: 600_000 }, () => {
+describe('a request that is under way', { timeout: 1_800_000 }, () => {
   it('is finished, however often SIGTERM comes', async (t) => {
     const service = await serve(t, { app: workbench });
     const { pid, whole } = await begun(service, '/slow?ms=1500');
@@ -183,7 +183,7 @@ describe('a request that is under way', { timeout: 600_000 }, () => {
   });
 });
 
-describe('a WebSocket', { timeout: 600_000 }, () => {
+describe('a WebSocket', { timeout: 1_800_000 }, () => {
   /** FIN and opcode 8, two bytes: 1001, going away (RFC 6455, section 7.4.1). */
   const goingAway = Buffer.from([0x88, 0x02, 0x03, 0xe9]);
 
@@ -214,7 +214,7 @@ describe('a WebSocket', { timeout: 600_000 }, () => {
   });
 });
 
-describe('SIGTERM in bad times', { timeout: 600_000 }, () => {
+describe('SIGTERM in bad times', { timeout: 1_800_000 }, () => {
   it('ends a start whose workers do not listen yet', async (t) => {
     const { daemon } = await begin(t, { app: fixture('apps/never-listens.mjs') });
     await waitFor('both workers', async () => (await daemon.descendants()).length >= 2);

@@ -23,7 +23,7 @@ describe('a lazy log', () => {
     assert.deepEqual(written, [], 'the caller does not wait');
     await log.close();
     assert.equal(loads(), 1);
-    assert.deepEqual(written, ['info first {"n":1}', 'error second undefined', 'flush']);
+    assert.deepEqual(written, ['info first {"n":1}', 'error second undefined', 'drained', 'flush']);
   });
 
   test('writes at once when it is loaded', async () => {
@@ -94,6 +94,7 @@ function fakes(written: string[]): Log {
     ...{ trace: at('trace'), debug: at('debug'), info: at('info') },
     ...{ warn: at('warn'), error: at('error'), fatal: at('fatal') },
     flush: () => void written.push('flush'),
+    drained: async () => void written.push('drained'),
     format: 'json',
     dropped: () => 0,
   };

@@ -116,6 +116,29 @@ describe('a sink', () => {
     assert.equal(state.out, 'last\n');
   });
 
+  it('hears of the end of a write that was out while its thread was busy, and then writes the rest', async () => {
+    const { state, device } = fakeDevice();
+    const ends = (chunk: Buffer, done: (error: null, written: number) => void) =>
+      setTimeout(() => done(null, device.writeSync(chunk)), 0);
+    const sink = createSink({ device: { ...device, write: (chunk, done) => void ends(chunk, done) } });
+    sink.write('first\n');
+    sink.write('last\n');
+    const busy = performance.now() + 150;
+    while (performance.now() < busy);
+    await sink.drained();
+    sink.flush();
+    assert.equal(state.out, 'first\nlast\n');
+  });
+
+  it('does not wait for a write that is blocked beyond its limit', async () => {
+    const { device } = fakeDevice();
+    const sink = createSink({ device: { ...device, write: () => {} }, drainLimit: 20 });
+    sink.write('first\n');
+    await sink.drained();
+    sink.flush();
+    assert.equal(sink.dropped(), 0);
+  });
+
   it('closes its device when it was ended and all is out', (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const { state, device } = fakeDevice({ room: 0 });
