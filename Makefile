@@ -91,6 +91,10 @@ test-proxies: build build/.stamp ## The examples for nginx and HAProxy, run by t
 proxies-sample: build build/.stamp test-deps ## One reload under load behind nginx
 	@PROXIES_SAMPLE=1 $(NODE) --test --test-name-pattern='under load behind nginx' build/test/system/proxies/nginx.test.js
 
+.PHONY: test-install
+test-install: build build/.stamp test-deps ## rom-agent install, uninstall and list in a booted systemd (root)
+	@$(NODE) --test build/test/system/systemd/install/install.test.js
+
 apps-install: build/.stamp ## Install and build the real apps of test/fixtures/system, once: needs the network
 	@$(NODE) build/test/system/apps/install-all.js
 

@@ -26,13 +26,22 @@ export interface CheckResult {
   readonly exitCode: ExitCode;
 }
 
-/** `rom-agent check` with the flags that commander parsed, in the real process. */
-export function checkCommand({
+/** `rom-agent check` with the flags that commander parsed, in the real process, or as the service that is named. */
+export async function checkCommand({
   json,
   changed,
+  name,
   ...flags
 }: Readonly<Record<string, unknown>>): Promise<CheckResult> {
-  return runCheck({ input: systemInput(flags), json: json === true, changed: changed === true });
+  const own = systemInput(flags);
+  const input = typeof name === 'string' ? await inputOfService(name, own) : own;
+  return runCheck({ input, json: json === true, changed: changed === true });
+}
+
+/** Flags that were given win, as they do on the service's command line. */
+async function inputOfService(name: string, own: LoadInput): Promise<LoadInput> {
+  const { input } = await (await import('./service.js')).meantService(name, own);
+  return { ...input, flags: { ...input.flags, ...own.flags } };
 }
 
 /**

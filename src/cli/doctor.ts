@@ -7,6 +7,7 @@ import { gather } from '../doctor/gather.js';
 import { systemSeam } from '../doctor/system.js';
 import { type ExitCode, exitCodes } from '../errors.js';
 import { type Colour, count, openTerminal, plain, type Terminal } from './output.js';
+import { checkFlags, unitOf } from './service.js';
 
 export interface DoctorInput {
   readonly seam: DoctorSeam;
@@ -20,16 +21,22 @@ export interface DoctorInput {
 }
 
 /** `rom-agent doctor` with the flags that commander parsed, on this machine. */
-export function doctorCommand({
+export async function doctorCommand({
   json,
   all,
   unit,
+  name,
   ...flags
 }: Readonly<Record<string, unknown>>): Promise<ExitCode> {
+  checkFlags({ name, unit }, 'unit');
+  const input = systemInput(flags);
   return runDoctor({
     seam: systemSeam(),
-    input: systemInput(flags),
-    unitName: unitNameOf(String(unit ?? usualUnit)),
+    input,
+    unitName:
+      unit === undefined
+        ? (unitOf(typeof name === 'string' ? name : undefined, input.cwd) ?? usualUnit)
+        : unitNameOf(String(unit)),
     json: json === true,
     all: all === true,
     terminal: openTerminal(),

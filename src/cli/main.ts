@@ -42,7 +42,7 @@ function splitArguments(argv: readonly string[]): {
   readonly appArguments?: readonly string[];
 } {
   const at = argv.indexOf('--');
-  if (at === -1 || !['serve', 'check', 'doctor'].includes(argv[2] ?? '')) return { own: argv };
+  if (at === -1 || !['serve', 'check', 'doctor', 'install'].includes(argv[2] ?? '')) return { own: argv };
   return { own: argv.slice(0, at), appArguments: argv.slice(at + 1) };
 }
 

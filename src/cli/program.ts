@@ -15,8 +15,8 @@ export interface ProgramSeam {
 
 /** The commands. Each is imported only when it is called for, since `serve` is on the way to readiness. */
 export function createProgram({ exit, called, appArguments }: ProgramSeam): Command {
-  const withSettings = (command: Command): Command =>
-    called === 'serve' && command.name() !== called ? command : addSettings(command);
+  const withSettings = (command: Command, without: readonly string[] = []): Command =>
+    called === 'serve' && command.name() !== called ? command : addSettings(command, without);
   const given = (app: string | undefined, flags: Record<string, unknown>): Record<string, unknown> => ({
     ...flags,
     ...(app === undefined ? {} : { app }),
@@ -49,6 +49,7 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
 
   withSettings(program.command('check').argument('[app]', "the app's module"))
     .description('print the effective configuration and where each value comes from, or every error in it')
+    .option(nameFlag, `${nameHelp.replace(/ \(.*/, '')}: its settings instead of those of this shell`)
     .option('--changed', 'only the settings that differ from their defaults')
     .option('--json', 'print JSON')
     .action(async (app: string | undefined, flags: Record<string, unknown>) => {
@@ -63,13 +64,16 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
     .description(
       'check the machine, the unit and the configuration, and say what to change (exit status 78: a problem)',
     )
-    .option('--unit <name>', 'the service to check; "none": what this shell would start', 'rom-agent.service')
+    .option(nameFlag, nameHelp)
+    .option('--unit <name>', 'its unit; "none": what this shell would start (default: rom-agent.service)')
     .option('--all', 'show checks that passed, too')
     .option('--json', 'print JSON')
     .action(async (app: string | undefined, flags: Record<string, unknown>) => {
       const { doctorCommand } = await import('./doctor.js');
       process.exitCode = await doctorCommand(given(app, flags));
     });
+
+  addSetupCommands(program, { given: appArguments, withSettings });
 
   addControlCommands(program, {
     open: async (flags) => (await import('./session.js')).openSession(flags),
@@ -97,17 +101,63 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
   return program;
 }
 
+interface SetupInput {
+  readonly given: readonly string[] | undefined;
+  readonly withSettings: (command: Command, without: readonly string[]) => Command;
+}
+
+/** The commands that make services of this host, and show them. */
+function addSetupCommands(program: Command, { given, withSettings }: SetupInput): void {
+  withSettings(
+    program
+      .command('install')
+      .argument('[app]', "the app's module, or the folder of its package (default: the current folder)")
+      .description(
+        'make a service of an app: show what it takes, ask, write, start, wait until it is ready (root; --dry-run for all)',
+      )
+      .option('--name <service>', 'the name of the service (default: from the package.json of the app)')
+      .option('--user <name>', 'the account that it runs as (default: one that the service manager makes)')
+      .option('--group <name>', 'the group that it runs as, whose members may use the control socket')
+      .option('--env-file <file>', 'a file with variables for it, which stays where it is')
+      .option('--socket', 'let systemd hold the port')
+      .option('--dry-run', 'print the files and write nothing')
+      .option('--yes', 'do not ask'),
+    [configFile.flag],
+  ).action(async (app: string | undefined, flags: Record<string, unknown>) => {
+    process.exitCode = await (await import('./install.js')).installCommand(app, flags, given);
+  });
+
+  program
+    .command('uninstall')
+    .argument('<service>', 'the name of the service')
+    .description(
+      'stop a service and remove what install wrote; what was edited stays, and what the app wrote',
+    )
+    .option('--purge', 'remove these, too')
+    .option('--dry-run', 'say what would be removed')
+    .option('--yes', 'do not ask')
+    .action(async (name: string, flags: Record<string, unknown>) => {
+      process.exitCode = await (await import('./install.js')).uninstallCommand(name, flags);
+    });
+
+  program
+    .command('list')
+    .description('show all services of this host, running or not')
+    .option('--json', 'print JSON')
+    .action(async (flags: Record<string, unknown>) => {
+      process.exitCode = await (await import('./list.js')).listCommand(flags);
+    });
+}
+
 function print(text: string): void {
   onReaderGone();
   writeOut(text);
 }
 
 /** Sixty options take a millisecond or two, which are on the way to readiness. */
-function addSettings(command: Command): Command {
-  command.option(
-    `${configFile.flag} <file>`,
-    `configuration file (default: ${configFile.path} if it exists)`,
-  );
+function addSettings(command: Command, without: readonly string[]): Command {
+  const config = `configuration file (default: ${configFile.path} if it exists)`;
+  if (!without.includes(configFile.flag)) command.option(`${configFile.flag} <file>`, config);
   for (const key of keys) {
     const flag = flagOf(key);
     if (flag === null) continue;
@@ -233,6 +283,7 @@ export function addControlCommands(program: Command, seam: ControlSeam): void {
 
 function withSocket<Flags>(command: Command, run: Run<Flags>, { open, finish }: ControlSeam): Command {
   return command
+    .option(nameFlag, nameHelp)
     .option(`${flagOf('control_socket')} <path>`, socketHelp)
     .option(`${configFile.flag} <file>`, 'configuration file that names the control socket')
     .action(async (...given: unknown[]) => {
@@ -245,6 +296,10 @@ function withSocket<Flags>(command: Command, run: Run<Flags>, { open, finish }: 
 
 const socketHelp =
   `${settingOf('control_socket').description} (default: ${defaultOf('control_socket')})`.replaceAll('`', '');
+
+/** The flag by which every command that concerns a service names it. */
+const nameFlag = '--name <service>';
+const nameHelp = 'the service, as rom-agent list shows it (default: the only one of this host)';
 
 /** Those that there is a completion for. */
 export const shells = ['bash', 'zsh', 'fish'] as const;

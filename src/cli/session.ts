@@ -7,6 +7,7 @@ import { isAlive } from '../config/proc.js';
 import { systemInput } from '../config/system.js';
 import { type ControlClient, connectControl } from '../control/client.js';
 import { ConfigError, exitCodes, type Problem, RomAgentError } from '../errors.js';
+import { configFile } from '../settings/settings.js';
 import { openTerminal, plainClient, type Terminal } from './output.js';
 
 /** What a command works with that talks to a daemon. */
@@ -34,7 +35,17 @@ export type CommandExit = (typeof exitCodes)[keyof typeof exitCodes] | typeof in
 export async function openSession(flags: Readonly<Record<string, unknown>>): Promise<Session> {
   const terminal = openTerminal();
   const uid = process.getuid?.() ?? 0;
-  const path = await findControlSocket({ input: systemInput(flags), uid, isThere, warn: terminal.warn });
+  const input = systemInput(flags);
+  const path =
+    typeof flags.name === 'string'
+      ? await socketOfService(flags, input)
+      : await findControlSocket({
+          input,
+          uid,
+          isThere,
+          service: () => onlySocket(input),
+          warn: terminal.warn,
+        });
   const client = connectControl({ path });
   return {
     // JSON is what came, escaped as JSON escapes.
@@ -46,6 +57,19 @@ export async function openSession(flags: Readonly<Record<string, unknown>>): Pro
     interrupted: interruptions(),
     lives: isAlive,
   };
+}
+
+/** @throws RomAgentError exit 64 where there is no such service, or where another flag names one too */
+async function socketOfService(flags: Readonly<Record<string, unknown>>, input: LoadInput): Promise<string> {
+  const { checkFlags, meantService } = await import('./service.js');
+  checkFlags(flags, 'controlSocket', configFile.flagName);
+  return (await meantService(String(flags.name), input)).controlSocket;
+}
+
+/** Of the one service that this host has; null where it has none. */
+async function onlySocket(input: LoadInput): Promise<string | null> {
+  const { theService } = await import('./service.js');
+  return (await theService(input))?.controlSocket ?? null;
 }
 
 export interface Asking {
@@ -89,6 +113,8 @@ export interface SocketSeam {
   readonly input: LoadInput;
   readonly uid: number;
   readonly isThere: (path: string) => boolean;
+  /** The control socket of the one service of this host; null where there is none. Throws where there are several. */
+  readonly service: () => Promise<string | null>;
   readonly warn: (sentence: string) => void;
 }
 
@@ -98,24 +124,45 @@ export interface SocketSeam {
  *
  * @throws {ConfigError} where the path itself is wrong
  */
-export async function findControlSocket({ input, uid, isThere, warn }: SocketSeam): Promise<string> {
+export async function findControlSocket({ input, uid, isThere, service, warn }: SocketSeam): Promise<string> {
   const problems: Problem[] = [];
   const { effective } = await gather(input, problems);
   const { value, from } = effective.control_socket;
   const own = problems.filter(({ field }) => field === 'control_socket');
   if (own.length > 0) throw new ConfigError(own);
   if (problems.length > 0) warn('the configuration has errors; rom-agent check prints them');
-  const candidates = systemSockets(input.platform);
-  if (!from.startsWith('default') || isThere(value)) return value;
-  const system = candidates.find((path) => path !== value && isThere(path));
-  if (system === undefined) return value;
+  if (!from.startsWith('default') && !isUsualFile(from, input)) return value;
+  // Asked by a service itself, as by ExecReload=.
+  if (input.env.RUNTIME_DIRECTORY) return value;
+  const system = systemSockets(input.platform).find((path) => path !== value && isThere(path));
   if (from.includes(ofCheckout)) {
     // The one that is meant may be a tour's, and the other one in production.
-    warn(`not asking the service of this machine, whose control socket is ${system}`);
+    if (system !== undefined && !isThere(value))
+      warn(`not asking the service of this machine, whose control socket is ${system}`);
     return value;
   }
+  // A daemon of one's own.
+  if (uid !== 0 && from.startsWith('default') && isThere(value)) return value;
+  const only = await service();
+  if (only !== null) {
+    if (uid === 0 && only !== value && isThere(value)) throw ambiguous(only, value);
+    return only;
+  }
+  if (isThere(value) || system === undefined) return value;
   // Where root itself runs a daemon by hand, it is at the default.
   return uid === 0 && input.platform !== 'darwin' ? value : system;
+}
+
+/** The configuration of the plain unit, which nobody has named. */
+function isUsualFile(from: string, { flags, env, directories }: LoadInput): boolean {
+  return from === directories.config && flags[configFile.flagName] === undefined && !env[configFile.variable];
+}
+
+function ambiguous(service: string, other: string): RomAgentError {
+  return new RomAgentError(
+    `two daemons run, at ${service} and at ${other}: name the service with --name, or its control socket with --control-socket`,
+    { exitCode: exitCodes.usage },
+  );
 }
 
 /** Whether there is anything; a directory that may not be entered hides the answer, and so counts as yes. */

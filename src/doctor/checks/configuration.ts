@@ -36,7 +36,7 @@ function app({ settings: { config, effective }, places }: Facts): readonly Outco
 }
 
 /** What the daemon goes by, beside what it would after a restart. */
-function inEffect({ daemon, settings: { effective, problems } }: Facts): readonly Outcome[] {
+function inEffect({ daemon, settings: { effective, problems, asUnit } }: Facts): readonly Outcome[] {
   if (daemon.state !== 'runs' || problems.length > 0) return [];
   const differing = keys.filter(
     (key) => key in daemon.settings && !isDeepStrictEqual(daemon.settings[key]?.value, effective[key].value),
@@ -46,8 +46,8 @@ function inEffect({ daemon, settings: { effective, problems } }: Facts): readonl
     const now = show(key, daemon.settings[key]?.value);
     return `${key} is ${now} in the daemon and ${show(key, effective[key].value)} here`;
   });
-  const change =
-    'rom-agent reload, or a restart; if the daemon was started with flags, pass them to doctor too';
+  const reload = asUnit === null ? 'rom-agent reload' : `sudo systemctl reload ${asUnit}`;
+  const change = `${reload}, or a restart; if the daemon was started with flags, pass them to doctor too`;
   return [warning('in effect', `pid ${daemon.pid} uses other settings: ${each.join(', ')}`, change)];
 }
 

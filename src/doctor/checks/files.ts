@@ -100,7 +100,7 @@ function obstacle({ steps, need }: Place, account: Account): string | null {
 }
 
 /** path_resolution(7): of owner, group and others the first that applies counts alone. */
-function permits({ uid, gid, mode }: Stats, bits: number, account: Account): boolean {
+export function permits({ uid, gid, mode }: Stats, bits: number, account: Account): boolean {
   const has = (shift: number) => ((mode >> shift) & bits) === bits;
   if (account.kind !== 'known') return has(0);
   if (account.uid === 0) return true;

@@ -17,13 +17,21 @@ const userDirectories = {
 
 async function find(
   input: Parameters<typeof loadInput>[0],
-  { uid = 1000, there = [] }: { uid?: number; there?: readonly string[] } = {},
+  {
+    uid = 1000,
+    there = [],
+    service = null,
+  }: { uid?: number; there?: readonly string[]; service?: string | Error | null } = {},
 ): Promise<{ path: string; warnings: readonly string[] }> {
   const warnings: string[] = [];
   const path = await findControlSocket({
     input: loadInput({ directories: userDirectories, ...input }),
     uid,
     isThere: (candidate) => there.includes(candidate),
+    service: async () => {
+      if (service instanceof Error) throw service;
+      return service;
+    },
     warn: (sentence) => warnings.push(sentence),
   });
   return { path, warnings };
@@ -69,6 +77,50 @@ describe('the control socket of a command', () => {
         `not asking the service of this machine, whose control socket is ${system}`,
       ]);
     }
+  });
+
+  test('is that of the one service of this host, whatever the plain configuration says', async () => {
+    const shop = '/run/rom-agent@shop/control.sock';
+    const files = { [etc]: 'control_socket = "/run/file.sock"\n' };
+    const paths = [
+      await find({}, { service: shop }),
+      await find({ files }, { service: shop }),
+      await find({}, { service: shop, uid: 0 }),
+    ];
+    assert.deepEqual(
+      paths.map(({ path }) => path),
+      [shop, shop, shop],
+    );
+  });
+
+  test("is the user's own daemon before a service", async () => {
+    const { path } = await find({}, { there: [own], service: '/run/rom-agent@shop/control.sock' });
+    assert.equal(path, own);
+  });
+
+  test("is nobody's where there are several services, unless one is named", async () => {
+    const several = new Error('several services');
+    await assert.rejects(find({}, { service: several }), several);
+    await assert.rejects(find({}, { service: several, uid: 0, there: [system] }), several);
+    const { path } = await find({ flags: { controlSocket: '/run/x.sock' } }, { service: several });
+    assert.equal(path, '/run/x.sock');
+  });
+
+  test("is nobody's where root runs a daemon by hand beside a service", async () => {
+    const directories = { ...userDirectories, runtime: '/run/rom-agent', runtimeFrom: 'user root' };
+    const given = { uid: 0, there: [system], service: '/run/rom-agent@shop/control.sock' };
+    await assert.rejects(find({ directories }, given), { exitCode: 64, message: /two daemons run/ });
+  });
+
+  test('is that of the service which asks for it, as ExecReload= does', async () => {
+    const env = { RUNTIME_DIRECTORY: '/run/rom-agent@api' };
+    const directories = {
+      ...userDirectories,
+      runtime: '/run/rom-agent@api',
+      runtimeFrom: 'RUNTIME_DIRECTORY',
+    };
+    const { path } = await find({ env, directories }, { service: new Error('several services') });
+    assert.equal(path, '/run/rom-agent@api/control.sock');
   });
 
   test('must be a path where it is named', async () => {
