@@ -43,7 +43,8 @@ export function overview(stats: ClusterStats, terminal: Terminal): string {
   const { workers } = stats;
   const service = table(serviceRows(stats, terminal));
   if (workers.length === 0) return service;
-  return `${service}\n${workersTable(workers, terminal)}`;
+  const own = stats.kind === 'process' ? columns.filter(({ head }) => !ofRequests.includes(head)) : columns;
+  return `${service}\n${workersTable(workers, { terminal, columns: own })}`;
 }
 
 async function watchStatus(
@@ -76,19 +77,26 @@ function redraw(terminal: Terminal): (stats: ClusterStats) => void {
 }
 
 function serviceRows(stats: ClusterStats, terminal: Terminal): readonly (readonly string[])[] {
-  const { status, mode, generation, wanted, ready, restarts, requests, requestsPerSecond, inFlight } = stats;
+  const { status, kind, mode, generation, wanted, ready, restarts, requests, requestsPerSecond, inFlight } =
+    stats;
   const { master, lastReload, spares, deaths, poison } = stats;
   const { paint } = terminal;
   const silent = stats.workers.filter(isSilent);
+  const word = kind === 'process' && status === 'serving' ? 'running' : status;
   const known = silent.length === 0 ? '' : 'at least ';
   const rows = [
-    ['service', `${paint(statusColours[status], status)}, mode ${mode}, generation ${generation}`],
+    [
+      'service',
+      `${paint(statusColours[status], word)}, ${kind === 'process' ? 'kind process, ' : ''}mode ${mode}, generation ${generation}`,
+    ],
     [
       'workers',
       `${paint(ready < wanted ? 'yellow' : 'green', `${ready} of ${wanted} ready`)}, ` +
         `${spares.wanted === 0 ? '' : `${spares.ready} of ${spares.wanted} spare, `}${count(restarts, 'restart')}`,
     ],
-    ['requests', `${requestsPerSecond}/s, ${known}${inFlight} in flight, ${requests} in total`],
+    ...(kind === 'process'
+      ? []
+      : [['requests', `${requestsPerSecond}/s, ${known}${inFlight} in flight, ${requests} in total`]]),
     [
       'master',
       `pid ${master.pid}, up ${span(master.uptime * 1000)}, ${mebibytes(master.rss)}, ` +
@@ -189,6 +197,9 @@ const columns: readonly Column[] = [
   { head: 'RESTARTS', cell: ({ restarts }) => String(restarts) },
 ];
 
+/** What an app that is no server has nothing of. */
+const ofRequests = ['REQ/S', 'REQUESTS', 'IN-FLIGHT', 'CONNS'];
+
 /** What a narrow terminal does without, in this order. */
 const dispensable = ['REQUESTS', 'CONNS', 'UTIL', 'RESTARTS', 'GEN', 'DELAY', 'UP', 'HEARTBEAT'];
 
@@ -199,7 +210,10 @@ function healthOf(worker: WorkerStats, { paint }: Terminal): string {
     : paint(healthColours[health], health);
 }
 
-function workersTable(workers: readonly WorkerStats[], terminal: Terminal): string {
+function workersTable(
+  workers: readonly WorkerStats[],
+  { terminal, columns }: { readonly terminal: Terminal; readonly columns: readonly Column[] },
+): string {
   const room = terminal.interactive ? terminal.columns() : Number.POSITIVE_INFINITY;
   for (let dropped = 0; ; dropped++) {
     const shown = columns.filter(({ head }) => !dispensable.slice(0, dropped).includes(head));

@@ -123,6 +123,7 @@ const request = { method: 'GET', path: '/orders/17', age: 10_012 };
 
 const status: ClusterStats = {
   status: 'serving',
+  kind: 'server',
   mode: 'cluster',
   generation: 3,
   wanted: 1,

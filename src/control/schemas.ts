@@ -220,6 +220,7 @@ const serviceStatus = v.picklist(['starting', 'serving', 'stopping']);
 
 const Status = v.strictObject({
   status: serviceStatus,
+  kind: v.picklist(['server', 'process']),
   mode: v.picklist(['single', 'cluster', 'turbo']),
   generation: whole,
   wanted: counted('Configured number of workers.'),

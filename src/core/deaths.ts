@@ -14,7 +14,7 @@ import { changeSlot, findSlot, isFilled, waitingSpare } from './slots.js';
 import type { KeptDeath, Reload, Slot, Worker } from './state.js';
 import { servedSlots, tellStatus } from './status.js';
 import type { Transaction } from './transaction.js';
-import { becomeDraining, isReplaced, nameOf, slotOf } from './workers.js';
+import { becomeDraining, isReplaced, nameOf, readiness, slotOf } from './workers.js';
 
 /*
  * What happens when a worker dies. A death reaches the master in one of four ways:
@@ -140,12 +140,14 @@ function leaveRecord(t: Transaction, worker: Worker): void {
  * What makes the very first start fail at once instead of by backoff: a failure that the next worker would
  * meet too. A worker that somebody else killed by a signal gets another try.
  */
-function fatalFailure(worker: Worker, { code, signal }: Exited, { exits }: Policy): Failure | null {
+function fatalFailure(worker: Worker, { code, signal }: Exited, policy: Policy): Failure | null {
   if (worker.phase !== 'starting') return null;
   if (worker.failure !== null) return worker.failure;
+  const { exits } = policy;
   if (signal === 'SIGABRT') return { message: `${nameOf(worker)} ${aborted}`, exitCode: exits.noResources };
   if (code === null) return null;
-  return { message: `the app ended with code ${code} before it listened`, exitCode: exits.appFailed };
+  const message = `the app ended with code ${code} before ${readiness(policy)}`;
+  return { message, exitCode: exits.appFailed };
 }
 
 function describe(worker: Worker, exit: Exit): Death {
@@ -339,8 +341,9 @@ export function requestsOf({ vitals, heartbeat }: Worker): readonly RequestNote[
   return vitals.lastWord ?? heartbeat?.current ?? [];
 }
 
-const what: Readonly<Record<Death['kind'], (worker: Worker) => string>> = {
-  boot: ({ role }) => (role.kind === 'spare' ? 'died before it had booted' : 'died before it listened'),
+const what: Readonly<Record<Death['kind'], (worker: Worker, policy: Policy) => string>> = {
+  boot: ({ role }, policy) =>
+    role.kind === 'spare' ? 'died before it had booted' : `died before ${readiness(policy)}`,
   crash: () => 'crashed',
   hang: () => 'hung',
 };
@@ -348,7 +351,7 @@ const what: Readonly<Record<Death['kind'], (worker: Worker) => string>> = {
 /** The one entry that says it all. `delay`: until the next one is forked, null where none is. */
 function tell(t: Transaction, death: Death, delay: Millis | null): void {
   const { worker, kind, cause, exit, oomKills, requests, stack, detail } = death;
-  t.log('error', `${nameOf(worker)} ${what[kind](worker)}: ${cause}`, {
+  t.log('error', `${nameOf(worker)} ${what[kind](worker, t.policy)}: ${cause}`, {
     workerPid: worker.pid,
     // Of one that is about to end the exit is yet to come.
     ...(exit.code === null && exit.signal === null ? {} : exit),

@@ -64,7 +64,8 @@ function announce(t: Transaction, urls: readonly string[]): void {
   t.update({ life: { phase: 'serving' }, watchdog: { ...t.state.watchdog, quorumAt: t.now } });
   sayStatus(t, { ready: true });
   const tookMs = t.now - t.state.startedAt;
-  t.log('info', `serving with ${count(slots.length, 'worker')}`, { tookMs, urls });
+  const does = t.policy.kind === 'process' ? 'running' : 'serving';
+  t.log('info', `${does} with ${count(slots.length, 'worker')}`, { tookMs, urls });
   t.emit({ type: 'serving', urls });
 }
 

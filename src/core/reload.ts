@@ -7,7 +7,7 @@ import { applyScale, changeSlot, fillSlot, refusal } from './slots.js';
 import type { Reload, Slot, Stage, State, Worker } from './state.js';
 import { connectionsAccepted, sayStatus, tellStatus, verdictLine } from './status.js';
 import type { Transaction } from './transaction.js';
-import { becomeDyingReplaced, isUp, slotOf, workersIn } from './workers.js';
+import { becomeDyingReplaced, isUp, readiness, slotOf, workersIn } from './workers.js';
 
 /*
  * What a reload does. `reload` begins one, and `advanceReload`, which runs after every event, takes it from stage to stage:
@@ -126,7 +126,13 @@ export function rollBack(t: Transaction, reason: string): void {
   }
   const onTrial = t.state.workers.filter(({ generation }) => generation === target);
   for (const worker of onTrial.filter(({ phase }) => phase === 'starting')) {
-    t.put(becomeDyingReplaced(worker, { now: t.now, reload: target, why: 'rolled back before it listened' }));
+    t.put(
+      becomeDyingReplaced(worker, {
+        now: t.now,
+        reload: target,
+        why: `rolled back before ${readiness(t.policy)}`,
+      }),
+    );
     t.emit({ type: 'kill', key: worker.key });
   }
   tellStatus(t);

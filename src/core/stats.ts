@@ -22,6 +22,7 @@ export type MasterFacts = Omit<ClusterStats['master'], 'uptime'>;
 
 export interface Surroundings {
   readonly now: Millis;
+  readonly kind: ClusterStats['kind'];
   readonly mode: string;
   readonly master: MasterFacts;
   /** Of reloads that are over, newest first. */
@@ -29,9 +30,10 @@ export interface Surroundings {
 }
 
 /** The master's view of the service, for the control socket. */
-export function clusterStats(state: State, { now, mode, master, records }: Surroundings): ClusterStats {
+export function clusterStats(state: State, { now, kind, mode, master, records }: Surroundings): ClusterStats {
   return {
     status: serviceStatus(state.life),
+    kind,
     mode,
     generation: state.generation,
     wanted: state.slots.length,

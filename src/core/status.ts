@@ -3,7 +3,7 @@ import { extendBy, extendInterval } from '../protocol/limits.js';
 import type { ReloadRecord } from '../protocol/reload-record.js';
 import type { Health } from '../protocol/stats.js';
 import type { Notify } from './effects.js';
-import { statusInterval } from './policy.js';
+import { type Policy, statusInterval } from './policy.js';
 import type { Reload, State, Stopping } from './state.js';
 import type { Transaction } from './transaction.js';
 
@@ -38,7 +38,7 @@ export function connectionsAccepted(state: State): number {
 }
 
 /** The line that `systemctl status` shows. */
-export function statusLine(state: State, now: Millis): string {
+export function statusLine(state: State, now: Millis, { kind }: Pick<Policy, 'kind'>): string {
   const { life } = state;
   const ready = `${servedSlots(state)} of ${state.slots.length} workers ready${unwell(state)}${spares(state)}`;
   if (life.phase === 'starting') return `starting: ${ready}`;
@@ -46,11 +46,12 @@ export function statusLine(state: State, now: Millis): string {
     // A failed unit keeps the last STATUS: there the reason is worth more than the progress.
     if (life.exitCode !== 0) return life.why;
     const left = count(state.workers.length, 'worker');
-    const inFlight = count(total(state, 'inFlight'), 'request');
-    return `stopping (${life.why}): ${left} left, ${inFlight} in flight, at most ${secondsLeft(life, now)} s`;
+    const inFlight = kind === 'process' ? '' : ` ${count(total(state, 'inFlight'), 'request')} in flight,`;
+    return `stopping (${life.why}): ${left} left,${inFlight} at most ${secondsLeft(life, now)} s`;
   }
   const { restarts, generation, traffic, reload } = state;
-  const usual = `${ready}, generation ${generation}, ${traffic.perSecond} req/s, ${count(restarts, 'restart')}`;
+  const rate = kind === 'process' ? '' : ` ${traffic.perSecond} req/s,`;
+  const usual = `${ready}, generation ${generation},${rate} ${count(restarts, 'restart')}`;
   return reload === null ? `${usual}${verdictOf(state)}` : `${stageOf(reload)}: ${usual}`;
 }
 
@@ -92,14 +93,14 @@ export function verdictLine({ verdict, generation, took, reason }: ReloadRecord)
 
 /** Tells the service manager the status where it changed, together with what else there is to say. */
 export function tellStatus(t: Transaction, more: Omit<Notify, 'type' | 'status'> = {}): void {
-  const status = statusLine(t.state, t.now);
+  const status = statusLine(t.state, t.now, t.policy);
   if (status !== t.state.status) sayStatus(t, more);
   else if (Object.keys(more).length > 0) t.emit({ type: 'notify', ...more });
 }
 
 /** ... whether it changed or not. */
 export function sayStatus(t: Transaction, more: Omit<Notify, 'type' | 'status'>): void {
-  const status = statusLine(t.state, t.now);
+  const status = statusLine(t.state, t.now, t.policy);
   t.update({ status });
   const { extend, errno, ...news } = more;
   const rest = { ...(extend === undefined ? {} : { extend }), ...(errno === undefined ? {} : { errno }) };
@@ -139,7 +140,7 @@ function statisticsDue(t: Transaction): void {
   if (policy.log.statsInterval === 0 || now < state.timers.statisticsAt) return;
   if (state.life.phase !== 'serving') return;
   t.update({ timers: { ...state.timers, statisticsAt: now + policy.log.statsInterval } });
-  t.log('info', `statistics: ${statusLine(state, now)}`, {
+  t.log('info', `statistics: ${statusLine(state, now, policy)}`, {
     requests: requestsServed(state),
     inFlight: total(state, 'inFlight'),
     connections: total(state, 'connections'),

@@ -46,7 +46,8 @@ export function heartbeat(t: Transaction, { key, heartbeat }: Extract<Event, { t
     case 'draining': {
       const vitals = { ...worker.vitals, pace: paced(worker.vitals.pace, heartbeat.requests, t.now) };
       t.put({ ...worker, heartbeat, heartbeatAt: t.now, vitals });
-      if (moved(worker.heartbeat, heartbeat)) progress(t);
+      // The job that such an app finishes shows in nothing else.
+      if (t.policy.kind === 'process' || moved(worker.heartbeat, heartbeat)) progress(t);
     }
   }
 }
@@ -87,7 +88,8 @@ function overLimit(
 ): string | null {
   const { hangTimeout, bootTimeout } = policy;
   if (worker.phase === 'starting') {
-    const what = worker.role.kind === 'spare' ? 'boot' : 'listen';
+    const what =
+      worker.role.kind === 'spare' ? 'boot' : policy.kind === 'process' ? 'become ready' : 'listen';
     return now < worker.deadline ? null : `did not ${what} within ${seconds(bootTimeout)}`;
   }
   if (worker.phase !== 'draining') return null;

@@ -1,5 +1,6 @@
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
+import type { Policy } from './policy.js';
 import {
   type Draining,
   freshVitals,
@@ -111,6 +112,11 @@ export function isUp({ phase }: Worker): boolean {
 /** Whether others stand in for it already, so that its exit is no news. */
 export function isReplaced(worker: Worker): boolean {
   return worker.phase === 'draining' || (worker.phase === 'dying' && worker.was === 'draining');
+}
+
+/** When a worker is ready, behind `before`: a server once it listens. */
+export function readiness({ kind }: Pick<Policy, 'kind'>): string {
+  return kind === 'process' ? 'it was ready' : 'it listened';
 }
 
 /** How the log calls it. */

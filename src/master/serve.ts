@@ -97,7 +97,13 @@ async function build({ loaded, load, log, version, output, serviceManager }: Ser
   const generation = () => state().generation;
   const stats = () => {
     const master = { pid: process.pid, version, node: process.version, rss: residentSet() };
-    return clusterStats(state(), { now: now(), mode: config.mode, master, records: history().records() });
+    return clusterStats(state(), {
+      now: now(),
+      kind: config.kind,
+      mode: config.mode,
+      master,
+      records: history().records(),
+    });
   };
 
   const { info, warn } = log;

@@ -12,6 +12,8 @@ export type Health = 'healthy' | 'degraded' | 'unhealthy' | 'unresponsive';
 /** The master's view of the whole service. Times are whole seconds. */
 export interface ClusterStats {
   readonly status: 'starting' | 'serving' | 'stopping';
+  /** Whether the app is a server, or a process without a listener. */
+  readonly kind: 'server' | 'process';
   readonly mode: string;
   readonly generation: number;
   /** Wanted and ready numbers of workers; while one is replaced, it and the next count as one. */

@@ -81,7 +81,7 @@ export async function begin(
 }
 
 export async function serving(daemon: Daemon): Promise<void> {
-  await daemon.waitForLine(/"msg":"serving with/, patience);
+  await daemon.waitForLine(/"msg":"(serving|running) with/, patience);
 }
 
 /** The master's view. */

@@ -66,6 +66,16 @@ export const scenarios: readonly Scenario[] = [
     script: (cluster) => cluster.start().run(2_000).stop().run(3_000).stop().runToEnd(),
   },
   {
+    name: 'process-finishes-its-job',
+    title:
+      'SIGTERM while an app that is no server has a job: time is asked for as long as it sends heartbeats.',
+    options: {
+      policy: { kind: 'process', drainTimeout: 20_000 },
+      play: ({ slot }) => (slot === 1 ? { drain: 12_000 } : { drain: 100 }),
+    },
+    script: (cluster) => cluster.start().run(2_000).stop().runToEnd(),
+  },
+  {
     name: 'replacement-fails-to-boot',
     title: 'A worker crashes and its replacement cannot boot at first; the other one serves meanwhile.',
     options: {

@@ -89,6 +89,7 @@ export function worker(id: number | null, more: Partial<WorkerStats> = {}): Work
 export function stats(more: Partial<ClusterStats> = {}): ClusterStats {
   return {
     status: 'serving',
+    kind: 'server',
     mode: 'cluster',
     generation: 3,
     wanted: 2,

@@ -94,6 +94,13 @@ WORKER   PID  PHASE  HEALTH    HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN-F
     assert.match(text, /^WORKER +PID +PHASE +HEALTH +HEARTBEAT .*IN-FLIGHT/m);
   });
 
+  test('has nothing of requests where the app is no server', () => {
+    const text = overview(stats({ kind: 'process' }), fakeSession({}).terminal);
+    assert.match(text, /running, kind process, mode cluster/);
+    assert.doesNotMatch(text, /req|conns|in.flight/i);
+    assert.match(text, /RSS/);
+  });
+
   test('shows a service without workers and without a reload', () => {
     const text = overview(stats({ workers: [], ready: 0 }), fakeSession({}).terminal);
     assert.equal(text.trimEnd().split('\n').length, 4);

@@ -7,7 +7,7 @@ import { simHeartbeat } from '../../simulation/sim-policy.js';
 const master = { pid: 42, version: '0.1.0', node: 'v20.19.0', rss: 1_000 };
 
 function statsOf({ state, now }: SimCluster) {
-  return clusterStats(state, { now, mode: 'cluster', master, records: [] });
+  return clusterStats(state, { now, kind: 'server', mode: 'cluster', master, records: [] });
 }
 
 test('clusterStats shows every worker with its last heartbeat, and the sums', () => {
@@ -26,6 +26,7 @@ test('clusterStats shows every worker with its last heartbeat, and the sums', ()
   const { workers, ...rest } = statsOf(cluster);
   assert.deepEqual(rest, {
     status: 'serving',
+    kind: 'server',
     mode: 'cluster',
     generation: 1,
     wanted: 2,
@@ -203,7 +204,13 @@ test('what is answered over HTTP holds nothing of the app, its requests and its 
     ...kept,
     steps: [{ at: 1, step: 'died' as const, worker: 1, generation: 2, detail: secret }],
   };
-  const own = clusterStats(cluster.state, { now: cluster.now, mode: 'cluster', master, records: [record] });
+  const own = clusterStats(cluster.state, {
+    now: cluster.now,
+    kind: 'server',
+    mode: 'cluster',
+    master,
+    records: [record],
+  });
   const whole = { ...own, lastReload: record };
   assert.equal(own.deaths.length, 2);
   assert.match(JSON.stringify(whole), /SECRET/);

@@ -22,7 +22,7 @@ function entry(cluster: SimCluster) {
 }
 
 function deaths({ state, now }: SimCluster) {
-  return clusterStats(state, { now, mode: 'cluster', master, records: [] }).deaths;
+  return clusterStats(state, { now, kind: 'server', mode: 'cluster', master, records: [] }).deaths;
 }
 
 describe('the entry of a death', () => {

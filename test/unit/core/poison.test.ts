@@ -39,7 +39,7 @@ function accusations(cluster: SimCluster): readonly string[] {
 }
 
 function poison({ state, now }: SimCluster) {
-  return clusterStats(state, { now, mode: 'cluster', master, records: [] }).poison;
+  return clusterStats(state, { now, kind: 'server', mode: 'cluster', master, records: [] }).poison;
 }
 
 describe('a kind of request that was in flight when workers died', () => {

@@ -49,6 +49,21 @@ describe('the start', () => {
     assert.ok(cluster.logged('info').includes('serving with 3 workers'));
   });
 
+  test('of an app that is no server is over when every worker is ready, and speaks of no request', () => {
+    const cluster = new SimCluster({ policy: { kind: 'process' } }).start().run(2_000);
+    assert.ok(cluster.logged('info').includes('running with 2 workers'));
+    assert.equal(readies(cluster)[0]?.status, '2 of 2 workers ready, generation 1, 0 restarts');
+  });
+
+  test('of an app that is no server fails where it is not ready in time', () => {
+    const cluster = new SimCluster({
+      policy: { kind: 'process', bootTimeout: 3_000 },
+      play: () => ({ boot: 60_000 }),
+    });
+    cluster.start().runToEnd();
+    assert.deepEqual(cluster.logged('error'), ['cannot start: worker 1 did not become ready within 3 s']);
+  });
+
   test('tells nobody of readiness twice when a worker is replaced later', () => {
     const cluster = new SimCluster({
       play: ({ slot, nth }) => (slot === 1 && nth === 1 ? { crash: { after: 5_000 } } : {}),

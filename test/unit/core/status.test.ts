@@ -25,16 +25,16 @@ describe('the status line', () => {
   test('of a service says workers, generation, rate and restarts', () => {
     const cluster = new SimCluster({ play: () => ({ requestsPerSecond: 50 }) }).start().run(30_000);
     assert.equal(
-      statusLine(cluster.state, cluster.now),
+      statusLine(cluster.state, cluster.now, cluster.policy),
       '2 of 2 workers ready, generation 1, 100 req/s, 0 restarts',
     );
-    assert.equal(statuses(cluster).at(-1), statusLine(cluster.state, cluster.now));
+    assert.equal(statuses(cluster).at(-1), statusLine(cluster.state, cluster.now, cluster.policy));
   });
 
   test('counts one restart in the singular', () => {
     const cluster = new SimCluster({ play: ({ key }) => (key === 1 ? { crash: { after: 1_000 } } : {}) });
     cluster.start().run(3_000);
-    assert.match(statusLine(cluster.state, cluster.now), /, 1 restart$/);
+    assert.match(statusLine(cluster.state, cluster.now, cluster.policy), /, 1 restart$/);
   });
 
   test('of a service says who is not well, and which spares are there', () => {
@@ -53,7 +53,7 @@ describe('the status line', () => {
     });
     cluster.start().run(30_000);
     assert.equal(
-      statusLine(cluster.state, cluster.now),
+      statusLine(cluster.state, cluster.now, cluster.policy),
       '3 of 3 workers ready (1 degraded, 1 unhealthy), 2 of 2 spares, generation 1, 0 req/s, 0 restarts',
     );
   });
@@ -62,7 +62,7 @@ describe('the status line', () => {
     const cluster = new SimCluster({ play: ({ slot }) => ({ inFlight: 2, drain: (slot ?? 0) * 1_000 }) });
     cluster.start().run(5_000).stop('SIGHUP').run(1_500);
     assert.equal(
-      statusLine(cluster.state, cluster.now),
+      statusLine(cluster.state, cluster.now, cluster.policy),
       'stopping (SIGHUP): 1 worker left, 2 requests in flight, at most 20 s',
     );
   });
@@ -72,7 +72,7 @@ describe('the status line', () => {
       .start()
       .run(500);
     cluster.stop().run(23_000);
-    assert.match(statusLine(cluster.state, cluster.now), /at most 0 s$/);
+    assert.match(statusLine(cluster.state, cluster.now, cluster.policy), /at most 0 s$/);
   });
 
   test('is told once as long as it stays the same, and every 5 s at most while only the rate moves', () => {

@@ -254,6 +254,7 @@ async function statusAndJson(url: string): Promise<[number, unknown]> {
 
 const sampleStats: PublicStats = {
   status: 'serving',
+  kind: 'server',
   mode: 'cluster',
   generation: 1,
   wanted: 2,

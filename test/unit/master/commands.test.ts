@@ -27,6 +27,7 @@ async function fakeCommands({ load = () => loadConfig(loadInput()) } = {}) {
     status: () =>
       clusterStats(cluster.state, {
         now: cluster.now,
+        kind: 'server',
         mode: 'cluster',
         master: { pid: 1, version: '0', node: 'v0', rss: 0 },
         records: [],
