@@ -48,6 +48,7 @@ _rom_agent() {
         --state-dir) file=1 ;;
         --routes-prefix) words='' ;;
         --spares) words='' ;;
+        --start-probe) words='' ;;
         --health-slow-delay) words='' ;;
         --health-slow-limit) words='' ;;
         --health-probe) words='' ;;
@@ -75,7 +76,7 @@ _rom_agent() {
         --log-dir) file=1 ;;
         --log-stats-interval) words='' ;;
         *)
-          words='--config --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --watch --help'
+          words='--config --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --start-probe --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --watch --help'
           if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac
@@ -112,6 +113,7 @@ _rom_agent() {
         --state-dir) file=1 ;;
         --routes-prefix) words='' ;;
         --spares) words='' ;;
+        --start-probe) words='' ;;
         --health-slow-delay) words='' ;;
         --health-slow-limit) words='' ;;
         --health-probe) words='' ;;
@@ -140,7 +142,7 @@ _rom_agent() {
         --log-stats-interval) words='' ;;
         --name) words='' ;;
         *)
-          words='--config --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --name --changed --json --help'
+          words='--config --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --start-probe --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --name --changed --json --help'
           if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac
@@ -177,6 +179,7 @@ _rom_agent() {
         --state-dir) file=1 ;;
         --routes-prefix) words='' ;;
         --spares) words='' ;;
+        --start-probe) words='' ;;
         --health-slow-delay) words='' ;;
         --health-slow-limit) words='' ;;
         --health-probe) words='' ;;
@@ -206,7 +209,7 @@ _rom_agent() {
         --name) words='' ;;
         --unit) words='' ;;
         *)
-          words='--config --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --name --unit --all --json --help'
+          words='--config --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --start-probe --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --name --unit --all --json --help'
           if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac
@@ -246,6 +249,7 @@ _rom_agent() {
         --state-dir) file=1 ;;
         --routes-prefix) words='' ;;
         --spares) words='' ;;
+        --start-probe) words='' ;;
         --health-slow-delay) words='' ;;
         --health-slow-limit) words='' ;;
         --health-probe) words='' ;;
@@ -273,7 +277,7 @@ _rom_agent() {
         --log-dir) file=1 ;;
         --log-stats-interval) words='' ;;
         *)
-          words='--name --user --group --env-file --socket --dry-run --yes --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --help'
+          words='--name --user --group --env-file --socket --dry-run --yes --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --start-probe --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --help'
           if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac

@@ -50,6 +50,7 @@ const checks: readonly Check[] = [
       'poison.deaths',
       'poison.window',
       'poison.block',
+      'start.probe',
       'reload.probe',
       'reload.probe_timeout',
       'reload.max_errors',

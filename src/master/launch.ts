@@ -25,6 +25,9 @@ export interface Birth extends Pick<WorkerSettings, 'siblings' | 'onTrial'> {
 /** How long an app that listens elsewhere is waited for, ms: within its boot's limit, at half of it at the latest. */
 const longestPortWait = 10_000;
 
+/** Of `boot_timeout`, which begins with the fork: a worker tells what was wrong before it is killed. */
+const probeShare = 0.9;
+
 /** What a worker has to know. */
 export function settingsOf(
   { config }: Release,
@@ -44,6 +47,7 @@ export function settingsOf(
     siblings,
     onTrial,
     portWait: Math.min(longestPortWait, config.bootTimeout / 2),
+    probeWait: config.bootTimeout * probeShare,
   };
 }
 

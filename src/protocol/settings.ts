@@ -51,6 +51,8 @@ export interface WorkerSettings extends Share<'worker'> {
    * until its module has been evaluated.
    */
   readonly portWait: number;
+  /** How long after its start, or a spare's promotion, a worker may ask for `start.probe`, ms. */
+  readonly probeWait: number;
 }
 
 export const settingsVariable = 'ROM_AGENT_WORKER';

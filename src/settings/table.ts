@@ -264,6 +264,18 @@ export const table = {
     description:
       'Number of spare workers. A spare has loaded the app and does not listen until it replaces a worker that died. Not with `dispatch` `reuseport`.',
   }),
+  'start.probe': setting({
+    kind: text({
+      pattern: /^\/[\x21-\x7e]*$/,
+      expected: 'a path that begins with "/", such as "/healthz"',
+    }),
+    default: null,
+    unset: 'none: a worker is ready when it listens',
+    example: '/healthz',
+    readers: ['worker'],
+    description:
+      'Path that each new worker must answer (GET) with a status below 500 before it counts as ready. It is asked again until `boot_timeout` is nearly over; then the worker ends with what was wrong.',
+  }),
   'health.slow_delay': setting({
     kind: duration({ min: 10, max: hour }),
     default: 500,

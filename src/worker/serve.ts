@@ -253,9 +253,14 @@ function connect(parts: Parts): void {
 async function run(parts: Parts): Promise<void> {
   const { settings, channel, state, isServing, servers, moving, heartbeats, boot, failing } = parts;
   try {
-    if (settings.worker === null) await standBy(parts, holdListeners());
+    let since = 0;
+    if (settings.worker === null) {
+      await standBy(parts, holdListeners());
+      since = performance.now();
+    }
     await boot.done;
     await listenOnRest(servers.listening(), settings.listen);
+    if (settings.start.probe !== null) await answerFirst(parts, settings.start.probe, since);
   } catch (error) {
     return failing.fail(error);
   }
@@ -275,6 +280,26 @@ async function run(parts: Parts): Promise<void> {
     isServing,
     onDeaf: (error) => void failing.retire(error),
   });
+}
+
+/** @param since when the boot began, ms since the process started */
+async function answerFirst(
+  { settings, servers, state, log }: Parts,
+  path: string,
+  since: number,
+): Promise<void> {
+  const [{ answersAtStart }, { probe }] = await Promise.all([
+    import('./health/start-probe.js'),
+    import('./health/probe.js'),
+  ]);
+  const took = await answersAtStart(
+    { path, until: since + settings.probeWait },
+    {
+      ask: (question) => probe({ servers, listen: settings.listen }, question),
+      isDraining: () => state.draining,
+    },
+  );
+  if (took !== null) log.debug(`GET ${path} was answered in ${took} ms: ready`);
 }
 
 /** As ready as can be, without listening, until a slot is to be filled. */

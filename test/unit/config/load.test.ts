@@ -57,6 +57,7 @@ describe('loadConfig without any source', () => {
       websockets: 'close',
       redact: 'on',
       spares: 0,
+      start: { probe: null },
       health: { slowDelay: 500, slowLimit: 30_000, probe: null, masterTimeout: 30_000, capture: 'on' },
       memory: { maxRss: null, maxHeap: 90, pressure: 90 },
       poison: { deaths: 3, window: 600_000, block: 0 },
