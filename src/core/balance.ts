@@ -24,7 +24,7 @@ const together: Millis = 200;
  */
 export function balance(t: Transaction): void {
   const { now, policy, state } = t;
-  if (!policy.balance || state.life.phase !== 'serving' || state.reload !== null) return;
+  if (!policy.evensOut || state.life.phase !== 'serving' || state.reload !== null) return;
   if (!isUneven(state.workers)) return;
   const ready = newestOfEachSlot(state.workers).filter(
     (worker) => isAwake(worker, now) && isWell(worker) && takesPart(worker),

@@ -3,7 +3,7 @@ import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import { type Policy, type ReloadPolicy, soakInterval } from './policy.js';
 import type { Reload, Soak, Stage, State, Worker } from './state.js';
-import { tellStatus } from './status.js';
+import { notifyIfChanged } from './status.js';
 import type { Transaction } from './transaction.js';
 
 /*
@@ -44,7 +44,7 @@ export function soakIfReady(
   };
   t.update({ reload: { ...reload, stage: soak } });
   if (probe !== null) t.emit({ type: 'probe', key, path: probe, timeout: probeTimeout });
-  tellStatus(t);
+  notifyIfChanged(t);
 }
 
 /**

@@ -12,9 +12,9 @@ import { closeRecord, countRequests, note, replacedBy } from './record.js';
 import { rollBack, trialOf } from './reload.js';
 import { changeSlot, findSlot, isFilled, waitingSpare } from './slots.js';
 import type { KeptDeath, Reload, Slot, Worker } from './state.js';
-import { servedSlots, tellStatus } from './status.js';
+import { notifyIfChanged, servedSlots } from './status.js';
 import type { Transaction } from './transaction.js';
-import { becomeDraining, isReplaced, nameOf, readiness, slotOf } from './workers.js';
+import { becomeDraining, isExitExpected, nameOf, readiness, slotOf } from './workers.js';
 
 /*
  * What happens when a worker dies. A death reaches the master in one of four ways:
@@ -22,12 +22,13 @@ import { becomeDraining, isReplaced, nameOf, readiness, slotOf } from './workers
  * - `exited`: its process is gone;
  * - `failed`: it says that it is about to die, and answers what it has before (its exit only completes the record);
  * - `forkFailed`: there was no process in the first place;
- * - from timeouts.ts: the master kills it because it hangs, or did not listen in time. Its death counts from then on.
+ * - from timeouts.ts: the master kills it because it hangs, or did not listen in time. Its death counts from then on, and
+ *   the `exited` that follows is expected (`isExitExpected`): it only completes the record.
  *
  * All four end in `died`, unless the worker was to go anyway (`workerLeft`) or the service is still starting
  * (`giveUpStart`). `died` keeps the death for the stats, writes the one log entry that says it all, and decides what
- * follows: a rollback, a new worker in the slot after a backoff (`forkAt`, which slots.ts fills), or the end of the master
- * where there were too many.
+ * follows: a rollback, a new worker in the slot after a backoff (`forkAt`; `forkDue` in slots.ts forks it, called by
+ * `reconcile` in step.ts once the time has come), or the end of the master where there were too many.
  */
 
 type Exited = Extract<Event, { type: 'exited' }>;
@@ -44,7 +45,7 @@ export interface Death {
   readonly stack: string | null;
   readonly detail: string | null;
   /** See KeptDeath. */
-  readonly isOpen: boolean;
+  readonly awaitsExit: boolean;
 }
 
 /** So many are kept. */
@@ -57,8 +58,8 @@ const unknown: Exit = { code: null, signal: null };
 export function exited(t: Transaction, event: Exited): void {
   const worker = t.worker(event.key);
   if (worker === undefined) return;
-  bury(t, worker);
-  if (isReplaced(worker)) return replacedExited(t, worker, event);
+  removeWorker(t, worker);
+  if (isExitExpected(worker)) return expectedExit(t, worker, event);
   const { life } = t.state;
   if (life.phase === 'stopping') return workerLeft(t, worker, event);
   const fatal = life.phase === 'starting' ? fatalFailure(worker, event, t.policy) : null;
@@ -84,7 +85,7 @@ export function failed(
   t.put(becomeDraining(told, { now: t.now, deadline: t.now + timeout + killGrace, reload }));
   // What was in flight is not why it is of no use.
   const requests = drains ? [] : requestsOf(told);
-  died(t, { ...describe(told, unknown), requests, isOpen: true });
+  died(t, { ...describe(told, unknown), requests, awaitsExit: true });
   // Where it was one death too many, nobody goes on accepting.
   if (drains) t.emit({ type: 'drain', key, timeout, last: t.state.life.phase !== 'serving' });
 }
@@ -93,7 +94,7 @@ export function forkFailed(t: Transaction, { key, failure }: Extract<Event, { ty
   const worker = t.worker(key);
   if (worker === undefined) return;
   t.remove(key);
-  if (isReplaced(worker)) return leaveRecord(t, worker);
+  if (isExitExpected(worker)) return countLost(t, worker);
   if (t.state.life.phase === 'stopping') return;
   if (t.state.life.phase === 'starting') return giveUpStart(t, failure);
   died(t, { ...describe({ ...worker, failure }, unknown), kind: 'boot', cause: failure.message });
@@ -111,7 +112,7 @@ export function current(
 }
 
 /** Its requests and connections stay in the sums. */
-function bury(t: Transaction, { key, heartbeat }: Worker): void {
+function removeWorker(t: Transaction, { key, heartbeat }: Worker): void {
   t.remove(key);
   const { traffic } = t.state;
   const gone = traffic.gone + (heartbeat?.requests ?? 0);
@@ -120,17 +121,17 @@ function bury(t: Transaction, { key, heartbeat }: Worker): void {
   });
 }
 
-/** Others stand in for it already. One whose death was told before has left unanswered what it has not answered since. */
-function replacedExited(t: Transaction, worker: Worker, event: Exited): void {
-  const death = t.state.lastDeaths.find(({ key, isOpen }) => key === worker.key && isOpen);
+/** The exit of a worker that drains, or whose death was counted before: what it has not answered by now is lost. */
+function expectedExit(t: Transaction, worker: Worker, event: Exited): void {
+  const death = t.state.lastDeaths.find(({ key, awaitsExit }) => key === worker.key && awaitsExit);
   complete(t, worker, event);
   workerLeft(t, worker, event);
   if (death !== undefined) suspect(t, worker.vitals.lastWord ?? death.requests);
-  leaveRecord(t, worker);
+  countLost(t, worker);
 }
 
 /** What a worker that was replaced has not answered by its end is lost. */
-function leaveRecord(t: Transaction, worker: Worker): void {
+function countLost(t: Transaction, worker: Worker): void {
   const reload = replacedBy(worker);
   countRequests(t, reload, { lost: worker.heartbeat?.inFlight ?? 0 });
   closeRecord(t, reload);
@@ -162,7 +163,7 @@ function describe(worker: Worker, exit: Exit): Death {
     requests: requestsOf(worker),
     stack: worker.failure?.stack ?? null,
     detail: null,
-    isOpen: false,
+    awaitsExit: false,
   };
 }
 
@@ -180,17 +181,17 @@ export function deathByTimeout(
   death: Pick<Death, 'kind' | 'cause'> & Partial<Pick<Death, 'requests' | 'stack' | 'detail'>>,
 ): Death {
   const exit = { code: null, signal: null };
-  return { worker, exit, oomKills: 0, requests: [], stack: null, detail: null, isOpen: false, ...death };
+  return { worker, exit, oomKills: 0, requests: [], stack: null, detail: null, awaitsExit: false, ...death };
 }
 
 /** A death that nobody asked for. That of a generation on trial is the end of the trial, and counts nowhere else. */
 export function died(t: Transaction, death: Death): void {
-  record(t, death);
+  keepDeath(t, death);
   const reload = trialOf(t.state, death.worker);
   if (reload === null) replace(t, death);
   else endTrial(t, reload, death);
   // Requests do not kill workers that boot.
-  if (death.kind !== 'boot' && !death.isOpen && isOwnFault(death)) suspect(t, death.requests);
+  if (death.kind !== 'boot' && !death.awaitsExit && isOwnFault(death)) suspect(t, death.requests);
 }
 
 function endTrial(t: Transaction, reload: Reload, death: Death): void {
@@ -241,7 +242,7 @@ function refill(t: Transaction, slot: Slot, death: Death): void {
     ...(kind === 'crash' ? { crashes: failures } : { bootFailures: failures }),
   });
   tell(t, death, pause);
-  tellStatus(t);
+  notifyIfChanged(t);
 }
 
 /** The next one waits as after a death before listening: nobody misses a spare that much. */
@@ -251,7 +252,7 @@ function spareLost(t: Transaction, death: Death): void {
   const delay = backoffOf(t, 'boot', failures);
   t.update({ spares: { ...t.state.spares, failures, forkAt: t.now + delay } });
   tell(t, death, delay);
-  tellStatus(t);
+  notifyIfChanged(t);
 }
 
 function backoffOf(t: Transaction, kind: 'crash' | 'boot', failures: number): Millis {
@@ -300,8 +301,8 @@ function isOwnFault({ kind, worker, exit: { signal }, oomKills }: Death): boolea
 }
 
 /** Keeps it for the stats. */
-function record(t: Transaction, death: Death): void {
-  const { worker, kind, cause, exit, oomKills, requests, stack, isOpen } = death;
+function keepDeath(t: Transaction, death: Death): void {
+  const { worker, kind, cause, exit, oomKills, requests, stack, awaitsExit } = death;
   const kept: KeptDeath = {
     key: worker.key,
     at: t.now,
@@ -316,7 +317,7 @@ function record(t: Transaction, death: Death): void {
     requests,
     oomKills,
     stack,
-    isOpen,
+    awaitsExit,
   };
   t.update({ lastDeaths: [kept, ...t.state.lastDeaths].slice(0, mostDeaths) });
 }
@@ -330,7 +331,7 @@ function complete(t: Transaction, worker: Worker, { code, signal, oomKills = 0 }
     lastDeaths: lastDeaths.map((death): KeptDeath => {
       if (death.key !== worker.key) return death;
       const requests = worker.vitals.lastWord ?? death.requests;
-      const left = death.isOpen ? { requests, lost, isOpen: false } : {};
+      const left = death.awaitsExit ? { requests, lost, awaitsExit: false } : {};
       return { ...death, code, signal, oomKills, ...left };
     }),
   });
@@ -341,7 +342,7 @@ export function requestsOf({ vitals, heartbeat }: Worker): readonly RequestNote[
   return vitals.lastWord ?? heartbeat?.current ?? [];
 }
 
-const what: Readonly<Record<Death['kind'], (worker: Worker, policy: Policy) => string>> = {
+const verbOf: Readonly<Record<Death['kind'], (worker: Worker, policy: Policy) => string>> = {
   boot: ({ role }, policy) =>
     role.kind === 'spare' ? 'died before it had booted' : `died before ${readiness(policy)}`,
   crash: () => 'crashed',
@@ -351,7 +352,7 @@ const what: Readonly<Record<Death['kind'], (worker: Worker, policy: Policy) => s
 /** The one entry that says it all. `delay`: until the next one is forked, null where none is. */
 function tell(t: Transaction, death: Death, delay: Millis | null): void {
   const { worker, kind, cause, exit, oomKills, requests, stack, detail } = death;
-  t.log('error', `${nameOf(worker)} ${what[kind](worker, t.policy)}: ${cause}`, {
+  t.log('error', `${nameOf(worker)} ${verbOf[kind](worker, t.policy)}: ${cause}`, {
     workerPid: worker.pid,
     // Of one that is about to end the exit is yet to come.
     ...(exit.code === null && exit.signal === null ? {} : exit),

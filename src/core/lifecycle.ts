@@ -6,14 +6,24 @@ import { countRequests, note, replacedBy } from './record.js';
 import { stopReload, stuckReload } from './reload.js';
 import { changeSlot, emptySlot, fillSlot } from './slots.js';
 import type { State, Stopping, Worker } from './state.js';
-import { count, extendDue, sayStatus, secondsLeft, servedSlots, tellStatus, total } from './status.js';
+import {
+  count,
+  extendDue,
+  notifyIfChanged,
+  notifyStatus,
+  secondsLeft,
+  servedSlots,
+  total,
+} from './status.js';
 import type { Transaction } from './transaction.js';
 import { firstPing } from './watchdog.js';
 import { becomeDraining, becomeDying, becomeReady, isUp, nameOf, slotOf } from './workers.js';
 
 /*
- * The life of the service: idle -> starting -> serving -> stopping -> ended. systemd is told READY=1 once, when every slot
- * has a worker that listens (`announce`); a start that fails goes from starting to stopping (`giveUpStart`).
+ * The life of the service: idle -> starting -> serving -> stopping -> ended. systemd is told READY=1 once for the start,
+ * when every slot has a worker that listens (`finishStart`), and again at the end of each reload (`end` in reload.ts);
+ * `holdReadyUntilOpen` in master/control-door.ts delays it until the control socket is open. A start that fails goes from
+ * starting to stopping (`giveUpStart`).
  */
 
 /** Forks the first generation. */
@@ -35,7 +45,7 @@ export function start(t: Transaction): void {
     traffic: { ...t.state.traffic, sampledAt: now },
   });
   for (const { id } of slots) fillSlot(t, { slot: id });
-  tellStatus(t, { extend: extendBy });
+  notifyIfChanged(t, { extend: extendBy });
 }
 
 export function forked(t: Transaction, { key, pid }: Extract<Event, { type: 'forked' }>): void {
@@ -54,15 +64,16 @@ export function ready(t: Transaction, { key, urls }: Extract<Event, { type: 'rea
     workerPid: worker.pid,
   });
   note(t, { step: 'ready', worker });
-  announce(t, urls);
+  if (t.state.life.phase !== 'starting' || servedSlots(t.state) < t.state.slots.length)
+    return notifyIfChanged(t);
+  finishStart(t, urls);
 }
 
-/** The start is over once every slot has a worker that listens: only then may systemd be told READY=1. */
-function announce(t: Transaction, urls: readonly string[]): void {
-  const { life, slots } = t.state;
-  if (life.phase !== 'starting' || servedSlots(t.state) < slots.length) return tellStatus(t);
+/** The start is over, because every slot has a worker that listens: systemd is told READY=1. */
+function finishStart(t: Transaction, urls: readonly string[]): void {
+  const { slots } = t.state;
   t.update({ life: { phase: 'serving' }, watchdog: { ...t.state.watchdog, quorumAt: t.now } });
-  sayStatus(t, { ready: true });
+  notifyStatus(t, { ready: true });
   const tookMs = t.now - t.state.startedAt;
   const does = t.policy.kind === 'process' ? 'running' : 'serving';
   t.log('info', `${does} with ${count(slots.length, 'worker')}`, { tookMs, urls });
@@ -130,7 +141,7 @@ export function beginStop(
     ),
     timers: { ...timers, extendAt: now + extendInterval },
   });
-  sayStatus(t, { stopping: true, extend: extendBy, ...(errno === undefined ? {} : { errno }) });
+  notifyStatus(t, { stopping: true, extend: extendBy, ...(errno === undefined ? {} : { errno }) });
   // Why a failed service ends has been said already, as an error.
   t.log(exitCode === 0 ? 'info' : 'debug', `stopping: ${why}`, { workers: workers.length });
   t.emit(...workers.filter(isUp).map(({ key }): Effect => ({ type: 'drain', key, timeout, last: true })));

@@ -3,7 +3,7 @@ import type { Millis } from '../protocol/limits.js';
 import type { MemoryReading } from './events.js';
 import { changeSlot, fillSlot, findSlot, isAwaited, retire } from './slots.js';
 import type { State } from './state.js';
-import { tellStatus } from './status.js';
+import { notifyIfChanged } from './status.js';
 import type { Transaction } from './transaction.js';
 import { type Ready, workersIn } from './workers.js';
 
@@ -97,7 +97,7 @@ function wasRelieved(state: State, id: number, now: Millis): boolean {
 function drainFirst(t: Transaction, worker: Ready): void {
   changeSlot(t, worker.role.slot, { forkAfter: worker.key });
   retire(t, worker, 'the memory is short');
-  tellStatus(t);
+  notifyIfChanged(t);
 }
 
 /** Workers whose replacement would set memory free, the fattest first. */

@@ -9,7 +9,7 @@ export interface Policy extends Share<'policy'> {
   /** How often a worker sends a heartbeat. */
   readonly heartbeatInterval: Millis;
   /** Whether kept connections are evened out among the workers. */
-  readonly balance: boolean;
+  readonly evensOut: boolean;
   /** How often systemd is pinged; null where it asked for no pings. */
   readonly pingInterval: Millis | null;
   /** What the workers of a generation are judged by that has other settings than the newest: see ownPolicy. */

@@ -5,9 +5,9 @@ import { startingAtOnce } from './policy.js';
 import { currentRecord, note, replacedBy } from './record.js';
 import { applyScale, changeSlot, fillSlot, refusal } from './slots.js';
 import type { Reload, Slot, Stage, State, Worker } from './state.js';
-import { connectionsAccepted, sayStatus, tellStatus, verdictLine } from './status.js';
+import { connectionsAccepted, notifyIfChanged, notifyStatus, verdictLine } from './status.js';
 import type { Transaction } from './transaction.js';
-import { becomeDyingReplaced, isUp, readiness, slotOf, workersIn } from './workers.js';
+import { becomeDyingCounted, isUp, readiness, slotOf, workersIn } from './workers.js';
 
 /*
  * What a reload does. `reload` begins one, and `advanceReload`, which runs after every event, takes it from stage to stage:
@@ -127,7 +127,7 @@ export function rollBack(t: Transaction, reason: string): void {
   const onTrial = t.state.workers.filter(({ generation }) => generation === target);
   for (const worker of onTrial.filter(({ phase }) => phase === 'starting')) {
     t.put(
-      becomeDyingReplaced(worker, {
+      becomeDyingCounted(worker, {
         now: t.now,
         reload: target,
         why: `rolled back before ${readiness(t.policy)}`,
@@ -135,7 +135,7 @@ export function rollBack(t: Transaction, reason: string): void {
     );
     t.emit({ type: 'kill', key: worker.key });
   }
-  tellStatus(t);
+  notifyIfChanged(t);
 }
 
 /** The service ends while a reload is under way. */
@@ -203,7 +203,7 @@ function begin(t: Transaction, event: ReloadRequest): void {
   // Without a way back the new generation is what a crashed worker is replaced with from now on.
   t.update({ reload, generation: rollback ? from : target });
   t.accept(event, `generation ${target}`);
-  sayStatus(t, { reloading: true });
+  notifyStatus(t, { reloading: true });
   t.log('info', `reload to generation ${target}`, { by, release, soak, rollback });
   note(t, { step: 'begun', detail: release });
 }
@@ -227,7 +227,7 @@ function roll(t: Transaction, reload: Reload): void {
   );
   t.update({ slots, reload: { ...reload, stage: { name: 'rolling' } } });
   note(t, { step: 'soaked' });
-  tellStatus(t);
+  notifyIfChanged(t);
 }
 
 /** Few at a time: a start costs CPU and memory that those who serve need. */
@@ -286,12 +286,12 @@ interface Ending {
   readonly reason: string | null;
 }
 
-/** The verdict, with the one READY of a reload; then what had to wait for it. */
+/** The verdict, with the READY=1 that ends a reload for systemd; then what had to wait for it. A stop ends it without. */
 function end(t: Transaction, ending: Ending): void {
   const { reload, verdict } = ending;
   if (verdict === 'done') t.update({ generation: reload.target });
   conclude(t, ending);
-  sayStatus(t, { ready: true });
+  notifyStatus(t, { ready: true });
   askHeartbeats(t);
   const { pendingScale } = t.state;
   // What supersedes it is the next reload that a scale waits for.

@@ -5,7 +5,7 @@ import { blockFor } from './poison.js';
 import { drainingPerSlot, ownPolicy, spareDelay } from './policy.js';
 import { note } from './record.js';
 import type { Role, Slot, State, Worker } from './state.js';
-import { count, tellStatus } from './status.js';
+import { count, notifyIfChanged } from './status.js';
 import type { Transaction } from './transaction.js';
 import {
   becomeDraining,
@@ -20,16 +20,17 @@ import {
 
 /*
  * The heart of the master: every slot is brought to one worker of the generation that is wanted there, the new one before
- * the old one goes. `settleSlots` runs after every event, so that whatever went wrong in between is made good here: a slot
- * without such a worker is filled, and a worker that another one stands in for is drained.
+ * the old one goes. While the service serves, `settleSlots` runs after every event but most heartbeats (`reconcile` in
+ * step.ts): it fills a slot that has no such worker and waits for none, and drains a worker that another one replaces.
+ * `forkDue` runs in the same loop, during the start too: it fills a slot whose backoff is over.
  */
 
 /**
  * The generation that a slot's worker should have.
  *
- * Without a reload, and while a canary is still to prove itself, that is the proven generation, and in a rollback it is
- * so again. Only while a reload rolls do slots differ: one that the reload has reached (a worker of the new generation
- * starts or serves there) stays with the new generation, should that worker die; any other stays with the old one.
+ * Without a reload, while a canary is still to prove itself, and in a rollback that is `state.generation`, the proven one.
+ * Only while a reload rolls do slots differ. There it is the new generation where a worker of it starts or serves, else
+ * the old one where a worker of that does, else `state.generation`.
  */
 export function wantedGeneration(state: State, slot: number): number {
   const { reload, generation } = state;
@@ -202,7 +203,7 @@ export function spareBooted(t: Transaction, { key }: Extract<Event, { type: 'spa
   if (worker?.phase !== 'starting' || worker.role.kind !== 'spare') return;
   t.put(becomeSpare(worker, { role: worker.role, now: t.now }));
   t.log('info', 'a spare is ready', { tookMs: t.now - worker.forkedAt, workerPid: worker.pid });
-  tellStatus(t);
+  notifyIfChanged(t);
 }
 
 /**
@@ -280,7 +281,7 @@ export function applyScale(t: Transaction, to: number): void {
   t.log('info', `scaled from ${from} to ${count(to, 'worker')}`);
   if (to > from) grow(t, to);
   else shrink(t, to);
-  tellStatus(t);
+  notifyIfChanged(t);
 }
 
 /** The lowest numbers that are free; settleSlots fills them. */

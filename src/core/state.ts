@@ -9,7 +9,10 @@ import type { Health } from '../protocol/stats.js';
 /** The whole of what the master knows. Immutable: every step returns a new one. */
 export interface State {
   readonly life: Life;
-  /** The last generation that proved itself: what a slot is filled with unless a reload is replacing it. */
+  /**
+   * The proven generation: what a slot is filled with unless a reload is replacing it. A reload proves its generation by
+   * its end, a reload without rollback at its beginning.
+   */
   readonly generation: number;
   /** The reload that is under way. */
   readonly reload: Reload | null;
@@ -145,7 +148,7 @@ export interface Draining {
 export interface KeptDeath extends DeathRecord {
   readonly key: WorkerKey;
   /** It said that it fails, and what it leaves unanswered is known at its exit only. */
-  readonly isOpen: boolean;
+  readonly awaitsExit: boolean;
 }
 
 /** A kind of request, and when workers died that had one in flight. */

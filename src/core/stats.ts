@@ -71,7 +71,7 @@ function publicReload(record: ReloadSummary): PublicReload {
   return { serial, generation, from, at, took, accepted, moved, lost, verdict };
 }
 
-function deathSummary({ key, isOpen, at, ...death }: KeptDeath, now: Millis): DeathSummary {
+function deathSummary({ key, awaitsExit, at, ...death }: KeptDeath, now: Millis): DeathSummary {
   return { ...death, ago: wholeSeconds(now - at) };
 }
 

@@ -91,15 +91,15 @@ export function verdictLine({ verdict, generation, took, reason }: ReloadRecord)
   return `reload to generation ${generation} ${what} after ${within}: ${reason ?? 'no reason'}`;
 }
 
-/** Tells the service manager the status where it changed, together with what else there is to say. */
-export function tellStatus(t: Transaction, more: Omit<Notify, 'type' | 'status'> = {}): void {
+/** Sends the service manager the status if it has changed, and whatever else there is to say in any case. */
+export function notifyIfChanged(t: Transaction, more: Omit<Notify, 'type' | 'status'> = {}): void {
   const status = statusLine(t.state, t.now, t.policy);
-  if (status !== t.state.status) sayStatus(t, more);
+  if (status !== t.state.status) notifyStatus(t, more);
   else if (Object.keys(more).length > 0) t.emit({ type: 'notify', ...more });
 }
 
-/** ... whether it changed or not. */
-export function sayStatus(t: Transaction, more: Omit<Notify, 'type' | 'status'>): void {
+/** Sends the service manager the status, changed or not, with whatever else there is to say. */
+export function notifyStatus(t: Transaction, more: Omit<Notify, 'type' | 'status'>): void {
   const status = statusLine(t.state, t.now, t.policy);
   t.update({ status });
   const { extend, errno, ...news } = more;
@@ -112,14 +112,14 @@ export function extendDue(t: Transaction): void {
   const { timers } = t.state;
   if (t.now < timers.extendAt) return;
   t.update({ timers: { ...timers, extendAt: t.now + extendInterval } });
-  tellStatus(t, { extend: extendBy });
+  notifyIfChanged(t, { extend: extendBy });
 }
 
 /** What is due by the clock: the rate, STATUS= and the statistics line. */
 export function reportDue(t: Transaction): void {
   if (t.now >= t.state.timers.statusAt) {
     sampleRate(t);
-    tellStatus(t);
+    notifyIfChanged(t);
   }
   statisticsDue(t);
 }

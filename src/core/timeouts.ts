@@ -12,7 +12,7 @@ import type { Life, Silence, Worker } from './state.js';
 import type { Transaction } from './transaction.js';
 import {
   becomeDying,
-  becomeDyingReplaced,
+  becomeDyingCounted,
   isSpeaking,
   nameOf,
   type Speaking,
@@ -107,7 +107,7 @@ function endsWithAll(life: Life, deadline: Millis): boolean {
 function kill(t: Transaction, worker: Worker, why: string): void {
   const starts = worker.phase === 'starting';
   const reload = trialOf(t.state, worker)?.target ?? null;
-  t.put(starts ? becomeDyingReplaced(worker, { now: t.now, reload, why }) : becomeDying(worker, why));
+  t.put(starts ? becomeDyingCounted(worker, { now: t.now, reload, why }) : becomeDying(worker, why));
   t.log('warn', `${nameOf(worker)} ${why}; killing it`, { workerPid: worker.pid });
   t.emit({ type: 'kill', key: worker.key });
   if (!starts) return;
@@ -166,12 +166,12 @@ export function excused(t: Transaction, event: Extract<Event, { type: 'excused' 
   t.put({ ...worker, vitals: { ...worker.vitals, silence: null, excusedUntil: t.now + event.for } });
 }
 
-/** It is killed, and another takes its place at once. */
+/** It is killed. Its death counts now: its slot may be filled, after the backoff, before its process has exited. */
 function hang(t: Transaction, worker: Speaking): void {
   const death = hangOf(worker, t.now);
   const unresponsive: Worker = { ...worker, vitals: { ...worker.vitals, health: 'unresponsive' } };
   const reload = trialOf(t.state, worker)?.target ?? null;
-  t.put(becomeDyingReplaced(unresponsive, { now: t.now, reload, why: death.cause }));
+  t.put(becomeDyingCounted(unresponsive, { now: t.now, reload, why: death.cause }));
   t.emit({ type: 'kill', key: worker.key });
   died(t, death);
 }

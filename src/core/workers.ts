@@ -94,10 +94,11 @@ export function becomeDying(worker: Worker, why: string): Worker {
 }
 
 /**
- * It is killed, and its death counts from now on: it is treated as one that drains, so that another takes its place at
- * once. A process in an uninterruptible sleep (state D) may take for ever to exit.
+ * It is killed, and its death counts from now on. It becomes a draining worker first, so that its exit is expected
+ * (`isExitExpected`) and its slot may be filled before the exit, after the backoff. A process in an uninterruptible sleep
+ * (state D) may never exit.
  */
-export function becomeDyingReplaced(
+export function becomeDyingCounted(
   worker: Worker,
   { now, reload, why }: { now: Millis; reload: number | null; why: string },
 ): Worker {
@@ -109,8 +110,8 @@ export function isUp({ phase }: Worker): boolean {
   return phase === 'starting' || phase === 'spare' || phase === 'ready';
 }
 
-/** Whether others stand in for it already, so that its exit is no news. */
-export function isReplaced(worker: Worker): boolean {
+/** Whether its exit is expected and changes nothing: it drains, or its death was counted when it was killed. */
+export function isExitExpected(worker: Worker): boolean {
   return worker.phase === 'draining' || (worker.phase === 'dying' && worker.was === 'draining');
 }
 

@@ -74,20 +74,23 @@ export function controlDoor({ path, inherited, commands, version, log }: Control
 
 const opensAt: ReadonlySet<Event['type']> = new Set(['ready', 'failed', 'fork-failed', 'exited']);
 
-export interface ReadyLastSeam {
+export interface HoldReadySeam {
   /** Opens the control socket if it is not open yet. Resolves when it is, or cannot be. */
   readonly open: () => Promise<void>;
   readonly after: (delay: number, act: () => void) => void;
 }
 
-/** A control socket that takes longer must not keep those waiting who want the service. ms */
+/** READY=1 does not wait longer for the control socket, ms: clients want the service more than operators want its socket. */
 export const doorPatience = 2_000;
 
 /**
- * The service manager, told READY=1 only once the control socket is there too: whoever waits for READY may run
- * `rom-agent status` at once. What is told meanwhile waits behind it, so that the order stays as it was.
+ * A service manager that is told READY=1 once the control socket is open, or after `doorPatience`, so that an operator can
+ * run `rom-agent status` as soon as the unit is up. Later notifications wait behind it, which keeps their order.
  */
-export function readyLast(serviceManager: ServiceManager, { open, after }: ReadyLastSeam): ServiceManager {
+export function holdReadyUntilOpen(
+  serviceManager: ServiceManager,
+  { open, after }: HoldReadySeam,
+): ServiceManager {
   let isOpen = false;
   let waiting: Notification[] | null = null;
   const pass = (): void => {

@@ -16,8 +16,8 @@ export interface Surroundings {
   readonly outputFile: WorkerSettings['outputFile'];
 }
 
-/** Of a worker among the others. */
-export interface Birth extends Pick<WorkerSettings, 'siblings' | 'onTrial'> {
+/** What the settings of a worker depend on apart from the configuration: its slot and the workers that serve. */
+export interface WorkerPlace extends Pick<WorkerSettings, 'siblings' | 'onTrial'> {
   /** null: a spare. */
   readonly slot: number | null;
 }
@@ -29,9 +29,9 @@ const longestPortWait = 10_000;
 const probeShare = 0.9;
 
 /** What a worker has to know. */
-export function settingsOf(
+export function workerSettings(
   { config }: Release,
-  { slot: worker, siblings, onTrial }: Birth,
+  { slot: worker, siblings, onTrial }: WorkerPlace,
   { version, cpus, listen, outputFile }: Surroundings,
 ): WorkerSettings {
   return {

@@ -4,7 +4,7 @@ import type { LazyLog } from '../logging/lazy-log.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { ServiceManager } from '../service-manager/service-manager.js';
 import type { CommandCentre } from './commands.js';
-import { launchOf, type Surroundings, settingsOf } from './launch.js';
+import { launchOf, type Surroundings, workerSettings } from './launch.js';
 import type { Pool } from './pool.js';
 import type { Releases } from './releases.js';
 import type { Addresses } from './siblings.js';
@@ -36,14 +36,14 @@ export function perform(effect: Effect, means: Means): void {
   switch (effect.type) {
     case 'fork': {
       const release = releases.of(effect.generation);
-      const birth = {
+      const place = {
         slot: slotOf(effect),
         siblings: addresses.common(),
         onTrial: effect.generation !== generation(),
       };
       return pool.fork(
         effect.key,
-        settingsOf(release, birth, surroundings),
+        workerSettings(release, place, surroundings),
         launchOf(release, { worker: slotOf(effect), workers: workers() }),
       );
     }

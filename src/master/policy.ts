@@ -9,7 +9,7 @@ export function policyOf(config: Config, { pingInterval }: { pingInterval: numbe
   return {
     ...policyShare(config),
     heartbeatInterval: heartbeatInterval(config),
-    balance:
+    evensOut:
       config.kind === 'server' &&
       config.balance !== 'off' &&
       config.dispatch === 'shared' &&

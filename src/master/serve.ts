@@ -16,7 +16,7 @@ import type { ServiceManager } from '../service-manager/service-manager.js';
 import type { Config } from '../settings/config.js';
 import { findMarked, signalIfAlive, trackChildren } from './children.js';
 import { createCommands } from './commands.js';
-import { controlDoor, readyLast, slowStart } from './control-door.js';
+import { controlDoor, holdReadyUntilOpen, slowStart } from './control-door.js';
 import { createEvidence, createLooker } from './diagnostics/evidence.js';
 import { createHandOver, createInTrouble, endConnection } from './hand-over.js';
 import { openHistory } from './history.js';
@@ -199,7 +199,7 @@ async function build({ loaded, load, log, version, output, serviceManager }: Ser
     evidence,
     centre,
     door,
-    serviceManager: readyLast(serviceManager, { open: door.open, after }),
+    serviceManager: holdReadyUntilOpen(serviceManager, { open: door.open, after }),
     watches: createWatches(() => [
       watchMemory({ ...systemFiles, totalmem, post }),
       watchEventLoop(config, { serviceManager, log }),
@@ -285,7 +285,7 @@ function connect(parts: Parts, options: ServeOptions): Promise<number> {
       options.subjects.changed(before, after);
       door.heard(event);
       centre.changed(before, after, event);
-      if (config.sticky !== 'off') parts.announce(after);
+      if (config.sticky !== 'off') parts.announce(after, event);
       if (before.reload !== null && after.reload === null) releases.keep([after.generation]);
     },
     onFatal: (error, where) => {

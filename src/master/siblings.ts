@@ -1,3 +1,4 @@
+import type { Event } from '../core/events.js';
 import { heartbeatsOwed } from '../core/health.js';
 import type { State, Worker } from '../core/state.js';
 import { nameOf, type Ready } from '../core/workers.js';
@@ -70,11 +71,16 @@ export interface AnnounceSeam {
 
 /**
  * Tells the workers which workers are ready, whenever that has changed. It is called after every change of the state.
- * Workers without a recent heartbeat are left out, so that no clients are sent to them; where no worker has one, all are told.
+ * Workers without a recent heartbeat are left out, so that no clients are sent to them; if no worker has one, all are in.
+ *
+ * Nearly every event is a heartbeat of a worker that is in the list already, which changes nothing: the tick, once a second,
+ * finds those that are heard no more.
  */
-export function createAnnouncer({ send, isHeard }: AnnounceSeam): (state: State) => void {
+export function createAnnouncer({ send, isHeard }: AnnounceSeam): (state: State, event: Event) => void {
   let told = '';
-  return ({ workers }) => {
+  let listed: ReadonlySet<WorkerKey> = new Set();
+  return ({ workers }, event) => {
+    if (event.type === 'heartbeat' && listed.has(event.key)) return;
     const all = workers.filter((worker): worker is Ready => worker.phase === 'ready');
     const heard = all.filter(isHeard);
     const ready = (heard.length === 0 ? all : heard).map(
@@ -84,6 +90,7 @@ export function createAnnouncer({ send, isHeard }: AnnounceSeam): (state: State)
     const news = [...ready.map(({ key }) => key), '|', ...all.map(({ key }) => key)].join();
     if (news === told) return;
     told = news;
+    listed = new Set(heard.map(({ key }) => key));
     for (const { key } of all) send(key, { type: 'workers', own: key, ready });
   };
 }

@@ -27,7 +27,10 @@ export interface Siblings {
   readonly onTarget: boolean;
 }
 
-/** What one worker has to know, handed over in its environment: its share of the settings, and what the master adds. */
+/**
+ * What one worker has to know: its share of the settings, and what the master adds. `workerSettings` (master/launch.ts)
+ * makes it, the pool writes it into the environment of the worker, and `takeSettings` takes it out there.
+ */
 export interface WorkerSettings extends Share<'worker'> {
   /** Number of its slot, from 1; null: a spare, which has none yet. */
   readonly worker: number | null;

@@ -38,7 +38,7 @@ export interface Setting<T> {
   readonly example?: T;
   /** The value by which an operator asks for nothing: null in the Config. */
   readonly nothing?: T;
-  /** Who reads it beside the master: the core, in its policy; a worker, in its settings. */
+  /** Who reads it apart from the master: the core, in its policy; a worker, in its settings. */
   readonly readers?: readonly Reader[];
   /** A reload does not change it: it lasts until the service restarts. */
   readonly fixed?: true;

@@ -22,7 +22,10 @@ export const smallestHeap = 32;
 /**
  * Every setting, by its TOML key; a dot stands for a section: `log.level` is `level` under `[log]`. All else derives from
  * this table: the Config, what the core and the workers receive, flags, variables, `check`, completion, the manual page,
- * docs/reference/settings.md and packaging/rom-agent.toml.
+ * docs/reference/settings.md and packaging/rom-agent.toml. Setting in kinds.ts explains the fields of an entry.
+ *
+ * The master reads all settings. `readers` names who else receives one: the core in its Policy (`policyShare` in config.ts),
+ * a worker in its WorkerSettings (`workerShare`). A reload changes a setting unless it is `fixed`.
  */
 export const table = {
   app: setting({

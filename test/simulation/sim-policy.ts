@@ -20,7 +20,7 @@ export function simPolicy({ restart, reload, ...rest }: PolicyPart = {}): Policy
     memory: { maxRss: null, maxHeap: 0, pressure: 0 },
     spares: 0,
     poison: { deaths: 0, window: 600_000, block: 0 },
-    balance: false,
+    evensOut: false,
     pingInterval: null,
     log: { statsInterval: 0 },
     exits: { bootTimeout: 75, appFailed: 70, noResources: 71, tooManyRestarts: 76 },

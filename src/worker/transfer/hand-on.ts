@@ -9,7 +9,6 @@ import {
   monotonic,
   type ReadyWorker,
   type WorkerKey,
-  type WorkerMessage,
 } from '../../protocol/messages.js';
 import type { Channel } from '../channel.js';
 import {
@@ -24,6 +23,7 @@ import {
 import { announce, type Connection, connectionOf, isAnswering } from '../connections/connections.js';
 import { ours } from '../connections/follow-server.js';
 import { failRequestTimeout, isFull, serverOf, silenceLeft } from '../node-internals.js';
+import { createAway } from './away.js';
 import {
   cameByDetour,
   countsRequests,
@@ -33,6 +33,19 @@ import {
   pins,
 } from './may-move.js';
 import type { Moving } from './moving.js';
+
+/*
+ * How a connection moves to another worker:
+ *
+ * 1. Why: the core evens out the kept connections (`order`, see core/balance.ts), this worker drains (`leave`), or the
+ *    client belongs to another worker (`give`, see sticky.ts).
+ * 2. This worker detaches the handle from its socket and sends it to the master: `hand-on`. It keeps a copy open until the
+ *    master answers `handed` (away.ts).
+ * 3. The master chooses a worker and sends it the handle: `take`. It keeps a copy too (master/hand-over.ts).
+ * 4. That worker answers `taken` before it reads from the connection, and attaches the handle to its server of the same
+ *    address (`receive`). If it has no such server, or no room, the connection goes back: `hand-on` with one hop more.
+ * 5. The master closes its copy, or after `lost`, `late`, a death or too long a wait it chooses another worker.
+ */
 
 /** Connections that this worker gives to another, or gets from one. */
 export interface HandOn {
@@ -44,8 +57,8 @@ export interface HandOn {
   kept(): number | null;
   /** A connection that no server knows yet, for another worker. */
   give(server: Server, connection: Placed & { readonly to: ReadyWorker }): void;
-  /** The same, for the server itself. */
-  keep(server: Server, connection: Placed): void;
+  /** The same, but this worker's own server serves it. */
+  serveHere(server: Server, connection: Placed): void;
   /** Hands kept connections on as they become idle, for a moment. */
   order(order: Extract<MasterMessage, { type: 'hand-on' }>): void;
   take(message: Extract<MasterMessage, { type: 'take' }>, handle: RawHandle | undefined): void;
@@ -78,13 +91,13 @@ export interface HandOnSeam {
   readonly moving: Pick<Moving, 'mode' | 'isAble' | 'tell'>;
 }
 
-/** An order is for connections on which requests come, ms; what is left of it is made up by those that are idle ... */
+/** An order is for connections on which requests come, ms; idle connections make up what is left then ... */
 const idleAfter = 50;
 /** ... and then it is over: less than settleTime. */
 const orderLimit = 200;
 /** Node sends one after the other, and what waits is served by nobody. */
 const mostUnderWay = 4;
-/** How long nothing more is handed on of a server that another worker does not have, ms. */
+/** How long nothing more is handed on of a server that another worker refused, having none or no room, ms. */
 const refusalHolds = 10_000;
 /** Of an app that listens on ever new ports, so many such servers are remembered. */
 const mostRefused = 100;
@@ -97,7 +110,7 @@ const longestChange = 400;
 export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
   const names = new WeakMap<Server, string>();
   const servers = new Map<string, Server>();
-  /** Servers that another worker does not have, and until when that is taken for granted. */
+  /** Servers of which another worker refused a connection, having none or no room, and until when that holds. */
   const refused = new Map<string, number>();
   // Not a SocketList: properties that only some sockets have make all of them slower to look things up in.
   const kept = new Set<Socket>();
@@ -188,7 +201,7 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
     orders = orders.filter(({ left, until }) => left > 0 && now < until);
     return orders[0];
   };
-  const makeUp = async (order: Order): Promise<void> => {
+  const moveIdle = async (order: Order): Promise<void> => {
     await sleep(idleAfter, undefined, { ref: false });
     for (const socket of [...kept]) {
       if (openOrder() === undefined || order.left <= 0 || performance.now() >= order.until) return;
@@ -292,11 +305,11 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
       const back = (): void => enter(server, placed);
       void away.give({ type: 'hand-on', to: key, slot, ...message }, { handle, back });
     },
-    keep: enter,
+    serveHere: enter,
     order: ({ to, count }) => {
       const order = { to, left: count, until: performance.now() + orderLimit };
       orders.push(order);
-      void makeUp(order);
+      void moveIdle(order);
       reportMove();
     },
     take: ({ id, from, until, ...what }, handle) => {
@@ -352,48 +365,6 @@ function nameOf(server: Server): string | null {
   const address = server.address();
   if (address === null || typeof address === 'string') return address;
   return `${address.address}|${address.port}`;
-}
-
-/** Connections of this worker that are on their way to the master. */
-interface Away {
-  /** @param back the master has not got it, and this worker has the only copy again */
-  give(message: Parcel, connection: { readonly handle: RawHandle; readonly back: () => void }): Promise<void>;
-  onHanded(message: Extract<MasterMessage, { type: 'handed' }>): void;
-}
-
-type Parcel = Omit<Extract<WorkerMessage, { type: 'hand-on' }>, 'id'>;
-
-/** The master answers as soon as it reads. Where its event loop is blocked for so long, ms, it has yet to read the message. */
-const longest = 10_000;
-
-/**
- * A connection stays open here until the master says that it has come: the kernel drops what a process without a free file
- * descriptor is sent, and tells nobody.
- */
-function createAway(channel: Pick<Channel, 'send' | 'hand' | 'onLost'>): Away {
-  const away = new Map<number, (came: boolean) => void>();
-  let lastId = 0;
-  // It answers before it does anything else: one that is gone without an answer has not read the message.
-  channel.onLost(() => {
-    for (const settle of [...away.values()]) settle(false);
-  });
-  return {
-    give: (message, { handle, back }) =>
-      new Promise((resolve) => {
-        const id = ++lastId;
-        const settle = (came: boolean): void => {
-          if (!away.delete(id)) return;
-          clearTimeout(timer);
-          if (came) handle.close();
-          else back();
-          resolve();
-        };
-        const timer = setTimeout(settle, longest, true).unref();
-        away.set(id, settle);
-        void channel.hand({ ...message, id }, handle).then((sent) => sent || settle(false));
-      }),
-    onHanded: ({ id, came }) => away.get(id)?.(came),
-  };
 }
 
 /** Connections whose first head is not here yet, though some of its time has passed with who read them before. */

@@ -22,7 +22,7 @@ export interface Sticky {
 
 export interface StickySeam {
   readonly settings: Pick<WorkerSettings, 'sticky' | 'stickyCookie'>;
-  readonly handOn: Pick<HandOn, 'give' | 'keep'>;
+  readonly handOn: Pick<HandOn, 'give' | 'serveHere'>;
 }
 
 export function createSticky({ settings, handOn }: StickySeam): Sticky {
@@ -48,7 +48,7 @@ export function createSticky({ settings, handOn }: StickySeam): Sticky {
   const reader = createHeadReader(
     (server, placed) => {
       const worker = workerOf(cookieField(placed.head.toString('latin1')), { cookie, ready });
-      if (stopped || !isElsewhere(worker)) handOn.keep(server, placed);
+      if (stopped || !isElsewhere(worker)) handOn.serveHere(server, placed);
       else handOn.give(server, { ...placed, to: worker });
     },
     sticky === 'cookie' ? mostHeads(descriptorLimit()) : 0,

@@ -36,7 +36,7 @@ function policyCost(workers: number, soaking: boolean): number {
   const reload = { soak: 1e9, probe: null };
   const policy = simPolicy({
     workers,
-    balance: true,
+    evensOut: true,
     reload,
     restart: { intensity: 1e6 },
     bootTimeout: 1e9,

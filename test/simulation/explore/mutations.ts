@@ -59,8 +59,8 @@ export const mutations: readonly Mutation[] = [
   {
     fault: 'READY is said twice',
     file: 'reload.js',
-    text: 'sayStatus(t, { ready: true });',
-    instead: 'sayStatus(t, { ready: true });\n    sayStatus(t, { ready: true });',
+    text: 'notifyStatus(t, { ready: true });',
+    instead: 'notifyStatus(t, { ready: true });\n    notifyStatus(t, { ready: true });',
   },
   {
     fault: 'workers that start are not killed by a rollback',

@@ -12,8 +12,8 @@ function moves(...kept: number[]): string[] {
 }
 
 /** Two workers that are ready, and say nothing that the test does not make them say. */
-function serving(workers = 2, balance = true): SimCluster {
-  return new SimCluster({ policy: { workers, balance, hangTimeout: 60_000 }, play: () => ({ hang: 1 }) })
+function serving(workers = 2, evensOut = true): SimCluster {
+  return new SimCluster({ policy: { workers, evensOut, hangTimeout: 60_000 }, play: () => ({ hang: 1 }) })
     .start()
     .run(1_000);
 }

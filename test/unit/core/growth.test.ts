@@ -5,7 +5,7 @@ import { initialState, type State } from '../../../src/core/state.js';
 import { nextDeadline, step } from '../../../src/core/step.js';
 import { servingEvents, simHeartbeat, simPolicy } from '../../simulation/sim-policy.js';
 
-const policy = (workers: number) => simPolicy({ workers, balance: true, pingInterval: 10_000 });
+const policy = (workers: number) => simPolicy({ workers, evensOut: true, pingInterval: 10_000 });
 
 /** A service with so many workers that have sent their heartbeats, and no request under way. */
 function serving(workers: number, soaking: boolean): State {

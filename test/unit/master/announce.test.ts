@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { State, Worker } from '../../../src/core/state.js';
 import { createAnnouncer, isHeard } from '../../../src/master/siblings.js';
+import { simHeartbeat } from '../../simulation/sim-policy.js';
 
 const ready = (key: number): Worker =>
   ({ key, role: { kind: 'slot', slot: key }, phase: 'ready', heartbeatAt: 0 }) as Worker;
@@ -19,7 +20,11 @@ function fakes() {
   return {
     silent,
     changed: (...workers: readonly Worker[]): readonly string[] => {
-      announce({ workers } as unknown as State);
+      announce({ workers } as unknown as State, { type: 'tick' });
+      return told.splice(0);
+    },
+    heartbeatOf: (key: number, ...workers: readonly Worker[]): readonly string[] => {
+      announce({ workers } as unknown as State, { type: 'heartbeat', key, heartbeat: simHeartbeat() });
       return told.splice(0);
     },
   };
@@ -41,6 +46,16 @@ describe('who is ready', () => {
     assert.deepEqual(changed(ready(1), ready(2)), ['1: 1', '2: 1']);
     silent.delete(2);
     assert.deepEqual(changed(ready(1), ready(2)), ['1: 1,2', '2: 1,2']);
+  });
+
+  test('is not looked at when a worker that is listed sends a heartbeat, but when one that was not heard does', () => {
+    const { changed, heartbeatOf, silent } = fakes();
+    changed(ready(1), ready(2), ready(3));
+    silent.add(2);
+    assert.deepEqual(heartbeatOf(1, ready(1), ready(2), ready(3)), []);
+    assert.deepEqual(changed(ready(1), ready(2), ready(3)), ['1: 1,3', '2: 1,3', '3: 1,3']);
+    silent.delete(2);
+    assert.deepEqual(heartbeatOf(2, ready(1), ready(2), ready(3)), ['1: 1,2,3', '2: 1,2,3', '3: 1,2,3']);
   });
 
   test('is everybody where nobody is heard', () => {

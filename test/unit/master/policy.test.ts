@@ -31,7 +31,7 @@ test('policyOf hands the configuration on and adds the exit statuses', async () 
     restart: chosen.restart,
     log: { statsInterval: 11 },
     reload: { soak: 1, probe: '/', probeTimeout: 2, maxErrors: 0.05, maxLatency: 3 },
-    balance: true,
+    evensOut: true,
     pingInterval: 12,
     exits: { bootTimeout: 75, appFailed: 70, noResources: 71, tooManyRestarts: 75 },
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readyLast } from '../../../src/master/control-door.js';
+import { holdReadyUntilOpen } from '../../../src/master/control-door.js';
 import type { Notification, ServiceManager } from '../../../src/service-manager/service-manager.js';
 
 function watched() {
@@ -19,7 +19,7 @@ function watched() {
     open: () => opening,
     after: (_delay: number, act: () => void) => void timers.push(act),
   };
-  const serviceManager = readyLast(silent, seam);
+  const serviceManager = holdReadyUntilOpen(silent, seam);
   return { told, door, serviceManager, patienceEnds: () => timers.shift()?.() };
 }
 
