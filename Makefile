@@ -136,6 +136,7 @@ bench: build build/.stamp bench-deps ## Figures beside a bare node:cluster
 	@$(NODE) build/test/bench/load/main.js
 
 clean: ## Remove what was built
-	rm -rf dist build
+	rm -rf dist build packages
 
 include packaging/install.mk
+include packaging/packages.mk

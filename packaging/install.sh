@@ -3,7 +3,8 @@
 #
 #   DESTDIR        put before every path, for packagers; nothing on the running system is touched then
 #   PREFIX         /usr/local
-#   NODE           the node that the service runs; the first one in PATH
+#   NODE           the node that the service runs; the one beside this project, which the tarball has, or the first one
+#                  in PATH
 #   UNAME          Linux or Darwin; that of this machine
 #   SERVICE_USER, SERVICE_GROUP   Darwin: who the daemon runs as; _www, the web server's account of macOS
 #
@@ -19,10 +20,18 @@ PREFIX=${PREFIX:-/usr/local}
 UNAME=${UNAME:-$(uname -s)}
 SERVICE_USER=${SERVICE_USER:-_www}
 SERVICE_GROUP=${SERVICE_GROUP:-$SERVICE_USER}
+bundled=no
+if [ -z "${NODE:-}" ] && [ -x ./node ]; then
+  bundled=yes
+  NODE=$PWD/node
+fi
 NODE=$(command -v "${NODE:-node}" || true)
 
 LIBDIR=$PREFIX/lib/rom-agent
 CURRENT=$LIBDIR/current
+# The one of the tarball is installed with each version.
+RUN_NODE=$NODE
+if [ $bundled = yes ]; then RUN_NODE=$CURRENT/node; fi
 CONFIG=/etc/rom-agent/rom-agent.toml
 MANIFEST=$LIBDIR/install-manifest
 LABEL=org.rom-agent
@@ -95,7 +104,7 @@ check_arguments() {
     esac
   done
   # These words are written into a unit, a plist and a shell script, each with quoting of its own.
-  case "$PREFIX$NODE$SERVICE_USER$SERVICE_GROUP" in
+  case "$PREFIX$RUN_NODE$SERVICE_USER$SERVICE_GROUP" in
     *[!A-Za-z0-9._/@+-]*) fail "PREFIX, NODE and SERVICE_USER may hold letters, digits and . _ / @ + - only" ;;
   esac
 }
@@ -110,7 +119,8 @@ check_node() {
   "$NODE" -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' ||
     fail "$NODE is version $("$NODE" --version): rom-agent needs 20.19 or later"
   check_addon
-  reason=$(unreachable "$("$NODE" -p 'require("node:fs").realpathSync(process.execPath)')")
+  reason=
+  if [ $bundled = no ]; then reason=$(unreachable "$("$NODE" -p 'require("node:fs").realpathSync(process.execPath)')"); fi
   if [ -n "$reason" ]; then
     object "$reason. Install node for all users (a package of the system, or a tarball in /usr/local) and name it: make install NODE=/usr/local/bin/node"
   fi
@@ -172,7 +182,7 @@ install_library() {
   for part in dist package.json LICENSE README.md SECURITY.md CHANGELOG.md docs; do
     if [ -e "$part" ]; then cp -R "$part" "$new/"; fi
   done
-  copy_modules "$new"
+  if [ $bundled = yes ]; then cp -R node node_modules copyright "$new/"; else copy_modules "$new"; fi
   # A clone made with umask 077 would be out of reach for the service's account.
   chmod -R u=rwX,go=rX "$new"
   if [ "$(id -u)" = 0 ]; then chown -R 0:0 "$new"; fi
@@ -249,7 +259,7 @@ copy_modules() {
 }
 
 install_wrapper() {
-  printf '#!/bin/sh\nexec %s %s/dist/cli/main.js "$@"\n' "$NODE" "$CURRENT" >"$scratch/wrapper"
+  printf '#!/bin/sh\nexec %s %s/dist/cli/main.js "$@"\n' "$RUN_NODE" "$CURRENT" >"$scratch/wrapper"
   install_file 755 "$scratch/wrapper" "$PREFIX/bin/rom-agent"
 }
 
@@ -345,7 +355,7 @@ record() {
 }
 
 fill() {
-  sed -e "s|@NODE@|$NODE|g" -e "s|@LIBDIR@|$CURRENT|g" -e "s|@USER@|$SERVICE_USER|g" \
+  sed -e "s|@NODE@|$RUN_NODE|g" -e "s|@LIBDIR@|$CURRENT|g" -e "s|@USER@|$SERVICE_USER|g" \
     -e "s|@GROUP@|$SERVICE_GROUP|g" -e "s|@LOGDIR@|$LOGDIR|g" -e "s|@STATEDIR@|$STATEDIR|g" "$1"
 }
 

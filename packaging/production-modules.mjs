@@ -3,6 +3,8 @@
  * It follows the package.json files on the disk, so it works without a network and leaves node_modules as it is.
  * Optional peers (valibot's typescript) are left out, which `npm ls --omit=dev` would count in.
  * Exits 1 and names what is missing when a dependency that is not optional is not installed.
+ *
+ * Usage: production-modules.mjs [PACKAGE...]: what these packages need, themselves included, instead of all.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -10,7 +12,9 @@ import { dirname, join, relative } from 'node:path';
 const root = process.cwd();
 const found = new Set();
 const missing = [];
-visit(root);
+const named = process.argv.slice(2);
+if (named.length === 0) visit(root);
+for (const name of named) follow(name, { directory: root, optional: true, by: 'the command line' });
 if (missing.length > 0) {
   process.stderr.write(`${missing.join('\n')}\nrun "npm ci" first\n`);
   process.exitCode = 1;
