@@ -80,33 +80,36 @@ put_payload() {
   cp -R dist package.json systemd "$payload/"
   version=$(sed -n 's/^  "version": "\(.*\)",*$/\1/p' package.json)
   # What the bundler leaves outside of dist; the rest of the dependencies is in it.
-  (cd "$work/app" && "$NODE" "$OLDPWD/packaging/production-modules.mjs" pino sd-notify koffi "@koromix/koffi-linux-$arch") |
-    grep -v '/node_modules/' | while IFS= read -r module; do
-      mkdir -p "$payload/$(dirname "$module")"
-      cp -R "$work/app/$module" "$payload/$module"
-    done
+  modules=$(cd "$work/app" && "$NODE" "$OLDPWD/packaging/production-modules.mjs" pino sd-notify koffi "@koromix/koffi-linux-$arch")
+  for module in $modules; do
+    case $module in */node_modules/*) continue ;; esac
+    mkdir -p "$payload/$(dirname "$module")"
+    cp -R "$work/app/$module" "$payload/$module"
+  done
+  # These are in the copyright file.
+  rm -f "$payload/dist/third-party-licenses.txt"
   prune_modules
   "$NODE" packaging/name-of-tree.mjs "$payload" >"$work/tree"
 }
 
 # Documents, types, tests and sources of addons: nothing of it is loaded.
 prune_modules() {
-  modules=$payload/node_modules
-  if [ -f "$modules/sd-notify/build/Release/notify.node" ]; then
-    mv "$modules/sd-notify/build/Release/notify.node" "$work/notify.node"
-    rm -rf "$modules/sd-notify/build"
-    mkdir -p "$modules/sd-notify/build/Release"
-    mv "$work/notify.node" "$modules/sd-notify/build/Release/"
+  inside=$payload/node_modules
+  if [ -f "$inside/sd-notify/build/Release/notify.node" ]; then
+    mv "$inside/sd-notify/build/Release/notify.node" "$work/notify.node"
+    rm -rf "$inside/sd-notify/build"
+    mkdir -p "$inside/sd-notify/build/Release"
+    mv "$work/notify.node" "$inside/sd-notify/build/Release/"
   fi
-  rm -rf "$modules/koffi/vendor" "$modules/koffi/doc" "$modules/koffi/lib" "$modules/koffi/cnoke.cjs" "$modules"/@koromix/*/musl_*
-  find "$modules" -type d \( -name test -o -name tests -o -name docs -o -name example -o -name examples -o -name benchmarks \
+  rm -rf "$inside/koffi/vendor" "$inside/koffi/doc" "$inside/koffi/lib" "$inside/koffi/cnoke.cjs" "$inside"/@koromix/*/musl_*
+  find "$inside" -type d \( -name test -o -name tests -o -name docs -o -name example -o -name examples -o -name benchmarks \
     -o -name '.github' \) -prune -exec rm -rf {} +
-  find "$modules" -type f \( -iname '*.md' -o -iname 'license*' -o -name AUTHORS -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' \
+  find "$inside" -type f \( -iname '*.md' -o -iname 'license*' -o -name AUTHORS -o -name '*.ts' -o -name '*.mts' -o -name '*.cts' \
     -o -name '*.map' -o -name '*.cc' -o -name '*.hh' -o -name '*.h' -o -name '*.S' -o -name '*.asm' -o -name '*.log' \
     -o -name '*.gyp' -o -name CMakeLists.txt -o -name '.*' -o -name 'bench*.js' -o -name 'test.js' -o -name 'example.js' \
     -o -name 'eslint.config.*' -o -name 'tsconfig*.json' -o -name '*.sh' -o -name '*.html' -o -name '*.ico' -o -name CNAME \) -exec rm -f {} +
-  find "$modules" -name '*.node' -exec chmod 644 {} +
-  find "$modules" -depth -type d -empty -exec rmdir {} +
+  find "$inside" -name '*.node' -exec chmod 644 {} +
+  find "$inside" -depth -type d -empty -exec rmdir {} +
 }
 
 put_shared() {
@@ -134,16 +137,15 @@ put_copyright() {
   {
     printf 'rom-agent %s\n\nCopyright the authors of rom-agent. Licensed under the Apache License, Version 2.0, which is in\n' "$version"
     printf '/usr/share/common-licenses/Apache-2.0 on Debian, and at https://www.apache.org/licenses/LICENSE-2.0 elsewhere.\n'
-    printf '\nThis package also holds Node.js %s as it is published, and packages from npm, in node_modules or packed\ninto dist. Their licenses follow.\n' "$node_version"
-    modules=$(cd "$work/app" && "$NODE" "$OLDPWD/packaging/production-modules.mjs")
+    printf '\nThis package also holds Node.js %s as it is published, and packages from npm, in node_modules or packed\ninto dist. Their licenses follow.\n\n' "$node_version"
+    cat dist/third-party-licenses.txt
     for module in $modules; do
-      license=$(find "$work/app/$module" -maxdepth 1 -type f -iname 'license*' | sort | head -1)
-      printf '\n\n==== %s %s (%s)\n\n' "${module##*node_modules/}" \
-        "$("$NODE" -p 'const { version, license } = JSON.parse(fs.readFileSync(process.argv[1])); `${version} ${license}`' "$work/app/$module/package.json" | tr ' ' ',')" \
-        "https://www.npmjs.com/package/${module##*node_modules/}"
+      manifest=$work/app/$module/package.json
+      printf '\n\n== %s\n\n' "$("$NODE" -p 'const { name, version, license } = JSON.parse(fs.readFileSync(process.argv[1])); `${name} ${version} (${license})`' "$manifest")"
+      license=$(find "$work/app/$module" -maxdepth 1 -type f -iname 'licen[cs]e*' | sort | head -1)
       if [ -n "$license" ]; then tr -d '\r' <"$license"; else echo 'No text of the license is published with it.'; fi
     done
-    printf '\n\n==== Node.js %s\n\n' "$node_version"
+    printf '\n\n== Node.js %s\n\n' "$node_version"
     cat "$runtime/LICENSE"
   } >"$doc/copyright"
 }
