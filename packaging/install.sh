@@ -179,9 +179,18 @@ install_library() {
   new=$DESTDIR$LIBDIR/versions/.new
   rm -rf "$new"
   mkdir "$new"
-  for part in dist package.json LICENSE README.md SECURITY.md CHANGELOG.md docs; do
+  # `rom-agent install` writes services from the last ones.
+  case $UNAME in
+    Linux) shipped=systemd ;;
+    Darwin) shipped=launchd ;;
+  esac
+  for part in dist package.json LICENSE README.md SECURITY.md CHANGELOG.md docs $shipped; do
     if [ -e "$part" ]; then cp -R "$part" "$new/"; fi
   done
+  if [ "$UNAME" = Darwin ]; then
+    mkdir "$new/packaging"
+    cp packaging/newsyslog.conf "$new/packaging/"
+  fi
   if [ $bundled = yes ]; then cp -R node node_modules copyright "$new/"; else copy_modules "$new"; fi
   # A clone made with umask 077 would be out of reach for the service's account.
   chmod -R u=rwX,go=rX "$new"
