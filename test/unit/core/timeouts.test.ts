@@ -6,6 +6,28 @@ import type { Capture } from '../../../src/protocol/capture.js';
 import { type Play, SimCluster } from '../../simulation/sim-cluster.js';
 import { type PolicyPart, simHeartbeat, simPolicy } from '../../simulation/sim-policy.js';
 
+describe('heartbeats', () => {
+  for (const [phase, key] of [
+    ['boots', 1],
+    ['is not known', 99],
+  ] as const) {
+    test(`of a worker that ${phase} say nothing`, () => {
+      const cluster = new SimCluster({ play: () => ({ boot: 5_000 }) }).start().run(100);
+      const before = cluster.state;
+      assert.deepEqual(cluster.post({ type: 'heartbeat', key, heartbeat: simHeartbeat() }), []);
+      assert.equal(cluster.state, before);
+    });
+  }
+
+  test('of a worker that is being killed do not save it', () => {
+    const cluster = new SimCluster({ play: () => ({ hang: 1, immortal: true }) }).start().run(6_000);
+    assert.equal(cluster.state.workers[0]?.phase, 'dying');
+    const before = cluster.state;
+    cluster.post({ type: 'heartbeat', key: 1, heartbeat: simHeartbeat() });
+    assert.equal(cluster.state, before);
+  });
+});
+
 describe('a worker that falls silent', () => {
   test('is killed once it was silent for the limit, and replaced at once', () => {
     const cluster = new SimCluster({
