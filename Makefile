@@ -9,7 +9,7 @@ UNAME ?= $(shell uname -s)
 CPUS := $(shell $(NODE) -p 'os.availableParallelism()' 2>/dev/null || echo 2)
 
 .PHONY: help run build deps system-deps test-deps bench-deps check types lint unit explore integration test-systemd \
-        test-launchd test-units apps apps-install apps-sample fuzz fuzz-sample fuzz-mutations test-nodes nodes-sample \
+        test-launchd test-hardening test-units apps apps-install apps-sample fuzz fuzz-sample fuzz-mutations test-nodes nodes-sample \
         test-proxies proxies-sample test-pm2 test bench reloads faults clean
 
 help: ## Show what there is
@@ -80,6 +80,9 @@ test-launchd: build build/.stamp ## The plist, with a stand-in for launchd
 
 test-systemd: build build/.stamp test-deps ## Behaviour under a real systemd, booted in a container (root)
 	@$(NODE) --test --test-concurrency=3 $(addprefix build/test/system/systemd/,first-lane.js second-lane.js third-lane.js)
+
+test-hardening: build build/.stamp test-deps ## Each directive of the unit alone, and an app that runs into it, on Debian 12 and 13 (root). Ten minutes
+	@$(NODE) --test build/test/system/systemd/hardening/all.test.js
 
 test-units: build build/.stamp test-deps ## Real apps from npm under the shipped unit, in a booted systemd (root): slow the first time
 	@$(NODE) --test build/test/system/systemd/real-apps/all.test.js

@@ -78,6 +78,8 @@ export interface LaunchdFacts {
 export type DaemonFacts =
   | { readonly state: 'none' }
   | { readonly state: 'unknown'; readonly why: string }
+  /** Another service answers at the control socket of the unit that was asked for. */
+  | { readonly state: 'other'; readonly pid: number; readonly path: string }
   | {
       readonly state: 'runs';
       readonly pid: number;
@@ -117,8 +119,12 @@ export interface DescriptorFacts {
 /** As whom the service runs. */
 export type Account =
   | { readonly kind: 'known'; readonly name: string; readonly uid: number; readonly gids: readonly number[] }
-  /** A user that exists only while the service runs (DynamicUser=). */
-  | { readonly kind: 'dynamic' }
+  /** A user that exists only while the service runs (DynamicUser=), with what systemd makes and reads for it. */
+  | {
+      readonly kind: 'dynamic';
+      readonly directories: readonly string[];
+      readonly environmentFile: string | null;
+    }
   | { readonly kind: 'unknown'; readonly name: string };
 
 export interface Stats {

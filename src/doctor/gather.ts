@@ -35,7 +35,7 @@ export async function gather({ seam, input: own, unitName }: GatherInput): Promi
   const { input, unreadable } = unit === null ? { input: own, unreadable: [] } : inputOf(unit, own);
   const { loaded, problems } = await inspectConfig({ ...input, machine });
   const { config } = loaded;
-  const daemon = mayAsk(unit, config) ? await seam.ask(config.controlSocket) : notAsked;
+  const daemon = mayAsk(unit, config) ? await daemonOf(seam, unit, config) : notAsked;
   return {
     platform: seam.platform,
     now: seam.now,
@@ -61,6 +61,19 @@ const notAsked: DaemonFacts = {
   state: 'unknown',
   why: 'not asked: connecting to a control socket held by systemd would start the service',
 };
+
+/** Two units with one control socket, as a copy of a unit has it, are taken for one service by the commands. */
+async function daemonOf(
+  seam: DoctorSeam,
+  unit: ServiceUnit | null,
+  { controlSocket: path }: Config,
+): Promise<DaemonFacts> {
+  const daemon = await seam.ask(path);
+  if (unit === null || daemon.state !== 'runs' || daemon.pid === unit.mainPid) return daemon;
+  const cgroups = attempt(seam.readFile, `/proc/${daemon.pid}/cgroup`);
+  const isOwn = cgroups === undefined || cgroups.split(/[/\n]/).includes(unit.name);
+  return isOwn ? daemon : { state: 'other', pid: daemon.pid, path };
+}
 
 /** A control socket that the daemon made itself is in the runtime directory, and gone with it. */
 function mayAsk(unit: ServiceUnit | null, { controlSocket }: Config): boolean {
@@ -234,7 +247,15 @@ export function placesOf(seam: DoctorSeam, config: Config, isSelf: boolean): rea
 
 export async function accountOf(seam: DoctorSeam, unit: ServiceUnit | null): Promise<Account> {
   if (unit === null) return { kind: 'known', name: seam.userName, uid: seam.uid, gids: seam.gids };
-  if (unit.dynamicUser) return { kind: 'dynamic' };
+  if (unit.dynamicUser) {
+    const { stateDirectories, otherDirectories, environmentFiles } = unit;
+    const [file] = environmentFiles;
+    return {
+      kind: 'dynamic',
+      directories: [...stateDirectories, ...otherDirectories],
+      environmentFile: file?.path ?? null,
+    };
+  }
   if (isRoot(unit)) return { kind: 'known', name: 'root', uid: 0, gids: [0] };
   const [uid, gids] = await Promise.all([
     seam.run('id', ['-u', unit.user]),

@@ -45,7 +45,9 @@ function hintIn(line: string, unit: string, sandbox: Sandbox): Told | null {
 
 function refusalIn(line: string, sandbox: Sandbox): Told | null {
   const remedy = inWords(line) ?? remedyOf(refusalOf(line), sandbox);
-  return remedy === null ? null : { ...remedy, quote: line.trim(), times: 1, isFatal: false };
+  if (remedy === null) return null;
+  // A worker that ended by it says why, too.
+  return { ...remedy, quote: line.trim(), times: 1, isFatal: line.includes(`; ${remedy.why}`) };
 }
 
 function remedyOf(refusal: Refusal | null, sandbox: Sandbox): Remedy | null {

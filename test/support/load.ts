@@ -44,7 +44,7 @@ export interface LoadOptions {
   readonly expectStatus?: number;
   /** ms until a request without a complete answer has failed, 10 s unless told; for connect() too. */
   readonly requestTimeout?: number;
-  /** The load ends by itself after this many ms (60 s) or requests (500,000). */
+  /** The load ends by itself after this many ms (180 s) or requests (500,000). */
   readonly maxMs?: number;
   readonly maxRequests?: number;
   readonly watch?: LoadWatch;
@@ -96,7 +96,7 @@ class RunningLoad implements Load {
   #cutShort: LoadReport['cutShort'] = null;
 
   constructor(options: LoadOptions) {
-    const { maxMs = 60_000, maxRequests = 500_000 } = options;
+    const { maxMs = 180_000, maxRequests = 500_000 } = options;
     this.#maxRequests = maxRequests;
     this.#tally = new Tally(options.watch);
     // One listener for each client that pauses.

@@ -56,8 +56,13 @@ export const portChecks: readonly Check[] = [daemon, firstProcess, listen, privi
 
 const sudo = 'sudo rom-agent doctor';
 
-function daemon({ daemon }: Facts): readonly Outcome[] {
+function daemon({ daemon, settings: { asUnit } }: Facts): readonly Outcome[] {
   switch (daemon.state) {
+    case 'other': {
+      const found = `pid ${daemon.pid}, which is not of ${asUnit}, answers at ${daemon.path}: commands for the one reach the other`;
+      const own = (asUnit ?? '').replace(/\.service$/, '');
+      return [problem('daemon', found, inUnit(asUnit ?? '', `RuntimeDirectory=${own}`))];
+    }
     case 'none':
       return [ok('daemon', 'no daemon answers at this control socket')];
     case 'unknown':

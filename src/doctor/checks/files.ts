@@ -84,7 +84,9 @@ function remedy(place: Place, account: Account, blocked: string): string {
   const { path, need } = place;
   if (need === 'read' && blocked === place.steps[0]?.path) return `sudo chmod o+r ${path}`;
   if (need === 'read') return `a path in /srv or /opt; or sudo chmod o+x ${blocked}`;
-  if (account.kind !== 'known') return 'a path in /var/lib/rom-agent or /var/log/rom-agent';
+  if (account.kind === 'dynamic' && account.directories.length > 0)
+    return `a path in ${account.directories.join(' or ')}`;
+  if (account.kind !== 'known') return 'a path that StateDirectory= of the unit makes';
   return `sudo install -d -o ${account.name} ${path}`;
 }
 
@@ -165,6 +167,6 @@ function secrecy({ path, stats, names }: SecretFile, account: Account): Outcome 
 /** A user that systemd makes is one of the others, so that what it reads itself cannot be closed to them. */
 function closing(path: string, account: Account): string {
   return account.kind === 'dynamic' && path.endsWith('/.env')
-    ? 'move them to /etc/default/rom-agent with mode 0600, which systemd reads as root'
+    ? `move them to ${account.environmentFile ?? 'a file in EnvironmentFile='} with mode 0600, which systemd reads as root`
     : `sudo chmod o-r ${path}`;
 }

@@ -1,4 +1,5 @@
-import { readFile, readlink } from 'node:fs/promises';
+import { cp, readFile, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { processes } from '../../support/proc.js';
 import { signalPid } from '../../support/process.js';
 import { waitFor } from '../../support/wait.js';
@@ -53,6 +54,13 @@ export class Machine {
   async writeFile(path: string, text: string, mode = '644'): Promise<void> {
     const script = 'mkdir -p "$(dirname "$1")" && cat > "$1" && chmod "$2" "$1"';
     await this.must(['sh', '-c', script, 'sh', path, mode], { input: text });
+  }
+
+  /** Copies a folder of this side, with what is in it, for everybody to read. Once: it stays as long as the machine. */
+  async receive(from: string, to: string): Promise<void> {
+    if ((await this.run(['test', '-d', to])).code === 0) return;
+    await cp(from, join(this.root, to), { recursive: true, verbatimSymlinks: true });
+    await this.must(['chmod', '-R', 'a+rX', to]);
   }
 
   /** Writes /etc/systemd/system/NAME and reloads systemd. `rom-agent.service.d/x.conf` is a name too. */

@@ -45,6 +45,7 @@ test(
     assert.deepEqual([bad(running), running.code, running.unit], [[], 0, own.unit]);
     assert.match(of(running, `port ${own.port}`).found, /^held by the daemon, pid \d+ /);
     assert.match(of(running, 'in effect').found, /uses the same settings$/);
+    assert.match(of(running, 'refusals').found, /^none/);
     // It is not enabled, its port is a free one, and of the machine below the test knows nothing.
     const warnings = running.findings
       .filter(({ verdict }) => verdict === 'warning')
@@ -53,6 +54,30 @@ test(
       warnings.filter((check) => !['version', 'at boot', 'net.core.somaxconn', 'port range'].includes(check)),
       [],
     );
+  },
+);
+
+test(
+  'doctor speaks of the service that it was asked for, from the template too, with another one beside it',
+  needsMachine(),
+  async (t) => {
+    const machine = await sharedMachine();
+    const first = await service(machine, t, { name: 'doctor-first', settings: ['TimeoutStopSec=5'] });
+    const shop = await service(machine, t, {
+      name: 'shop',
+      isNamed: true,
+      env: { ROM_AGENT_LINGER: '70ms' },
+    });
+    await first.start();
+    await shop.start();
+    const report = await doctor(machine, shop.unit);
+    assert.deepEqual([bad(report), report.code, report.unit], [[], 0, 'rom-agent@shop.service']);
+    assert.match(of(report, 'daemon').found, new RegExp(`^pid ${await shop.master()},`));
+    assert.match(of(report, 'in effect').found, /uses the same settings$/);
+    const [{ change } = assert.fail()] = (await doctor(machine, first.unit)).findings.filter(
+      ({ verdict }) => verdict === 'problem',
+    );
+    assert.match(change ?? '', /systemctl edit rom-agent-doctor-first\.service:/);
   },
 );
 

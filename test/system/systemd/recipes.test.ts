@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { Finding } from '../../../src/doctor/finding.js';
 import { repoRoot } from '../../support/process.js';
 import { inside, type Machine, needsMachine, sharedMachine } from './machine.js';
 import { service } from './service.js';
@@ -60,6 +61,23 @@ const refusals = [
   },
 ];
 
+/** doctor has the same drop-in from the journal, with the name of a group that the app could not see. */
+async function doctorFinds(machine: Machine, unit: string, lines: string): Promise<void> {
+  const argv = [inside.node, `${inside.repo}/dist/cli/main.js`, 'doctor', '--json', '--unit', unit];
+  const { findings } = JSON.parse((await machine.run(argv)).stdout) as { findings: Finding[] };
+  assert.deepEqual(
+    findings
+      .filter(({ subject }) => subject === 'the sandbox')
+      .map(({ verdict, change }) => [verdict, change]),
+    [
+      [
+        'problem',
+        `sudo systemctl edit ${unit}: under [Service] ${lines.replace(/=GROUP$/, '=shopdb')}; then sudo systemctl restart ${unit}`,
+      ],
+    ],
+  );
+}
+
 for (const { what, env, hint, heading } of refusals)
   test(
     `an app that is refused ${what} names the drop-in in its end, and starts with it`,
@@ -76,6 +94,7 @@ for (const { what, env, hint, heading } of refusals)
       assert.match(StatusText, hint);
       assert.match((await own.log('err')).map(({ message }) => message).join('\n'), hint);
       const [, lines = ''] = /under \[Service\] (.*)$/.exec(StatusText) ?? [];
+      await doctorFinds(machine, own.unit, lines);
       const told = lines.split(', ').map((line) => line.trim().replace(/=GROUP$/, '=shopdb'));
       // A document and a daemon that say different things help nobody.
       if (heading !== null)

@@ -7,11 +7,11 @@ import { type Machine, needsMachine, sharedMachine } from './machine.js';
 import { type Service, service } from './service.js';
 
 const clients = [
-  { kind: 'keep-alive', count: 6 },
+  { kind: 'keep-alive', count: 6, pauseMs: 10 },
   { kind: 'keep-alive', count: 2, pauseMs: 50 },
-  { kind: 'per-connection', count: 6 },
+  { kind: 'per-connection', count: 6, pauseMs: 10 },
   { kind: 'slow-body', count: 2 },
-  { kind: 'pipelining', count: 2 },
+  { kind: 'pipelining', count: 2, pauseMs: 10 },
 ] as const;
 
 /** While it is there, a worker of the app throws at its start. */

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { ask, freePort, type HttpAnswer } from '../../support/net.js';
 import { waitFor } from '../../support/wait.js';
 import { inside } from './boot.js';
@@ -15,6 +16,8 @@ export interface ServiceOptions {
   readonly settings?: readonly string[];
   /** With it the shipped socket unit is there too, on the service's port, with these lines of [Socket] behind its own. */
   readonly socket?: readonly string[];
+  /** The template instead: rom-agent@NAME.service, whose configuration is empty. */
+  readonly isNamed?: boolean;
 }
 
 /** The shipped unit in the machine, with two workers on a free port. */
@@ -23,12 +26,15 @@ export class Service {
   readonly socketUnit: string;
   readonly port: number;
   readonly #machine: Machine;
+  /** The name before each line in the journal. */
+  readonly #identifier: string;
 
   constructor(machine: Machine, unit: string, port: number) {
     this.#machine = machine;
     this.unit = unit;
     this.socketUnit = socketOf(unit);
     this.port = port;
+    this.#identifier = unit.startsWith('rom-agent@') ? unit.replace('.service', '') : 'rom-agent';
   }
 
   async start(): Promise<void> {
@@ -60,6 +66,12 @@ export class Service {
     return (await this.processes()).filter(({ parent }) => parent === master).map(({ pid }) => pid);
   }
 
+  /** proc_pid_status(5) of each process. */
+  async statuses(): Promise<string[]> {
+    const processes = await this.processes();
+    return Promise.all(processes.map(({ hostPid }) => readFile(`/proc/${hostPid}/status`, 'utf8')));
+  }
+
   master(): Promise<number> {
     return this.#machine.mainPid(this.unit);
   }
@@ -75,7 +87,7 @@ export class Service {
   /** What the service itself wrote, of this priority and worse. */
   async log(priority = 'debug'): Promise<JournalEntry[]> {
     const entries = await this.#machine.journal(this.unit, { priority });
-    return entries.filter(({ identifier }) => identifier === 'rom-agent');
+    return entries.filter(({ identifier }) => identifier === this.#identifier);
   }
 
   /** Warnings and worse, but for what only says that the machine is busy with other things. */
@@ -87,7 +99,9 @@ export class Service {
   /** What systemd says about it in the journal. */
   async systemdSaid(pattern: RegExp): Promise<JournalEntry[]> {
     const entries = await this.#machine.journal(this.unit);
-    return entries.filter(({ identifier, message }) => identifier !== 'rom-agent' && pattern.test(message));
+    return entries.filter(
+      ({ identifier, message }) => identifier !== this.#identifier && pattern.test(message),
+    );
   }
 
   /** Waits for an entry of the service's that matches. */
@@ -103,10 +117,11 @@ const ofTheMachine = /^master event loop stalled for|^worker \d+ is degraded: /;
 export async function service(
   machine: Machine,
   t: { after(hook: () => Promise<void>): void },
-  { name, app, env = {}, settings = [], socket }: ServiceOptions,
+  { name, app, env = {}, settings = [], socket, isNamed = false }: ServiceOptions,
 ): Promise<Service> {
   const port = await freePort();
-  const unit = `rom-agent-${name}.service`;
+  const unit = isNamed ? `rom-agent@${name}.service` : `rom-agent-${name}.service`;
+  const shipped = isNamed ? 'rom-agent@.service' : 'rom-agent.service';
   const variables = {
     PORT: String(port),
     HOST: '127.0.0.1',
@@ -115,9 +130,14 @@ export async function service(
     ...env,
   };
   const environment = Object.entries(variables).map(([key, value]) => `Environment="${key}=${value}"`);
-  await machine.unit(unit, unitText({ node: inside.node, libdir: inside.repo }));
+  await machine.unit(
+    isNamed ? shipped : unit,
+    unitText({ unit: shipped, node: inside.node, libdir: inside.repo }),
+  );
+  if (isNamed) await machine.writeFile(`/etc/rom-agent/${name}.toml`, '');
   await machine.unit(`${unit}.d/test.conf`, ['[Service]', ...environment, ...settings, ''].join('\n'));
   if (socket !== undefined) await installSocket({ machine, t, name: socketOf(unit), port, settings: socket });
+  if (isNamed) t.after(() => machine.removeUnit(shipped));
   t.after(() => machine.removeUnit(unit));
   return new Service(machine, unit, port);
 }

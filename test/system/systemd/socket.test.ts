@@ -8,10 +8,10 @@ import { type Service, service } from './service.js';
 import { withoutNetwork } from './shipped-unit.js';
 
 const clients: readonly ClientGroup[] = [
-  { kind: 'keep-alive', count: 8 },
+  { kind: 'keep-alive', count: 8, pauseMs: 10 },
   { kind: 'keep-alive', count: 4, pauseMs: 30 },
-  { kind: 'per-connection', count: 8 },
-  { kind: 'pipelining', count: 2 },
+  { kind: 'per-connection', count: 8, pauseMs: 10 },
+  { kind: 'pipelining', count: 2, pauseMs: 10 },
   { kind: 'slow-body', count: 2, path: '/echo', expectStatus: 404 },
 ];
 

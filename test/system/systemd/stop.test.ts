@@ -14,9 +14,9 @@ test('systemctl stop under load fails no request', needsMachine(), async (t) => 
     const load = startLoad({
       url: `http://127.0.0.1:${own.port}/api/info`,
       clients: [
-        { kind: 'keep-alive', count: 8 },
-        { kind: 'per-connection', count: 8 },
-        { kind: 'pipelining', count: 2 },
+        { kind: 'keep-alive', count: 8, pauseMs: 10 },
+        { kind: 'per-connection', count: 8, pauseMs: 10 },
+        { kind: 'pipelining', count: 2, pauseMs: 10 },
       ],
     });
     await load.reached(1_000, 120_000);

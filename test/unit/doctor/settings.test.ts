@@ -140,3 +140,25 @@ describe('a daemon that runs', () => {
     assert.deepEqual(asked, ['/run/rom-agent/control.sock']);
   });
 });
+
+describe('the daemon that answers', () => {
+  const other = {
+    daemon: { state: 'runs', pid: 77, pids: [77], version: '0.1.0', node: 'v24.11.0', settings: {} },
+    unitName: 'api.service',
+    files: { '/proc/77/cgroup': '0::/system.slice/rom-agent.service\n' },
+  } as const;
+
+  test('is of another service where two units have one control socket: nothing is compared with it', async () => {
+    const report = await examined(other);
+    const { verdict, found, change } = report.one('daemon');
+    assert.equal(verdict, 'problem');
+    assert.match(found, /^pid 77, which is not of api\.service, answers at \/run\/rom-agent\/control\.sock/);
+    assert.equal(change, 'sudo systemctl edit api.service: under [Service] RuntimeDirectory=api');
+    assert.deepEqual(report.of('in effect'), []);
+  });
+
+  test('is of the unit where it is in its cgroup, whatever is between it and systemd', async () => {
+    const files = { '/proc/77/cgroup': '0::/system.slice/api.service\n' };
+    assert.match((await examined({ ...other, files })).one('daemon').found, /^pid 77/);
+  });
+});
