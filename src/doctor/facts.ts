@@ -122,8 +122,8 @@ export type Account =
   /** A user that exists only while the service runs (DynamicUser=), with what systemd makes and reads for it. */
   | {
       readonly kind: 'dynamic';
-      readonly directories: readonly string[];
-      readonly environmentFile: string | null;
+      readonly directories?: readonly string[];
+      readonly environmentFile?: string | null;
     }
   | { readonly kind: 'unknown'; readonly name: string };
 

@@ -73,7 +73,7 @@ function refusalOf(line: string): Refusal | null {
       ...(port === undefined ? {} : { port: Number(port) }),
     };
   }
-  const [, own, ownCode] = /\b(uv_\w+) returned (E[A-Z]+)/.exec(line) ?? [];
+  const [, own, ownCode] = /\b(uv_\w+) returned (E[A-Z]+|Unknown)/.exec(line) ?? [];
   if (own !== undefined && ownCode !== undefined) return { code: ownCode, syscall: own, message: line };
   if (/\bspawn \S* ?EAGAIN\b/.test(line)) return { code: 'EAGAIN', syscall: 'spawn', message: line };
   if (/\bCannot find (?:module|package) '/.test(line)) return { code: 'MODULE_NOT_FOUND', message: line };

@@ -43,8 +43,8 @@ export interface Remedy {
 
 /** Which directive stands in the way, and what opens it; null for what no sandbox has refused. See systemd.exec(5). */
 export function remedyFor(error: Refusal, sandbox: Sandbox): Remedy | null {
-  const code = error.info?.code ?? error.code;
   const syscall = error.info?.syscall ?? error.syscall ?? '';
+  const code = unnamed.test(error.message) ? 'EAFNOSUPPORT' : (error.info?.code ?? error.code);
   switch (code) {
     case 'EROFS':
       return readOnly(error, syscall, sandbox);
@@ -59,6 +59,9 @@ export function remedyFor(error: Refusal, sandbox: Sandbox): Remedy | null {
       return hiddenModule(error, sandbox);
     case 'ENOENT':
       return absent(error, syscall, sandbox);
+    // Of a user or group that PrivateUsers= does not know.
+    case 'EINVAL':
+      return identity(syscall);
     case 'EACCES':
     case 'EPERM':
       return forbidden({ ...error, code }, syscall, sandbox);
@@ -66,6 +69,9 @@ export function remedyFor(error: Refusal, sandbox: Sandbox): Remedy | null {
       return null;
   }
 }
+
+/** EAFNOSUPPORT of Linux, which libuv knows on other systems. */
+const unnamed = /\bUnknown system error -?97\b/;
 
 /** How a drop-in is made of it. */
 export function commandOf({ lines }: Pick<Remedy, 'lines'>, unit: string): string {
@@ -191,8 +197,7 @@ function forbidden(error: Refusal, syscall: string, sandbox: Sandbox): Remedy | 
     return { directive: 'CapabilityBoundingSet', why: 'the unit has no right to it', lines };
   }
   if (code === 'EPERM') return notPermitted(error, syscall, sandbox);
-  // libuv says EACCES for the EPERM of setpriority(2).
-  if (/setpriority$/.test(syscall)) return filtered('setpriority()', 'setpriority');
+  if (/setpriority$/.test(syscall)) return higherPriority;
   if (syscall === 'connect' && port <= 0) return socketOf(error.address ?? path, sandbox);
   if (path === undefined) return null;
   if (path.startsWith('/dev/')) return socketOf(path, sandbox);
@@ -200,18 +205,21 @@ function forbidden(error: Refusal, syscall: string, sandbox: Sandbox): Remedy | 
   return hidden(path, sandbox) ?? (isRead ? unreadable(path, syscall, sandbox) : null);
 }
 
+/** The filter says EPERM; EACCES is of setpriority(2) itself. */
+const higherPriority: Remedy = {
+  directive: 'Nice',
+  why: 'the service has no right to a higher priority, which Nice= of the unit gives',
+  lines: ['Nice=NUMBER'],
+};
+
 function notPermitted(error: Refusal, syscall: string, sandbox: Sandbox): Remedy | null {
   const { port = 0, path, address } = error;
   if (/^[fl]?chown$/.test(syscall)) return filtered('chown()', '@chown');
   if (/setpriority$/.test(syscall)) return filtered('setpriority()', 'setpriority');
   if (/^(?:f?chmod|mkdir)$/.test(syscall) && path !== undefined)
     return sandbox.owns(syscall === 'mkdir' ? dirname(path) : path) ? suid(sandbox) : null;
-  if (/^(?:set(?:e?[ug]id|groups)|initgroups)$/.test(syscall))
-    return {
-      directive: 'User',
-      why: `the service cannot change its user (${syscall}), which the app can leave to the unit`,
-      lines: ['DynamicUser=no', 'User=NAME'],
-    };
+  const other = identity(syscall);
+  if (other !== null) return other;
   if (syscall === 'connect' && port > 0) {
     const why = `IPAddressDeny= of the unit allows no connection to ${address ?? 'this address'}`;
     return { directive: 'IPAddressDeny', why, lines: [`IPAddressAllow=${address ?? 'ADDRESS'}`] };
@@ -219,6 +227,12 @@ function notPermitted(error: Refusal, syscall: string, sandbox: Sandbox): Remedy
   if (syscall === 'connect') return socketOf(address ?? path, sandbox);
   if (syscall === 'open' && path?.startsWith('/dev/')) return device(path, sandbox);
   return null;
+}
+
+function identity(syscall: string): Remedy | null {
+  if (!/^(?:set(?:e?[ug]id|groups)|initgroups)$/.test(syscall)) return null;
+  const why = `the service cannot change its user (${syscall}), which the app can leave to the unit`;
+  return { directive: 'User', why, lines: ['DynamicUser=no', 'User=NAME'] };
 }
 
 function filtered(what: string, call: string): Remedy {

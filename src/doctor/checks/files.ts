@@ -84,7 +84,7 @@ function remedy(place: Place, account: Account, blocked: string): string {
   const { path, need } = place;
   if (need === 'read' && blocked === place.steps[0]?.path) return `sudo chmod o+r ${path}`;
   if (need === 'read') return `a path in /srv or /opt; or sudo chmod o+x ${blocked}`;
-  if (account.kind === 'dynamic' && account.directories.length > 0)
+  if (account.kind === 'dynamic' && account.directories !== undefined && account.directories.length > 0)
     return `a path in ${account.directories.join(' or ')}`;
   if (account.kind !== 'known') return 'a path that StateDirectory= of the unit makes';
   return `sudo install -d -o ${account.name} ${path}`;

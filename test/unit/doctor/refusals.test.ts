@@ -41,10 +41,13 @@ const lines: Readonly<Record<string, readonly [string, RegExp | null]>> = {
   ],
   'SystemError [ERR_SYSTEM_ERROR]: A system error occurred: uv_interface_addresses returned EAFNOSUPPORT (x)':
     ['RestrictAddressFamilies', /RestrictAddressFamilies=AF_NETLINK;/],
-  'A system error occurred: uv_os_setpriority returned EACCES (permission denied)': [
+  'A system error occurred: uv_interface_addresses returned Unknown system error 97 (Unknown system error 97)':
+    ['RestrictAddressFamilies', /RestrictAddressFamilies=AF_NETLINK;/],
+  'A system error occurred: uv_os_setpriority returned EPERM (operation not permitted)': [
     'SystemCallFilter',
     /SystemCallFilter=setpriority;/,
   ],
+  'A system error occurred: uv_os_setpriority returned EACCES (permission denied)': ['Nice', /Nice=NUMBER;/],
   "Error: EPERM: operation not permitted, chown '/var/lib/rom-agent/a'": ['SystemCallFilter', /=@chown;/],
   'Error: listen EACCES: permission denied 0.0.0.0:80': ['CapabilityBoundingSet', /CAP_NET_BIND_SERVICE;/],
   'Error: spawn convert EAGAIN': ['TasksMax', /TasksMax=infinity;/],

@@ -77,7 +77,8 @@ async function findsOut(
   if (stays !== undefined) return;
   const told = lines.map((line) => line.replace(/=NAME$/, '=daemon'));
   await machine.unit(`${own.unit}.d/z.conf`, ['[Service]', ...told, ''].join('\n'));
-  assert.equal((await own.systemctl('restart')).code, 0);
+  const { code } = await own.systemctl('restart');
+  assert.equal(code, 0, (await own.show('StatusText')).StatusText);
   assert.equal((await own.get('/')).text, 'served');
   if (serves)
     assert.deepEqual(

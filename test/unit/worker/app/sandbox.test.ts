@@ -57,6 +57,28 @@ describe('what the sandbox refuses', () => {
     assert.match(sandboxHint(refused('ERR_SYSTEM_ERROR', { info: passwd }), seam) ?? '', /libnss-systemd/);
   });
 
+  test('a home is hidden where nobody may enter /home, and the user is left to the unit', () => {
+    const error = refused('EACCES', { syscall: 'open', path: '/home/ann/shop/key' });
+    const shut = 'ProtectHome=tmpfs, BindReadOnlyPaths=/home/ann/shop';
+    assert.equal(linesOf(error, { mayEnter: () => false }), shut);
+    assert.equal(linesOf(error), 'LoadCredential=key:/home/ann/shop/key');
+    for (const [code, syscall] of [
+      ['EINVAL', 'setgid'],
+      ['EPERM', 'setuid'],
+    ] as const)
+      assert.equal(linesOf(refused(code, { syscall })), 'DynamicUser=no, User=NAME');
+    assert.equal(linesOf(refused('EINVAL', { syscall: 'write' })), null);
+  });
+
+  test('a set-group-ID bit is refused of what belongs to the service', () => {
+    const error = refused('EPERM', { syscall: 'chmod', path: '/var/lib/rom-agent/shared' });
+    assert.equal(
+      linesOf(error, { uid: 1000, ownerOf: () => ({ uid: 1000, gid: 1 }) }),
+      'RestrictSUIDSGID=no',
+    );
+    assert.equal(linesOf(error, { ownerOf: () => ({ uid: 0, gid: 0 }) }), null);
+  });
+
   test('what no sandbox refuses has no hint, and neither has anything outside of a unit', () => {
     assert.equal(sandboxHint(refused('ENOENT', { syscall: 'open', path: '/x' }), seam), null);
     assert.equal(sandboxHint(refused('ECONNREFUSED', { syscall: 'connect', port: 5432 }), seam), null);
