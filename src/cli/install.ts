@@ -206,7 +206,9 @@ function aboutText({ request, app, program, names, address, warnings }: Prepared
   const script = app?.script == null ? '' : ` (start script: ${app.script.text})`;
   const where =
     address === null
-      ? 'any port'
+      ? request.settings.kind === 'process'
+        ? 'nowhere: a background process'
+        : 'any port'
       : address.kind === 'path'
         ? address.path
         : `port ${address.port}${address.host === null ? '' : ` of ${address.host}`}`;

@@ -42,7 +42,7 @@ function rowOf(service: Listed, paint: Terminal['paint']): readonly string[] {
   return [
     name,
     colour === undefined ? state : paint(colour, state),
-    listens.join(' '),
+    listens.join(' ') || '-',
     workers === null ? '-' : `${workers.ready}/${workers.wanted}`,
     memory === null ? '-' : mebibytes(memory),
     count === null ? '-' : String(count),

@@ -9,7 +9,7 @@ export interface Listed {
   readonly unit: string;
   /** `serving`, `starting`, `stopping`, `failed`, `stopped`, `disabled`; `running` where the daemon cannot be asked. */
   readonly state: string;
-  /** TCP ports, or the path of a unix socket. */
+  /** TCP ports, or the path of a unix socket; none of an app that is no server. */
   readonly listens: readonly string[];
   readonly workers: { readonly ready: number; readonly wanted: number } | null;
   /** Bytes: of the cgroup, or of master and workers. */
@@ -62,7 +62,8 @@ async function lookAt(service: Service, { loaded, seam, own }: Looking): Promise
     name: service.name,
     unit: service.unit,
     state: stateIn(loaded, stats, answer),
-    listens: [config.host?.startsWith('/') ? config.host : String(config.port)],
+    listens:
+      config.kind === 'process' ? [] : [config.host?.startsWith('/') ? config.host : String(config.port)],
     workers: stats === null ? null : { ready: stats.ready, wanted: stats.wanted },
     memory: runs && memory > 0 && Number.isSafeInteger(memory) ? memory : memoryOf(stats),
     restarts: { service: unit?.restarts ?? null, workers: stats?.restarts ?? null },

@@ -223,7 +223,7 @@ async function checkConfig(
 
 function addressOf(request: ServiceRequest, facts: SetupFacts): Address | null {
   // A process without a listener.
-  if ((request.settings as Record<string, unknown>).kind === 'process') return null;
+  if (settingIn(request, facts, 'kind') === 'process') return null;
   const host = settingIn(request, facts, 'host');
   const port = Number(settingIn(request, facts, 'port') ?? settingOf('port').default);
   if (typeof host === 'string' && isAbsolute(host)) return { kind: 'path', path: host };

@@ -30,12 +30,13 @@ export interface Program {
  * @throws RomAgentError exit 77 where it cannot, 70 where the package is not complete
  */
 export async function findProgram(seam: HostSeam): Promise<Program> {
-  const shipped = shippedTexts(seam);
   const service = seam.platform === 'linux' ? installed(templateUnit, seam) : null;
   const socket = seam.platform === 'linux' ? installed(templateSocket, seam) : null;
   const [, node, libdir] =
     /^ExecStart=(\S+) (\S+)\/dist\/cli\/main\.js /m.exec(service === null ? '' : service.text) ?? [];
   const templates = { service: service?.path ?? null, socket: socket?.path ?? null };
+  // What a package has installed as a unit it need not have a second time.
+  const shipped = shippedTexts(seam, { service: node !== undefined, socket: socket !== null });
   if (node !== undefined && libdir !== undefined) {
     const version = (await seam.run(node, ['--version']))?.trim() ?? null;
     return { node, libdir, version, templates, shipped };
@@ -57,7 +58,7 @@ function installed(name: string, seam: HostSeam): { path: string; text: string }
   return null;
 }
 
-function shippedTexts(seam: HostSeam): ShippedTexts {
+function shippedTexts(seam: HostSeam, has: { service: boolean; socket: boolean }): ShippedTexts {
   const text = (path: string): string => {
     const found = textOf(seam, `${seam.libdir}/${path}`);
     if (found !== null) return found;
@@ -67,8 +68,8 @@ function shippedTexts(seam: HostSeam): ShippedTexts {
   };
   const isMac = seam.platform === 'darwin';
   return {
-    service: isMac ? '' : text(`systemd/${templateUnit}`),
-    socket: isMac ? '' : text(`systemd/${templateSocket}`),
+    service: isMac || has.service ? '' : text(`systemd/${templateUnit}`),
+    socket: isMac || has.socket ? '' : text(`systemd/${templateSocket}`),
     plist: isMac ? text('launchd/org.rom-agent.plist') : '',
     newsyslog: isMac ? text('packaging/newsyslog.conf') : '',
   };

@@ -231,6 +231,29 @@ describe('install', () => {
     assert.match(warnings.join(' '), /write to \/srv\/shop\/logs .*chown -R alice \/srv\/shop\/logs/);
   });
 
+  test('needs no second copy of units that a package has installed', async () => {
+    const unit = '[Service]\nExecStart=/opt/node/bin/node /usr/lib/rom-agent/dist/cli/main.js serve\n';
+    const { plan, program } = await prepare({
+      libdir: '/usr/lib/rom-agent',
+      execPath: '/root/node',
+      files: {
+        '/usr/lib/systemd/system/rom-agent@.service': unit,
+        '/usr/lib/systemd/system/rom-agent@.socket': '',
+      },
+    });
+    assert.deepEqual(
+      plan.files.map(({ path }) => path),
+      [config],
+    );
+    assert.deepEqual([program.node, program.libdir], ['/opt/node/bin/node', '/usr/lib/rom-agent']);
+  });
+
+  test('knows no port of an app that is no server', async () => {
+    const taken = { tryListen: async () => 'EADDRINUSE' };
+    const settings = { app: '/srv/shop/server.js', kind: 'process' };
+    assert.equal((await prepare(taken, { settings })).address, null);
+  });
+
   test('warns of a node that the app does not ask for', async () => {
     const manifest = JSON.stringify({ name: 'x', engines: { node: '>=24' } });
     const { warnings } = await prepare({ files: { '/srv/shop/package.json': manifest } });
