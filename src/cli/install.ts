@@ -189,13 +189,19 @@ function asking(): Asking {
   if (process.stdin.isTTY !== true) return { terminal, ask: null };
   return {
     terminal,
-    ask: async (question) => {
+    ask: (question) => {
       const lines = createInterface({ input: process.stdin, output: process.stdout });
-      try {
-        return await lines.question(question);
-      } finally {
-        lines.close();
-      }
+      return new Promise((resolve) => {
+        // Ctrl-C and Ctrl-D are no answer, and nobody else would end this.
+        lines.once('close', () => resolve(''));
+        lines.question(question).then(
+          (answer) => {
+            resolve(answer);
+            lines.close();
+          },
+          () => resolve(''),
+        );
+      });
     },
   };
 }
