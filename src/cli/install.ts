@@ -172,7 +172,10 @@ export function checkHost(seam: Pick<SetupSeam, 'platform' | 'stat' | 'uid'>, co
     );
 }
 
-async function agreed(question: string, { yes = false, ask, terminal }: Installing): Promise<boolean> {
+export async function agreed(
+  question: string,
+  { yes = false, ask, terminal }: Asking & { readonly yes?: boolean },
+): Promise<boolean> {
   if (yes) return true;
   if (ask === null)
     throw new RomAgentError('nobody can be asked here, without a terminal: add --yes, or --dry-run', {
@@ -184,7 +187,7 @@ async function agreed(question: string, { yes = false, ask, terminal }: Installi
   return false;
 }
 
-function asking(): Asking {
+export function asking(): Asking {
   const terminal = openTerminal();
   if (process.stdin.isTTY !== true) return { terminal, ask: null };
   return {
@@ -206,7 +209,7 @@ function asking(): Asking {
   };
 }
 
-function aboutText({ request, app, program, names, address, warnings }: Prepared): string {
+export function aboutText({ request, app, program, names, address, warnings }: Prepared): string {
   const what = app === null ? 'the built-in app' : app.app;
   const framework = app?.framework == null ? '' : `, ${app.framework}`;
   const script = app?.script == null ? '' : ` (start script: ${app.script.text})`;
@@ -229,7 +232,7 @@ function aboutText({ request, app, program, names, address, warnings }: Prepared
   return `${plain([...lines, ...notes]).join('\n')}\n`;
 }
 
-function changeText(change: Change): string {
+export function changeText(change: Change): string {
   switch (change.kind) {
     case 'same':
       return '';

@@ -128,6 +128,25 @@ function addSetupCommands(program: Command, { given, withSettings }: SetupInput)
   });
 
   program
+    .command('import')
+    .argument('[file]', 'ecosystem.config.js, .cjs, .mjs or .json, or dump.pm2 (default: what PM2 runs)')
+    .description('make services of the apps of PM2, and take them over (root; --dry-run for all)')
+    .option('--env <name>', 'take the variables of env_<name> over those of env')
+    .option('--only <apps...>', 'these apps only, by their names in PM2')
+    .option('--server <apps...>', 'these apps listen on a port')
+    .option('--process <apps...>', 'these apps do not listen, such as the worker of a queue')
+    .option('--socket', 'let systemd hold the ports')
+    .option('--take-over', 'stop each app in PM2 and start its service, or PM2 again if that fails')
+    .option('--no-trial', 'do not start each app beside PM2 before it is taken over')
+    .option('--give-back <services...>', 'stop these services, and start their apps in PM2 again')
+    .option('--dry-run', 'print what would become of the apps, and write nothing')
+    .option('--yes', 'do not ask')
+    .option('--json', 'print JSON')
+    .action(async (file: string | undefined, flags: Record<string, unknown>) => {
+      process.exitCode = await (await import('./import.js')).importCommand(file, flags);
+    });
+
+  program
     .command('uninstall')
     .argument('<service>', 'the name of the service')
     .description(

@@ -75,6 +75,11 @@ export function namesOf(name: string, platform: ServicePlatform): ServiceNames {
   };
 }
 
+/** The timer that reloads a service at its times, and what it starts: systemd.timer(5). `import` writes them. */
+export function reloadUnits(name: string): { readonly timer: string; readonly service: string } {
+  return { timer: `rom-agent-reload-${name}.timer`, service: `rom-agent-reload-${name}.service` };
+}
+
 /** The name in that of a unit, such as `rom-agent@shop.service`; null where it is no unit of ours. */
 export function nameOfUnit(unit: string): string | null {
   if (unit === `${plainName}.service`) return plainName;

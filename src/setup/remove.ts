@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { exitCodes, RomAgentError } from '../errors.js';
 import { writtenFor } from './changes.js';
 import { findServices } from './find.js';
-import { checkName, namesOf, plainName, type ServiceNames, unitDirectory } from './names.js';
+import { checkName, namesOf, plainName, reloadUnits, type ServiceNames, unitDirectory } from './names.js';
 import { ownershipOf } from './ownership.js';
 import { unload } from './steps.js';
 import { templateSocket, templateUnit } from './systemd.js';
@@ -32,7 +32,9 @@ export function planRemoval(
   checkName(name);
   const platform = seam.platform === 'darwin' ? 'darwin' : 'linux';
   const names = namesOf(name, platform);
-  const own = writtenFor(name, platform).filter((path) => seam.stat(path) !== null);
+  const own = [...writtenFor(name, platform), ...reloadFiles(name)].filter(
+    (path) => seam.stat(path) !== null,
+  );
   const services = findServices(seam);
   const folders = directoriesOf(names, seam).filter((path) => seam.stat(path) !== null);
   const isThere = services.some(({ unit }) => unit === names.unit) || own.length > 0;
@@ -121,7 +123,13 @@ function commandsFor(names: ServiceNames, seam: SetupSeam): Removal['commands'] 
   const hasSocket = seam.stat(names.socketDropIn) !== null || enabled.includes(names.socketUnit);
   // The socket first: it would start the service again.
   const units = [...(hasSocket ? [names.socketUnit] : []), names.unit];
-  return units.map((unit) => ['systemctl', 'disable', '--now', unit]);
+  const { timer } = reloadUnits(names.name);
+  const timers = seam.stat(`${unitDirectory}/${timer}`) === null ? [] : [timer];
+  return [...timers, ...units].map((unit) => ['systemctl', 'disable', '--now', unit]);
+}
+
+function reloadFiles(name: string): readonly string[] {
+  return Object.values(reloadUnits(name)).map((unit) => `${unitDirectory}/${unit}`);
 }
 
 /**

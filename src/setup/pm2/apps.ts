@@ -36,13 +36,15 @@ export function appsOfList(content: unknown, home: string): Ecosystem | null {
     const env = isRecord(entry.pm2_env) ? entry.pm2_env : entry;
     return { env, pid: isRecord(entry.pm2_env) ? Number(entry.pid) || 0 : null };
   });
-  const names = [...new Set(processes.map(({ env }) => String(env.name)))];
+  // Modules of PM2 itself, such as pm2-logrotate, are no apps.
+  const names = [
+    ...new Set(processes.filter(({ env }) => env.pmx_module !== true).map(({ env }) => String(env.name))),
+  ];
   const apps = names.map((name) => {
     const own = processes.filter(({ env }) => String(env.name) === name);
     return appOfProcesses(name, own, home);
   });
-  // Modules of PM2 itself, such as pm2-logrotate, are no apps.
-  return { apps: apps.filter(({ config }) => config.pmx_module !== true), sections: [] };
+  return { apps, sections: [] };
 }
 
 interface Listed {
@@ -67,8 +69,8 @@ function appOf(raw: Readonly<Record<string, unknown>>, base: string): Pm2App {
 
 function appOfProcesses(name: string, processes: readonly Listed[], home: string): Pm2App {
   const first = processes[0]?.env ?? {};
-  const { pm_exec_path, pm_cwd, pmx_module } = first;
-  const config: Record<string, unknown> = { name, script: pm_exec_path, pmx_module };
+  const { pm_exec_path, pm_cwd } = first;
+  const config: Record<string, unknown> = { name, script: pm_exec_path };
   for (const [key, value] of Object.entries(first)) {
     if (keyOf(key) !== null && !(key in config) && isSaid(key, value)) config[key] = value;
   }

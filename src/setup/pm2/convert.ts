@@ -1,7 +1,7 @@
 import { cpus as cpusOf } from 'node:os';
 import type { ReadFile } from '../../config/sources.js';
 import { keys } from '../../settings/settings.js';
-import { unitDirectory } from '../names.js';
+import { reloadUnits, unitDirectory } from '../names.js';
 import { signed } from '../ownership.js';
 import type { PlannedFile, ServiceRequest } from '../plan.js';
 import { isRecord, type Pm2App } from './apps.js';
@@ -82,7 +82,7 @@ export function kindOf({ config }: Pm2App, { ports }: Pick<Seen, 'ports'>): Kind
 function isCluster(config: Pm2App['config']): boolean {
   if (typeof config.exec_mode === 'string') return config.exec_mode.startsWith('cluster');
   const interpreter = String(config.exec_interpreter ?? 'node');
-  return config.instances !== undefined && /(^|\/)node$/.test(interpreter);
+  return config.instances !== undefined && /node$/.test(interpreter);
 }
 
 /** Everything that an app of PM2 says, and the service that it becomes. */
@@ -256,7 +256,7 @@ export function knowsProcesses(): boolean {
 }
 
 function reloadTimer(name: string, calendar: readonly string[]): Conversion['timer'] {
-  const unit = `rom-agent-reload-${name}`;
+  const units = reloadUnits(name);
   const service = `[Unit]
 Description=Reload of rom-agent@${name}
 
@@ -273,8 +273,8 @@ ${calendar.map((each) => `OnCalendar=${each}\n`).join('')}
 WantedBy=timers.target
 `;
   return {
-    unit: `${unit}.timer`,
-    files: [planned(`${unit}.service`, service), planned(`${unit}.timer`, timer)],
+    unit: units.timer,
+    files: [planned(units.service, service), planned(units.timer, timer)],
   };
 }
 

@@ -62,7 +62,7 @@ export const pm2Keys: Readonly<Record<string, Pm2Key>> = {
   },
   instances: {
     page: '`workers`; `max` and `0` are `"auto"`, which counts the CPUs that the cgroup allows, `-1` is one less than the CPUs there are',
-    answer: (value, { kind, cpus }) => instances(value, { kind, cpus }),
+    answer: (value, { cpus }) => instances(value, cpus),
   },
   exec_mode: {
     page: '`cluster` is the default; `fork` is one worker, or `kind = "process"` if the app does not listen',
@@ -116,13 +116,11 @@ export const pm2Keys: Readonly<Record<string, Pm2Key>> = {
     },
   },
   wait_ready: {
-    page: "nothing: a worker is ready when it listens. `process.send('ready')` does no harm",
-    answer: (value, { kind }) =>
-      value !== true
-        ? dropped('a worker is ready when it listens')
-        : kind === 'server'
-          ? dropped("a worker is ready when it listens; process.send('ready') does no harm")
-          : dropped("process.send('ready') does no harm"),
+    page: 'of a server nothing: a worker is ready when it listens, and `process.send(\'ready\')` does no harm. Of an app without a listener `wait_ready = "on"`',
+    answer: (value, { kind }) => {
+      if (kind === 'process' && value === true) return becomes('wait_ready = "on"', { wait_ready: 'on' });
+      return dropped("a worker is ready when it listens; process.send('ready') does no harm");
+    },
   },
   shutdown_with_message: {
     page: "a SIGTERM handler in the app instead of `process.on('message')` with `shutdown`",
@@ -373,17 +371,14 @@ const bootTimeout = 30_000;
 /** ms; the default of restart.crash_delay_max */
 const longestDelay = 5000;
 
-function instances(value: unknown, { kind, cpus }: Pick<KeyContext, 'kind' | 'cpus'>): Outcome {
-  const what = kind === 'process' ? 'processes' : 'workers';
+function instances(value: unknown, cpus: number): Outcome {
   const given = value === 'max' ? 0 : Number(value);
   if (!Number.isInteger(given))
     return todo(`workers = NUMBER in the configuration: ${JSON.stringify(value)} is none`);
   if (given === 0) return becomes('workers = "auto": one for each CPU', { workers: 'auto' });
   const workers = given > 0 ? given : Math.max(1, cpus + given);
   const why = given > 0 ? '' : `, ${-given} less than the ${cpus} CPUs of this machine`;
-  return becomes(`workers = ${workers} ${what}${why}`.replace(' workers,', ',').replace(/ workers$/, ''), {
-    workers,
-  });
+  return becomes(`workers = ${workers}${why}`, { workers });
 }
 
 function memory(value: unknown, config: KeyContext['config']): Outcome {

@@ -41,7 +41,7 @@ export function scriptOf({ config, cwd }: Pm2App, readFile: ReadFile): Script {
       nodeArgs: ['--import=tsx'],
       from: `${runner}, as a loader`,
     });
-  if (!/^(node|nodejs)(@.*)?$|^none$/.test(runner)) return refusal(foreign(runner, script));
+  if (!isNode(runner) && runner !== 'none') return refusal(foreign(runner, script));
   if (isManager(shell) || /(^|\/)npx$/.test(script)) return ofWords([shell, ...args], look);
   const [, owner, command] = /^(.*)\/node_modules\/\.bin\/([^/]+)$/.exec(resolve(cwd, script)) ?? [];
   if (owner !== undefined && command !== undefined)
@@ -75,6 +75,11 @@ function called(found: Pick<Called, 'app' | 'args'> & Partial<Called>): Script {
 
 function foreign(runner: string, script: string): string {
   return `${script} is not run by node (${runner}): give it a unit of its own, with ExecStart= and Restart=on-failure (systemd.service(5))`;
+}
+
+/** PM2 takes every program whose name ends so for Node. */
+function isNode(program: string): boolean {
+  return /(node|nodejs)(@.*)?$/.test(program) && program !== 'ts-node';
 }
 
 function isManager(command: string): boolean {

@@ -331,7 +331,6 @@ describe('the list of PM2', () => {
         config: {
           name: 'web',
           script: '/srv/shop/server.js',
-          pmx_module: undefined,
           exec_mode: 'cluster_mode',
           max_memory_restart: 314572800,
           error_file: '/var/log/web.log',
