@@ -6,7 +6,7 @@ _rom_agent() {
   if [[ $cur == '=' ]]; then cur=''; elif [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      serve | check | doctor | install | uninstall | list | status | health | reload | abort | scale | restart | stack | profile | heap-snapshot | stop | history | events | config | init | completion)
+      serve | check | doctor | install | import | uninstall | list | status | health | reload | abort | scale | restart | stack | profile | heap-snapshot | stop | history | events | config | init | completion)
         command=${COMP_WORDS[i]}
         break
         ;;
@@ -14,7 +14,7 @@ _rom_agent() {
   done
   case $command in
     '')
-      words='serve check doctor install uninstall list status health reload abort scale restart stack profile heap-snapshot stop history events config init completion help --version --help'
+      words='serve check doctor install import uninstall list status health reload abort scale restart stack profile heap-snapshot stop history events config init completion help --version --help'
       ;;
     serve)
       case $prev in
@@ -279,6 +279,18 @@ _rom_agent() {
         *)
           words='--name --user --group --env-file --socket --dry-run --yes --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --start-probe --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --help'
           if [[ $cur != -* ]]; then file=1; fi
+          ;;
+      esac
+      ;;
+    import)
+      case $prev in
+        --env) words='' ;;
+        --only) words='' ;;
+        --server) words='' ;;
+        --process) words='' ;;
+        --give-back) words='' ;;
+        *)
+          words='--env --only --server --process --socket --take-over --no-trial --give-back --dry-run --yes --json --help'
           ;;
       esac
       ;;
