@@ -25,6 +25,8 @@ function run(t: TestContext, { app, waitReady = 'off', portWait = 60_000 }: Give
     import { runProcess } from ${JSON.stringify(module)};
     // As in a worker, where Node's own complaint about the module is caught.
     process.on('uncaughtException', () => {});
+    // The channel keeps a worker, as long as nobody says otherwise.
+    process.channel.ref();
     const tell = (what) => process.send({ what });
     runProcess({
       settings: ${JSON.stringify(settings)},
@@ -83,7 +85,7 @@ describe('an app that is no server', () => {
 
   test('ends once it has nothing left to do, as under plain Node', async (t) => {
     const child = run(t, {
-      app: 'const timer = setInterval(() => {}, 10); process.once("message", () => clearInterval(timer)); process.channel.unref();',
+      app: 'const timer = setInterval(() => {}, 10); process.once("message", () => clearInterval(timer));',
     });
     assert.equal(await told(child), 'ready');
     child.send('end');
@@ -91,12 +93,10 @@ describe('an app that is no server', () => {
   });
 
   test('with wait_ready is ready when it says so, and the master hears what it says', async (t) => {
-    const app = "setInterval(() => {}, 1000); process.once('message', () => process.send('ready'));";
+    const app = "setInterval(() => {}, 1000); setTimeout(() => process.send('ready'), 100);";
     const child = run(t, { app, waitReady: 'on', portWait: 10 });
     const messages: unknown[] = [];
     child.on('message', (message) => messages.push(message));
-    await once(child, 'spawn');
-    child.send('say it');
     assert.equal(await told(child), 'ready');
     assert.deepEqual(messages, ['ready', { what: 'ready' }]);
   });
