@@ -42,11 +42,16 @@ function run(t: TestContext, { app, waitReady = 'off', portWait = 60_000 }: Give
   return child;
 }
 
-async function told(child: ChildProcess): Promise<string> {
-  for (;;) {
-    const [message] = await once(child, 'message');
-    if (typeof message === 'object') return String(message.what);
-  }
+/** The next message that is ours: what the app itself says is a string. */
+function told(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    const hear = (message: unknown): void => {
+      if (typeof message !== 'object' || message === null || !('what' in message)) return;
+      child.off('message', hear);
+      resolve(String(message.what));
+    };
+    child.on('message', hear);
+  });
 }
 
 describe('an app that is no server', () => {
