@@ -117,9 +117,9 @@ function kill(t: Transaction, worker: Worker, why: string): void {
   died(t, deathByTimeout(worker, { kind: 'boot', cause: why, stack: worker.failure?.stack ?? null }));
 }
 
-/** How long a silent worker is looked at before it is killed. */
+/** How long a silent worker is looked at before it is killed: on a busy machine it takes seconds to get its stack. */
 export function captureTime({ hangTimeout }: Pick<Policy, 'hangTimeout'>): Millis {
-  return Math.min(1_000, Math.round(hangTimeout / 4));
+  return Math.min(5_000, Math.round(hangTimeout / 4));
 }
 
 /** When the silence of a worker has its next consequence: it is looked at, or killed; Infinity where it has none. */

@@ -16,7 +16,7 @@ import {
 } from './service.js';
 
 const app = fixture('integration/sick.mjs');
-/** The last second of it is for the look at the worker. */
+/** The last quarter of it is for the look at the worker. */
 const env = { ROM_AGENT_HANG_TIMEOUT: '6s' };
 const hung = /^worker \d hung: silent for/;
 
