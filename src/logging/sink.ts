@@ -37,8 +37,8 @@ const MAX_BYTES = 4 * 1024 * 1024;
 /** First and longest wait for a full pipe, ms. */
 const FULL_DELAY = 10;
 const FULL_DELAY_MAX = 100;
-/** A write that is out for longer than this is taken for blocked by flush(), ms. */
-const STUCK = 100;
+/** A write that is out for longer than this is taken for blocked by flush(), ms: a busy thread hears of an end late. */
+const STUCK = 2_000;
 /** What flush() may take, ms: a pipe's reader may be gone or asleep, a slow disk gets on. */
 const FLUSH_LIMIT = 250;
 const FILE_FLUSH_LIMIT = 5_000;
