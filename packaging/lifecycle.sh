@@ -44,7 +44,11 @@ is_outdated() {
 
 # A socket unit stays as it is, so that its service refuses nobody. What does not come back is named; the rest goes on.
 restart_outdated() {
-  is_booted || return 0
+  if is_booted; then restart_units; fi
+  remove_unused
+}
+
+restart_units() {
   systemctl daemon-reload || true
   outdated=
   for unit in $(units service active,reloading,activating); do
@@ -54,11 +58,12 @@ restart_outdated() {
     # shellcheck disable=SC2086
     $SYSTEMCTL restart $outdated || echo "rom-agent: not all of these are back; see systemctl status:$outdated" >&2
   fi
-  remove_unused
 }
 
 # Versions from which no process runs.
 remove_unused() {
+  # Nobody can tell what runs.
+  [ -e /proc/self/exe ] || return 0
   running=$(ls -l /proc/[0-9]*/exe 2>/dev/null || true)
   for directory in "$lib"/versions/*; do
     case $running in
