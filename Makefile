@@ -10,7 +10,7 @@ CPUS := $(shell $(NODE) -p 'os.availableParallelism()' 2>/dev/null || echo 2)
 
 .PHONY: help run build deps system-deps test-deps bench-deps check types lint unit explore integration test-systemd \
         test-launchd test-hardening test-units apps apps-install apps-sample fuzz fuzz-sample fuzz-mutations test-nodes nodes-sample \
-        test-proxies proxies-sample test-pm2 test bench reloads faults clean
+        test-proxies proxies-sample test-pm2 test-container test bench reloads faults clean
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -97,6 +97,10 @@ proxies-sample: build build/.stamp test-deps ## One reload under load behind ngi
 .PHONY: test-install
 test-install: build build/.stamp test-deps ## rom-agent install, uninstall and list in a booted systemd (root)
 	@$(NODE) --test build/test/system/systemd/install/install.test.js
+
+test-container: build/.stamp ## The image and an app on top of it, built and run by Debian's buildah and podman (root): slow the first time
+	@sh packaging/system-deps.sh container
+	@$(NODE) --test $(call tests_of,system/container)
 
 apps-install: build/.stamp ## Install and build the real apps of test/fixtures/system, once: needs the network
 	@$(NODE) build/test/system/apps/install-all.js
