@@ -10,7 +10,7 @@ CPUS := $(shell $(NODE) -p 'os.availableParallelism()' 2>/dev/null || echo 2)
 
 .PHONY: help run build deps system-deps test-deps bench-deps check types lint unit explore integration test-systemd \
         test-launchd test-hardening test-units apps apps-install apps-sample fuzz fuzz-sample fuzz-mutations test-nodes nodes-sample \
-        test-proxies proxies-sample test-pm2 test-container test bench reloads faults clean
+        test-proxies proxies-sample test-pm2 test-container test-examples formula test bench reloads faults clean
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -101,6 +101,16 @@ test-install: build build/.stamp test-deps ## rom-agent install, uninstall and l
 test-container: build/.stamp ## The image and an app on top of it, built and run by Debian's buildah and podman (root): slow the first time
 	@sh packaging/system-deps.sh container
 	@$(NODE) --test $(call tests_of,system/container)
+
+test-examples: build/.stamp ## The examples for Compose, Kubernetes and Homebrew and the workflows, by schemas and a linter from npm
+	@sh packaging/system-deps.sh examples
+	@$(NODE) --test $(call tests_of,system/examples)
+
+TARBALL ?= build/homebrew/$(shell $(NODE) -p '`rom-agent-$${require("./package.json").version}.tgz`' 2>/dev/null)
+formula: build ## Homebrew's formula, from the tarball of npm pack, or from TARBALL; URL is where that will be
+	@mkdir -p build/homebrew
+	@[ -e '$(TARBALL)' ] || $(NPM) pack --silent --pack-destination build/homebrew >/dev/null
+	@$(NODE) packaging/homebrew/formula.mjs '$(TARBALL)' $(URL) >build/homebrew/rom-agent.rb && echo build/homebrew/rom-agent.rb
 
 apps-install: build/.stamp ## Install and build the real apps of test/fixtures/system, once: needs the network
 	@$(NODE) build/test/system/apps/install-all.js

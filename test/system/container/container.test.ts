@@ -32,28 +32,31 @@ describe('the image', engine, () => {
     assert.equal((await exec(['id', '-un'])).stdout.trim(), 'rom-agent');
   });
 
-  test('serves an app that is put on top of it, which can write /run and /tmp alone', async (t) => {
+  test('serves an app that is put on top of it, which can write its /run and /tmp alone', async (t) => {
     const { port } = await start(t, tags.app);
     const { json } = await ask({ port, path: '/' });
     const { uid, directory, writable } = json as { uid: number; directory: string; writable: string[] };
     assert.deepEqual(
       { uid, directory, writable },
-      { uid: 65532, directory: '/app', writable: ['/run', '/tmp'] },
+      { uid: 65532, directory: '/app', writable: ['/run/rom-agent', '/tmp'] },
     );
   });
 
-  test('its health check passes while the service serves, and fails while the workers hang', async (t) => {
+  test('its health check passes while the service serves, and fails while the master does not answer', async (t) => {
     const { name, exec } = await start(t, tags.app);
-    assert.equal((await podman(['healthcheck', 'run', name])).code, 0);
+    const check = async () => (await podman(['healthcheck', 'run', name])).code;
+    assert.equal(await check(), 0);
+    assert.match(
+      (await exec(['rom-agent', 'health'])).stdout,
+      /^healthy: serving, \d+ of \d+ workers? answers?\n$/,
+    );
     const { stdout } = await exec(['rom-agent', 'status', '--json']);
-    const { workers } = JSON.parse(stdout) as { workers: { pid: number }[] };
-    await exec(['sh', '-c', `kill -STOP ${workers.map(({ pid }) => pid).join(' ')}`]);
-    const unhealthy = () => exec(['rom-agent', 'health']);
-    const { stdout: said } = await waitFor('the health check to fail', unhealthy, {
-      until: ({ code }) => code === 75,
-    });
-    assert.match(said, /^unhealthy: serving, 0 of \d workers? answers?\n$/);
-    assert.equal((await podman(['healthcheck', 'run', name])).code, 1);
+    const { master } = JSON.parse(stdout) as { master: { pid: number } };
+    await exec(['sh', '-c', `kill -STOP ${master.pid}`]);
+    assert.equal((await exec(['rom-agent', 'health'])).code, 75);
+    assert.notEqual(await check(), 0);
+    await exec(['sh', '-c', `kill -CONT ${master.pid}`]);
+    await waitFor('the health check to pass again', check, { until: (code) => code === 0 });
   });
 
   test('a stop under load answers what was begun, within its time, and ends with 0', async (t) => {

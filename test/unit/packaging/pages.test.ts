@@ -8,6 +8,13 @@ import { repoRoot } from '../../support/process.js';
 const shown = [
   { page: 'docs/how-to/nginx.md', language: 'nginx', file: 'packaging/nginx/rom-agent.conf' },
   { page: 'docs/how-to/haproxy.md', language: 'haproxy', file: 'packaging/haproxy/haproxy.cfg' },
+  { page: 'docs/how-to/containers.md', language: 'dockerfile', file: 'packaging/container/app.Dockerfile' },
+  { page: 'docs/how-to/containers.md', language: 'yaml', file: 'packaging/container/compose.yaml' },
+  {
+    page: 'docs/how-to/containers.md',
+    language: 'yaml kubernetes',
+    file: 'packaging/kubernetes/deployment.yaml',
+  },
 ];
 
 for (const { page, language, file } of shown) {
@@ -21,7 +28,7 @@ for (const { page, language, file } of shown) {
 }
 
 function withBlock(text: string, { language, content }: { language: string; content: string }): string {
-  const block = new RegExp(`\`\`\`${language}\\n[^]*?\`\`\`\\n`);
+  const block = new RegExp(`\`\`\`${language}\\n[\\s\\S]*?\`\`\`\\n`);
   assert.match(text, block);
   return text.replace(block, () => `\`\`\`${language}\n${content}\`\`\`\n`);
 }

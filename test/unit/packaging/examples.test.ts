@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { table } from '../../../src/settings/table.js';
+import { repoRoot } from '../../support/process.js';
+
+const drain = Number(table.drain_timeout.default) / 1000;
+const boot = Number(table.boot_timeout.default) / 1000;
+/** Beside the drain: workers are told, and the last ones killed; s. */
+const margin = 10;
+
+const files = {
+  compose: read('container', 'compose.yaml'),
+  dockerfile: read('container', 'Dockerfile'),
+  deployment: read('kubernetes', 'deployment.yaml'),
+  nginx: read('nginx', 'rom-agent.conf'),
+};
+
+test('Docker and Kubernetes wait longer than a drain takes by default', () => {
+  const { compose, deployment } = files;
+  assert.ok(number(compose, /stop_grace_period: (\d+)s/) >= drain + margin);
+  const preStop = number(deployment, /preStop:\s+exec:\s+command: \["sleep", "(\d+)"\]/);
+  assert.ok(number(deployment, /terminationGracePeriodSeconds: (\d+)/) >= preStop + drain + margin);
+});
+
+test('a container has longer to start than the first workers may take by default', () => {
+  const { compose, dockerfile, deployment } = files;
+  assert.ok(number(dockerfile, /--start-period=(\d+)s/) > boot);
+  assert.ok(number(compose, /start_period: (\d+)s/) > boot);
+  const [, probe = ''] = /startupProbe:([\s\S]*?)readinessProbe/.exec(deployment) ?? [];
+  assert.ok(number(probe, /periodSeconds: (\d+)/) * number(probe, /failureThreshold: (\d+)/) > boot);
+});
+
+test('the probe of liveness waits longer than rom-agent takes to replace a worker that hangs', () => {
+  const [, probe = ''] = /livenessProbe:([\s\S]*?)resources/.exec(files.deployment) ?? [];
+  const lasts = number(probe, /periodSeconds: (\d+)/) * number(probe, /failureThreshold: (\d+)/);
+  assert.ok(lasts > Number(table.hang_timeout.default) / 1000 + boot);
+});
+
+test('the ports of the examples are the default one', () => {
+  const port = Number(table.port.default);
+  assert.equal(number(files.dockerfile, /EXPOSE (\d+)/), port);
+  assert.equal(number(files.compose, /PORT: "(\d+)"/), port);
+  assert.equal(number(files.deployment, /containerPort: (\d+)/), port);
+  assert.equal(number(files.nginx, /server 127\.0\.0\.1:(\d+);/), port);
+});
+
+test('the image, the compose file and the manifests name one account and the routes of one prefix', () => {
+  const { dockerfile, deployment } = files;
+  assert.equal(number(dockerfile, /USER (\d+):/), number(deployment, /runAsUser: (\d+)/));
+  const prefix = /ROM_AGENT_ROUTES_PREFIX\s+value: (\S+)/.exec(deployment)?.[1];
+  const paths = [...deployment.matchAll(/path: (\S+)/g)].map(([, path]) => path);
+  assert.deepEqual(new Set(paths), new Set([`${prefix}/readyz`, `${prefix}/healthz`]));
+});
+
+test('the compose file checks health as the image does', () => {
+  const { compose, dockerfile } = files;
+  for (const [flag, key] of [
+    ['interval', 'interval'],
+    ['timeout', 'timeout'],
+    ['start-period', 'start_period'],
+    ['retries', 'retries'],
+  ])
+    assert.equal(
+      number(dockerfile, new RegExp(`--${flag}=(\\d+)`)),
+      number(compose, new RegExp(`\\n      ${key}: (\\d+)`)),
+      flag,
+    );
+});
+
+function read(...path: string[]): string {
+  return readFileSync(join(repoRoot, 'packaging', ...path), 'utf8');
+}
+
+function number(text: string, pattern: RegExp): number {
+  const found = pattern.exec(text)?.[1];
+  assert.ok(found !== undefined, `${pattern} is not there`);
+  return Number(found);
+}
