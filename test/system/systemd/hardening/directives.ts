@@ -11,8 +11,11 @@ export function sandboxOfUnit(): ReadonlyMap<string, readonly string[]> {
   return found;
 }
 
-/** Those that mean nothing on their own, and with which of the others they are tried. */
-const companions: Readonly<Record<string, string>> = { SystemCallErrorNumber: 'SystemCallFilter' };
+/** Those that need another: the number is of the filter, and without a /tmp of its own that is read-only, too. */
+const companions: Readonly<Record<string, string>> = {
+  SystemCallErrorNumber: 'SystemCallFilter',
+  ProtectSystem: 'PrivateTmp',
+};
 
 /** The shipped unit without its sandbox, but for one directive, as a user that every Debian has. */
 export function unitWithOnly(name: string): string {
