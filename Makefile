@@ -9,7 +9,7 @@ UNAME ?= $(shell uname -s)
 CPUS := $(shell $(NODE) -p 'os.availableParallelism()' 2>/dev/null || echo 2)
 
 .PHONY: help run build deps system-deps test-deps bench-deps check types lint unit explore integration test-systemd \
-        test-launchd test-hardening test-units apps apps-install apps-sample fuzz fuzz-sample fuzz-mutations test-nodes nodes-sample \
+        test-launchd test-hardening test-units apps apps-install apps-sample fuzz fuzz-sample fuzz-mutations test-nodes test-npm nodes-sample \
         test-proxies proxies-sample test-pm2 test-container test-examples formula test bench reloads faults clean
 
 help: ## Show what there is
@@ -132,6 +132,9 @@ fuzz-mutations: build/.stamp ## Whether the fuzzer finds each mistake once its g
 
 test-nodes: build/.stamp ## The worker's tests on every major of Node, which come from npm (Linux, x64)
 	@$(NODE) --test build/test/system/nodes/all.js
+
+test-npm: build build/.stamp ## The packed tarball, installed from npm on every major of Node, and by npx
+	@$(NODE) --test build/test/system/npm/all.js
 
 nodes-sample: build/.stamp ## Those of them that are about moving and ending connections
 	@NODES_SAMPLE=1 $(NODE) --test build/test/system/nodes/all.js

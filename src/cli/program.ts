@@ -32,7 +32,7 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
   withSettings(program.command('serve').argument('[app]', "the app's module (default: the built-in app)"))
     .description('serve an app with a cluster of workers until SIGTERM; arguments for the app follow --')
     .showHelpAfterError(
-      '(see rom-agent serve --help; arguments for the app follow --: rom-agent serve app.js -- --flag value)',
+      '(see rom-agent serve --help; arguments for the app follow --: rom-agent serve next -- start)',
     )
     .option(
       '--watch',
