@@ -31,7 +31,7 @@ import { createBlockedRequests } from './health/blocked.js';
 import { watchDeaf } from './health/deaf.js';
 import { createHeartbeats } from './health/heartbeats.js';
 import { currentOf, exposeCurrent, startWitness } from './health/witness.js';
-import { isAccepting } from './node-internals.js';
+import { isAccepting } from './node-internals/listening.js';
 import { obey } from './orders.js';
 import { createHandOn } from './transfer/hand-on.js';
 import { createMoving } from './transfer/moving.js';

@@ -1,7 +1,7 @@
 import { type LazyLog, lazyLog } from '../logging/lazy-log.js';
 import { followOutput, type Output } from '../logging/output-file.js';
 import type { LogConfig } from '../settings/config.js';
-import { pointStream } from './node-internals.js';
+import { pointStream } from './node-internals/process.js';
 
 /** A worker's log. The number in its lines changes once, when a spare gets its place. */
 export interface WorkerLog extends LazyLog {

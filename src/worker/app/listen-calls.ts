@@ -15,7 +15,7 @@ import {
   reusePortFlag,
   setGetServer,
   setListenHandle,
-} from '../node-internals.js';
+} from '../node-internals/listening.js';
 import { passedTo } from './target.js';
 
 export interface ListenCallsSeam {

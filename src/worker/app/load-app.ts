@@ -3,7 +3,7 @@ import { createRequire, syncBuiltinESMExports } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import workerThreads from 'node:worker_threads';
 import { exitCodes, RomAgentError } from '../../errors.js';
-import { runMainModule } from '../node-internals.js';
+import { runMainModule } from '../node-internals/process.js';
 
 /**
  * Runs the app's module as `node <file>` would (it is the main module: `require.main === module` holds, and

@@ -1,7 +1,7 @@
 import type { Server } from 'node:net';
 import type { WorkerSettings } from '../../protocol/settings.js';
 import type { Servers } from '../connections/servers.js';
-import { underWay } from '../node-internals.js';
+import { underWay } from '../node-internals/process.js';
 import { addressOf, isTarget } from './target.js';
 
 /**

@@ -1,5 +1,5 @@
 import { executionAsyncResource } from 'node:async_hooks';
-import { getServerOf, type ListenQuery, setGetServer } from '../node-internals.js';
+import { getServerOf, type ListenQuery, setGetServer } from '../node-internals/listening.js';
 
 type Listener = (...args: unknown[]) => void;
 

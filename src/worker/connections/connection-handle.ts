@@ -2,21 +2,17 @@ import type { Server as HttpServer } from 'node:http';
 import { type Server, Socket, type SocketConstructorOpts } from 'node:net';
 import type { RawHandle } from '../../protocol/handles.js';
 import {
-  acceptingOf,
-  enlist,
   hasParseError,
-  hasSendableHandle,
   hasUnreadRequest,
   isHttpBusy,
   isHttpPaused,
   isInMessage,
   isParsed,
   parseUnheard,
-  serverOf,
   setHttpIdle,
-  takeHandle,
-  tcpOptionsOf,
-} from '../node-internals.js';
+} from '../node-internals/http.js';
+import { acceptingOf, enlist, tcpOptionsOf } from '../node-internals/listening.js';
+import { hasSendableHandle, serverOf, takeHandle } from '../node-internals/sockets.js';
 import { ours } from './follow-server.js';
 
 /** An HTTP/1 connection without TLS, that has not left HTTP. */

@@ -11,7 +11,7 @@ import {
   listenHandleOf,
   setGetServer,
   setListenHandle,
-} from '../node-internals.js';
+} from '../node-internals/listening.js';
 
 /** Keeps connections waiting in the kernel's queue, where Node itself has no way to. */
 export interface Accepting {

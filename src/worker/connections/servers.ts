@@ -3,7 +3,7 @@ import { errorMonitor } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { RequestNote } from '../../protocol/requests.js';
-import { isAccepting } from '../node-internals.js';
+import { isAccepting } from '../node-internals/listening.js';
 import {
   type Connection,
   type ConnectionCounts,

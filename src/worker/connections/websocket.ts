@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { underSymbol } from '../node-internals.js';
+import { underSymbol } from '../node-internals/sockets.js';
 
 /** A connection that asks to become a WebSocket. */
 export interface WebSocketEnd {

@@ -1,7 +1,7 @@
 import type { Http2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TrackedServer, Upgrade } from '../connections/follow-server.js';
-import { writeBetweenFrames } from '../node-internals.js';
+import { writeBetweenFrames } from '../node-internals/http.js';
 import type { DrainCall, DrainOptions } from './drain.js';
 
 /** Tells what is not plain HTTP/1 to go, once each. */

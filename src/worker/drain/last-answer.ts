@@ -2,7 +2,7 @@ import { IncomingMessage, type ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { exchangesOf } from '../connections/connections.js';
 import { ours } from '../connections/follow-server.js';
-import { bytesBeingParsed, keepOpen, removeRequestReader } from '../node-internals.js';
+import { bytesBeingParsed, keepOpen, removeRequestReader } from '../node-internals/http.js';
 
 const headEnd = '\r\n\r\n';
 

@@ -2,7 +2,8 @@ import { type AddressInfo, connect, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { arrival, isHttp } from '../connections/follow-server.js';
 import type { Servers } from '../connections/servers.js';
-import { hasConnected, setBacklog } from '../node-internals.js';
+import { setBacklog } from '../node-internals/listening.js';
+import { hasConnected } from '../node-internals/sockets.js';
 
 /** Connections that are not read from for a while. */
 export interface Held {

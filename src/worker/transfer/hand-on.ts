@@ -22,7 +22,9 @@ import {
 } from '../connections/connection-handle.js';
 import { announce, type Connection, connectionOf, isAnswering } from '../connections/connections.js';
 import { ours } from '../connections/follow-server.js';
-import { failRequestTimeout, isFull, serverOf, silenceLeft } from '../node-internals.js';
+import { failRequestTimeout } from '../node-internals/http.js';
+import { isFull } from '../node-internals/listening.js';
+import { serverOf, silenceLeft } from '../node-internals/sockets.js';
 import { createAway } from './away.js';
 import {
   cameByDetour,

@@ -3,7 +3,8 @@ import type { Server as HttpServer, ServerResponse } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import { isForwarderTo } from '../app/target.js';
 import { isOurs } from '../connections/follow-server.js';
-import { acceptorOf, isNodesHttpListener, isNodesListener, serverOf } from '../node-internals.js';
+import { isNodesHttpListener, isNodesListener } from '../node-internals/http.js';
+import { acceptorOf, serverOf } from '../node-internals/sockets.js';
 
 /**
  * After such a request a connection stays where it is until the next one. `Upgrade` that nobody takes leaves the parser in

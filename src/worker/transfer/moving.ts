@@ -11,7 +11,8 @@ import {
 } from '../connections/connection-handle.js';
 import { listenForOurselves, type Where } from '../connections/own-listener.js';
 import { untracked } from '../connections/servers.js';
-import { silenceLeft, testedMajors } from '../node-internals.js';
+import { silenceLeft } from '../node-internals/sockets.js';
+import { testedMajors } from '../node-internals/tested-majors.js';
 
 /** Whether this worker takes part in moving kept connections: see docs/explanation/dispatch.md. */
 export interface Moving {

@@ -1,7 +1,7 @@
 import { type Server as HttpServer, maxHeaderSize } from 'node:http';
 import { Socket, type SocketConstructorOpts } from 'node:net';
 import { detach } from '../connections/connection-handle.js';
-import type { ClientHandle } from '../node-internals.js';
+import type { ClientHandle } from '../node-internals/listening.js';
 import type { Placed } from './hand-on.js';
 
 /** Reads the first bytes of connections, until somebody can decide about them. */

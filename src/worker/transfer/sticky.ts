@@ -4,7 +4,7 @@ import type { MasterMessage, ReadyWorker } from '../../protocol/messages.js';
 import type { WorkerSettings } from '../../protocol/settings.js';
 import { descriptorLimit } from '../connections/descriptors.js';
 import { isHttp, isTls } from '../connections/follow-server.js';
-import { type ClientHandle, listenHandleOf } from '../node-internals.js';
+import { type ClientHandle, listenHandleOf } from '../node-internals/listening.js';
 import type { HandOn } from './hand-on.js';
 import { createHeadReader, mostHeads } from './read-head.js';
 import { addCookie, cookieField, cookieValue, newestOf, workerOf } from './sticky-cookie.js';

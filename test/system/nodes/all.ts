@@ -6,7 +6,7 @@ import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { testedMajors } from '../../../src/worker/node-internals.js';
+import { testedMajors } from '../../../src/worker/node-internals/tested-majors.js';
 import { installNodes, majors } from './install.js';
 
 const sample = ['drain/drain', 'transfer/hand-on', 'transfer/may-move', 'transfer/moving'];

@@ -6,7 +6,11 @@ import { exitCodes, RomAgentError } from '../../../../src/errors.js';
 import type { Dispatch } from '../../../../src/settings/config.js';
 import { holdListeners, redirectListens } from '../../../../src/worker/app/listen-calls.js';
 import { redirectToPassed } from '../../../../src/worker/app/target.js';
-import { type ListenQuery, type ListenReply, listenHandleOf } from '../../../../src/worker/node-internals.js';
+import {
+  type ListenQuery,
+  type ListenReply,
+  listenHandleOf,
+} from '../../../../src/worker/node-internals/listening.js';
 
 /** Fakes of node:cluster and net.Server: what the master is asked for, and what a server listens with in the end. */
 function fakes(dispatch: Dispatch = 'shared') {

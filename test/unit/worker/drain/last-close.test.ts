@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { closeFull, holdConnections } from '../../../../src/worker/drain/last-close.js';
-import { closeListener, isAccepting } from '../../../../src/worker/node-internals.js';
+import { closeListener, isAccepting } from '../../../../src/worker/node-internals/listening.js';
 
 const skip = process.platform !== 'linux' && 'the kernel has another rule for short queues';
 

@@ -3,7 +3,7 @@ import { createServer, type ServerOptions } from 'node:http';
 import { describe, type TestContext, test } from 'node:test';
 import type { WorkerMessage } from '../../../../src/protocol/messages.js';
 import { connectionOf } from '../../../../src/worker/connections/connections.js';
-import { listenHandleOf } from '../../../../src/worker/node-internals.js';
+import { listenHandleOf } from '../../../../src/worker/node-internals/listening.js';
 import type { Placed } from '../../../../src/worker/transfer/hand-on.js';
 import { createHeadReader, createHeadScan, mostHeads } from '../../../../src/worker/transfer/read-head.js';
 import { createSticky } from '../../../../src/worker/transfer/sticky.js';

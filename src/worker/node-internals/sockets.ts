@@ -1,0 +1,78 @@
+/** Sockets (net.js), their handles and their timers. */
+import type { Server, Socket } from 'node:net';
+import type { RawHandle } from '../../protocol/handles.js';
+import { type InnerHandle, inner, sendable, symbolOf } from './fields.js';
+import { stopParsing } from './http.js';
+import type { ClientHandle } from './listening.js';
+
+/** The server that reads a connection's requests. */
+export function serverOf(socket: Socket): Server | undefined {
+  return inner(socket).server;
+}
+
+/** The server whose listener has accepted a connection. */
+export function acceptorOf(socket: Socket): Server | undefined {
+  return inner(socket)._server;
+}
+
+export function hasSendableHandle(socket: Socket): boolean {
+  return sendable.has(inner(socket)._handle?.constructor.name);
+}
+
+/** Whether the kernel has completed a connection of ours, which the event loop may not know yet. */
+export function hasConnected(socket: Socket): boolean {
+  const handle = inner(socket)._handle as ClientHandle | null | undefined;
+  return handle?.getpeername?.({}) === 0;
+}
+
+/** Takes the connection from its socket, which no longer has any: nothing reads from it. Null where it is closed. */
+export function takeHandle(socket: Socket): RawHandle | null {
+  const { _handle: handle = null } = inner(socket);
+  if (handle === null) return null;
+  keepByteCounts(socket, handle);
+  handle.readStop();
+  stopParsing(socket);
+  // Node's marks on a handle that is being read from: this one may come back.
+  Object.assign(handle, { _consumed: false, reading: false });
+  inner(socket)._handle = null;
+  return handle;
+}
+
+/** Whoever asks at 'close' how much there was is told, as after every other end. */
+function keepByteCounts(socket: Socket, { bytesRead, bytesWritten }: InnerHandle): void {
+  for (const [name, count] of Object.entries({ kBytesRead: bytesRead, kBytesWritten: bytesWritten })) {
+    const key = symbolOf(socket, name);
+    if (key !== undefined && count !== undefined) Reflect.set(socket, key, count);
+  }
+}
+
+/** How long a socket may go on being silent, ms; null: for ever. Undefined where it cannot be found out. */
+export function silenceLeft(socket: Socket): number | null | undefined {
+  const key = symbolOf(socket, 'timeout');
+  if (key === undefined) return undefined;
+  const timer: unknown = Reflect.get(socket, key);
+  if (timer === null || timer === undefined) return null;
+  const [since, now] = [startOf(timer), loopTime()];
+  const { timeout } = socket;
+  if (since === null || now === null || timeout === undefined) return undefined;
+  return Math.max(1, timeout - (now - since));
+}
+
+/** When a timer was last set, ms of the event loop's clock (internal/timers.js). */
+function startOf(timer: object): number | null {
+  const start: unknown = Reflect.get(timer, '_idleStart');
+  return typeof start === 'number' ? start : null;
+}
+
+/** ms; Node shows it in a timer that begins now. */
+function loopTime(): number | null {
+  const timer = setTimeout(() => {}, 1);
+  clearTimeout(timer);
+  return startOf(timer);
+}
+
+/** What a library of the app has put on an object under a symbol of its own; undefined where it has not. */
+export function underSymbol(owner: object, name: string): unknown {
+  const key = symbolOf(owner, name);
+  return key === undefined ? undefined : Reflect.get(owner, key);
+}
