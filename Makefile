@@ -60,7 +60,7 @@ build/rooms/%.test.js: build/.stamp
 
 ROOM_FILES := $(patsubst %,build/rooms/%.test.js,$(filter-out $(APART),$(ROOMS)))
 unit: build/.stamp $(ROOM_FILES) ## Fast tests of every room
-	@$(NODE) --test --test-concurrency=$(CPUS) build/test/architecture.test.js \
+	@$(NODE) --test --test-concurrency=$(CPUS) build/test/architecture.test.js build/test/translations.test.js \
 		build/test/unit/errors.test.js $(ROOM_FILES) $(call tests_of,$(APART))
 
 check: types lint unit ## Types, lint and unit tests: under a minute

@@ -1,12 +1,13 @@
 // The packed tarball, installed by npm as its users do: on each major of Node, without a compiler, as root and as another
-// account; and by npx. Needs npm's registry.
+// account; by npx; and over a daemon that serves. Needs npm's registry.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { describeLoad, startLoad } from '../../support/load.js';
 import { ask, freePort } from '../../support/net.js';
-import { type Daemon, repoRoot, startDaemon } from '../../support/process.js';
+import { type Daemon, repoRoot, signalPid, startDaemon } from '../../support/process.js';
 import { installNodes, majors } from '../nodes/install.js';
 import { as, pack, pathWithoutCompiler, place, registryOf, type Who, whyNoRegistry } from './tarball.js';
 
@@ -139,4 +140,63 @@ describe('the tarball from npm', { skip, timeout: 3_600_000 }, () => {
     assert.match(daemon.output(), /"exitCode":0,"msg":"stopped"/);
     assert.deepEqual(await daemon.group(), []);
   });
+
+  test('replaces the files of a daemon that serves, which goes on until it is restarted', async (t) => {
+    const of = who('upgrade', process.execPath);
+    await install(of, tarball);
+    const { daemon, port } = await serveIt(t, of);
+    const load = startLoad({
+      t,
+      port,
+      path: '/',
+      clients: [{ kind: 'keep-alive', count: 4, pauseMs: 5 }],
+      requestTimeout: limit,
+      maxMs: limit,
+    });
+    await install(of, anotherBuild());
+    const node = join(of.path, 'node');
+    const call = (...args: string[]) =>
+      execFileSync(node, [commandOf(of), ...args], {
+        env: { PATH: of.path, ...controlOf(of) },
+        encoding: 'utf8',
+        stdio: 'pipe',
+      });
+    assert.equal(call('--version').trim(), '9.9.9');
+    assert.throws(
+      () => call('reload'),
+      (error: { status: number; stdout: string; stderr: string }) => {
+        t.diagnostic(`the reload: ${error.status}: ${error.stdout}${error.stderr}`);
+        return /the master is of build .*, and the files of rom-agent on the disk are of build/.test(
+          error.stdout + error.stderr,
+        );
+      },
+    );
+    const [first = 0] = await daemon.descendants();
+    const report = await load.stop();
+    assert.equal(report.failed + report.unanswered, 0, describeLoad(report));
+    assert.ok(report.ok > 0);
+    signalPid(first, 'SIGKILL');
+    await daemon.waitForLine(/the master is of build .*: restart the service/, limit);
+    assert.equal((await ask({ port, path: '/' })).text, 'hello');
+    daemon.kill('SIGTERM');
+    assert.deepEqual(await daemon.waitForExit(limit), { code: 0, signal: null }, daemon.output());
+    await answersAndStops(await serveIt(t, of));
+  });
 });
+
+/** The same with another build id, as a later version would have. */
+function anotherBuild(): string {
+  const folder = join(home, 'another');
+  mkdirSync(folder);
+  execFileSync('tar', ['-xzf', tarball, '-C', folder]);
+  const root = join(folder, 'package');
+  const id = readFileSync(join(root, 'dist', 'build-id'), 'utf8').trim();
+  for (const name of readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' })) {
+    const path = join(root, 'dist', name);
+    if (!/\.js$|build-id$/.test(name)) continue;
+    writeFileSync(path, readFileSync(path, 'utf8').replaceAll(id, 'ffffffffffff'));
+  }
+  const manifest = join(root, 'package.json');
+  writeFileSync(manifest, readFileSync(manifest, 'utf8').replace(/"version": "[^"]*"/, '"version": "9.9.9"'));
+  return pack(root, folder).file;
+}
