@@ -4,11 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { tcpListeners } from '../config/proc.js';
 import { systemInput } from '../config/system.js';
 import { type ExitCode, exitCodes, RomAgentError } from '../errors.js';
-import { joinWords } from '../settings/kinds.js';
 import { applyService } from '../setup/apply.js';
-import { changesOf, isChange } from '../setup/changes.js';
+import { changesOf } from '../setup/changes.js';
 import { reloadUnits } from '../setup/names.js';
-import type { PlannedFile } from '../setup/plan.js';
 import type { Ecosystem, Pm2App } from '../setup/pm2/apps.js';
 import {
   type Conversion,
@@ -20,7 +18,6 @@ import {
   type Seen,
   serviceName,
 } from '../setup/pm2/convert.js';
-import type { Verdict } from '../setup/pm2/keys.js';
 import { executeFile, readEcosystem } from '../setup/pm2/read.js';
 import { connectPm2, findPm2, lookAt, type Pm2Client, type Pm2Daemon } from '../setup/pm2/running.js';
 import { giveBack, type Passage, type PassageSeam, takeOver } from '../setup/pm2/take-over.js';
@@ -29,8 +26,9 @@ import { type Prepared, prepareService } from '../setup/prepare.js';
 import { systemSeam } from '../setup/system.js';
 import { findProgram } from '../setup/templates.js';
 import type { SetupSeam } from '../setup/world.js';
-import { type Asking, aboutText, agreed, asking, changeText, checkHost } from './install.js';
-import { type Colour, count, openTerminal, plain, span, type Terminal, table } from './output.js';
+import { documentOf, type Import, nextWith, nextWithout, type Ready, reportOf } from './import-report.js';
+import { type Asking, agreed, asking, checkHost } from './install.js';
+import { openTerminal, plain, span, type Terminal } from './output.js';
 
 export interface ImportFlags {
   readonly env?: string;
@@ -115,14 +113,6 @@ function fileSeam(seam: SetupSeam) {
     uid: seam.uid,
     execute: executeFile,
   };
-}
-
-/** An app with what comes of it. */
-interface Import {
-  readonly conversion: Conversion;
-  readonly seen: Seen;
-  /** null: it stays with PM2. */
-  readonly prepared: Prepared | null;
 }
 
 async function importApps(ecosystem: Ecosystem, importing: Importing): Promise<ExitCode> {
@@ -252,10 +242,6 @@ function withTimer(
   if (timer === null) return prepared;
   const plan = { ...prepared.plan, files: [...prepared.plan.files, ...timer.files] };
   return { ...prepared, plan, changes: changesOf(plan, { name: prepared.request.name, seam }) };
-}
-
-interface Ready extends Import {
-  readonly prepared: Prepared;
 }
 
 /** The files only: what runs stays as it is. */
@@ -399,99 +385,6 @@ function quietly(read: () => string): string {
   } catch {
     return '';
   }
-}
-
-function nextWithout(ready: readonly Ready[]): readonly string[] {
-  return [
-    'The services are written, and none is started: PM2 has the ports.',
-    'All at once:  sudo rom-agent import --take-over',
-    'One by one:',
-    ...ready.map(({ conversion, prepared }) => {
-      const start = prepared.plan.commands.filter((argv) => !argv.includes('daemon-reload'));
-      return `  pm2 stop ${joinWords([conversion.app.name])} && sudo ${start.map(joinWords).join(' && sudo ')}`;
-    }),
-  ];
-}
-
-function nextWith(ready: readonly Ready[]): readonly string[] {
-  const apps = joinWords(ready.map(({ conversion }) => conversion.app.name));
-  const names = ready.map(({ conversion }) => conversion.name).join(' ');
-  return [
-    "PM2's list is as it was, with these apps stopped.",
-    `  back      sudo rom-agent import --give-back ${names}`,
-    `  for good  pm2 delete ${apps} && pm2 save; once PM2 has no app left: pm2 unstartup`,
-    '  look      rom-agent list',
-  ];
-}
-
-const colours: Readonly<Record<Verdict, Colour>> = {
-  becomes: 'green',
-  dropped: 'dim',
-  todo: 'yellow',
-  refused: 'red',
-};
-const words: Readonly<Record<Verdict, string>> = {
-  becomes: 'becomes',
-  dropped: 'not needed',
-  todo: 'to do',
-  refused: 'refused',
-};
-
-function reportOf(
-  imports: readonly Import[],
-  { ecosystem, terminal: { paint } }: { ecosystem: Ecosystem; terminal: Asking['terminal'] },
-): string {
-  const blocks = imports.map(({ conversion, prepared }) => {
-    const { app, rows, byHand } = conversion;
-    const cells = plain(rows).map(({ key, value, verdict, says }) => [
-      `  ${key}`,
-      value,
-      paint(colours[verdict], words[verdict]),
-      says,
-    ]);
-    const by = byHand.map(fileText).join('');
-    const plan =
-      prepared === null
-        ? 'stays with PM2\n'
-        : `${aboutText(prepared)}\n${prepared.changes.filter(isChange).map(changeText).join('')}`;
-    return `${paint('bold', plain(app.name))}\n${table([['  PM2', 'value', '', 'rom-agent'], ...cells])}\n${by}${plan}`;
-  });
-  const sections = ecosystem.sections.map((name) => `${plain(name)}: ${sectionText(name)}\n`);
-  const ready = imports.filter(({ prepared }) => prepared !== null).length;
-  return `${[...blocks, ...sections].join('\n')}\n${count(ready, 'app')} of ${imports.length} can be taken over\n`;
-}
-
-function sectionText(name: string): string {
-  if (name === 'deploy')
-    return 'left out: release directories, filled by your CI, and rom-agent reload (docs/how-to/release.md)';
-  if (name === 'static') return 'left out: static files are for nginx, or the static middleware of an app';
-  return 'left out: PM2 does not know this section either';
-}
-
-function fileText({ path, content }: PlannedFile): string {
-  return `  ${path}, to be written by hand:\n${plain(content.trimEnd().split('\n'))
-    .map((line) => `      ${line}\n`)
-    .join('')}\n`;
-}
-
-/** For programs. The values of variables may be secrets, and are left out. */
-function documentOf(imports: readonly Import[], { sections }: Ecosystem): unknown {
-  const apps = imports.map(({ conversion, prepared }) => ({
-    app: conversion.app.name,
-    service: conversion.name,
-    kind: conversion.kind,
-    rows: conversion.rows,
-    request:
-      prepared === null
-        ? null
-        : { ...prepared.request, environment: Object.keys(prepared.request.environment) },
-    files: prepared?.plan.files.map(({ path, mode }) => ({ path, mode })) ?? [],
-    commands: prepared?.plan.commands ?? [],
-    warnings: prepared?.warnings ?? [],
-    timer: conversion.timer?.unit ?? null,
-    byHand: conversion.byHand,
-  }));
-  return { apps, sections };
 }
 
 function usage(message: string): RomAgentError {

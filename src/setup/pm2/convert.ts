@@ -6,7 +6,8 @@ import { signed } from '../ownership.js';
 import type { PlannedFile, ServiceRequest } from '../plan.js';
 import { isRecord, type Pm2App } from './apps.js';
 import { type Variables, variablesOfApp } from './environment.js';
-import { becomes, dropped, keyOf, type Outcome, refused, todo, type Verdict } from './keys.js';
+import { keyOf } from './keys.js';
+import { becomes, dropped, type Outcome, refused, todo, type Verdict } from './outcome.js';
 import { type Called, scriptOf } from './script.js';
 
 /** What comes of one key of an app. */

@@ -1,6 +1,6 @@
 import { type Key, keys, settingOf, variablesOf } from '../../settings/settings.js';
 import { isRecord } from './apps.js';
-import { becomes, dropped, type Outcome, todo } from './keys.js';
+import { becomes, dropped, type Outcome, todo } from './outcome.js';
 
 export interface Variables {
   /** For the environment file of the service. */

@@ -1,5 +1,5 @@
 import { settingOf } from '../../settings/settings.js';
-import { becomes, dropped, type Outcome, todo, wordsOf } from './keys.js';
+import { becomes, dropped, type Outcome, todo, wordsOf } from './outcome.js';
 
 /** What comes of `node_args`: flags of Node, some of which are settings of ours. */
 export function nodeFlagsOf(value: unknown): Outcome {

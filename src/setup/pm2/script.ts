@@ -3,8 +3,8 @@ import { commandFile } from '../../config/app.js';
 import type { ReadFile } from '../../config/sources.js';
 import { joinWords, splitWords } from '../../settings/kinds.js';
 import type { Pm2App } from './apps.js';
-import { wordsOf } from './keys.js';
 import { nodeFlagsOf } from './node-flags.js';
+import { wordsOf } from './outcome.js';
 
 /** How node is to be called for an app of PM2. */
 export interface Called {
