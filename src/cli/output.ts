@@ -74,9 +74,6 @@ export function guarded(text: string, { colours = false } = {}): string {
     .join('');
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: SGR of ECMA-48, as `paint` writes it
-const painted = /(\x1b\[\d{1,2}m)/;
-
 /** A pipe whose reader ended (`| head`) is no failure; without a listener Node would end with a stack. */
 export function onReaderGone(callback: () => void = () => {}): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -106,42 +103,6 @@ export function plainClient(client: ControlClient): ControlClient {
   return Object.fromEntries(entries) as ControlClient;
 }
 
-type Method = (...given: unknown[]) => Promise<unknown>;
-
-function plainMethod(method: Method): Method {
-  return async (...given) => {
-    const listening = given.map((argument) =>
-      typeof argument === 'function' ? (told: unknown) => argument(plain(told)) : argument,
-    );
-    try {
-      return plain(await method(...listening));
-    } catch (error) {
-      throw plainError(error);
-    }
-  };
-}
-
-function plainError(error: unknown): unknown {
-  if (!(error instanceof RomAgentError)) return error;
-  const message = printable(error.message);
-  if (message === error.message) return error;
-  return new RomAgentError(message, { exitCode: error.exitCode, cause: error });
-}
-
-function escaped(value: unknown, key: string | null): unknown {
-  if (typeof value === 'string') return key === 'stack' ? lines(value) : printable(value);
-  if (Array.isArray(value)) return value.map((item) => escaped(item, key));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => [printable(name), escaped(inner, name)]),
-  );
-}
-
-/** Keeps the line breaks. */
-function lines(text: string): string {
-  return text.split('\n').map(printable).join('\n');
-}
-
 /** Rows as lines of aligned columns; those named in `right` (from 0) end together. Colours take no width. */
 export function table(
   rows: readonly (readonly string[])[],
@@ -166,10 +127,6 @@ export function table(
 export function height(text: string, columns: number): number {
   const lines = text.replace(/\n$/, '').split('\n');
   return lines.reduce((sum, line) => sum + Math.max(1, Math.ceil(visible(line) / columns)), 0);
-}
-
-function visible(text: string): number {
-  return stripVTControlCharacters(text).length;
 }
 
 /** `1.2 s`, `3 min 5 s`, `2 h 5 min`, `4 d 2 h`. */
@@ -220,6 +177,49 @@ export function verdictOf({ verdict }: ReloadRecord): { readonly text: string; r
     case null:
       return { text: 'in progress', colour: 'yellow' };
   }
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: SGR of ECMA-48, as `paint` writes it
+const painted = /(\x1b\[\d{1,2}m)/;
+
+type Method = (...given: unknown[]) => Promise<unknown>;
+
+function plainMethod(method: Method): Method {
+  return async (...given) => {
+    const listening = given.map((argument) =>
+      typeof argument === 'function' ? (told: unknown) => argument(plain(told)) : argument,
+    );
+    try {
+      return plain(await method(...listening));
+    } catch (error) {
+      throw plainError(error);
+    }
+  };
+}
+
+function plainError(error: unknown): unknown {
+  if (!(error instanceof RomAgentError)) return error;
+  const message = printable(error.message);
+  if (message === error.message) return error;
+  return new RomAgentError(message, { exitCode: error.exitCode, cause: error });
+}
+
+function escaped(value: unknown, key: string | null): unknown {
+  if (typeof value === 'string') return key === 'stack' ? lines(value) : printable(value);
+  if (Array.isArray(value)) return value.map((item) => escaped(item, key));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [printable(name), escaped(inner, name)]),
+  );
+}
+
+/** Keeps the line breaks. */
+function lines(text: string): string {
+  return text.split('\n').map(printable).join('\n');
+}
+
+function visible(text: string): number {
+  return stripVTControlCharacters(text).length;
 }
 
 function pair(large: number, largeUnit: string, small: number, smallUnit: string): string {

@@ -73,11 +73,6 @@ export async function freeName(temporary: string, path: string): Promise<void> {
   throw inUse(path);
 }
 
-type Link = (from: string, to: string) => void;
-
-/** ms for others to finish what they do in well under one */
-const patience = 5_000;
-
 /** @returns null where there is nothing, or where one may not look */
 export function identify(path: string): FileIdentity | null {
   try {
@@ -94,6 +89,57 @@ export function removeOwn(path: string, own: FileIdentity | null): void {
   if (own === null || there?.dev !== own.dev || there.ino !== own.ino) return;
   removeFile(path);
 }
+
+/** What a failed system call on the socket's name means. */
+export function explain(path: string, cause: unknown): RomAgentError {
+  const code = codeOf(cause);
+  if (code === 'EACCES' || code === 'EPERM') return forbidden(path, cause);
+  const message = `the control socket ${path} cannot be created (${code ?? cause})`;
+  return new RomAgentError(message, { exitCode: exitCodes.cannotCreate, cause });
+}
+
+/**
+ * Makes the directory of a control socket, with mode 0750, unless it is there; its parent must be. Nobody but its
+ * owner, root and us may be able to put another socket in the place of ours.
+ *
+ * @throws RomAgentError exit 73 where it does not fit, 77 where it must not be made
+ */
+export function prepareDirectory(socketPath: string): string {
+  const path = dirname(socketPath);
+  const stats = statOf(path) ?? make(path);
+  const wrong = complaint(stats);
+  if (wrong !== null) {
+    const { uid, gid, mode } = stats;
+    const is = `owner ${userName(uid)}, group ${groupName(gid)}, mode ${octal(mode)}`;
+    throw unusable(path, `it has ${is}, and ${wrong}`, { exitCode: exitCodes.cannotCreate });
+  }
+  return path;
+}
+
+/** What is made in `make`, which must be synchronous, has none of the permission bits of `mask`. */
+export function withUmask<T>(mask: number, make: () => T): T {
+  const before = process.umask(mask);
+  try {
+    return make();
+  } finally {
+    process.umask(before);
+  }
+}
+
+/** The name of a group as group(5) has it, else its number: directory services are not asked. */
+export function groupName(gid: number, file = '/etc/group'): string {
+  return nameIn(file, gid) ?? `with the number ${gid}`;
+}
+
+/** The name of a user as passwd(5) has it, else its number. */
+export function userName(uid: number, file = '/etc/passwd'): string {
+  return nameIn(file, uid) ?? `with the number ${uid}`;
+}
+
+type Link = (from: string, to: string) => void;
+
+/** ms for others to finish what they do in well under one */
+const patience = 5_000;
 
 function tryLink(link: Link, { from, to }: { from: string; to: string }): 'linked' | 'taken' | 'no links' {
   try {
@@ -180,14 +226,6 @@ function connectCode(path: string): Promise<unknown> {
   });
 }
 
-/** What a failed system call on the socket's name means. */
-export function explain(path: string, cause: unknown): RomAgentError {
-  const code = codeOf(cause);
-  if (code === 'EACCES' || code === 'EPERM') return forbidden(path, cause);
-  const message = `the control socket ${path} cannot be created (${code ?? cause})`;
-  return new RomAgentError(message, { exitCode: exitCodes.cannotCreate, cause });
-}
-
 function forbidden(path: string, cause?: unknown): RomAgentError {
   const message = `no permission to create the control socket ${path}; expected a directory that this user may write`;
   return new RomAgentError(message, { exitCode: exitCodes.noPermission, cause });
@@ -200,24 +238,6 @@ function inUse(path: string): RomAgentError {
 
 function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined;
-}
-
-/**
- * Makes the directory of a control socket, with mode 0750, unless it is there; its parent must be. Nobody but its
- * owner, root and us may be able to put another socket in the place of ours.
- *
- * @throws RomAgentError exit 73 where it does not fit, 77 where it must not be made
- */
-export function prepareDirectory(socketPath: string): string {
-  const path = dirname(socketPath);
-  const stats = statOf(path) ?? make(path);
-  const wrong = complaint(stats);
-  if (wrong !== null) {
-    const { uid, gid, mode } = stats;
-    const is = `owner ${userName(uid)}, group ${groupName(gid)}, mode ${octal(mode)}`;
-    throw unusable(path, `it has ${is}, and ${wrong}`, { exitCode: exitCodes.cannotCreate });
-  }
-  return path;
 }
 
 function complaint(stats: Stats): string | null {
@@ -284,26 +304,6 @@ function octal(mode: number): string {
 function isForbidden(error: unknown): boolean {
   const code = codeOf(error);
   return code === 'EACCES' || code === 'EPERM';
-}
-
-/** What is made in `make`, which must be synchronous, has none of the permission bits of `mask`. */
-export function withUmask<T>(mask: number, make: () => T): T {
-  const before = process.umask(mask);
-  try {
-    return make();
-  } finally {
-    process.umask(before);
-  }
-}
-
-/** The name of a group as group(5) has it, else its number: directory services are not asked. */
-export function groupName(gid: number, file = '/etc/group'): string {
-  return nameIn(file, gid) ?? `with the number ${gid}`;
-}
-
-/** The name of a user as passwd(5) has it, else its number. */
-export function userName(uid: number, file = '/etc/passwd'): string {
-  return nameIn(file, uid) ?? `with the number ${uid}`;
 }
 
 function nameIn(file: string, id: number): string | undefined {

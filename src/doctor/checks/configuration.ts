@@ -7,6 +7,9 @@ import { isInUse } from '../units.js';
 
 export const configurationChecks: readonly Check[] = [settings, environmentFiles, app, inEffect];
 
+/** Whether the daemon can listen where it is to. */
+export const portChecks: readonly Check[] = [daemon, firstProcess, listen, privileged, ephemeral];
+
 /** As `rom-agent check` reports them; what else is looked at has the defaults instead. */
 function settings({ settings: { problems, file, asUnit, unreadable } }: Facts): readonly Outcome[] {
   const wrong = problems.map((found) =>
@@ -50,9 +53,6 @@ function inEffect({ daemon, settings: { effective, problems, asUnit } }: Facts):
   const change = `${reload}, or a restart; if the daemon was started with flags, pass them to doctor too`;
   return [warning('in effect', `pid ${daemon.pid} uses other settings: ${each.join(', ')}`, change)];
 }
-
-/** Whether the daemon can listen where it is to. */
-export const portChecks: readonly Check[] = [daemon, firstProcess, listen, privileged, ephemeral];
 
 const sudo = 'sudo rom-agent doctor';
 

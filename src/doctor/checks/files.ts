@@ -7,6 +7,21 @@ import { isHidden } from './unit.js';
 /** Whether the service's user can read and write what it has to. */
 export const accessChecks: readonly Check[] = [access];
 
+/** Whether there is room for what the service writes. */
+export const spaceChecks: readonly Check[] = [space];
+
+/** Whether others can read the secrets of the service, or write what decides about it. */
+export const secretChecks: readonly Check[] = [secrets];
+
+/** path_resolution(7): of owner, group and others the first that applies counts alone. */
+export function permits({ uid, gid, mode }: Stats, bits: number, account: Account): boolean {
+  const has = (shift: number) => ((mode >> shift) & bits) === bits;
+  if (account.kind !== 'known') return has(0);
+  if (account.uid === 0) return true;
+  if (account.uid === uid) return has(6);
+  return has(account.gids.includes(gid) ? 3 : 0);
+}
+
 /** What the service serves without: it says so in its log, and goes on. */
 const dispensable: ReadonlySet<string> = new Set(['state_dir', 'control_socket']);
 
@@ -101,21 +116,9 @@ function obstacle({ steps, need }: Place, account: Account): string | null {
   return there.stats === null || permits(there.stats, bits, account) ? null : there.path;
 }
 
-/** path_resolution(7): of owner, group and others the first that applies counts alone. */
-export function permits({ uid, gid, mode }: Stats, bits: number, account: Account): boolean {
-  const has = (shift: number) => ((mode >> shift) & bits) === bits;
-  if (account.kind !== 'known') return has(0);
-  if (account.uid === 0) return true;
-  if (account.uid === uid) return has(6);
-  return has(account.gids.includes(gid) ? 3 : 0);
-}
-
 function isWithin(path: string, directory: string): boolean {
   return path === directory || path.startsWith(`${directory}/`);
 }
-
-/** Whether there is room for what the service writes. */
-export const spaceChecks: readonly Check[] = [space];
 
 const mebibyte = 2 ** 20;
 /** Below it there may be no room for the next line or record. */
@@ -145,9 +148,6 @@ function ofPlace({ what, path, space }: Place, wanted: number): Outcome {
   const purpose = what === 'log.dir' ? 'a day of logs' : 'a heap snapshot';
   return warning(check, `${free}: may be too little for ${purpose}`, change);
 }
-
-/** Whether others can read the secrets of the service, or write what decides about it. */
-export const secretChecks: readonly Check[] = [secrets];
 
 function secrets({ secrets, account }: Facts): readonly Outcome[] {
   return secrets.map((file) => secrecy(file, account));

@@ -11,6 +11,42 @@ export const launchdChecks: readonly Check[] = [
   ...[exitTimeOut, keepAlive, harmful, files, spelling].map(ofPlist),
 ];
 
+export type PlistValue = string | boolean | Plist;
+
+/** A dictionary; numbers are strings of digits, arrays empty strings. */
+export interface Plist {
+  readonly [key: string]: PlistValue;
+}
+
+/** The outer dictionary of a property list in XML, as deep as dictionaries go; null where it is none. */
+export function parsePlist(text: string): Plist | null {
+  const plain = text.replaceAll(/<!--[\s\S]*?-->/g, '');
+  const tokens = [...plain.matchAll(/<(\/?)(\w+)[^>]*?(\/?)>([^<]*)/g)].map(
+    ([, close = '', name = '', empty = '', rest = '']) => ({
+      name: `${close}${name}${empty}`,
+      text: decode(rest),
+    }),
+  );
+  const start = tokens.findIndex(({ name }) => name === 'dict');
+  if (!/<plist\b/.test(plain) || start === -1) return null;
+  return dictionary(tokens.slice(start + 1).values());
+}
+
+/** Every top-level key of launchd.plist(5) on macOS 15. */
+export const plistKeys: readonly string[] = `
+  AbandonProcessGroup AssociatedBundleIdentifiers BundleProgram Debug Disabled EnableGlobbing
+  EnablePressuredExit EnableTransactions EnvironmentVariables ExitTimeOut GroupName HardResourceLimits
+  InitGroups KeepAlive Label LaunchEvents LaunchOnlyOnce LegacyTimers LimitLoadFromHardware
+  LimitLoadFromHosts LimitLoadToHardware LimitLoadToHosts LimitLoadToSessionType
+  LowPriorityBackgroundIO LowPriorityIO MachServices MaterializeDatalessFiles Nice OnDemand
+  ProcessType Program ProgramArguments QueueDirectories RootDirectory RunAtLoad SessionCreate Sockets
+  SoftResourceLimits StandardErrorPath StandardInPath StandardOutPath StartCalendarInterval
+  StartInterval StartOnMount ThrottleInterval TimeOut Umask UserName WaitForDebugger WatchPaths
+  WorkingDirectory inetdCompatibility
+`
+  .trim()
+  .split(/\s+/);
+
 function ofPlist(judge: (plist: Plist, facts: Facts) => readonly Outcome[]): Check {
   return (facts) => {
     const plist = parsePlist(facts.launchd?.text ?? '');
@@ -99,26 +135,6 @@ function spelling(plist: Plist): readonly Outcome[] {
     });
 }
 
-export type PlistValue = string | boolean | Plist;
-/** A dictionary; numbers are strings of digits, arrays empty strings. */
-export interface Plist {
-  readonly [key: string]: PlistValue;
-}
-
-/** The outer dictionary of a property list in XML, as deep as dictionaries go; null where it is none. */
-export function parsePlist(text: string): Plist | null {
-  const plain = text.replaceAll(/<!--[\s\S]*?-->/g, '');
-  const tokens = [...plain.matchAll(/<(\/?)(\w+)[^>]*?(\/?)>([^<]*)/g)].map(
-    ([, close = '', name = '', empty = '', rest = '']) => ({
-      name: `${close}${name}${empty}`,
-      text: decode(rest),
-    }),
-  );
-  const start = tokens.findIndex(({ name }) => name === 'dict');
-  if (!/<plist\b/.test(plain) || start === -1) return null;
-  return dictionary(tokens.slice(start + 1).values());
-}
-
 interface Token {
   readonly name: string;
   readonly text: string;
@@ -162,18 +178,3 @@ function skipArray(tokens: IterableIterator<Token>): '' {
 function decode(text: string): string {
   return text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
 }
-
-/** Every top-level key of launchd.plist(5) on macOS 15. */
-export const plistKeys: readonly string[] = `
-  AbandonProcessGroup AssociatedBundleIdentifiers BundleProgram Debug Disabled EnableGlobbing
-  EnablePressuredExit EnableTransactions EnvironmentVariables ExitTimeOut GroupName HardResourceLimits
-  InitGroups KeepAlive Label LaunchEvents LaunchOnlyOnce LegacyTimers LimitLoadFromHardware
-  LimitLoadFromHosts LimitLoadToHardware LimitLoadToHosts LimitLoadToSessionType
-  LowPriorityBackgroundIO LowPriorityIO MachServices MaterializeDatalessFiles Nice OnDemand
-  ProcessType Program ProgramArguments QueueDirectories RootDirectory RunAtLoad SessionCreate Sockets
-  SoftResourceLimits StandardErrorPath StandardInPath StandardOutPath StartCalendarInterval
-  StartInterval StartOnMount ThrottleInterval TimeOut Umask UserName WaitForDebugger WatchPaths
-  WorkingDirectory inetdCompatibility
-`
-  .trim()
-  .split(/\s+/);

@@ -5,6 +5,15 @@ import { bySysctl, type Check, inUnit, type Outcome, ok, problem, unknown, warni
 
 export const nodeChecks: readonly Check[] = [whichNode, version, addon];
 
+/** Settings of the kernel's network stack: tcp(7), and ip-sysctl of the kernel's documentation. */
+export const kernelChecks: readonly Check[] = [somaxconn, synBacklog, migration];
+
+/** Memory, CPUs and threads of the service against the workers that it has. */
+export const resourceChecks: readonly Check[] = [hierarchy, memory, memoryHigh, cpus, tasks];
+
+/** File descriptors: each connection is one, in the process that serves it. */
+export const descriptorChecks: readonly Check[] = [limit, kernelLimit];
+
 /** The last day with security fixes: nodejs/Release, schedule.json. */
 const ends: Readonly<Record<number, string>> = {
   18: '2025-04-30',
@@ -88,9 +97,6 @@ function atLeast({ major, minor }: Version, wanted: number, wantedMinor: number)
   return major > wanted || (major === wanted && minor >= wantedMinor);
 }
 
-/** Settings of the kernel's network stack: tcp(7), and ip-sysctl of the kernel's documentation. */
-export const kernelChecks: readonly Check[] = [somaxconn, synBacklog, migration];
-
 /** What workers listen with, where the app does not say: Node's, and rom-agent's own on sockets that systemd holds. */
 const backlogs = { node: 511, passed: 4096 } as const;
 
@@ -130,9 +136,6 @@ function migration({ sysctl, platform, settings: { config } }: Facts): readonly 
     return [warning(name, `missing from this kernel (added in Linux 5.14): ${lost}`, 'dispatch = "shared"')];
   return [warning(name, `${value}: ${lost}`, `${bySysctl(name, 1)}; or dispatch = "shared"`)];
 }
-
-/** Memory, CPUs and threads of the service against the workers that it has. */
-export const resourceChecks: readonly Check[] = [hierarchy, memory, memoryHigh, cpus, tasks];
 
 function hierarchy({ machine, platform }: Facts): readonly Outcome[] {
   if (platform !== 'linux') return [];
@@ -219,9 +222,6 @@ function tasks({ settings: { config }, machine: { tasks }, systemd, platform }: 
     return [warning('threads', `${sum}: little is left for processes of the app`, change)];
   return [ok('threads', sum)];
 }
-
-/** File descriptors: each connection is one, in the process that serves it. */
-export const descriptorChecks: readonly Check[] = [limit, kernelLimit];
 
 /** Below it a worker cannot even take what the kernel keeps waiting for it (511), with a backend connection for each. */
 const least = 1_024;

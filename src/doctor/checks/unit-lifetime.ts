@@ -7,6 +7,24 @@ import { roundSeconds, type ServiceUnit } from '../units.js';
 /** Whether a start has the time that it takes. */
 export const startChecks: readonly Check[] = [ofUnit(timeoutStart)];
 
+/** Whether systemd gives a stop the time that it takes, and signals whom it is to. */
+export const stopChecks: readonly Check[] = [ofUnit(killMode), ofUnit(timeoutStop), ofUnit(timeoutAbort)];
+
+/** What systemd does when the service has ended, or a process of it was killed. */
+export const restartChecks: readonly Check[] = [
+  ofUnit(restart),
+  ofUnit(preventExitStatus),
+  ofUnit(startLimit),
+  ofUnit(oomPolicy),
+];
+
+/** Whether systemd notices a master that hangs, and leaves to the master what is the master's. */
+export const watchdogChecks: readonly Check[] = [ofUnit(watchdog), ofUnit(hangs), ofUnit(proofs)];
+
+export function spanOf(ms: number): string {
+  return Number.isFinite(ms) ? showDuration(ms) : 'infinity';
+}
+
 /** Until the master has said its first word, which asks for more time; on a busy machine. ms */
 const firstWord = extendInterval;
 
@@ -22,9 +40,6 @@ function timeoutStart({ name, timeoutStart }: ServiceUnit, { settings: { config 
   const found = `${spanOf(timeoutStart)}, and ${boot}: without sd-notify the master cannot ask for more`;
   return warning('TimeoutStartSec', found, inUnit(name, 'TimeoutStartSec=90'));
 }
-
-/** Whether systemd gives a stop the time that it takes, and signals whom it is to. */
-export const stopChecks: readonly Check[] = [ofUnit(killMode), ofUnit(timeoutStop), ofUnit(timeoutAbort)];
 
 /** What a unit gets beyond the drain, so that nobody works it out to the second. ms */
 const usualMargin = 15_000;
@@ -69,18 +84,6 @@ function timeoutAbort({ name, timeoutAbort, watchdog }: ServiceUnit): Outcome | 
   return warning('TimeoutAbortSec', found, inUnit(name, 'TimeoutAbortSec=10'));
 }
 
-export function spanOf(ms: number): string {
-  return Number.isFinite(ms) ? showDuration(ms) : 'infinity';
-}
-
-/** What systemd does when the service has ended, or a process of it was killed. */
-export const restartChecks: readonly Check[] = [
-  ofUnit(restart),
-  ofUnit(preventExitStatus),
-  ofUnit(startLimit),
-  ofUnit(oomPolicy),
-];
-
 function restart({ name, restart }: ServiceUnit): Outcome {
   const change = inUnit(name, 'Restart=on-failure');
   switch (restart) {
@@ -124,9 +127,6 @@ function oomPolicy({ name, oomPolicy }: ServiceUnit): Outcome {
   const found = `${oomPolicy}: one worker killed by the OOM killer stops the whole service`;
   return problem('OOMPolicy', found, inUnit(name, 'OOMPolicy=continue'));
 }
-
-/** Whether systemd notices a master that hangs, and leaves to the master what is the master's. */
-export const watchdogChecks: readonly Check[] = [ofUnit(watchdog), ofUnit(hangs), ofUnit(proofs)];
 
 /** Of the watchdog's limit: a ping is sent each third, and a worker has a third of that to prove itself. */
 const proofShare = 1 / 9;

@@ -16,6 +16,17 @@ export const serviceChecks: readonly Check[] = [
   ofUnit(execReload),
 ];
 
+/** Sockets that systemd holds: they are served whatever `port` says. */
+export const socketChecks: readonly Check[] = [ofSocket(inUse), ofSocket(port), ofSocket(kinds)];
+
+/** What no sandbox may take from Node. */
+export const sandboxChecks: readonly Check[] = [ofUnit(memory), ofUnit(processes), ofUnit(paths)];
+
+export function isHidden(path: string, unit: Pick<ServiceUnit, 'protectHome' | 'privateTmp'>): boolean {
+  if (unit.privateTmp && /^\/(var\/)?tmp\//.test(path)) return true;
+  return /^(yes|tmpfs)$/.test(unit.protectHome) && /^\/(home|root|run\/user)\//.test(path);
+}
+
 /** Debian 12's, on which the unit is tested. */
 const oldest = 252;
 
@@ -157,11 +168,6 @@ function execFiles({ name, protectHome, privateTmp, execStart }: ServiceUnit, fa
   );
 }
 
-export function isHidden(path: string, unit: Pick<ServiceUnit, 'protectHome' | 'privateTmp'>): boolean {
-  if (unit.privateTmp && /^\/(var\/)?tmp\//.test(path)) return true;
-  return /^(yes|tmpfs)$/.test(unit.protectHome) && /^\/(home|root|run\/user)\//.test(path);
-}
-
 function execReload({ name, execReload, execStart }: ServiceUnit): Outcome {
   const line = execReload.map((argv) => argv.join(' ')).join('; ');
   if (/ reload\b/.test(line)) return ok('ExecReload', line);
@@ -170,9 +176,6 @@ function execReload({ name, execReload, execStart }: ServiceUnit): Outcome {
   if (line === '') return warning('ExecReload', 'missing: systemctl reload fails', change);
   return warning('ExecReload', `${line}: systemctl reload does not learn the verdict`, change);
 }
-
-/** Sockets that systemd holds: they are served whatever `port` says. */
-export const socketChecks: readonly Check[] = [ofSocket(inUse), ofSocket(port), ofSocket(kinds)];
 
 function ofSocket(judge: (socket: SocketUnit, facts: Facts) => Outcome | null): Check {
   return (facts) => {
@@ -227,9 +230,6 @@ function kinds(socket: SocketUnit): Outcome | null {
   if (unserved.length === 0) return null;
   return problem('sockets', `${unserved.join(', ')} cannot be served: the daemon exits 78`, change);
 }
-
-/** What no sandbox may take from Node. */
-export const sandboxChecks: readonly Check[] = [ofUnit(memory), ofUnit(processes), ofUnit(paths)];
 
 function memory({ name, memoryDenyWriteExecute }: ServiceUnit): Outcome {
   if (!memoryDenyWriteExecute) return ok('MemoryDenyWriteExecute', 'no, as V8 needs it');
