@@ -43,6 +43,8 @@ echo /etc/rom-agent/rom-agent.toml >"$root/DEBIAN/conffiles"
 doc=$root/usr/share/doc/rom-agent
 printf 'rom-agent (%s) unstable; urgency=medium\n\n  * What is new: changelog.gz\n\n -- %s  %s\n' \
   "$version" "$maintainer" "$(date -u -R -d "@$SOURCE_DATE_EPOCH")" | gzip -9nc >"$doc/changelog.Debian.gz"
+${NODE:-node} packaging/deb/copyright.mjs "$doc/copyright" LICENSE >"$root/DEBIAN/copyright"
+mv "$root/DEBIAN/copyright" "$doc/copyright"
 mkdir -p "$root/usr/share/lintian/overrides"
 cp packaging/deb/lintian-overrides "$root/usr/share/lintian/overrides/rom-agent"
 

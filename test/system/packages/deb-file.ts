@@ -34,7 +34,7 @@ test(
       '-C',
       folder,
       `SOURCE_DATE_EPOCH=${time}`,
-      'DEB_COMPRESSION=-Znone',
+      'DEB_COMPRESSION=-Zgzip -z1',
       `NODE=${process.execPath}`,
     ];
     await must([...env, 'sh', 'packaging/stage.sh', 'x64']);

@@ -13,9 +13,9 @@ export interface Package {
   readonly tree: string;
 }
 
-/** The .deb of the stage, or of another one. Not compressed, which takes a minute. */
+/** The .deb of the stage, or of another one. Compressed a little: xz takes minutes. */
 export async function buildDeb(tree = stage): Promise<Package> {
-  const env = ['env', 'DEB_COMPRESSION=-Znone', `STAGE=${tree}`, `NODE=${process.execPath}`];
+  const env = ['env', 'DEB_COMPRESSION=-Zgzip -z1', `STAGE=${tree}`, `NODE=${process.execPath}`];
   const file = (await must([...env, 'sh', join('packaging', 'deb', 'build.sh'), 'x64'])).trim();
   return { file, tree: await nameOf(tree) };
 }
