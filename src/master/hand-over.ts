@@ -114,7 +114,7 @@ export function createHandOver(seam: HandOverSeam): HandOver {
   return {
     receive: (from, message, connection) => {
       if (message.type === 'taken') return taken(message.id, message.outcome);
-      // Before anything else: the worker keeps its copy until then, see worker/transfer/away.ts.
+      // Before anything else: the worker keeps its copy until then, see worker/channel.ts.
       send(from, { type: 'handed', id: message.id, came: connection !== undefined });
       if (connection === undefined) onTrouble('to-master');
       else pass({ to: message.to, slot: message.slot, from, tried: [] }, message, connection);

@@ -288,10 +288,7 @@ async function answerFirst(
   path: string,
   since: number,
 ): Promise<void> {
-  const [{ answersAtStart }, { probe }] = await Promise.all([
-    import('./health/start-probe.js'),
-    import('./health/probe.js'),
-  ]);
+  const { answersAtStart, probe } = await import('./health/probe.js');
   const took = await answersAtStart(
     { path, until: since + settings.probeWait },
     {

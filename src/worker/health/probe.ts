@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type Server as HttpServer, get as httpGet, type IncomingMessage } from 'node:http';
 import { Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { exitCodes, RomAgentError } from '../../errors.js';
 import { divert } from '../../http/divert.js';
 import type { Listen } from '../../protocol/settings.js';
 import { targetFirst } from '../app/target.js';
@@ -35,6 +37,74 @@ export async function probe(
   const entry = asked(seam).find(({ server }) => isHttp(server));
   const failure = entry === undefined ? null : await ask(entry, { path, timeout });
   return { failure, took: Math.round((performance.now() - begun) * 10) / 10 };
+}
+
+export interface StartProbe {
+  readonly path: string;
+  /** When to give up, by `now`, ms. */
+  readonly until: number;
+}
+
+export interface StartProbeSeam {
+  /** Asks the app once; see probe.ts. */
+  readonly ask: (question: { readonly path: string; readonly timeout: number }) => Promise<ProbeResult>;
+  /** A worker that drains is not asked any more. */
+  readonly isDraining: () => boolean;
+  /** ms */
+  readonly now?: () => number;
+  /** Between two questions, ms. */
+  readonly pause?: number;
+}
+
+/** Short, as a start waits for it; the app answers more often than that as soon as it serves. ms */
+const usualPause = 200;
+/** A question with less time than this says nothing, ms. */
+const shortest = 100;
+
+/**
+ * Asks the app for a path until it answers with a status below 500: an app that listens may still be waiting for its
+ * database. Resolves to how long the last answer took, ms; to null where the worker drains meanwhile.
+ *
+ * @throws RomAgentError (exit 75) with what was wrong with the last answer, at `until`
+ */
+export async function answersAtStart(
+  { path, until }: StartProbe,
+  { ask, isDraining, now = () => performance.now(), pause = usualPause }: StartProbeSeam,
+): Promise<number | null> {
+  const begun = now();
+  for (;;) {
+    const { failure, took } = await ask({ path, timeout: Math.round(Math.max(shortest, until - now())) });
+    if (isDraining()) return null;
+    if (failure === null) return took;
+    if (now() + pause >= until) throw failed(failure, now() - begun);
+    await sleep(pause);
+  }
+}
+
+/**
+ * Whether this process answers a request through its own server. Without a path the app does not hear of it: it may
+ * have reasons of its own not to answer, such as a database that is away, and a restart would not mend those. Where
+ * nobody here speaks HTTP/1, to be able to say so is the proof; where nobody listens, there is none.
+ */
+export async function proves(
+  seam: ProbeSeam,
+  { path, timeout }: { path: string | null; timeout: number },
+): Promise<boolean> {
+  const candidates = asked(seam).map(({ server }) => server);
+  const server = candidates.find(isHttp);
+  if (server === undefined) return candidates.length > 0;
+  const token = randomUUID();
+  const takes = ({ headers }: IncomingMessage): boolean => path === null && headers[proofHeader] === token;
+  const undo = divert(server as HttpServer, { takes, handle: (_, response) => response.end() });
+  try {
+    const headers = { [proofHeader]: token };
+    await askServer(server, { path: path ?? '/', timeout, headers });
+    return true;
+  } catch (error) {
+    return isAlert(error);
+  } finally {
+    undo();
+  }
 }
 
 /** Who could be asked, first of all who serves. */
@@ -86,32 +156,6 @@ async function askServer(server: Server, asked: Asked): Promise<IncomingMessage>
   }
 }
 
-/**
- * Whether this process answers a request through its own server. Without a path the app does not hear of it: it may
- * have reasons of its own not to answer, such as a database that is away, and a restart would not mend those. Where
- * nobody here speaks HTTP/1, to be able to say so is the proof; where nobody listens, there is none.
- */
-export async function proves(
-  seam: ProbeSeam,
-  { path, timeout }: { path: string | null; timeout: number },
-): Promise<boolean> {
-  const candidates = asked(seam).map(({ server }) => server);
-  const server = candidates.find(isHttp);
-  if (server === undefined) return candidates.length > 0;
-  const token = randomUUID();
-  const takes = ({ headers }: IncomingMessage): boolean => path === null && headers[proofHeader] === token;
-  const undo = divert(server as HttpServer, { takes, handle: (_, response) => response.end() });
-  try {
-    const headers = { [proofHeader]: token };
-    await askServer(server, { path: path ?? '/', timeout, headers });
-    return true;
-  } catch (error) {
-    return isAlert(error);
-  } finally {
-    undo();
-  }
-}
-
 const proofHeader = 'x-rom-agent-proof';
 
 async function answerTo({
@@ -148,4 +192,11 @@ async function answerTo({
       reject(new Error('the connection was closed without an answer'));
     });
   });
+}
+
+function failed(failure: string, waited: number): RomAgentError {
+  const message =
+    `start.probe: ${failure}, and no better within ${(waited / 1000).toFixed(1)} s; ` +
+    'expected a status below 500 within boot_timeout';
+  return new RomAgentError(message, { exitCode: exitCodes.tryAgain });
 }

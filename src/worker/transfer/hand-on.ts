@@ -10,7 +10,7 @@ import {
   type ReadyWorker,
   type WorkerKey,
 } from '../../protocol/messages.js';
-import type { Channel } from '../channel.js';
+import { type Channel, createAway } from '../channel.js';
 import {
   attach,
   detach,
@@ -25,7 +25,6 @@ import { ours } from '../connections/follow-server.js';
 import { failRequestTimeout } from '../node-internals/http.js';
 import { isFull } from '../node-internals/listening.js';
 import { serverOf, silenceLeft } from '../node-internals/sockets.js';
-import { createAway } from './away.js';
 import {
   cameByDetour,
   countsRequests,
@@ -42,7 +41,7 @@ import type { Moving } from './moving.js';
  * 1. Why: the core evens out the kept connections (`order`, see core/balance.ts), this worker drains (`leave`), or the
  *    client belongs to another worker (`give`, see sticky.ts).
  * 2. This worker detaches the handle from its socket and sends it to the master: `hand-on`. It keeps a copy open until the
- *    master answers `handed` (away.ts).
+ *    master answers `handed` (channel.ts).
  * 3. The master chooses a worker and sends it the handle: `take`. It keeps a copy too (master/hand-over.ts).
  * 4. That worker answers `taken` before it reads from the connection, and attaches the handle to its server of the same
  *    address (`receive`). If it has no such server, or no room, the connection goes back: `hand-on` with one hop more.

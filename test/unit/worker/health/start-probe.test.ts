@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { RomAgentError } from '../../../../src/errors.js';
-import { answersAtStart } from '../../../../src/worker/health/start-probe.js';
+import { answersAtStart } from '../../../../src/worker/health/probe.js';
 
 /** An app that gives these answers, each after a second by a clock of its own; the last one again and again. */
 function app(failures: readonly (string | null)[], isDraining = () => false) {
