@@ -9,16 +9,16 @@ import {
   withLostHandle,
 } from '../protocol/messages.js';
 
-/** The line to the master. */
+/** The IPC channel to the master. */
 export interface Channel {
-  /** Resolves once the message is written; a lost master makes it a no-op. */
+  /** Resolves once the message is written. Does nothing where the master is gone. */
   send(message: WorkerMessage): Promise<void>;
-  /** With a connection, which stays open here. Resolves to whether it was written. */
+  /** Sends a message with a connection, which stays open here. Resolves to whether it was written. */
   hand(message: WorkerMessage, connection: RawHandle): Promise<boolean>;
-  /** Also tells the master that messages are heard from now on. A connection may have been lost on its way. */
+  /** Also tells the master that this worker reads messages from now on. A connection may get lost on its way. */
   onMessage(handle: (message: MasterMessage, connection: RawHandle | undefined) => void): void;
   onLost(handle: () => void): void;
-  /** Whether the channel alone keeps the process running. */
+  /** Makes the channel keep the process running; unref() undoes it. */
   ref(): void;
   unref(): void;
 }
@@ -34,7 +34,7 @@ export function openChannel(worker: NodeJS.Process): Channel {
     hand: (message, connection) =>
       new Promise((resolve) => {
         if (!worker.connected) return resolve(false);
-        // Node passes its own handles on as they are: a net.Socket would be closed here, and watched by its server.
+        // Node passes on its own handles unchanged; it would close a net.Socket here and tell its server.
         worker.send?.(seal(message), connection as never, undefined, (error) => resolve(error === null));
       }),
     onMessage: (handle) => {
@@ -50,21 +50,22 @@ export function openChannel(worker: NodeJS.Process): Channel {
   };
 }
 
-/** Connections of this worker that are on their way to the master. */
+/** Connections of this worker on their way to the master. */
 export interface Away {
-  /** @param back called if the master does not have it: this worker has the only copy again */
+  /** @param back called if the master does not get the connection: this worker has the only copy again */
   give(message: Parcel, connection: { readonly handle: RawHandle; readonly back: () => void }): Promise<void>;
   onHanded(message: Extract<MasterMessage, { type: 'handed' }>): void;
 }
 
 /**
- * A connection stays open here until the master says that it has come: the kernel drops what a process without a free file
- * descriptor is sent, and tells nobody.
+ * Keeps a connection open here until the master confirms that it arrived: the kernel silently drops a connection sent
+ * to a process that has no free file descriptor.
  */
 export function createAway(channel: Pick<Channel, 'send' | 'hand' | 'onLost'>): Away {
   const away = new Map<number, (came: boolean) => void>();
   let lastId = 0;
-  // It answers before it does anything else: one that is gone without an answer has not read the message.
+  // The master confirms before it does anything else: a master that ended without confirming has not read the
+  // message.
   channel.onLost(() => {
     for (const settle of [...away.values()]) settle(false);
   });
@@ -90,8 +91,8 @@ export function createAway(channel: Pick<Channel, 'send' | 'hand' | 'onLost'>): 
 type Parcel = Omit<Extract<WorkerMessage, { type: 'hand-on' }>, 'id'>;
 
 /**
- * ms. The master answers as soon as it reads the message. Without an answer for so long its event loop is blocked, and the
- * message with the connection still waits in its channel: it counts as come, because taking the connection back would have
- * two workers read from it.
+ * ms. The master confirms as soon as it reads the message. If it has not after this time, its event loop is blocked
+ * and the connection still waits in the channel. It counts as arrived: if this worker took it back, two workers would
+ * read from it.
  */
 const answerLimit = 10_000;

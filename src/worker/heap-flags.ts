@@ -2,14 +2,15 @@ import { setFlagsFromString } from 'node:v8';
 import { heapFlagsAmong } from '../protocol/heap-flags.js';
 
 /**
- * Takes back the flags that gave this process the size of its heap, until what it returns is called. V8 reads the sizes
- * once, when it makes the heap. That of Node 20 takes Node's own modules in their compiled form only while its flags are
- * those that they were compiled under: with any of these set each is parsed and compiled anew, a twentieth of a
- * start.
+ * Clears the flags that set this process's heap sizes, until the returned function is called. V8 reads the sizes
+ * once, when it creates the heap. In Node 20, V8 uses the compiled form of Node's own modules only if its flags are
+ * those under which they were compiled: with any of these flags it parses and compiles each module anew, a twentieth
+ * of a start.
  *
- * Threads that the app starts get their heaps by the flags too, so that they are shown before its first line.
+ * The flags also size the heaps of threads that the app starts, so they must be set again before the app's first
+ * line.
  *
- * @param argv process.execArgv: flags that came in another way stay
+ * @param argv process.execArgv: flags from elsewhere stay
  */
 export function hideHeapFlags(
   argv: readonly string[],

@@ -5,9 +5,9 @@ import { hideHeapFlags } from './heap-flags.js';
 const showHeapFlags = hideHeapFlags(process.execArgv);
 const settings = takeSettings(process.env);
 const other = otherBuildThan(settings.build);
-// Not before: what is imported brings Node's own modules with it. Not awaited: an app that leaves nothing to do must
-// reach beforeExit, not an unsettled top-level await.
-/** Rejects where a file is missing: see entry.cjs. */
+// Imported late, because these modules import Node's own. Not awaited: an app that leaves nothing to do must reach
+// beforeExit, not an unsettled top-level await.
+/** Rejects if a file is missing: see entry.cjs. */
 export const loaded =
   other === null
     ? import('./serve.js').then(

@@ -4,7 +4,7 @@ import type { Parts } from './serve.js';
 
 type Order<Type extends MasterMessage['type']> = Extract<MasterMessage, { type: Type }>;
 
-/** What each message of the master is answered with. */
+/** How the worker answers each message of the master. */
 type Orders = {
   readonly [Type in MasterMessage['type']]: (
     message: Order<Type>,
@@ -12,11 +12,11 @@ type Orders = {
   ) => Promise<void> | void;
 };
 
-/** Does what the master says, from here on. What only few workers are asked for is loaded with the first such order. */
+/** Carries out the master's orders from now on. Code for rare orders is loaded with the first of them. */
 export function obey(parts: Parts): void {
   const orders = ordersFor(parts);
   parts.channel.onMessage((message, connection) => {
-    // One entry for each type: the compiler cannot follow that the message is of the entry's.
+    // One function for each type: TypeScript cannot see that the message fits the function.
     const order = orders[message.type] as (
       message: MasterMessage,
       connection?: RawHandle,
@@ -47,7 +47,8 @@ function ordersFor(parts: Parts): Orders {
       await channel.send({ type: 'probed', ...(await probe(target, message)) });
     },
     prove: async ({ timeout }) => {
-      // That the order is read shows that the event loop turns: nobody asks an app that is no server for more.
+      // That the worker reads the order shows that its event loop turns; an app without a listener has to prove no
+      // more.
       if (settings.kind === 'process') return channel.send({ type: 'proved' });
       const { proves } = await import('./health/probe.js');
       if (await proves(target, { path: settings.health.probe, timeout }))

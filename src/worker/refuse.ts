@@ -1,7 +1,7 @@
 import { exitCodes } from '../errors.js';
 import { seal } from '../protocol/messages.js';
 
-/** Says to the master why no worker of this build runs under it, and ends. */
+/** Tells the master that this build cannot run under it, and ends the process. */
 export function refuse(message: string): void {
   const exitCode = exitCodes.tryAgain;
   const failure = { message, exitCode, lasting: true };

@@ -43,14 +43,14 @@ export interface Means {
   readonly showHeapFlags: () => void;
 }
 
-/** The composition root of a worker: everything is in place before the app's first line runs. */
+/** The composition root of a worker: it connects all parts before the app's first line runs. */
 export async function serve(settings: WorkerSettings, means: Means): Promise<void> {
   const parts = build(settings, means);
   connect(parts);
   await run(parts);
 }
 
-/** All parts, each made of those above it; none of them does anything yet that another one would have to know of. */
+/** Makes all parts, each from those above it. No part does anything yet that another one would have to know of. */
 function build(settings: WorkerSettings, { showHeapFlags }: Means) {
   process.execArgv = [...settings.execArgv];
   process.argv.splice(2, Number.POSITIVE_INFINITY, ...settings.args);
@@ -70,7 +70,7 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
   const servers = trackServers({ tellPath: settings.redact === 'on' ? redacted : whole });
   const moving = createMoving({
     settings,
-    // One worker speaks for all: they run the same Node and the same app.
+    // Only the first worker says so: all workers run the same Node and the same app.
     say: (message, isAsked) => (state.worker === 1 ? log[isAsked ? 'warn' : 'info'](message) : undefined),
   });
   const handOn = createHandOn({ channel, moving });
@@ -112,7 +112,7 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
   const descriptors = guardDescriptors({
     servers,
     accepting: createAccepting((server) => {
-      // A worker that nobody can reach is replaced; at a stop the master has no listening socket left to give.
+      // A worker without a listener is replaced, but not at a stop, when the master has no socket left to give.
       if (!state.draining && isAccepting(server))
         void failing.fail(new Error('the master has not given the listening socket back'));
     }),
@@ -167,7 +167,7 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
     handOn.stop();
     sticky.stop();
     heartbeats.start({ withBytes: true });
-    // A passed socket is never closed for the last time: nothing of its queue can be lost.
+    // The service manager keeps a passed socket open: no connection of its queue can be lost.
     shutdown.begin({ timeout, last: last && !servers.listening().every(isPassed) });
   };
   return {
@@ -196,7 +196,7 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
 
 export type Parts = ReturnType<typeof build>;
 
-/** What happens reaches the parts from here on: to the servers, on the line to the master, to the process. */
+/** Connects the parts with what happens: to the servers, on the channel, to the process. */
 function connect(parts: Parts): void {
   const { settings, log, channel, state, servers, output, boot, drain } = parts;
   const { drainer, handOn, sticky, operations, blocked, descriptors, heartbeats, failing } = parts;
@@ -211,7 +211,7 @@ function connect(parts: Parts): void {
       sticky.onListening(server);
       if (state.ready) {
         log.debug(`the app also listens on ${urlOf(server)}`);
-        // Not before the server knows its address.
+        // The server does not know its address before the next turn.
         setImmediate(() => void channel.send({ type: 'listens', ...whereIn(parts) }));
       }
       boot.wake();
@@ -240,7 +240,7 @@ function connect(parts: Parts): void {
   });
   onUncaught(process, (error) => void failing.fail(error));
   process.on('exit', () => {
-    // What a drain leaves behind is told as cut.
+    // Requests that a drain leaves behind are reported as cut.
     if (!state.draining) tellCurrent(parts);
     if (output.count() > 0) log.warn('output of the app was lost', { writes: output.count() });
     log.flush();
@@ -249,7 +249,7 @@ function connect(parts: Parts): void {
   ownUdpPorts();
 }
 
-/** From the app's first line to a worker that serves. */
+/** Leads the worker from the app's first line to ready. */
 async function run(parts: Parts): Promise<void> {
   const { settings, channel, state, isServing, servers, moving, heartbeats, boot, failing } = parts;
   try {
@@ -267,7 +267,7 @@ async function run(parts: Parts): Promise<void> {
   if (state.draining) return;
   state.ready = true;
   await channel.send({ type: 'ready', ...whereIn(parts) });
-  // A drain may have begun its own meanwhile.
+  // A drain may have begun meanwhile.
   if (state.draining) return;
   heartbeats.start({ withBytes: false });
   if (settings.worker !== null) witness(parts);
@@ -299,11 +299,11 @@ async function answerFirst(
   if (took !== null) log.debug(`GET ${path} was answered in ${took} ms: ready`);
 }
 
-/** As ready as can be, without listening, until a slot is to be filled. */
+/** Keeps a spare booted without listening, until the master gives it a slot. */
 async function standBy(parts: Parts, listeners: HeldListeners): Promise<void> {
   const { channel, state, log, heartbeats, boot, promotion } = parts;
   await Promise.race([boot.done, listeners.held]);
-  // What the app waits for does not keep the process.
+  // What the app itself waits for need not keep the process running.
   channel.ref();
   await channel.send({ type: 'spare' });
   heartbeats.start({ withBytes: false, idle: true });
@@ -324,7 +324,7 @@ function witness({ settings, log }: Pick<Parts, 'settings' | 'log'>): void {
   );
 }
 
-/** Where the app listens now. */
+/** Where the app listens at this moment. */
 function whereIn({ servers, settings }: Pick<Parts, 'servers' | 'settings'>) {
   const listening = servers.listening();
   const sorted = targetFirst(
@@ -337,13 +337,16 @@ function whereIn({ servers, settings }: Pick<Parts, 'servers' | 'settings'>) {
   };
 }
 
-/** For who asks afterwards what was lost. */
+/** Tells the master which requests are in flight, so that it can say later which were lost. */
 function tellCurrent({ servers, channel }: Pick<Parts, 'servers' | 'channel'>): void {
   const current = currentOf(servers);
   if (current.inFlight > 0) void channel.send({ type: 'current', ...current });
 }
 
-/** Without this mark node:cluster ends a worker at once when its master is gone, with its requests. */
+/**
+ * Calls `handle` when the master is gone. Without the mark below, node:cluster would end the worker at once, with its
+ * requests.
+ */
 function orphaned(handle: () => void): void {
   const { worker } = cluster;
   if (worker === undefined) throw new Error('a worker is started by the master only');

@@ -3,7 +3,7 @@ import { followOutput, type Output } from '../logging/output-file.js';
 import type { LogConfig } from '../settings/config.js';
 import { pointStream } from './node-internals/process.js';
 
-/** A worker's log. The number in its lines changes once, when a spare gets its place. */
+/** A worker's log. Its lines carry the worker's number, which a spare gets when it is promoted. */
 export interface WorkerLog extends LazyLog {
   setWorker(worker: number): void;
 }
@@ -32,10 +32,10 @@ export function workerLog(config: LogConfig, worker: number | null, stdout: Outp
 }
 
 /**
- * Follows the rotated file of standard output, and takes along what the app writes to process.stdout and process.stderr.
- * Children of the app, and native code, keep the file that they began with.
+ * Follows standard output when its file is rotated, and makes process.stdout and process.stderr follow as well.
+ * Children of the app and native code keep the file with which they started.
  *
- * @param path null: there is none
+ * @param path null: standard output is not a file that rotates
  */
 export function followWithStreams(path: string | null, process: NodeJS.Process): Output {
   return followOutput({

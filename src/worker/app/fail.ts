@@ -6,30 +6,39 @@ import type { Channel } from '../channel.js';
 
 /** ms */
 const lastWordsLimit = 1_000;
-/** When what a failure needs is loaded, ms after the worker is ready: not on the way to readiness. */
+/**
+ * How long after the worker is ready the code that a failure needs is loaded, ms: loading it earlier would delay
+ * readiness.
+ */
 const prepareDelay = 2_000;
 /** How long a worker that is to be replaced waits for the master's order to drain, ms. */
 const orderLimit = 5_000;
 
 export interface FailSeam {
   readonly channel: Pick<Channel, 'send'>;
-  /** It is ready, and does not drain. */
+  /** The worker is ready and does not drain. */
   readonly isServing: () => boolean;
   readonly isDraining: () => boolean;
-  /** For who asks afterwards what was lost. */
+  /** Tells the master which requests are in flight, so that it can say later which were lost. */
   readonly tellCurrent: () => void;
-  /** Others accept from here on; what is in is answered, unless the failure is in its way. */
+  /**
+   * Stops accepting and answers the requests in flight, unless the failure prevents it. Other workers go on
+   * accepting.
+   */
   readonly answerWhatIsIn: () => Promise<void>;
   readonly exit: (code: number) => void;
   readonly load?: () => Promise<Pick<typeof import('./failures.js'), 'failureOf'>>;
 }
 
 export interface Failing {
-  /** The worker cannot go on: says why, answers what is in for a moment, and ends. */
+  /** The worker cannot go on: it says why, answers its requests in flight for a moment, and ends. */
   fail(error: unknown): Promise<void>;
-  /** The worker is well, but of no use: it is replaced, and drains as long as any other. */
+  /** The worker runs but is of no use: the master replaces it, and it drains as long as any other. */
   retire(error: Error): Promise<void>;
-  /** Loads what a failure needs while there is no trouble: descriptors may run out, or an upgrade replace the files. */
+  /**
+   * Loads the code that a failure needs in time: later the file descriptors may run out, or an upgrade may replace
+   * the files.
+   */
   prepare(): void;
 }
 
@@ -53,7 +62,7 @@ export function createFailing({
     }
   };
   const fail = async (error: unknown): Promise<void> => {
-    // What fails on the way out has nothing to add.
+    // A second failure on the way out adds nothing.
     if (failing) return;
     failing = true;
     const failure = await explain(error);
@@ -68,7 +77,7 @@ export function createFailing({
     retire: async (error) => {
       const failure = await explain(error);
       await Promise.race([channel.send({ type: 'failed', failure, drains: true }), sleep(orderLimit)]);
-      // Without an order it is not one of those that the master replaces: it starts, or stops.
+      // Without an order the master is not going to replace this worker: it is starting, or the service stops.
       setTimeout(() => void (isDraining() || fail(error)), orderLimit).unref();
     },
     prepare: () =>
@@ -77,16 +86,16 @@ export function createFailing({
         loaded.catch(() => {
           loaded = null;
         });
-        // Without it a worker cannot show any more that it answers.
+        // Without this module a worker can no longer prove that it answers.
         import('../health/probe.js').catch(() => {});
       }, prepareDelay).unref(),
   };
 }
 
 /**
- * Hears of what the app throws and does not catch, and is no listener of `uncaughtException`: Sentry and PostHog end the
- * process only where they are alone with it. An app with a listener of its own has decided what follows; every other one
- * dies as it would without us.
+ * Calls `handle` with an error that the app throws and does not catch. This is no listener of `uncaughtException`,
+ * because Sentry and PostHog end the process only where theirs is the only one. An app with a listener of its own
+ * decides what follows; every other app dies as it would without us.
  */
 export function onUncaught(worker: NodeJS.Process, handle: (error: unknown) => void): void {
   worker.on('uncaughtExceptionMonitor', () => {
@@ -96,7 +105,7 @@ export function onUncaught(worker: NodeJS.Process, handle: (error: unknown) => v
   });
 }
 
-/** Where even the explanation cannot be loaded. */
+/** What the master is told where the code that explains failures cannot be loaded. */
 function plainFailure(error: unknown): Failure {
   const stack = error instanceof Error ? error.stack : undefined;
   return {

@@ -14,7 +14,7 @@ interface SystemError extends Error {
   readonly port?: number;
   readonly address?: string | null;
   readonly syscall?: string;
-  /** Of a failed require(): who asked, the nearest first. */
+  /** Of a failed require(): the modules that required it, the nearest first. */
   readonly requireStack?: readonly string[];
 }
 
@@ -34,11 +34,11 @@ export function failureOf(error: unknown): Failure {
 interface Explanation {
   readonly message: string;
   readonly exitCode: ExitCode;
-  /** The message says it all: a stack would only hide it. */
+  /** The message says everything: a stack would only hide it. */
   readonly expected: boolean;
 }
 
-/** JavaScript may throw anything; where it came from is then not known. */
+/** JavaScript may throw any value; where it was thrown is then not known. */
 function thrown(value: unknown): RomAgentError {
   const text = inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY });
   return new RomAgentError(`the app threw ${text}, which is no Error`, { exitCode: exitCodes.appFailed });
@@ -50,7 +50,10 @@ function explain(error: SystemError): Explanation {
   return explainCode(error) ?? unexpected(error);
 }
 
-/** What the system or the module loader says; null for all else. A failed connect() bears the same codes as a listen(). */
+/**
+ * What the system's or the module loader's error code means; null for any other. A failed connect() has the same
+ * codes as a listen().
+ */
 function explainCode(error: SystemError): Explanation | null {
   const listens = error.syscall === 'listen' || error.syscall === 'bind';
   switch (error.code) {
@@ -82,7 +85,7 @@ function unexpected(error: SystemError): Explanation {
   };
 }
 
-/** A connection that failed at every address of a name has an empty message of its own. */
+/** Where connecting failed at every address of a name, the error's own message is empty. */
 function textOf(error: SystemError): string {
   if (error.message !== '' || !(error instanceof AggregateError)) return firstLine(error.message);
   return error.errors
@@ -116,7 +119,7 @@ function isLeftOver(address: string | null | undefined): boolean {
   if (address == null || !isAbsolute(address)) return false;
   try {
     if (!lstatSync(address).isSocket()) return false;
-    // The list has names as they were given, relative ones too.
+    // The list has names as the programs gave them, also relative ones.
     const name = basename(address);
     return readFileSync('/proc/net/unix', 'utf8')
       .split('\n')
@@ -150,18 +153,19 @@ function firstLine(text: string): string {
   return text.split('\n', 1)[0] ?? text;
 }
 
-/** What Node's own look at a file may take, ms. */
+/** How long Node may take to check a file, ms. */
 const limit = 5_000;
 
 /**
- * Where a syntax error is, as `file:line`; null where that cannot be told. For CommonJS Node writes the place above the
- * stack. For an ES module it keeps it from programs and prints it on a terminal only, so that another Node is asked.
+ * Where a syntax error is, as `file:line`; null where that is not known. For CommonJS Node writes the place above the
+ * stack. For an ES module Node prints it on standard error only and does not put it into the error, so that we run
+ * `node --check`.
  *
- * @param main the app's own file, the one that is looked at; none of those that it imports
+ * @param main the app's own file, the only one that is checked; not those that it imports
  */
 function syntaxErrorAt({ stack = '' }: Error, main = process.argv[1]): string | null {
   const [above = ''] = stack.split('\n', 1);
-  // JSON.parse() and eval() throw syntax errors, too, while the service runs: no file of the app is to blame then.
+  // While the service runs, JSON.parse() and eval() throw syntax errors, too; no file of the app is the cause then.
   const ofModule = main !== undefined && stack.includes('node:internal/modules/esm');
   return placeIn(above) ?? (ofModule ? placeIn(check(main)) : null);
 }

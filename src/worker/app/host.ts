@@ -10,11 +10,11 @@ import type { Recognised } from './recognise.js';
 import { addressOf, targetName } from './target.js';
 
 export interface Boot {
-  /** Resolves once the app is served where it is configured to be, or never will be; rejects with what was wrong. */
+  /** Resolves once the app listens where it is configured to, or certainly never will; rejects with what was wrong. */
   readonly done: Promise<void>;
   /** A server has begun to listen. */
   wake(): void;
-  /** So many listeners are being opened. */
+  /** `count` listeners are being opened. */
   pending(count: number): void;
 }
 
@@ -25,18 +25,18 @@ export interface HostSeam {
   readonly operations: Operations;
   readonly lend: Lend;
   readonly onWarning: (message: string) => void;
-  /** All that is ours is loaded: the next is the app. */
+  /** Called when all of our own modules are loaded, just before the app is. */
   readonly onLoaded: () => void;
 }
 
 /**
- * How long an app that exports something may still call `listen()` itself, while it has work under way, ms: also one whose
- * file does so somewhere, perhaps once its database has answered.
+ * How long an app that exports something, and has work under way, may still call `listen()` itself, ms. It may
+ * connect to its database first.
  */
 const exportGrace = 500;
 const listenGrace = 5_000;
 
-/** Runs the app and sees to it that it listens, by itself or by us. */
+/** Runs the app and makes sure that it listens, by itself or through a server of ours. */
 export function hostApp(seam: HostSeam): Boot {
   let isOpening = false;
   let isUp = false;
@@ -52,16 +52,16 @@ export function hostApp(seam: HostSeam): Boot {
     } finally {
       emptied.release();
       isUp = true;
-      // From here on the process stays.
+      // From here on the channel keeps the process running.
       channel.ref();
     }
   };
   return {
-    // Not before the composition root has everything in place.
+    // In the next microtask, when the composition root has connected all parts.
     done: Promise.resolve().then(begin),
     wake: () => moments?.wake(),
     pending: (count) => {
-      // The master's answer to a listen() comes on a channel that does not keep the process by itself.
+      // The master's answer to a listen() comes over a channel that does not keep the process running by itself.
       if (isUp || settings.app === null || count > 0 === isOpening) return;
       isOpening = count > 0;
       if (isOpening) channel.ref();
@@ -87,7 +87,7 @@ async function boot(seam: HostSeam, path: string, moments: Moments): Promise<voi
   startThreadsWith(settings.execArgv);
   const { file, exported } = await loadApp(path);
   const own = ownStart(file, typeof exported === 'function' ? exported.name : '');
-  // As the main module it has been started: a second start would be one too many.
+  // The app ran as the main module and so has started itself: calling its factory would start it twice.
   const isCalled = isFactory(exported) && (own.startsItself || listens(seam.servers));
   const app: Recognised = isCalled ? nothing : await recognise(exported);
   const recogniseLate = (): Promise<Recognised> => recognise(exported);
@@ -98,24 +98,24 @@ const nothing: Recognised = { kind: 'nothing' };
 
 interface Found {
   readonly app: Recognised;
-  /** For a factory that seems to have been called by the app itself; null: `app` is final. */
+  /** Recognises the result of a factory that the app seems to have called itself; null: `app` is final. */
   readonly recogniseLate: (() => Promise<Recognised>) | null;
   readonly own: OwnStart;
 }
 
-/** Waits for the app's own `listen()`, and opens a server for what it exports where none comes. */
+/** Waits for the app's own `listen()`, and opens a server for what the app exports if it never calls it. */
 async function attend(seam: HostSeam, moments: Moments, found: Found): Promise<void> {
   const { servers, settings, lend } = seam;
   const { app, recogniseLate, own } = found;
   const isExported = app.kind !== 'nothing' || recogniseLate !== null;
   const grace = own.listens ? listenGrace : exportGrace;
-  // What the app may have called itself is called by us only where nothing else can come any more.
+  // We call a factory that the app may have called itself only when nothing else can happen any more.
   const exportLimit = !isExported ? null : recogniseLate !== null ? Number.POSITIVE_INFINITY : grace;
   const moment = await moments.next({ exportLimit });
   if (moment === 'served') return;
   if (moment === 'ended') throw servers.listenError() ?? errorOf(app) ?? neverListened();
   if (recogniseLate !== null) {
-    // Something of it listens: it has been called.
+    // Something listens, so that the app has called its factory.
     if (moment !== 'empty' && own.startsItself)
       return attend(seam, moments, { ...found, recogniseLate: null });
     return attend(seam, moments, { ...found, app: await recogniseLate(), recogniseLate: null });
@@ -126,19 +126,22 @@ async function attend(seam: HostSeam, moments: Moments, found: Found): Promise<v
     (error: NodeJS.ErrnoException) => error,
   );
   if (failure === null) return;
-  // A sibling whose app was sooner listens there itself: so will this one.
+  // A sibling worker's app called listen() itself, before this one: this worker's app will, too.
   if (moment === 'empty' || !(await isSiblings(failure, settings.listen))) throw failure;
   return attend(seam, moments, { app: nothing, recogniseLate: null, own });
 }
 
-/** The sockets of all workers are the master's. */
+/** The master owns the sockets of all workers. */
 async function isSiblings({ code }: NodeJS.ErrnoException, listen: Listen): Promise<boolean> {
   if (code !== 'EADDRINUSE' || listen.kind !== 'tcp') return false;
   const { portHolder } = await import('../../config/proc.js');
   return portHolder(listen.port)?.pid === process.ppid;
 }
 
-/** The app listens, and not where it is configured to: that is to be said. A canary must not replace who serves there. */
+/**
+ * Warns that the app listens elsewhere than configured. A canary fails instead, because it would replace workers that
+ * serve there.
+ */
 function settleElsewhere(
   { servers, settings, onWarning }: HostSeam,
   moment: 'settled' | 'late' | 'empty',

@@ -20,26 +20,27 @@ import { passedTo } from './target.js';
 
 export interface ListenCallsSeam {
   readonly dispatch: Dispatch;
-  /** A server of the app has come for the socket that we had opened for it. */
+  /** The app has called `listen()` where a server of ours listens, and gets that server's socket. */
   readonly onTakenOver: (server: Server) => void;
-  /** node:cluster and the prototype of net.Server; a test has its own. */
+  /** node:cluster and the prototype of net.Server; a test passes in its own. */
   readonly giver?: object;
   readonly prototype?: object;
 }
 
 export interface ListenCalls {
-  /** A server that we have opened for the app: where the app listens itself after all, it gets the socket. */
+  /** Marks a server that we opened for the app: if the app calls `listen()` after all, it gets the socket. */
   lend(server: Server): void;
 }
 
 /**
- * Changes what a `listen()` of the app comes to, and leaves the app's own options as they are, for it may use them again:
+ * Decides which socket a `listen()` of the app gets. The app's options object stays unchanged, since the app may use
+ * it again. It gets:
  *
- * - a socket that was passed in where it means one,
+ * - the passed socket where it names one,
  * - a socket of its own with `reuseport`,
- * - the socket that its siblings share where it wants one for itself (`exclusive`): the second worker would find the
- *   address in use,
- * - the socket that we have opened for it, where it comes late.
+ * - the socket that all workers share where it asks for an exclusive one (`exclusive`): otherwise the second worker
+ *   would find the address in use,
+ * - the socket that we opened for the app where the app listens late.
  */
 export function redirectListens({ dispatch, onTakenOver, giver, prototype }: ListenCallsSeam): ListenCalls {
   const give = getServerOf(giver);
@@ -71,12 +72,12 @@ export function redirectListens({ dispatch, onTakenOver, giver, prototype }: Lis
   };
   const listenNow = aroundListenNow((server, where, listen) => {
     const { fd, port, flags = 0 } = where;
-    // What the app shares itself (reusePort) it has thought about; a port that is free is each worker's own.
+    // With reusePort the app shares the port itself; with port 0 each worker has a port of its own.
     const isTheirs = fd !== undefined || Number(port) === 0 || (flags & reusePortFlag) !== 0;
     if (isTheirs || listenHandleOf(server) !== null || untracked.has(server)) return listen(where);
     const asked = listeningIdOf(server);
     ask.call(giver, server, where, (error, handle) => {
-      // It was closed meanwhile.
+      // The app has closed the server meanwhile.
       if (asked !== listeningIdOf(server)) return handle?.close();
       if (error || handle === undefined) return fail(server, { error: error ?? 0, where });
       setListenHandle(server, handle);
@@ -87,7 +88,7 @@ export function redirectListens({ dispatch, onTakenOver, giver, prototype }: Lis
   return { lend: (server) => void lent.add(server) };
 }
 
-/** Its connections stay with it; it is over with the last of them. */
+/** Stops listening and leaves the connections to the server; the server ends with the last of them. */
 function letGo(server: Server): void {
   setListenHandle(server, null);
   Server.prototype.close.call(server);
@@ -96,11 +97,11 @@ function letGo(server: Server): void {
 interface Answer {
   readonly error: number | null;
   readonly handle: ListenHandle | undefined;
-  /** As it was asked. */
+  /** As the server asked. */
   readonly query: ListenQuery;
 }
 
-/** Node takes a handle with another port than it has asked for as one that is in use (net.js, checkBindError). */
+/** Node treats a handle with another port than it asked for as an address in use (net.js, checkBindError). */
 function answer(reply: ListenReply, { error, handle, query }: Answer): void {
   if (handle === undefined || !handle.getsockname) return reply(error, handle);
   const own = Object.getOwnPropertyDescriptor(handle, 'getsockname');
@@ -122,7 +123,7 @@ function isTcp({ fd, port, addressType }: ListenQuery): boolean {
   return typeof fd !== 'number' && Number(port ?? -1) >= 0 && Number(addressType) > 0;
 }
 
-/** The host may be another one: where we listen is what is configured. */
+/** The host is not compared: the app may name another one than the configured one, on which we listen. */
 function isSame(server: Server, { fd, port, address, addressType }: ListenQuery): boolean {
   const bound = server.address();
   if (bound === null || typeof fd === 'number') return false;
@@ -130,7 +131,7 @@ function isSame(server: Server, { fd, port, address, addressType }: ListenQuery)
   return Number(port) > 0 && bound.port === Number(port);
 }
 
-/** As node:net has it for a listen() in the cluster. */
+/** Emits the error that node:net emits for a failed listen() in a cluster. */
 function fail(server: Server, { error, where }: { error: number; where: ListenQuery }): void {
   const { address = null, port = null } = where;
   const code = error < 0 ? getSystemErrorName(error) : 'EINVAL';
@@ -139,19 +140,19 @@ function fail(server: Server, { error, where }: { error: number; where: ListenQu
   server.emit('error', Object.assign(failure, { code, errno: error, syscall: 'bind', address, port }));
 }
 
-/** Listeners that are not opened yet. */
+/** `listen()` calls that wait. */
 export interface HeldListeners {
-  /** Resolves when the first one would be. */
+  /** Resolves at the first such call. */
   readonly held: Promise<void>;
-  /** Opens them, and all that follow. */
+  /** Lets the waiting calls and all later ones through. */
   open(): void;
 }
 
 /**
- * Keeps an app's `listen()` from taking effect: for the app it is under way, as it is while the master has not answered
- * yet. So an unmodified app boots as a whole, and what is left to be done is one question to the master.
+ * Keeps an app's `listen()` from taking effect: the app sees it under way, as it is until the master answers. So a
+ * spare boots an unmodified app completely, and only has to ask the master for the socket.
  *
- * @throws RomAgentError where this Node asks in another way
+ * @throws RomAgentError where this version of Node asks for handles in another way
  */
 export function holdListeners(giver?: object): HeldListeners {
   const give = getServerOf(giver);

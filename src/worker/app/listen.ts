@@ -7,7 +7,7 @@ import { type ListenOptions, urlOf } from '../connections/servers.js';
 import type { Fastify, Recognised } from './recognise.js';
 import { forwarder, listenOnPassed } from './target.js';
 
-/** A server of ours for an app that has none. The app may come with its own later, and then gets the socket of ours. */
+/** Marks a server that we opened for an app that has none. If the app opens its own later, it gets the socket. */
 export type Lend = (server: Server) => void;
 
 /** Opens the listeners for an app that does not listen itself. Resolves when they are open; rejects with the system's error. */
@@ -41,8 +41,8 @@ async function listenFastify(app: Fastify, listen: Listen): Promise<void> {
 }
 
 /**
- * An app that calls listen() on what it has exported, but later than we did: it has what it wants, and is told so. Node
- * and Fastify would throw. The call after that is theirs again.
+ * Answers a listen() that the app calls on its exported server or Fastify after we did: it succeeds and its callback
+ * runs. Node and Fastify would throw. The next call is theirs again.
  */
 function takeLateCall(app: Server | Fastify, listens: () => unknown): void {
   const target = app as { listen: unknown };
@@ -62,12 +62,15 @@ function takeLateCall(app: Server | Fastify, listens: () => unknown): void {
   Object.defineProperty(target, 'listen', { value: take, configurable: true, writable: true });
 }
 
-/** Fastify would listen on localhost alone; a kernel without IPv6 knows no `::`. */
+/** Fastify would listen on localhost only; `::` does not exist in a kernel without IPv6. */
 function allAddresses(): string {
   return hasIPv6() ? '::' : '0.0.0.0';
 }
 
-/** The list of interfaces needs a netlink socket, which a sandbox may refuse; the kernel's own list of addresses does not. */
+/**
+ * os.networkInterfaces() needs a netlink socket, which a sandbox may refuse; the kernel's list of addresses is a
+ * file.
+ */
 export function hasIPv6(
   interfaces: typeof networkInterfaces = networkInterfaces,
   readFile = (path: string) => readFileSync(path, 'latin1'),
@@ -84,7 +87,7 @@ export function hasIPv6(
   }
 }
 
-/** A server has one listener: what comes in on further sockets is handed to it. */
+/** A server has one listener only: further sockets get a server of ours that hands it their connections. */
 function alsoOn(server: Server, listen: Listen): Server[] {
   return optionsFor(listen).map((_, index) => (index === 0 ? server : forwarder(server)));
 }

@@ -16,7 +16,7 @@ import { runMainModule } from '../node-internals/process.js';
 export async function loadApp(path: string): Promise<{ file: string; exported: unknown }> {
   const file = resolveApp(path);
   process.argv[1] = file;
-  // The module is cached, so that importing it afterwards only waits for it and shows its exports.
+  // The module is cached: this import waits until it is evaluated, and returns its exports.
   runMainModule(file);
   const namespace: { default?: unknown } = await import(pathToFileURL(file).href);
   return { file, exported: unwrapDefault(namespace.default) };
@@ -40,7 +40,7 @@ function describeMissing(path: string): string {
   return `the folder ${path} has neither a package.json with a "main" that exists nor an index.js`;
 }
 
-/** CommonJS that was compiled from ES modules keeps its default export one level down. */
+/** CommonJS that was compiled from ES modules has its default export in `exports.default`. */
 function unwrapDefault(exported: unknown): unknown {
   if (typeof exported !== 'object' || exported === null) return exported;
   return '__esModule' in exported && 'default' in exported ? exported.default : exported;
@@ -49,9 +49,9 @@ function unwrapDefault(exported: unknown): unknown {
 type Threads = Pick<typeof workerThreads, 'Worker'>;
 
 /**
- * A thread inherits the flags that its process was started with, process.execArgv or not. Ours are not for it: one that
- * hands its own flags on to a further thread would fail (ERR_WORKER_INVALID_EXEC_ARGV). So a thread for which the app
- * names no flags is given those of plain Node.
+ * A thread inherits the flags that its process was started with, whatever process.execArgv says. Our own flags are
+ * not for threads: one that passes its process.execArgv on to a further thread would fail
+ * (ERR_WORKER_INVALID_EXEC_ARGV). So a thread for which the app names no flags gets the app's own.
  *
  * @param flags what the app itself finds in process.execArgv
  */
@@ -66,7 +66,7 @@ export function startThreadsWith(flags: readonly string[], threads: Threads = wo
         const given = Object.create(options, { execArgv: { value: [...flags], enumerable: true } });
         return Reflect.construct(target, [file, given], newTarget);
       } catch (error) {
-        // The operator's own flags may be such that a thread can only inherit them.
+        // Some flags of the operator can only be inherited, not named for a thread.
         if ((error as NodeJS.ErrnoException).code !== 'ERR_WORKER_INVALID_EXEC_ARGV') throw error;
         return Reflect.construct(target, args, newTarget);
       }
@@ -81,9 +81,12 @@ function namesFlags(options: object): boolean {
   return 'execArgv' in options && Boolean(options.execArgv);
 }
 
-/** What the text of the app's file says about how it starts. A bundle or a comment may mislead: it decides waiting only. */
+/**
+ * What the source of the app's file says about how it starts. A bundle or a comment may mislead, which changes only
+ * how long we wait.
+ */
 export interface OwnStart {
-  /** It asks whether it is the main module, or calls what it exports: as the main module it has started itself already. */
+  /** It asks whether it is the main module, or calls what it exports: run as the main module, it has started itself. */
   readonly startsItself: boolean;
   /** It calls `listen()` somewhere. */
   readonly listens: boolean;
@@ -92,10 +95,10 @@ export interface OwnStart {
 const asksForMain =
   /\brequire\.main\b|\bimport\.meta\.main\b|\bmodule\.parent\b|\bprocess\.mainModule\b|\bprocess\.argv\s*(?:\?\.)?\[\s*1\s*\]/;
 const callsListen = /\.listen\s*\(/;
-/** A larger file is a bundle of everything, and says nothing. Bytes */
+/** A larger file is a bundle of everything, and its text says nothing. Bytes */
 const largest = 8 * 2 ** 20;
 
-/** @param name of the function that the app exports; empty: it has none */
+/** @param name of the function that the app exports; empty: none */
 export function ownStart(file: string, name: string, read = readText): OwnStart {
   const text = read(file);
   return { startsItself: asksForMain.test(text) || calls(text, name), listens: callsListen.test(text) };

@@ -6,10 +6,10 @@ import { addressOf, isTarget } from './target.js';
 
 /**
  * - `served`: the app listens where it is configured to, or where its siblings do
- * - `empty`: nothing is under way any more, and what is exported is to be listened for
- * - `ended`: the same, and nothing is exported: plain Node would end
+ * - `empty`: the event loop has run empty, and we open a server for what the app exports
+ * - `ended`: the event loop has run empty, and the app exports nothing: plain Node would end
  * - `settled`: the app listens elsewhere, and has nothing else under way
- * - `late`: the limit is over
+ * - `late`: the time limit is over
  */
 export type Moment = 'served' | 'empty' | 'ended' | 'settled' | 'late';
 
@@ -17,9 +17,9 @@ export interface MomentSeam {
   readonly servers: Pick<Servers, 'listening' | 'pending'>;
   readonly settings: Pick<WorkerSettings, 'listen' | 'siblings' | 'onTrial' | 'portWait'>;
   readonly emptied: EmptyLoop;
-  /** What keeps the event loop besides servers that listen; null: unknown. */
+  /** What keeps the event loop running besides servers that listen; null: unknown. */
   readonly active?: () => readonly string[] | null;
-  /** How often the app is looked at, ms. */
+  /** How often the state of the app is checked, ms. */
   readonly interval?: number;
 }
 
@@ -27,17 +27,18 @@ export interface Moments {
   /** A server has begun to listen. */
   wake(): void;
   /**
-   * Resolves at the next one.
+   * Resolves at the next moment.
    *
-   * @param options `exportLimit`: how long what is exported may still begin to listen by itself, ms; null: nothing is
+   * @param options `exportLimit`: how long we wait for what the app exports to listen by itself, ms; null: the app
+   * exports nothing
    */
   next(options: { exportLimit: number | null }): Promise<Moment>;
 }
 
-/** So many looks in a row show that the app does nothing but listen. */
+/** After so many checks in a row without other work, the app does nothing but listen. */
 const quietLooks = 5;
 
-/** Watches an app that boots: whether it serves, and what shows that it will not. */
+/** Watches an app while it boots: whether it serves, and what shows that it never will. */
 export function watchMoments({
   servers,
   settings,
@@ -47,7 +48,7 @@ export function watchMoments({
 }: MomentSeam): Moments {
   let wake = (): void => {};
   const { siblings, onTrial } = settings;
-  // Where the ones before it serve, a canary has to serve: its boot has a limit of its own.
+  // A canary must listen where the workers before it do: the master limits its boot.
   const portWait = onTrial && siblings?.onTarget ? Number.POSITIVE_INFINITY : settings.portWait;
   return {
     wake: () => wake(),
@@ -84,7 +85,9 @@ export function watchMoments({
           if (quiet >= quietLooks) settle('settled');
           else if (now - elsewhereSince >= limit) settle('late');
         };
-        /** A library that looks for a free port closes its server as soon as it listens: that is none. */
+        /**
+         * A library that looks for a free port closes its server as soon as it listens; such a server does not count.
+         */
         const confirm = (): void => {
           setImmediate(() =>
             setImmediate(() => {
@@ -110,20 +113,20 @@ function isServed(
   { listen, siblings }: Pick<WorkerSettings, 'listen' | 'siblings'>,
 ): boolean {
   if (listening.some((server) => isTarget(server, listen))) return true;
-  // An app that knows nothing of what is configured: it listens where it always does.
+  // The app ignores the configured address and listens where its siblings do.
   if (siblings === null || siblings.onTarget || siblings.urls.length === 0) return false;
   const urls = new Set(listening.map(addressOf));
   return siblings.urls.every((url) => urls.has(url));
 }
 
-/** What of the event loop running empty is the app's to know. */
+/** Decides whether the app hears that the event loop has run empty. */
 interface EmptyLoop {
   /**
-   * Called when nothing is under way any more. True: something is to follow that plain Node would not do, and the app
-   * does not hear of it. Without: `beforeExit` is the app's, as in plain Node.
+   * Calls `handle` when the event loop has run empty. True: we go on with something that plain Node would not do, and
+   * the app gets no `beforeExit`. False: the app gets it, as in plain Node.
    */
   onEmpty(handle: () => boolean): void;
-  /** Called after the app has heard of it, and has begun nothing. */
+  /** Calls `handle` when the app has had its `beforeExit` and has begun nothing. */
   onEnd(handle: () => void): void;
   /** From here on everything is as in plain Node. */
   release(): void;
@@ -133,8 +136,8 @@ type Emit = (this: unknown, ...args: unknown[]) => boolean;
 type Watched = Pick<NodeJS.Process, 'emit'>;
 
 /**
- * Knows of `beforeExit` before the app does. A listener of ours could not keep it from the app's, which then take the
- * service for finished: close-with-grace closes the app, exit-hook ends the process.
+ * Learns of `beforeExit` before the app does. With a listener of ours the app's listeners would run as well and take
+ * the service for finished: close-with-grace closes the app, exit-hook ends the process.
  */
 export function watchEmptyLoop(worker: Watched = process, active = underWay): EmptyLoop {
   const emit = worker.emit as unknown as Emit;
@@ -165,7 +168,8 @@ export function watchEmptyLoop(worker: Watched = process, active = underWay): Em
     },
     release: () => {
       isWatching = false;
-      // Somebody else, signal-exit say, may have put its own before ours: then ours only passes on.
+      // Another package, such as signal-exit, may have replaced `emit` after us: then ours stays and only passes
+      // events on.
       if ((worker.emit as unknown) !== watched) return;
       if (own === undefined) Reflect.deleteProperty(worker, 'emit');
       else Object.defineProperty(worker, 'emit', own);

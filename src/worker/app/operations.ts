@@ -7,12 +7,12 @@ import type { PublicStats } from '../../protocol/stats.js';
 import type { Channel } from '../channel.js';
 import type { Recognised } from './recognise.js';
 
-/** The built-in app and the operational routes, which know this worker and ask the master for the rest. */
+/** The built-in app and the operational routes: they know this worker, and ask the master about the others. */
 export interface Operations {
   builtin(): Promise<Recognised>;
-  /** Loads the operational routes of a hosted app, where they are wanted. */
+  /** Loads the operational routes of a hosted app, if they are enabled. */
   prepare(): Promise<void>;
-  /** Adds them to a server that is about to listen: not later, lest the app be asked for them. */
+  /** Adds the routes to a server before it listens: otherwise the app would get their first requests. */
   mount(server: Server): void;
   onStats(answer: { readonly id: number; readonly stats: PublicStats }): void;
 }
@@ -38,7 +38,7 @@ export function createOperations({ settings, worker, channel, ready, log }: Oper
     new Promise((resolve) => {
       const id = ++lastId;
       waiting.set(id, resolve);
-      // The route gives up by itself; a silent master must not make this list grow.
+      // The route has its own time limit; this removes the entry if the master never answers.
       setTimeout(() => waiting.delete(id), 10_000).unref();
       void channel.send({ type: 'stats-request', id });
     });
@@ -67,7 +67,7 @@ export function createOperations({ settings, worker, channel, ready, log }: Oper
       mountOn = (server) => mountOperational(server, { handle, prefix });
     },
     mount: (server) => {
-      // A server that listens again has them still.
+      // A server that listens again has the routes already.
       if (!('requestTimeout' in server) || mounted.has(server)) return;
       mounted.add(server);
       mountOn(server);
@@ -93,7 +93,7 @@ function infoOf({ version, mode, cpus }: WorkerSettings, worker: number | null):
   };
 }
 
-/** A spare that got its place says so at once. */
+/** A spare that has become a worker shows its number at once. */
 function cachedInfo(settings: WorkerSettings, worker: () => number | null): () => Info {
   let info = infoOf(settings, worker());
   let madeAt = performance.now();

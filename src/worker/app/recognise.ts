@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { inspect } from 'node:util';
 import { exitCodes, RomAgentError } from '../../errors.js';
 
-/** Fastify listens itself, since only so do its hooks run. */
+/** Fastify calls listen() itself, because its hooks run only then. */
 export interface Fastify {
   readonly server: Server;
   listen(options: object): Promise<unknown>;
@@ -18,7 +18,7 @@ export type Recognised =
     }
   | { readonly kind: 'server'; readonly server: Server }
   | { readonly kind: 'fastify'; readonly app: Fastify }
-  /** Nothing that could be served: the app has to listen itself. `error`: what was wrong with what it exports instead. */
+  /** Nothing that can be served: the app has to listen itself. `error`: what is wrong with its export. */
   | { readonly kind: 'nothing'; readonly error?: RomAgentError };
 
 /**
@@ -39,7 +39,7 @@ export async function recognise(exported: unknown): Promise<Recognised> {
   return { kind: 'nothing', error: unusable('default export', exported) };
 }
 
-/** To be called for what it returns: see `recognise`. */
+/** Whether we call it for its result: see `recognise`. */
 export function isFactory(exported: unknown): boolean {
   return typeof exported === 'function' && exported.length < 2 && recogniseApp(exported) === null;
 }

@@ -8,19 +8,22 @@ import { watchEmptyLoop } from './moments.js';
 export interface ProcessSeam {
   readonly settings: Pick<WorkerSettings, 'app' | 'execArgv' | 'waitReady' | 'portWait'>;
   readonly channel: Pick<Channel, 'ref' | 'unref'>;
-  /** All that is ours is loaded: the next is the app. */
+  /** Called when all of our own modules are loaded, just before the app is. */
   readonly onLoaded: () => void;
-  /** The module failed after the app was taken for ready. */
+  /** The module failed after the worker was ready. */
   readonly onFailure: (error: unknown) => void;
 }
 
-/** How long an app runs behind the evaluation of its module before it counts as started, ms: most that fail do so by then. */
+/**
+ * How long an app must run after its module was evaluated before it is ready, ms: most failures at a start come
+ * sooner.
+ */
 const settleTime = 1_000;
 
 /**
- * Runs an app that is no server as `node <file>` would. It is ready when its main module has been evaluated and it has run
- * for a second since. A module that is still in a top-level `await` after `portWait` has its loop there, and is ready, too.
- * With `waitReady` it is ready when it calls `process.send('ready')`.
+ * Runs an app without a listener as `node <file>` would. It is ready one second after its main module was evaluated.
+ * A module that is still in a top-level `await` after `portWait` has its main loop there, and is ready, too. With
+ * `waitReady` it is ready when it calls `process.send('ready')`.
  *
  * The process ends when the app has nothing left to do. While it starts, that is a failure.
  */
@@ -38,12 +41,12 @@ export function runProcess({ settings, channel, onLoaded, onFailure }: ProcessSe
       startThreadsWith(execArgv);
       const loaded = loadApp(app).then(() => unreffed(Math.min(settleTime, portWait)));
       const ended = new Promise<never>((_, reject) => emptied.onEnd(() => reject(hasEnded())));
-      // Until it has said so a module may end well or not at all; only its failure counts.
+      // Before it says 'ready' the module may finish or never finish; only its failure counts.
       const started = said === null ? [loaded, unreffed(portWait)] : [loaded.then(() => said), said];
       await Promise.race([...started, ended]);
       loaded.catch(onFailure);
     } catch (error) {
-      // For the last words.
+      // The channel must stay open for the message about the failure.
       channel.ref();
       throw error;
     } finally {
@@ -54,7 +57,7 @@ export function runProcess({ settings, channel, onLoaded, onFailure }: ProcessSe
     done: Promise.resolve().then(begin),
     wake: () => {},
     pending: (count) => {
-      // The master's answer to a listen() comes on a channel that does not keep the process by itself.
+      // The master's answer to a listen() comes over a channel that does not keep the process running by itself.
       if (count > 0 === isOpening) return;
       isOpening = count > 0;
       if (isOpening) channel.ref();
@@ -63,7 +66,7 @@ export function runProcess({ settings, channel, onLoaded, onFailure }: ProcessSe
   };
 }
 
-/** The app's `process.send('ready')`, which reaches the master as any message of the app. */
+/** Resolves at the app's `process.send('ready')`, which still reaches the master like any message of the app. */
 function untilSaid(worker: NodeJS.Process): Promise<void> {
   const { promise, resolve } = deferred<void>();
   const { send } = worker;
@@ -75,7 +78,7 @@ function untilSaid(worker: NodeJS.Process): Promise<void> {
   return promise;
 }
 
-/** Does not keep the process. */
+/** A timer that does not keep the process running. */
 function unreffed(time: number): Promise<void> {
   return new Promise((resolve) => void setTimeout(resolve, time).unref());
 }

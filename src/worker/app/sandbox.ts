@@ -6,17 +6,17 @@ export interface SandboxSeam {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly uid: number;
   readonly readFile: (path: string) => string;
-  /** null where there is none, or where it may not be seen. */
+  /** null where the file does not exist, or where this process may not see it. */
   readonly ownerOf: (path: string) => { readonly uid: number; readonly gid: number } | null;
-  /** Why this process may not write there: the code of access(2); null: it may. */
+  /** Why this process may not write there, as the error code of access(2); null where it may. */
   readonly writeError: (path: string) => string | null;
   /** Whether this process may enter the directory. */
   readonly mayEnter: (path: string) => boolean;
 }
 
 /**
- * Which directive of the unit stands in the way, and the drop-in that opens it; null for what no sandbox has refused, and
- * where no unit of systemd runs this process. See systemd.exec(5).
+ * Names the directive of the unit that refused access, and the drop-in that allows it; null where no sandbox refused,
+ * and where this process does not run in a systemd unit. See systemd.exec(5).
  */
 export function sandboxHint(error: Refusal, seam: SandboxSeam = here): string | null {
   const unit = unitOf(seam);
@@ -32,7 +32,7 @@ function sandboxAround(seam: SandboxSeam): Sandbox {
   return {
     isDynamic: isDynamic(uid),
     state: basename(state),
-    // Where ProtectHome= does not hold, everybody may.
+    // Without ProtectHome= every user may enter /home.
     hidesHomes: !mayEnter('/home'),
     gidOf: (path) => ownerOf(path)?.gid ?? null,
     groupName: (gid) => groupIn(seam, gid),
@@ -43,8 +43,8 @@ function sandboxAround(seam: SandboxSeam): Sandbox {
 }
 
 /**
- * mkdir() with `recursive` says ENOENT on a file system that is read-only (Node 20). access(2) looks at the mode first,
- * and says EACCES there too of what belongs to somebody else.
+ * On a read-only file system mkdir() with `recursive` fails with ENOENT (Node 20). access(2) checks the mode first,
+ * and fails with EACCES where another user owns the directory.
  */
 function isReadOnly(path: string, { writeError }: SandboxSeam): boolean {
   for (let up = path; up !== ''; up = dirname(up)) {
@@ -54,7 +54,7 @@ function isReadOnly(path: string, { writeError }: SandboxSeam): boolean {
   return false;
 }
 
-/** Where systemd takes them from: docs/UIDS-GIDS of systemd. */
+/** The range from which systemd takes dynamic users: docs/UIDS-GIDS of systemd. */
 function isDynamic(uid: number): boolean {
   return uid >= 61_184 && uid <= 65_519;
 }

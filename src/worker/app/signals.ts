@@ -1,9 +1,9 @@
 /** The app's own handlers of the signals that mean "end". */
 export interface ShelteredSignals {
   /**
-   * Calls the app's handlers for SIGTERM, else those for SIGINT. Resolves to how many there were, once all are
-   * done; rejects then with what the first that failed threw. From then on that signal ends the process where the app
-   * has no handler for it left: many a handler cleans up and then sends itself the signal once more, to die of it.
+   * Calls the app's handlers for SIGTERM, or else those for SIGINT. Resolves to their number once all are done, or
+   * rejects with what the first failing one threw. From then on the signal ends the process unless the app still has
+   * a handler for it: many handlers clean up and then send the process the same signal once more.
    */
   deliver(): Promise<number>;
 }
@@ -12,15 +12,15 @@ const ending = ['SIGTERM', 'SIGINT'] as const;
 type Listener = (...args: unknown[]) => unknown;
 
 /**
- * Workers obey the master alone: a Ctrl-C goes to the whole process group and `systemctl kill` may too, and an
- * app that exits on it would drop its requests. The signals end here, therefore, and the app's handlers are called when
- * its requests are done, which is when an app can close its pools without hurting anyone. The handlers themselves stay
- * where the app has put them: whoever counts them, takes them off or calls them finds what plain Node would show.
+ * Keeps signals from the app's handlers until its requests are answered. A worker ends when the master says so, but
+ * Ctrl-C goes to the whole process group, and `systemctl kill` may, too; an app that exits on it would lose requests.
+ * We call the handlers when the requests are done, which is when an app can safely close its pools. The handlers stay
+ * registered: code that counts, removes or calls them finds what it would find under plain Node.
  */
 export function shelterSignals(worker: NodeJS.Process): ShelteredSignals {
   let delivered: NodeJS.Signals | null = null;
   grip(worker, ['SIGTERM', 'SIGINT', 'SIGHUP'], (signal, number) => {
-    // A terminal that goes away is the master's business; what else an app does about it is its own.
+    // The master handles a terminal that goes away; whatever else the app does about it is its own affair.
     if (signal === 'SIGHUP') emitter(worker).emit(signal, signal, number);
     else if (signal === delivered && worker.listenerCount(signal) === 0) worker.exit(0);
   });
@@ -29,7 +29,7 @@ export function shelterSignals(worker: NodeJS.Process): ShelteredSignals {
       const signal = ending.find((each) => worker.listenerCount(each) > 0);
       if (signal === undefined) return 0;
       delivered = signal;
-      // With their wrappers: one that is to be called once takes itself off.
+      // rawListeners() keeps the wrappers, so that a once() handler removes itself.
       const handlers = worker.rawListeners(signal) as Listener[];
       const outcomes = await Promise.allSettled(
         handlers.map(async (handler) => handler.call(worker, signal, numbers[signal])),
@@ -44,9 +44,9 @@ export function shelterSignals(worker: NodeJS.Process): ShelteredSignals {
 const numbers = { SIGTERM: 15, SIGINT: 2 } as const;
 
 /**
- * Takes signals for this process, without a listener that the app could see, count or take off. Node starts to watch
- * for a signal with its first listener, and calls what `process.emit` is at that moment; it stops with the last one, of
- * which it hears by 'removeListener' (internal/process/signal.js of Node 20 to 26).
+ * Handles signals of this process without a listener that the app could see, count or remove. Node starts to watch
+ * for a signal with its first listener, and looks up `process.emit` with each signal; it stops watching at
+ * 'removeListener' of the last one (internal/process/signal.js of Node 20 to 26).
  */
 function grip(
   worker: NodeJS.Process,
@@ -65,7 +65,8 @@ function grip(
   for (const signal of signals) process.on(signal, keep);
   Reflect.deleteProperty(process, 'emit');
   const watchers = process.listeners('removeListener');
-  // Where Node hears of it in another way the listeners stay: the signals are worth more than their number.
+  // If this version of Node stops watching in another way, the listeners stay: that the app sees them matters less
+  // than the signals.
   if (watchers.length === 0) return;
   process.removeAllListeners('removeListener');
   for (const signal of signals) process.removeListener(signal, keep);

@@ -4,9 +4,9 @@ import { getServerOf, type ListenQuery, setGetServer } from '../node-internals/l
 type Listener = (...args: unknown[]) => void;
 
 /**
- * What an app may clear away as a whole (`process.removeAllListeners()`), with all that it has put there itself and has
- * been put there before it: node:cluster's way of hearing the master, Node's watch over signals, and ours. Not
- * 'warning': an app that removes its listeners silences Node, as it means to.
+ * Listeners that an app may remove with `process.removeAllListeners()`, which means its own: node:cluster's for
+ * messages of the master, Node's for signals, and ours. Not 'warning': an app that removes its listeners wants to
+ * silence Node.
  */
 const lasting = new Set<string | symbol>([
   'internalMessage',
@@ -18,7 +18,7 @@ const lasting = new Set<string | symbol>([
   'SIGHUP',
 ]);
 
-/** From now on removeAllListeners() leaves those listeners alone that are there by now. */
+/** Makes removeAllListeners() keep the listeners that exist at this moment. */
 export function keepListeners(worker: NodeJS.EventEmitter): void {
   const ours = new Map([...lasting].map((name) => [name, new Set(worker.rawListeners(name))]));
   const removeAll = worker.removeAllListeners;
@@ -43,10 +43,11 @@ export function keepListeners(worker: NodeJS.EventEmitter): void {
 let kept: object | null = null;
 
 /**
- * Keeps process.nextTick() as fast as it is in a busy process. Node makes an object with computed keys for each tick; V8
- * holds the shape of such objects weakly, and a full collection of a process that idles finds none alive. The next tick
- * then has a shape that its call site has never seen, which costs that site its inline cache for good: 300 to 450 ns a
- * tick instead of 70, a third of a small request (Node 20 to 26). One such object that stays alive keeps the shape.
+ * Keeps process.nextTick() as fast as in a busy process. Node makes an object with computed keys for each tick. V8
+ * holds the shape of such objects weakly, and a full collection in an idle process frees it. The next tick then has a
+ * shape that its call site has never seen, and the call site loses its inline cache for good: a tick takes 300 to 450
+ * ns instead of 70, a third of a small request (Node 20 to 26). One such object that is never freed keeps the shape
+ * alive.
  */
 export function keepTickShape(): void {
   process.nextTick(() => {
@@ -54,17 +55,17 @@ export function keepTickShape(): void {
   });
 }
 
-/** For the test: the object that is kept. */
+/** For the test: the object that keeps the shape alive. */
 export function keptTick(): object | null {
   return kept;
 }
 
 /**
- * Gives each worker a UDP port of its own where its app asks for any free one (`socket.bind()`). node:cluster has one
- * socket for all workers that ask alike, so that the answers to one worker's questions would reach another.
+ * Gives each worker a UDP port of its own where its app asks for any free one (`socket.bind()`). node:cluster would
+ * share one socket among all workers that ask for the same, and the answers to one worker would reach another.
  *
- * It keeps a socket for each set of address, port, type and descriptor; a descriptor below 0 is none (Node 20 to 26),
- * which makes the set this worker's own.
+ * node:cluster keeps one socket for each combination of address, port, type and descriptor, and ignores a descriptor
+ * below 0 (Node 20 to 26). We pass such a descriptor, which makes the combination unique to this worker.
  */
 export function ownUdpPorts(pid: number = process.pid, giver?: object): void {
   const give = getServerOf(giver);
@@ -76,12 +77,12 @@ export function ownUdpPorts(pid: number = process.pid, giver?: object): void {
 }
 
 /**
- * Gives each slot sockets of its own, for an app that is no server: the second worker that opens a port finds it in use, as
- * under plain Node. The next worker of the same slot gets the socket of the one before, so that a reload can start it
- * while the one before is there. A port that is free is each worker's own.
+ * Gives each slot sockets of its own, for an app without a listener: the second worker that opens a port finds it in
+ * use, as a second process would. The next worker of the same slot shares the socket of the one before, so that a
+ * reload can start it while that one still runs. With port 0 each worker has a port of its own.
  *
- * node:cluster has a socket for each set of address, port, type, descriptor and index, and takes the index of the query
- * where there is one (Node 20 to 26).
+ * node:cluster keeps one socket for each combination of address, port, type, descriptor and index, and takes the
+ * index from the query if it has one (Node 20 to 26).
  */
 export function ownSockets(slot: number, { pid = process.pid, giver }: OwnSocketsSeam = {}): void {
   const give = getServerOf(giver);
@@ -92,14 +93,14 @@ export function ownSockets(slot: number, { pid = process.pid, giver }: OwnSocket
     const name = `${address}:${port}:${addressType}`;
     const taken = open.get(name) ?? new Set();
     open.set(name, taken);
-    // One that is opened a second time in this process is in use.
+    // Opening the same port a second time in this process fails, as under plain Node.
     let number = 0;
     while (taken.has(number)) number++;
     taken.add(number);
     (asking as NodeJS.EventEmitter).once('close', () => taken.delete(number));
     const owner = Number(port ?? 0) === 0 ? `pid ${pid}` : `slot ${slot}`;
     const answered: typeof reply = (error, handle) => {
-      // It may be asked for once more.
+      // The app may try again.
       if (error) taken.delete(number);
       reply(error, handle);
     };
@@ -112,7 +113,7 @@ interface OwnSocketsSeam {
   readonly giver?: object;
 }
 
-/** Of TCP it is 4 or 6, of a unix socket -1. */
+/** addressType is 4 or 6 for TCP, -1 for a unix socket, a name such as `udp4` for UDP. */
 function isUdp({ addressType }: ListenQuery): boolean {
   return addressType === 'udp4' || addressType === 'udp6';
 }

@@ -3,18 +3,18 @@ import { resolve as absolute, resolve } from 'node:path';
 import type { Listen, ListenSocket } from '../../protocol/settings.js';
 import { type ListenOptions, urlOf } from '../connections/servers.js';
 
-/** Whether a server listens where the configuration says that the service is. */
+/** Whether a server listens where the configuration says. */
 export function isTarget(server: Server, listen: Listen): boolean {
   if (!server.listening) return false;
   if (listen.kind === 'fds') return isPassed(server);
   const address = server.address() as AddressInfo | string | null;
   if (address === null) return false;
   if (typeof address === 'string') return listen.kind === 'path' && resolve(address) === listen.path;
-  // Port 0 is any that is free.
+  // Port 0 means any free port.
   return listen.kind === 'tcp' && (listen.port === 0 || listen.port === address.port);
 }
 
-/** The servers on what is configured first: their address is the service's, and they are who a probe asks. */
+/** Sorts the servers on the configured address first: it is the service's address, and the probe asks one of them. */
 export function targetFirst<Entry extends { readonly server: Server }>(
   entries: readonly Entry[],
   listen: Listen,
@@ -26,15 +26,15 @@ export function targetFirst<Entry extends { readonly server: Server }>(
 }
 
 /**
- * The servers that the app has beside its service: another of its servers may need them to answer. None where nobody is
- * on what is configured.
+ * The app's servers other than the service's: another server of the app may need them to answer. None where no server
+ * is on the configured address.
  */
 export function serversBeside(servers: readonly Server[], listen: Listen): ReadonlySet<Server> {
   const beside = servers.filter((server) => !isTarget(server, listen));
   return new Set(beside.length < servers.length ? beside : []);
 }
 
-/** The target in words. */
+/** The configured address in words. */
 export function targetName(listen: Listen): string {
   switch (listen.kind) {
     case 'tcp':
@@ -50,41 +50,41 @@ export function targetName(listen: Listen): string {
 
 type Passed = Extract<Listen, { kind: 'fds' }>;
 
-/** Node's own 511 would be less than systemd has the socket keep waiting; the kernel lowers it to net.core.somaxconn. */
+/** Node's default of 511 is less than the queue of a systemd socket; the kernel lowers it to net.core.somaxconn. */
 const backlog = 4096;
 
-/** Servers on sockets that were passed in. */
+/** Servers on passed sockets, each with its socket. */
 const sockets = new WeakMap<Server, ListenSocket>();
-/** Whose connections a server hands on. */
+/** Servers that hand on their connections, each with the server that gets them. */
 const targets = new WeakMap<Server, Server>();
-/** Servers of ours on sockets that the app has not asked for, by descriptor. */
+/** Our servers on passed sockets that the app does not use, by descriptor. */
 const standIns = new Map<number, Server>();
 
-/** Finds out which of the passed sockets a `listen()` means, and sends it there. */
+/** Makes a `listen()` that means a passed socket use that socket. */
 export function redirectToPassed(
   { server, options }: { server: Server; options: Readonly<ListenOptions> },
   listen: Listen,
 ): void {
   const socket = listen.kind === 'fds' ? meantBy(options, listen) : undefined;
   if (socket === undefined) {
-    // It may have been on one before.
+    // This server may have listened on another passed socket before.
     sockets.delete(server);
     return;
   }
   sockets.set(server, socket);
   const standIn = standIns.get(socket.fd);
-  // The app has come for it after all.
+  // The app listens on this socket after all.
   if (standIn !== undefined && standIn !== server) standIn.close();
 }
 
-/** The passed socket that a server listens on, or is about to. */
+/** The passed socket on which a server listens, or is about to. */
 export function passedTo(server: Server): ListenSocket | undefined {
   return sockets.get(server);
 }
 
 /**
- * Serves the sockets that the app's own `listen()` calls have left, through its server on a passed socket or else its
- * first one: whoever connects to a socket on which nobody accepts waits for ever.
+ * Serves the passed sockets that the app does not listen on, through its server on a passed socket, or else its first
+ * one: a client that connects to a socket on which nobody accepts waits for ever.
  */
 export async function listenOnRest(servers: readonly Server[], listen: Listen): Promise<void> {
   if (listen.kind !== 'fds') return;
@@ -109,24 +109,30 @@ export function listenOnPassed(server: Server, { fd, done }: { fd: number; done:
   server.listen({ fd }, backlog, done);
 }
 
-/** A server has one listener: what comes in on a further socket is handed to it. */
+/** A server has one listener only: this server hands the connections of a further socket to it. */
 export function forwarder(target: Server): Server {
   const server = new Server((socket) => void target.emit('connection', socket));
   targets.set(server, target);
   return server;
 }
 
-/** Whether a server is one of ours that hands all of its connections to another. */
+/** Whether a server is one of ours that hands all its connections to another. */
 export function isForwarderTo(server: Server | undefined, target: Server | undefined): boolean {
   return server !== undefined && target !== undefined && targets.get(server) === target;
 }
 
-/** The service manager keeps such a socket open when we close it: the next daemon serves the clients that wait in it. */
+/**
+ * The service manager keeps such a socket open when we close it: the next daemon serves the clients that wait in its
+ * queue.
+ */
 export function isPassed(server: Server): boolean {
   return sockets.has(server);
 }
 
-/** Where a server listens, as a person would type it. Node knows no path of a unix socket that it did not bind. */
+/**
+ * The address of a server, as a person would type it. Node does not know the path of a unix socket that it did not
+ * bind.
+ */
 export function addressOf(server: Server): string {
   return sockets.get(server)?.path ?? urlOf(server, targets.get(server));
 }
@@ -139,12 +145,12 @@ function meantBy({ fd, port, path }: ListenOptions, listen: Passed): ListenSocke
   return bound ?? (Number(port) === listen.port ? firstTcp(listen) : undefined);
 }
 
-/** Of some sockets it cannot be found out what they are; TCP is likely. */
+/** Prefers a TCP socket; a socket of unknown kind is likely to be TCP. */
 function firstTcp({ sockets }: Passed): ListenSocket | undefined {
   return sockets.find(({ port }) => port !== null) ?? sockets.find(({ path }) => path === null);
 }
 
-/** As the kernel writes it. */
+/** A path as the kernel writes it. */
 function nameOf(path: string): string {
   return path.startsWith('\0') ? `@${path.slice(1)}` : absolute(path);
 }

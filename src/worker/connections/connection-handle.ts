@@ -15,14 +15,14 @@ import { acceptingOf, enlist, tcpOptionsOf } from '../node-internals/listening.j
 import { hasSendableHandle, serverOf, takeHandle } from '../node-internals/sockets.js';
 import { ours } from './follow-server.js';
 
-/** An HTTP/1 connection without TLS, that has not left HTTP. */
+/** Whether a connection speaks HTTP/1 without TLS, and was not upgraded. */
 export function isPlainHttp(socket: Socket): boolean {
   return hasSendableHandle(socket) && isParsed(socket);
 }
 
 /**
- * Whether a connection can be let go of: of the next request nothing has been read, of the last answer nothing is left
- * to be written, and nobody but Node listens for its bytes. What the client sends meanwhile waits in the kernel.
+ * Whether another worker can take a connection over: nothing of the next request was read, the last answer is written
+ * completely, and only Node listens for its bytes. What the client sends meanwhile waits in the kernel.
  */
 export function isBetweenRequests(socket: Socket): boolean {
   if (socket.destroyed || !socket.writable || !socket.readable || !isPlainHttp(socket)) return false;
@@ -35,9 +35,12 @@ export function isBetweenRequests(socket: Socket): boolean {
   return true;
 }
 
-/** Takes the connection away from its socket, which then says 'close' as at any end. Null where it is closed already. */
+/**
+ * Takes the connection away from its socket, which emits 'close' as at any end. Null where the connection is closed
+ * already.
+ */
 export function detach(socket: Socket): RawHandle | null {
-  // Node keeps both, for who asks a closed socket; without the handle it could not find them out any more.
+  // Node remembers both addresses for a closed socket; without the handle it could not find them out any more.
   void [socket.remoteAddress, socket.localAddress];
   const handle = takeHandle(socket);
   if (handle !== null) socket.destroy();
@@ -47,25 +50,25 @@ export function detach(socket: Socket): RawHandle | null {
 export interface Arrival {
   readonly server: Server;
   readonly handle: RawHandle;
-  /** What has been read already. */
+  /** What was already read from the connection. */
   readonly head: Buffer | null;
-  /** Before the server, and thereby the app, knows it. */
+  /** Called before the server, and so the app, learns of the connection. */
   readonly prepare: (socket: Socket) => void;
 }
 
-/** How Node accepts a connection of a server, from when the server began to listen: see acceptingOf. */
+/** How Node accepts a connection of a server; stored when the server began to listen: see acceptingOf. */
 const accepting = new WeakMap<Server, (client: RawHandle) => void>();
 
-/** To be called while Node's own way to accept is still in place. */
+/** Must be called before anything replaces Node's way to accept. */
 export function learnAccepting(server: Server): void {
   const accept = acceptingOf(server);
   if (accept !== null) accepting.set(server, accept);
 }
 
 /**
- * Gives a connection to a server as if it had accepted it (net.js, onconnection).
+ * Gives a connection to a server as if the server had accepted it (net.js, onconnection).
  *
- * @returns null where the server does not take it, which closes it
+ * @returns null where the server drops the connection, which closes it
  */
 export function attach({ server, handle, head, prepare }: Arrival): Socket | null {
   const accept = accepting.get(server);
@@ -78,12 +81,12 @@ export function attach({ server, handle, head, prepare }: Arrival): Socket | nul
   server.prependOnceListener('connection', meet);
   if (accept === undefined) acceptByHand(server, handle);
   else accept(handle);
-  // It was dropped.
+  // The server dropped it.
   server.removeListener('connection', meet);
   return arrived;
 }
 
-/** Where this Node accepts in a way that we do not know. */
+/** Used where this version of Node accepts in a way that we do not know. */
 function acceptByHand(server: Server, handle: RawHandle): void {
   const socket = new Socket(optionsOf(server, handle));
   const { noDelay, keepAlive, initialDelay } = tcpOptionsOf(server);
@@ -94,32 +97,32 @@ function acceptByHand(server: Server, handle: RawHandle): void {
 }
 
 /**
- * Brings the new parser of a kept connection to where the old one was. A parser that has not read anything counts as
- * one whose first request is overdue (headersTimeout), not as idle (keepAliveTimeout, closeIdleConnections); so it reads
- * one request, which nobody sees.
+ * Brings the new parser of a kept connection to the state of the old one. For Node a parser that has read nothing has
+ * an overdue first request (headersTimeout) and is not idle (keepAliveTimeout, closeIdleConnections). So the parser
+ * reads one request, of which neither app nor client learns.
  *
  * @param silence how long the connection may go on without a request, ms; null: for ever
  */
 export function markIdle(socket: Socket, silence: number | null): void {
-  // Where a first answer leaves it, and before the timeout: sockets that got their properties in another order than most
-  // make Node's own look-ups slower for all of them.
+  // As a first answer leaves the field, and before the timeout: sockets whose properties were added in an unusual
+  // order make Node's property look-ups slower for all sockets.
   setHttpIdle(socket);
   if (!isParsed(socket)) return;
   parseUnheard(socket, noRequest);
-  // What is left of the server's keepAliveTimeout, which does not begin anew with another worker.
+  // The rest of the server's keepAliveTimeout, which does not start anew in another worker.
   if (silence !== null) socket.setTimeout(silence);
   else if (socket.timeout !== undefined) socket.setTimeout(0);
 }
 
 const noRequest = Buffer.from('GET / HTTP/1.1\r\n\r\n');
 
-/** As Node does with a kept connection at its next request. */
+/** As Node does when a kept connection gets its next request. */
 export function markBusy(socket: Socket): void {
   const server = serverOf(socket);
   if (server !== undefined && 'timeout' in server) socket.setTimeout((server as HttpServer).timeout);
 }
 
-/** In Node's own order: options of another shape make V8 throw away what it has compiled for sockets, and do it again. */
+/** In Node's own order: options of another shape make V8 discard and recompile its code for sockets. */
 function optionsOf(server: Server, handle: RawHandle): SocketConstructorOpts {
   const { allowHalfOpen, pauseOnConnect, highWaterMark } = server as unknown as Record<string, unknown>;
   return {

@@ -7,68 +7,74 @@ import { ours } from './follow-server.js';
 /** A request that is being answered. */
 export interface Exchange {
   readonly response: ServerResponse;
-  /** When its first lines were read, ms of performance.now(), and whether it is timed: see RequestClock. */
+  /**
+   * When the worker read the first lines of the request, ms of performance.now(), and whether the request is timed:
+   * see RequestClock.
+   */
   readonly begun: number;
   readonly weight: number;
 }
 
-/** Those without a remark are totals since the start of the process; see Heartbeat. */
+/** Totals since the process started, unless a field says otherwise; see Heartbeat. */
 export interface ConnectionCounts {
   readonly requests: number;
   readonly accepted: number;
   readonly answers: number;
   readonly errors: number;
   readonly latency: readonly number[];
-  /** Now. */
+  /** At this moment. */
   readonly inFlight: number;
   readonly connections: number;
 }
 
-/** The connections of this process with what is being answered on them. */
+/** The connections of this process, with the requests that are being answered on them. */
 export interface Connections {
-  /** A connection as the kernel knows it, once each, also where one server hands its connections to another: its number. */
+  /**
+   * Counts a connection as the kernel knows it, once, also where one server hands its connections to another. Returns
+   * its number.
+   */
   opened(socket: Socket): number;
-  /** How many there are now. */
+  /** How many connections are open now. */
   open(): number;
-  /** Whoever reports what was opened reports its end too. */
+  /** Must be called for each connection that was reported as opened. */
   closed(socket: Socket): void;
   begun(socket: Socket, response: ServerResponse): Connection;
-  /** The whole of the answer has gone out. Undefined where it is not known to be under way. */
+  /** The answer was sent completely. Undefined where the request is not known. */
   answered(socket: Socket, response: ServerResponse): Connection | undefined;
-  /** An answer that is none of node:http. @param took ms */
+  /** Counts an answer that node:http did not send. @param took ms */
   count(status: number, took: number): void;
   counts(): ConnectionCounts;
-  /** With every heartbeat: see RequestClock. */
+  /** Called with every heartbeat: see RequestClock. */
   renewClock(): void;
-  /** Of those that are closed. */
+  /** Written on connections that are closed. */
   bytesWritten(): number;
 }
 
 /**
- * What is known of a connection: one object of one shape for each, since properties that are added to a socket or to a
- * response one by one, and listeners of their own for each answer, cost several percent of a small request.
+ * What we know of a connection: one object of one shape each. Properties added to a socket or a response one by one,
+ * or a listener for each answer, would cost several percent of a small request.
  */
 export class Connection {
   isOpen = false;
-  /** In the order in which they were opened, from 1; 0: it does not count. */
+  /** Connections are numbered in the order in which they were opened, from 1; 0: this one is not counted. */
   number = 0;
-  /** Somebody tells of its end. */
+  /** Somebody reports its end. */
   isWatched = false;
-  /** We ask ourselves over it: it is not counted. */
+  /** This process asks itself over it: it is not counted. */
   isOwn = false;
-  /** Another worker has accepted it, and counted. */
+  /** Another worker has accepted and counted it. */
   wasHandedOver = false;
-  /** Handed over, and no request has come on it yet. */
+  /** It was handed over, and no request has come on it yet. */
   isWaiting = false;
-  /** Whether it could ever be handed on was found out, and it is among those if so: see hand-on.ts. */
+  /** Whether it could ever be handed on is known; if so it is in the set of those that can: see hand-on.ts. */
   isWeighed = false;
-  /** For the sake of its last request it stays here: see may-move.ts. */
+  /** It stays with this worker because of its last request: see may-move.ts. */
   isPinned = false;
-  /** What is being answered; null: nothing. */
+  /** The answer under way; null: none. */
   response: ServerResponse | null = null;
   begun = 0;
   weight = 0;
-  /** Further requests, oldest first: they are pipelined. */
+  /** Pipelined requests behind the first one, oldest first. */
   behind: Exchange[] | null = null;
   readonly socket: Socket;
 
@@ -93,7 +99,7 @@ export function trackConnections(now: () => number = () => performance.now()): C
   const closed = (socket: Known): void => {
     const connection = socket[key];
     if (connection === undefined) return;
-    // What was cut off has no end of its own.
+    // Answers that were cut off get no event of their own.
     inFlight -= (connection.response === null ? 0 : 1) + (connection.behind?.length ?? 0);
     connection.response = null;
     connection.behind = null;
@@ -141,7 +147,7 @@ export function trackConnections(now: () => number = () => performance.now()): C
     },
     answered: (socket: Known, response) => {
       const connection = socket[key];
-      // Answers go out in the order of the requests.
+      // HTTP/1 sends answers in the order of the requests.
       if (connection?.response !== response) return undefined;
       counter.count(response.statusCode);
       if (connection.weight > 0) counter.time(clock.since(connection.begun), connection.weight);
@@ -164,12 +170,12 @@ export function trackConnections(now: () => number = () => performance.now()): C
   };
 }
 
-/** Bytes. An app may give a server any stream for a connection, and not all of them count. */
+/** Bytes. An app may pass any stream to a server as a connection, and not all of them count their bytes. */
 export function writtenTo(socket: Socket): number {
   return Number.isFinite(socket.bytesWritten) ? socket.bytesWritten : 0;
 }
 
-/** What is being answered on a connection, oldest first. */
+/** The requests being answered on a connection, oldest first. */
 export function exchangesOf(socket: Known): readonly Exchange[] {
   const { response = null, begun = 0, weight = 0, behind = null } = socket[key] ?? {};
   return response === null ? [] : [{ response, begun, weight }, ...(behind ?? [])];
@@ -179,14 +185,14 @@ export function isAnswering(socket: Known): boolean {
   return (socket[key]?.response ?? null) !== null;
 }
 
-/** The path of a request without its query; routers of Express cut their own part off `url`. */
+/** The path of a request without its query; Express routers cut their own prefix off `url`. */
 export function pathOf(request: IncomingMessage & { originalUrl?: string }): string {
   return withoutQuery(request.originalUrl ?? request.url ?? '');
 }
 
 /**
- * What is special about a connection, said just before its server hears of it. Its socket is left as it is until then:
- * sockets that get their properties in another order than most make Node's own look-ups slower for all of them.
+ * Marks a connection just before its server learns of it. We add nothing to the socket until then: sockets whose
+ * properties were added in an unusual order make Node's property look-ups slower for all sockets.
  */
 export function announce(socket: Socket, what: 'wasHandedOver' | 'isOwn'): void {
   announced = { socket, what };
@@ -206,7 +212,7 @@ function meet(socket: Known): Connection {
   return connection;
 }
 
-/** Totals since the start of the process; see Heartbeat. */
+/** Totals since the process started; see Heartbeat. */
 interface AnswerCounts {
   readonly answers: number;
   readonly errors: number;
@@ -215,12 +221,12 @@ interface AnswerCounts {
 
 interface AnswerCounter {
   count(status: number): void;
-  /** @param took from the first lines of a request to the end of its answer, ms; it is taken for that of `weight` answers */
+  /** @param took from the first lines of a request to the end of its answer, ms; counts for `weight` answers */
   time(took: number, weight: number): void;
   counts(): AnswerCounts;
 }
 
-/** Counts complete answers, failed ones, and how long those took that are timed. */
+/** Counts complete answers, failed answers, and the time of those that are timed. */
 export function createAnswerCounter(): AnswerCounter {
   let answers = 0;
   let errors = 0;
@@ -238,20 +244,20 @@ export function createAnswerCounter(): AnswerCounter {
   };
 }
 
-/** So many requests are timed, one by one, between two calls of `renew()`. */
+/** This many requests between two calls of `renew()` are all timed. */
 const timedSingly = 64;
-/** Of further ones each of so many. */
+/** Of the requests after them, one in this many is timed. */
 const step = 8;
 
 /**
- * When requests begin. To read the clock twice a request costs 1 to 2 percent of a small one, so that of many only some
- * are timed, each for all of its step. What is not timed is taken to have begun when the clock was read last: some
- * requests ago, or in a worker that has fallen silent since at most as long ago as the last `renew()`.
+ * Knows when requests begin. Reading the clock twice a request costs 1 to 2 percent of a small one, so under load
+ * only every eighth request is timed, and stands for eight. A request that is not timed counts as begun when the
+ * clock was last read: a few requests ago, and in a quiet worker no earlier than the last `renew()`.
  */
 export class RequestClock {
   /** When the latest request began, ms of performance.now(). */
   begun: number;
-  /** For how many answers it stands with the time that it takes; 0: it is not timed. */
+  /** How many answers the time of this request stands for; 0: it is not timed. */
   weight = 1;
   #singly = timedSingly;
   #passed = 0;
@@ -277,12 +283,12 @@ export class RequestClock {
     }
   }
 
-  /** How long one has taken that is timed, ms. */
+  /** How long a timed request has taken, ms. */
   since(begun: number): number {
     return this.#now() - begun;
   }
 
-  /** To be called with every heartbeat. */
+  /** Called with every heartbeat. */
   renew(): void {
     this.#singly = timedSingly;
     this.begun = this.#now();

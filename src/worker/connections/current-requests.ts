@@ -13,7 +13,7 @@ import {
 } from '../../protocol/requests.js';
 import { type Exchange, pathOf } from './connections.js';
 
-/** A request in flight with when it began, ms of performance.now(). */
+/** A request in flight, and when it began, ms of performance.now(). */
 export interface StreamNote {
   readonly method: string;
   readonly path: string;
@@ -24,16 +24,16 @@ export function asNote({ response: { req }, begun }: Exchange): StreamNote {
   return { method: req.method ?? '', path: pathOf(req), begun };
 }
 
-/** Of a stream of HTTP/2. */
+/** The note of an HTTP/2 stream. */
 export function noteOf(headers: IncomingHttpHeaders): StreamNote {
   const { ':method': method = '', ':path': path = '' } = headers;
   return { method, path: withoutQuery(path), begun: performance.now() };
 }
 
-/** How much of a path leaves the worker. */
+/** How much of a path is told to the master. */
 export type TellPath = (path: string) => string;
 
-/** Its route: a path may hold what is secret. */
+/** Only the route: a path may contain secrets. */
 export const redacted: TellPath = routeOf;
 export const whole: TellPath = (path) => path.slice(0, longestPath);
 
@@ -42,7 +42,10 @@ interface Telling {
   readonly now?: number;
 }
 
-/** The oldest hang, the newest may be what kills: of many requests in flight some of either are told. */
+/**
+ * Of many requests in flight we tell some of the oldest, which may hang, and some of the newest, which may kill the
+ * worker.
+ */
 export function newestAndOldest(
   notes: readonly StreamNote[],
   { tellPath = redacted, now = performance.now() }: Telling = {},
@@ -58,16 +61,16 @@ export function newestAndOldest(
   }));
 }
 
-/** The streams of HTTP/2: each is a request. */
+/** HTTP/2 streams: each is a request. */
 interface Streams {
   begun(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
   /** Since the start of the process. */
   requests(): number;
-  /** Under way, oldest first. */
+  /** In flight, oldest first. */
   current(): readonly StreamNote[];
 }
 
-/** @param onAnswered the whole of an answer has gone out, or it has failed: its status and how long it took, ms */
+/** @param onAnswered called when an answer was sent completely or failed: its status, and how long it took, ms */
 export function trackStreams(onAnswered: (status: number, took: number) => void): Streams {
   const underWay = new Map<object, StreamNote>();
   let requests = 0;
@@ -87,7 +90,7 @@ export function trackStreams(onAnswered: (status: number, took: number) => void)
   };
 }
 
-/** With what a stream was answered; null where it was cut off or given up. */
+/** The status with which a stream was answered; null where it was cut off or cancelled. */
 function statusOf({ rstCode, sentHeaders, sentTrailers }: ServerHttp2Stream): number | null {
   if (rstCode === constants.NGHTTP2_INTERNAL_ERROR) return 500;
   const status = sentHeaders?.[':status'];
@@ -96,8 +99,8 @@ function statusOf({ rstCode, sentHeaders, sentTrailers }: ServerHttp2Stream): nu
 }
 
 /**
- * Those of gRPC that are the server's fault (google/rpc/code.proto names the 5xx of each): a call that fails is a 200
- * with one of them behind it. UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.
+ * The gRPC statuses that are the server's fault (google/rpc/code.proto maps them to 5xx). A failed call is an HTTP
+ * 200 with one of them in its trailers. UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.
  */
 const failedCalls: ReadonlySet<string> = new Set(['2', '4', '12', '13', '14', '15']);
 

@@ -6,62 +6,65 @@ import { isHttp, type TrackedServer } from './follow-server.js';
 import type { Accepting } from './pause-accepting.js';
 import type { Servers } from './servers.js';
 
-/** Keeps a process that has many connections from running out of file descriptors. */
+/** Keeps a process with many connections from running out of file descriptors. */
 export interface DescriptorGuard {
-  /** The `newest`th connection was accepted; so many are open. */
+  /** A connection was accepted, number `newest`; `connections` are open. */
   accepted(connections: number, newest: number): void;
-  /** With every heartbeat: counts what else is open. If the app leaves too little, accepting waits until there is room. */
+  /**
+   * Called with every heartbeat: counts what else is open. If the app leaves too few descriptors, the worker stops
+   * accepting until there are more.
+   */
   measure(): void;
 }
 
 export interface DescriptorSeam {
   readonly servers: Pick<Servers, 'all' | 'counts' | 'listening'>;
   readonly accepting: Accepting;
-  /** Descriptors that this process may have; null: not known, and nothing is done. */
+  /** How many descriptors this process may have; null: unknown, and the guard does nothing. */
   readonly limit: () => number | null;
-  /** Those that it has. */
+  /** How many it has open. */
   readonly open: () => number;
   readonly now: () => number;
-  /** Once, after so many ms. */
+  /** Calls `act` once, after `delay` ms. */
   readonly after: (delay: number, act: () => void) => void;
   readonly warn: (message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
-/** Of all descriptors, what is kept free for the app: for files, and for connections of its own. */
+/** The share of all descriptors that stays free for the app: for files, and for connections of its own. */
 const reserveShare = 1 / 16;
 const leastReserve = 16;
-/** Of the connections that do nothing so many are closed at a time, the oldest. */
+/** The share of the idle connections that is closed at a time, oldest first. */
 const closedShare = 1 / 8;
-/** A request comes with its connection, or a busy client's moment later, ms. */
+/** How long a new connection may take to send its request before it counts as idle, ms. */
 const grace = 250;
-/** How often it is looked for room while nobody is accepted, ms. */
+/** How often the worker checks for free descriptors while it does not accept, ms. */
 const pauseInterval = 25;
 /** ms between two warnings */
 const warnInterval = 60_000;
 
-/** At this time connections had been accepted up to this number. */
+/** Up to which number connections had been accepted at a time. */
 interface Mark {
   readonly at: number;
   readonly number: number;
 }
 
 /**
- * Without a free descriptor the kernel's queue is emptied by closing whoever waits in it, answered or not (libuv does so,
- * lest it spin). So, before it comes to that, connections make room on which nothing has come for a while, the oldest
- * first, and after these the ones that wait for a next request. Where there are none, as in a burst, or where the app has
- * taken the descriptors itself, the worker stops accepting: new connections wait in the kernel's queue, or go to another
- * worker.
+ * If no descriptor is free, libuv empties the kernel's queue by closing the connections that wait in it, answered or
+ * not, because it would spin otherwise. So connections make room before it comes to that: first those on which
+ * nothing has come for a while, oldest first, then those that wait for a next request. If there are none, as in a
+ * burst, or if the app itself has taken the descriptors, the worker stops accepting: new connections wait in the
+ * kernel's queue, or go to another worker.
  */
 export function guardDescriptors(seam: DescriptorSeam): DescriptorGuard {
   const { servers, accepting, limit, open, now, after } = seam;
   let most: number | null | undefined;
   let room = Number.POSITIVE_INFINITY;
   let newest = 0;
-  /** What is open beside connections. */
+  /** Open descriptors other than connections. */
   let others = 0;
   let marks: Mark[] = [];
   let isPaused = false;
-  /** Their descriptors are free at once, but they count until their sockets say so. */
+  /** Connections being closed: their descriptors are free at once, but they count until their sockets emit 'close'. */
   let closing = 0;
   const onClose = (): void => {
     closing--;
@@ -82,7 +85,8 @@ export function guardDescriptors(seam: DescriptorSeam): DescriptorGuard {
     mark();
     others = inUse(most) - connections;
     room = most - others - Math.max(leastReserve, Math.round(most * reserveShare));
-    // A listener that is on its way back cannot be paused: that is no reason to close who has had no time to ask.
+    // A listener that the master is just giving back cannot be paused; that is no reason to close clients that had no
+    // time to send a request.
     if (connections - closing > room) relieve(0);
   };
   /** To count them takes one. */
@@ -95,11 +99,11 @@ export function guardDescriptors(seam: DescriptorSeam): DescriptorGuard {
   };
   const mark = (): void => {
     const time = now();
-    // The latest one that is old enough, and all that are not yet.
+    // The latest mark that is old enough, and all that are not yet.
     const old = marks.findLastIndex(({ at }) => at <= time - grace);
     marks = [...marks.slice(Math.max(0, old)), { at: time, number: newest }];
   };
-  /** Numbers up to this one have had time to ask for something. */
+  /** Connections up to this number have had time to send a request. */
   const grown = (): number => marks.findLast(({ at }) => at <= now() - grace)?.number ?? 0;
   const makeRoom = (upTo: number): number => {
     const closed = idleUpTo(servers.all, upTo);
@@ -109,7 +113,7 @@ export function guardDescriptors(seam: DescriptorSeam): DescriptorGuard {
   };
   const hasRoom = (): boolean => servers.counts().connections - closing < room;
 
-  /** @param number of the newest connection that may be closed where the listeners cannot be paused */
+  /** @param number of the newest connection that may be closed if the listeners cannot be paused */
   const relieve = (number: number): void => {
     if (isPaused) return;
     if (makeRoom(grown()) > 0) return warn('the oldest connections without a request are closed');
@@ -138,7 +142,7 @@ export function guardDescriptors(seam: DescriptorSeam): DescriptorGuard {
   };
 }
 
-/** Some of those that do nothing and have a number up to this one, the oldest: who has asked before comes last. */
+/** Some of the idle connections up to this number, oldest first; those that have sent a request before come last. */
 function idleUpTo(tracked: readonly TrackedServer[], upTo: number): readonly Socket[] {
   const idle = tracked.filter(({ server }) => isHttp(server)).flatMap(idleOf);
   const silent = idle.filter(isSilent);
@@ -162,7 +166,7 @@ function isSilent({ bytesRead, bytesWritten, destroyed }: Socket): boolean {
   return bytesRead === 0 && bytesWritten === 0 && !destroyed;
 }
 
-/** RLIMIT_NOFILE of this process (proc_pid_limits(5)); null where the kernel does not tell. */
+/** RLIMIT_NOFILE of this process (proc_pid_limits(5)); null where the kernel does not say. */
 export function descriptorLimit(readFile = (path: string) => readFileSync(path, 'utf8')): number | null {
   try {
     const soft = /^Max open files\s+(\d+)/m.exec(readFile('/proc/self/limits'))?.[1];
@@ -172,7 +176,7 @@ export function descriptorLimit(readFile = (path: string) => readFileSync(path, 
   }
 }
 
-/** Linux counts them itself since 6.2, as the size of the folder (proc_pid_fd(5)); before, the size is 0. */
+/** Since Linux 6.2 the size of the directory is the number of descriptors (proc_pid_fd(5)); before, the size is 0. */
 export function openDescriptors(): number {
   return statSync('/proc/self/fd').size || readdirSync('/proc/self/fd').length;
 }

@@ -6,20 +6,20 @@ import { followWebSocket, type WebSocketEnd } from './websocket.js';
 /** A server that the app started, and its connections. */
 export interface TrackedServer {
   readonly server: Server;
-  /** Connections as the kernel knows them; behind TLS they are here before their handshake. */
+  /** Connections as the kernel knows them; with TLS, also before their handshake. */
   readonly accepted: SocketList;
-  /** Connections as the app knows them: behind TLS the decrypted ones, else the same list. */
+  /** Connections as the app knows them: with TLS the decrypted sockets, else the same list. */
   readonly sockets: SocketList;
-  /** Sessions of HTTP/2, with how many streams are open. */
+  /** HTTP/2 sessions, with the number of their open streams. */
   readonly sessions: Map<Http2Session, number>;
-  /** Sockets that left HTTP. */
+  /** Sockets that were upgraded from HTTP. */
   readonly upgraded: Map<Socket, Upgrade>;
 }
 
 export interface Upgrade {
-  /** In lower case, such as `websocket`. */
+  /** The protocol, in lower case, such as `websocket`. */
   readonly protocol: string;
-  /** Of a WebSocket. */
+  /** Set for a WebSocket. */
   readonly end: WebSocketEnd | null;
 }
 
@@ -28,17 +28,17 @@ export interface Follower {
   /** A connection, as in `accepted`. */
   onAccepted(socket: Socket): void;
   onClosed(socket: Socket): void;
-  /** It left HTTP. */
+  /** A connection was upgraded from HTTP. */
   onUpgraded(socket: Socket): void;
 }
 
-/** Notes the connections of a server from now on. */
+/** Keeps track of a server's connections from now on. */
 export function followServer(
   server: Server,
   { onStream, onAccepted, onClosed, onUpgraded }: Follower,
 ): TrackedServer {
   const accepted = new SocketList();
-  // Behind TLS the app, its requests and its upgrades know the decrypted socket only.
+  // With TLS the app, its requests and its upgrades know the decrypted socket only.
   const sockets = isTls(server) ? new SocketList() : accepted;
   const entry: TrackedServer = { server, accepted, sockets, sessions: new Map(), upgraded: new Map() };
   const { upgraded } = entry;
@@ -82,7 +82,7 @@ function followDecrypted({ server, sockets, upgraded }: TrackedServer): void {
   });
 }
 
-/** A listener for `upgrade` makes Node hand out upgrades at all, so that ours is there only while the app has one. */
+/** Node offers upgrades only where there is a listener for `upgrade`, so ours is there only while the app has one. */
 function followUpgrades(
   event: string,
   { entry: { server, upgraded }, onUpgraded }: { entry: TrackedServer; onUpgraded: Follower['onUpgraded'] },
@@ -102,12 +102,12 @@ function followUpgrades(
   });
 }
 
-/** The event that brings a connection as the app knows it. */
+/** The event with which a server announces a connection as the app knows it. */
 export function arrival(server: Server): string {
   return isTls(server) ? 'secureConnection' : 'connection';
 }
 
-/** HTTP/1, whose idle connections can be told from busy ones. */
+/** HTTP/1, of whose connections Node tells which are idle. */
 export function isHttp(server: Server): server is HttpServer {
   return 'closeIdleConnections' in server;
 }
@@ -118,7 +118,7 @@ export function isTls(server: Server): boolean {
 
 const own = new WeakSet<object>();
 
-/** Marks a listener of ours on the app's servers and connections, so that it is not taken for one of the app's. */
+/** Marks a listener of ours on the app's servers and connections, so that we do not mistake it for one of the app's. */
 export function ours<Listener extends object>(listener: Listener): Listener {
   own.add(listener);
   return listener;
@@ -131,19 +131,19 @@ export function isOurs(listener: object): boolean {
 type Slotted = Socket & { [slot: symbol]: number | undefined };
 
 /**
- * Sockets in no order. A Set would do, but one that is filled and emptied all the time leaves tables behind that keep
- * closed sockets from being collected young: measured, five times the promoted bytes under a connection per request.
+ * Sockets in no order. A Set that is filled and emptied all the time leaves tables behind that keep closed sockets
+ * out of young collections: measured with a connection per request, V8 promotes five times the bytes.
  */
 export class SocketList implements Iterable<Socket> {
   readonly #sockets: Slotted[] = [];
-  /** Where the socket stands in this list: it may be in several. */
+  /** Where the socket is in this list; a socket may be in several lists. */
   readonly #slot = Symbol('slot');
 
   get size(): number {
     return this.#sockets.length;
   }
 
-  /** False where it is in the list already. */
+  /** False where the socket is in the list already. */
   add(socket: Socket): boolean {
     const slotted = socket as Slotted;
     if (slotted[this.#slot] !== undefined) return false;
@@ -164,7 +164,7 @@ export class SocketList implements Iterable<Socket> {
     return true;
   }
 
-  /** Of those that are in the list now: it may change meanwhile. */
+  /** The sockets that are in the list now: it may change during the iteration. */
   [Symbol.iterator](): Iterator<Socket> {
     return this.#sockets.slice().values();
   }

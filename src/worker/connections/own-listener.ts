@@ -3,12 +3,12 @@ import type { AddressInfo, ListenOptions, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Where to connect to, as net.connect() wants it. */
+/** Where to connect to, as net.connect() takes it. */
 export type Where = { readonly host: string; readonly port: number } | { readonly path: string };
 
 /**
- * Has a server of ours listen for this process alone. By the loopback, as apps expect of a client: their listeners of
- * 'connection' see an address like any other. Where the service may use no network at all, by a unix socket.
+ * Makes a server of ours listen for this process alone. It listens on loopback, because an app's listeners of
+ * 'connection' expect a client with an address; on a unix socket where the service may not use the network.
  *
  * @throws the system's error where neither can be opened
  */
@@ -24,7 +24,7 @@ export async function listenForOurselves(server: Server): Promise<Where> {
   return { path };
 }
 
-/** `exclusive`: a listener of this process, not one of the cluster. */
+/** `exclusive`: the listener belongs to this process and not to the cluster. */
 function open(server: Server, options: ListenOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -35,7 +35,7 @@ function open(server: Server, options: ListenOptions): Promise<void> {
   });
 }
 
-/** On Linux a name that is no file (unix(7)). */
+/** On Linux an abstract name, which is no file (unix(7)). */
 function unixPath(): string {
   const name = `rom-agent-${randomUUID()}`;
   return process.platform === 'linux' ? `\0${name}` : join(tmpdir(), name.slice(0, 20));

@@ -13,37 +13,40 @@ import {
   setListenHandle,
 } from '../node-internals/listening.js';
 
-/** Keeps connections waiting in the kernel's queue, where Node itself has no way to. */
+/** Makes connections wait in the kernel's queue, which Node itself cannot do. */
 export interface Accepting {
-  /** From now on nobody is accepted, not even who is waiting already. False where none of the servers can do that. */
+  /** Stops accepting, also the connections that wait already. False where this works for none of the servers. */
   pause(servers: readonly Server[]): boolean;
   resume(): void;
 }
 
 interface Paused {
   readonly server: Server;
-  /** How the socket is asked for again. */
+  /** The query with which the worker asks for the socket again. */
   readonly query: ListenQuery;
-  /** Closed; `server` still has it, so that whoever asks finds it listening. */
+  /** A closed handle; `server` keeps it, so that the server still counts as listening. */
   readonly handle: ListenHandle;
 }
 
 interface Origin {
-  /** The copy that node:cluster gave at first: closing it says that this worker is done with the socket. */
+  /** The copy that node:cluster gave first: closing it tells node:cluster that this worker is done with the socket. */
   readonly first: ListenHandle;
   readonly giveBack: () => void;
 }
 
 const usualBacklog = 511;
-/** How long the master has to answer, ms: the kernel drops a socket for which a process has no file descriptor left. */
+/**
+ * How long the worker waits for the master's answer before it asks again, ms: the kernel drops a socket sent to a
+ * process that has no free file descriptor.
+ */
 const askAgain = 1_000;
 const mostTries = 5;
 
 /**
- * libuv accepts until the queue is empty, and Node cannot stop it: so a worker closes its copy of the listening socket and
- * asks the master for another one. The socket stays open, and the other workers go on.
+ * libuv accepts until the queue is empty, and Node cannot stop it. So a worker closes its copy of the listening
+ * socket, and later asks the master for another one. The socket stays open, and the other workers go on accepting.
  *
- * @param onLost the master has not given the socket back: this worker is deaf
+ * @param onLost called if the master has not given the socket back: clients cannot reach this worker
  */
 export function createAccepting(
   onLost: (server: Server) => void,
@@ -51,10 +54,10 @@ export function createAccepting(
   interval = askAgain,
 ): Accepting {
   const queries = new WeakMap<object, ListenQuery>();
-  /** Of copies that were asked for again. */
+  /** The origins of copies that replaced the first one. */
   const origins = new WeakMap<ListenHandle, Origin>();
   const paused: Paused[] = [];
-  /** The master has been asked for their sockets, and has not answered yet. */
+  /** Servers whose sockets the worker has asked the master for, without an answer yet. */
   const asked = new Set<Server>();
 
   const give = getServerOf(giver);
@@ -72,10 +75,10 @@ export function createAccepting(
     const bound: Record<string, unknown> = {};
     handle.getsockname?.(bound);
     const origin = origins.get(handle);
-    // The first copy is not given back to node:cluster: without any worker it would close the socket.
+    // The first copy is not given back to node:cluster, which would close the socket if no worker had one.
     if (origin === undefined) closeCopy(handle);
     else origin.giveBack();
-    // For server.address().
+    // server.address() asks it.
     handle.getsockname = (out) => {
       Object.assign(out, bound);
       return 0;
@@ -87,7 +90,7 @@ export function createAccepting(
     const { server, query, handle: old } = lent;
     asked.add(server);
     const missing = (): void => {
-      // It has come after all, or is not wanted any more.
+      // The socket came late, and the worker has another one or needs none.
       if (listenHandleOf(server) !== old) return void asked.delete(server);
       if (tries < mostTries) takeBack(lent, tries + 1);
       else onLost(server);
@@ -98,7 +101,7 @@ export function createAccepting(
       asked.delete(server);
       if (error || handle === undefined) return onLost(server);
       const giveBack = handle.close.bind(handle);
-      // Meanwhile it was closed, or an earlier answer has come.
+      // The server was closed meanwhile, or got its socket by an earlier answer.
       if (listenHandleOf(server) !== old) return giveBack();
       const first = origins.get(old)?.first ?? old;
       origins.set(handle, { first, giveBack });
@@ -108,7 +111,7 @@ export function createAccepting(
         giveBack();
       };
       setListenHandle(server, handle);
-      // Of none, 0 stands for it here.
+      // Without a backlog in the query, or with 0, Node's default applies.
       handle.listen(query.backlog || usualBacklog);
     });
   };
@@ -124,7 +127,7 @@ export function createAccepting(
   };
 }
 
-/** @param bound what the socket is bound to: a path is in the query itself */
+/** @param bound the address of the socket; a path is in the query already */
 function again(query: ListenQuery, { port }: Record<string, unknown>): ListenQuery {
   return { ...query, port: 0, flags: listenAgainFlags(typeof port === 'number' ? port : 0) };
 }

@@ -18,26 +18,32 @@ import { followServer, isTls, type TrackedServer } from './follow-server.js';
 
 export type { TrackedServer } from './follow-server.js';
 
-/** Every server of this process with its requests, found without touching the app (diagnostics_channel). */
+/**
+ * Every server of this process and its requests. It finds them through diagnostics_channel, and changes nothing in
+ * the app.
+ */
 export interface Servers {
-  /** Who else hears of what happens, from now on. */
+  /** Adds an observer. */
   observe(events: Partial<ServerEvents>): void;
   readonly all: readonly TrackedServer[];
-  /** Responses under way with their connections, oldest first for each: one that is pipelined has no socket yet. */
+  /**
+   * Responses under way with their connections, oldest first for each. The response to a pipelined request has no
+   * socket yet.
+   */
   underWay(): readonly UnderWay[];
   /** Some of the requests in flight: see Heartbeat. */
   current(): readonly RequestNote[];
-  /** Some of the requests that began since it was asked last: see Heartbeat. */
+  /** Some of the requests that began since the last call: see Heartbeat. */
   begun(): readonly Pick<RequestNote, 'method' | 'path'>[];
   counts(): ConnectionCounts;
-  /** With every heartbeat: see RequestClock. */
+  /** Called with every heartbeat: see RequestClock. */
   renewClock(): void;
   bytesWritten(): number;
-  /** Whose listening sockets are open: a drain closes them before the app closes its servers. */
+  /** Servers whose listening sockets are open: a drain closes the sockets before the app closes its servers. */
   listening(): readonly Server[];
-  /** Listeners that are being opened: the answer of the master is on its way. */
+  /** How many listeners are being opened: the worker has asked the master and has no answer yet. */
   pending(): number;
-  /** Why the latest `listen()` failed, which an app may have kept to itself; null where none has. */
+  /** Why the latest `listen()` failed, which the app may not report; null where none has failed. */
   listenError(): Error | null;
 }
 
@@ -45,30 +51,30 @@ export interface UnderWay extends Exchange {
   readonly socket: Socket;
 }
 
-/** So many of the requests between two heartbeats are told. */
+/** At most so many of the requests between two heartbeats are told. */
 const mostBegun = 4;
 
-/** Servers of our own, which are none of the app's. */
+/** Servers of our own: they do not count as the app's. */
 export const untracked = new WeakSet<Server>();
 
 export interface ServerEvents {
-  /** Before a server listens. The options are the app's own object. */
+  /** A server is about to listen. `options` is the app's own object. */
   onListen(server: Server, options: Readonly<ListenOptions>): void;
   onListening(server: Server): void;
-  /** So many listeners are being opened now. */
+  /** `count` listeners are being opened now. */
   onPending(count: number): void;
-  /** There is one more connection, the `newest`th; so many are open. */
+  /** A connection was accepted, number `newest`; `open` are open. */
   onAccepted(open: number, newest: number): void;
   onRequest(response: ServerResponse, connection: Connection): void;
-  /** The whole of the answer has gone out. */
+  /** The answer was sent completely. */
   onAnswered(response: ServerResponse, connection: Connection): void;
-  /** A connection left HTTP. */
+  /** A connection was upgraded from HTTP. */
   onUpgraded(socket: Socket): void;
-  /** Unless given: its route. */
+  /** Without it only the route is told. */
   tellPath: TellPath;
 }
 
-/** What `server.listen()` works with; the diagnostics channel hands out the very object. */
+/** The options that `server.listen()` uses; the diagnostics channel hands out this very object. */
 export interface ListenOptions {
   port?: number | string | null;
   host?: string;
@@ -114,10 +120,10 @@ export function trackServers(first: Partial<ServerEvents>): Servers {
     server.on('listening', () => tracked.add(entry));
     server.on('close', () => {
       tracked.delete(entry);
-      // Before the answer of the master was there.
+      // The server was closed before the master answered.
       settled(server);
     });
-    // Of a failure in the cluster the diagnostics channel does not tell.
+    // The diagnostics channel does not report failures in a cluster.
     (server as NodeJS.EventEmitter).on(errorMonitor, (error: Error) => {
       if (settled(server)) listenError = error;
     });
@@ -139,14 +145,14 @@ export function trackServers(first: Partial<ServerEvents>): Servers {
   });
   subscribe('http.server.request.start', (message) => {
     const { response, socket, server } = message as Exchanged;
-    // A server that never listens can still be given connections by another.
+    // Another server can pass connections to a server that never listens.
     if (server !== latest) track(server);
     latest = server;
     const connection = connections.begun(socket, response);
     if (connection.weight > 0 && begun.length < mostBegun && !connection.isOwn) begun.push(response.req);
     events.onRequest?.(response, connection);
   });
-  // Cheaper than to listen for the end of each response; one that is cut off ends with its connection.
+  // Cheaper than a listener for the end of each response; a response that was cut off ends with its connection.
   subscribe('http.server.response.finish', (message) => {
     const { response, socket } = message as Exchanged;
     const connection = connections.answered(socket, response);
@@ -189,7 +195,7 @@ export function trackServers(first: Partial<ServerEvents>): Servers {
   };
 }
 
-/** Each once, also where one server hands its connections to another. */
+/** Each connection once, also where one server hands its connections to another. */
 function socketsOf(tracked: readonly TrackedServer[]): Set<Socket> {
   return new Set(tracked.flatMap(({ sockets }) => [...sockets]));
 }
@@ -208,7 +214,7 @@ export function urlOf(server: Server, answers: Server = server): string {
 }
 
 function schemeOf(server: Server): string {
-  // Every kind of HTTP server has one of the two, HTTP/2 over plain text the second alone.
+  // HTTP servers of every kind have one of the two properties; HTTP/2 without TLS has only the second.
   const isHttp = 'requestTimeout' in server || 'updateSettings' in server;
   if (isTls(server)) return isHttp ? 'https' : 'tls';
   return isHttp ? 'http' : 'tcp';

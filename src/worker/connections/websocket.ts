@@ -1,20 +1,20 @@
 import type { Duplex } from 'node:stream';
 import { underSymbol } from '../node-internals/sockets.js';
 
-/** A connection that asks to become a WebSocket. */
+/** A connection that was asked to become a WebSocket. */
 export interface WebSocketEnd {
   /**
-   * Tells the client that this server goes away (1001), so that it reconnects, to another worker: at once, or as soon
-   * as a frame has ended. False where it cannot be done yet: the upgrade is not answered.
+   * Tells the client that this server goes away (1001), so that it reconnects to another worker: at once, or as soon
+   * as a frame has ended. False where that is not possible yet, because the upgrade is not answered.
    */
   goAway(): boolean;
 }
 
-/** "Going away" (RFC 6455, section 7.4.1), and an unmasked Close frame that says so (section 5.5.1). */
+/** "Going away" (RFC 6455, section 7.4.1), and an unmasked Close frame with that status (section 5.5.1). */
 const goingAwayStatus = 1001;
 const goingAway = Buffer.from([0x88, 0x02, 0x03, 0xe9]);
 
-/** As far as we know it, a WebSocket of the ws package, which Socket.IO and most frameworks use. */
+/** The part that we use of a WebSocket of the ws package, on which Socket.IO and most frameworks build. */
 interface LibrarySocket {
   readonly readyState: number;
   close(status: number): void;
@@ -24,13 +24,13 @@ const libraryOpen = 1;
 const followed = new WeakMap<Duplex, WebSocketEnd>();
 
 /**
- * Follows what the app writes to a connection from its answer to the upgrade on. Where the library of the app is ws, it
- * is asked to close, as it then knows that the client's Close frame is an answer and sends none of its own. Elsewhere, as
- * behind a proxy, a Close frame of ours goes between two frames of the app, and what the app writes behind it is dropped: it
- * is the last frame of a side (section 5.5.1), and browsers take a second one for an error.
+ * Follows what the app writes to a connection, starting with its answer to the upgrade. If the app uses ws, we ask ws
+ * to close: it then knows that the client's Close frame is an answer, and sends none of its own. Otherwise, as behind
+ * a proxy, we write a Close frame of our own between two frames of the app and drop what the app writes after it: a
+ * Close frame is the last frame of a side (section 5.5.1), and browsers treat a second one as an error.
  */
 export function followWebSocket(socket: Duplex): WebSocketEnd {
-  // An app may have several servers of its own hear of an upgrade.
+  // Several servers of one app may get the same upgrade.
   const end = followed.get(socket) ?? follow(socket);
   followed.set(socket, end);
   return end;
@@ -42,7 +42,7 @@ function follow(socket: Duplex): WebSocketEnd {
   let asked = false;
   let told = false;
   let isOfLibrary = false;
-  /** ws is there from the answer to the upgrade on. */
+  /** ws puts its WebSocket there as it answers the upgrade. */
   let looks = 4;
 
   const pass = (chunk: unknown, ...rest: unknown[]): boolean =>
@@ -57,7 +57,7 @@ function follow(socket: Duplex): WebSocketEnd {
     if (done !== undefined) process.nextTick(done);
     return true;
   };
-  /** The frame that was under way ends in this chunk: ours stands behind it. */
+  /** The frame under way ends in this chunk; our Close frame follows it. */
   const tellWithin = (bytes: Buffer, boundary: number, rest: readonly unknown[]): boolean => {
     pass(bytes.subarray(0, boundary));
     tell();
@@ -67,7 +67,7 @@ function follow(socket: Duplex): WebSocketEnd {
     if (told) return drop(rest);
     if (looks-- > 0 && libraryOf(socket) !== null) {
       isOfLibrary = true;
-      // Whoever has put a function around this one keeps it.
+      // If somebody has wrapped our function, it stays.
       if (socket.write === writeFollowed) giveBack();
     }
     if (isOfLibrary) return pass(chunk, ...rest);
@@ -98,7 +98,7 @@ function follow(socket: Duplex): WebSocketEnd {
   };
 }
 
-/** ws notes its WebSocket on the connection, under a symbol of its own. */
+/** ws puts its WebSocket on the connection, under a symbol of its own. */
 function libraryOf(socket: Duplex): LibrarySocket | null {
   const library = underSymbol(socket, 'websocket');
   return isLibrarySocket(library) ? library : null;
@@ -126,26 +126,29 @@ function bytesOf(chunk: unknown, encoding: unknown): Buffer | null {
   return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 }
 
-/** What a server has sent on a connection that it may upgrade to a WebSocket: lengths only, nothing is kept. */
+/** What a server sends on a connection that may be upgraded to a WebSocket: only lengths, no content is kept. */
 export interface Frames {
-  /** Follows bytes on their way out. Returns how many of them stand before the next place between two frames; null: none. */
+  /**
+   * Follows bytes as they are sent. Returns how many of them come before the next place between two frames; null: no
+   * such place.
+   */
   follow(bytes: Uint8Array): number | null;
-  /** The upgrade is answered with 101, and the last byte that went out was the end of that answer or of a frame. */
+  /** Whether the upgrade is answered with 101, and the last byte sent was the end of that answer or of a frame. */
   isBetween(): boolean;
   /** Whether the upgrade is answered with 101, and this side has sent no Close frame. */
   isOpen(): boolean;
 }
 
-/** `other`: not the answer of an upgrade, or nothing that could be followed. */
+/** `other`: not an answer to an upgrade, or nothing that we can follow. */
 type Place = 'answer' | 'between' | 'head' | 'payload' | 'closed' | 'other';
 
 const accepted = 'HTTP/1.1 101';
 const endOfAnswer = '\r\n\r\n';
-/** Of an answer that is still without its end, bytes. */
+/** Longest answer whose end we look for, bytes. */
 const longestAnswer = 65_536;
 const closeOpcode = 8;
 
-/** From before the answer to the upgrade on (RFC 6455, sections 4.2.2 and 5.2). */
+/** Starts before the answer to the upgrade (RFC 6455, sections 4.2.2 and 5.2). */
 export function followFrames(): Frames {
   let place: Place = 'answer';
   let answer = '';
@@ -205,7 +208,10 @@ export function followFrames(): Frames {
   };
 }
 
-/** Of the frame whose first bytes these are, its mask included; null: there is more of its head to come. */
+/**
+ * Payload length of the frame that begins with these bytes, its mask included; null: the rest of its head is still to
+ * come.
+ */
 function payloadLength(head: readonly number[]): number | null {
   const [, second = 0] = head;
   const short = second & 0x7f;

@@ -13,64 +13,71 @@ import { closeFull, holdConnections, longestHold } from './last-close.js';
 export interface DrainOptions {
   /** How long an idle keep-alive connection is kept for one more request, ms. */
   readonly linger: number;
-  /** Whether WebSocket clients are sent a Close frame. */
+  /** Whether WebSocket clients get a Close frame. */
   readonly closeWebSockets: boolean;
-  /** Which of the servers that listen are beside the service: they close last. */
+  /** Which of the listening servers are not the service's: they close last. */
   readonly beside?: (listening: readonly Server[]) => ReadonlySet<Server>;
-  /** Where idle connections go instead of being closed. */
+  /** Takes over idle connections, which are otherwise closed. */
   readonly elsewhere?: Elsewhere;
 }
 
-/** Other workers, which go on. */
+/** The other workers, which go on serving. */
 export interface Elsewhere {
-  /** False: the connection cannot go there. */
+  /** False: the connection cannot go to another worker. */
   take(socket: Socket): boolean;
   /** How many connections are on their way. */
   underWay(): number;
 }
 
 export interface DrainCall {
-  /** When the worker is cut, ms from now. */
+  /** When the master kills the worker, ms from now. */
   readonly timeout: number;
   /** No other worker goes on accepting: see last-close.ts. */
   readonly last: boolean;
-  /** Tells the master that the listeners are closed; resolves when those of all workers are. */
+  /** Tells the master that the listeners are closed; resolves when the listeners of all workers are. */
   readonly closed: () => Promise<void>;
 }
 
 /** Ends a worker's connections without losing a request. */
 export interface Drainer {
-  /** Resolves once nothing is left. Never rejects; who calls it has the deadline. */
+  /** Resolves once no connection is left. Never rejects; the caller has the deadline. */
   drain(options: DrainCall): Promise<void>;
-  /** A request came in, or its answer is out: see ServerEvents. */
+  /** A request came in, or its answer was sent: see ServerEvents. */
   onRequest(response: ServerResponse, socket: Socket): void;
   onAnswered(response: ServerResponse): void;
 }
 
-/** How often connections are looked at while they drain, ms. */
+/** How often the drain checks its connections, ms. */
 const sweepInterval = 25;
-/** What a hung worker may hold up the others' last answers, ms: longer than a busy one. */
+/**
+ * How long a worker waits for the others to close their listeners, ms: longer than a busy one takes, so that only a
+ * hung one is not waited for.
+ */
 const releaseLimit = longestHold + 200;
 
-/** The share of its time in which the service is to drain; after that the servers beside it drain as well. */
+/**
+ * The share of the timeout in which the service's own connections drain; after that the app's other servers drain as
+ * well.
+ */
 const shareOfService = 0.5;
-/** How long a connection that has just come to a server beside the service may take to send something, ms. */
+/** How long a new connection to one of the app's other servers may take to send something, ms. */
 const firstBytes = 100;
 
 /**
  * `server.close()` ends idle keep-alive connections at once and so races with the client's next request. Here the
- * listener closes first; every answer from then on says `Connection: close`; a connection that stays idle past the
- * linger goes to another worker where it can, and is closed where not; what is upgraded is told to go and then left to itself.
+ * listener closes first. Every answer from then on says `Connection: close`. A connection that stays idle longer than
+ * the linger goes to another worker if it can, and is closed if not. An upgraded connection is told to go and is then
+ * left alone.
  *
- * An app may have servers of its own behind the one that is configured, to which it passes requests on. They go on
- * accepting until the connections of the service are gone.
+ * An app may have servers of its own behind the configured one, to which it passes requests on. They go on accepting
+ * until the connections of the service are gone.
  */
 export function createDrainer(servers: Servers, options: DrainOptions): Drainer {
   const { linger, beside = () => new Set(), elsewhere = nowhere } = options;
   const tellToClose = createLastAnswers();
   let draining = false;
   let farewells: Farewells | null = null;
-  /** When a connection last went idle without having been told to close. */
+  /** When a connection last became idle without having been told to close. */
   let quietSince = 0;
 
   const sweep = (entries: readonly TrackedServer[]): void => {
@@ -88,7 +95,8 @@ export function createDrainer(servers: Servers, options: DrainOptions): Drainer 
       for (const { server } of servers.all) dropBehindClose(server);
       for (const { response, socket } of servers.underWay()) tellToClose(response, socket);
       farewells = createFarewells(options, { last, timeout });
-      // Whoever is told comes back at once. At a stop nobody else is there to take him, and he would be told again.
+      // A client that is told reconnects at once. At a stop no other worker is there to take it, and it would be told
+      // again here.
       if (!last) farewells.tell(service());
       await closeListeners({ all: service(), counts: servers.counts }, { last, closed });
       quietSince = performance.now();
@@ -128,15 +136,15 @@ async function closeListeners(servers: Closing, { last, closed }: Omit<DrainCall
   if (held === null) return void closed();
   await Promise.race([closed(), sleep(releaseLimit)]);
   held.release();
-  // What they have sent is read before anybody looks for connections on which nothing came.
+  // Read what clients have sent before looking for connections on which nothing came.
   await sleep(sweepInterval);
 }
 
-/** They may be of use to others than the app, on a port of their own; each worker does it by itself. */
+/** Clients other than the app may use them, on a port of their own; each worker closes its own. */
 async function closeBeside({ all, counts }: Closing, last: boolean): Promise<void> {
   const { accepted } = counts();
   const others = async (): Promise<void> => {
-    // Whoever is answered comes again, to another worker that has yet to close.
+    // A client that got an answer connects again, perhaps to a worker that has not closed yet.
     if (counts().accepted > accepted) await sleep(longestHold);
   };
   await closeListeners(
@@ -152,7 +160,8 @@ function closeIdle({ server, accepted, sockets, upgraded }: TrackedServer, elsew
   const idle = idleConnections(server);
   if (idle === null) server.closeIdleConnections();
   else for (const socket of idle) if (!isEnding(socket) && !elsewhere.take(socket)) socket.destroy();
-  // Node does not count a connection as idle on which nothing has ever come. One from another worker has been read there.
+  // For Node a connection on which nothing ever came is not idle. On one from another worker something was read
+  // there.
   const closeUnread = (socket: Socket): void => {
     if (socket.bytesRead === 0 && !elsewhere.take(socket)) socket.destroy();
   };
@@ -160,7 +169,7 @@ function closeIdle({ server, accepted, sockets, upgraded }: TrackedServer, elsew
   for (const socket of accepted) closeUnread(socket);
 }
 
-/** Node takes an answer for sent once the app is done with it; a slow client has yet to get it. */
+/** For Node an answer is sent once the app has ended it; a slow client may still have to receive it. */
 function isEnding(socket: Socket): boolean {
   return isHttpBusy(socket) || socket.writableLength > 0 || isLingering(socket);
 }
@@ -174,7 +183,10 @@ function isQuiet(servers: Servers): boolean {
   return inFlight === 0 && connections === 0;
 }
 
-/** Looks behind a turn of the event loop: a process that had no CPU for a while reads first what has come meanwhile. */
+/**
+ * Checks at the end of a turn of the event loop: a process that had no CPU for a while first reads what has arrived
+ * meanwhile.
+ */
 function every(interval: number, done: () => boolean): Promise<void> {
   return new Promise((resolve) => {
     let over = false;

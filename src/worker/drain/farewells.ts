@@ -4,16 +4,16 @@ import type { TrackedServer, Upgrade } from '../connections/follow-server.js';
 import { writeBetweenFrames } from '../node-internals/http.js';
 import type { DrainCall, DrainOptions } from './drain.js';
 
-/** Tells what is not plain HTTP/1 to go, once each. */
+/** Tells clients of anything but plain HTTP/1 to go, once each. */
 export interface Farewells {
-  /** To be called again and again: what begins during the drain is told then, and whose turn it is. */
+  /** Called repeatedly: it tells what began during the drain, and the next ones in turn. */
   tell(entries: readonly Pick<TrackedServer, 'sessions' | 'upgraded'>[]): void;
 }
 
-/** How many WebSockets are told at once, and how many a second after that, where the time suffices. */
+/** How many WebSockets are told at once, and how many each second after that if time allows. */
 const burst = 100;
 const perSecond = 500;
-/** The share of a drain in which all of them are told: they have the rest to end. */
+/** The share of the drain in which all of them are told; in the rest they end. */
 const share = 1 / 3;
 
 export function createFarewells(
@@ -28,7 +28,7 @@ export function createFarewells(
 
   const sayGoodBye = (sockets: readonly (readonly [Socket, Upgrade])[]): void => {
     const total = count + sockets.length;
-    // Nobody is left for them to come back to at once.
+    // At the last drain no worker is left to which they could come back at once.
     const due = last ? total : farewellsDue({ total, elapsed: now() - began, limit: timeout * share });
     for (const [socket, { end }] of sockets) {
       if (count >= due) return;
@@ -53,9 +53,10 @@ export function createFarewells(
 }
 
 /**
- * How many WebSockets are to be told by now: told all at once they would all come back at once, to few workers.
+ * How many WebSockets should have been told by now. If all were told at once, they would all reconnect at once, to
+ * few workers.
  *
- * @param options how many there are; how long the drain has lasted and in which time all are told, ms
+ * @param options how many there are; how long the drain has lasted, and in which time all are told, ms
  */
 export function farewellsDue({
   total,
@@ -76,21 +77,23 @@ const openNoMore = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xf
 /** How long a client may take to answer a ping, ms. */
 const longestAnswer = 1_000;
 
-/** Tells HTTP/2 clients to go, each once. */
+/** Tells HTTP/2 clients to go, once each. */
 interface GoodBye {
-  /** To be called again and again. */
+  /** Called repeatedly. */
   tell(session: Http2Session): void;
 }
 
 /**
- * Ends HTTP/2 sessions without refusing a stream. RFC 9113 has it in two steps: the client is told to open no more, and
- * what it has sent before it read that is served; once it has answered a ping nothing is on its way any more, and it is
- * told which stream was the last. Node knows the second step alone: whatever comes after its GOAWAY is refused. Without
- * TLS the first one is written past it. Behind TLS that cannot be done.
+ * Ends HTTP/2 sessions without refusing a stream. RFC 9113 does it in two steps. The server tells the client to open
+ * no more streams, and serves those that the client sent before it read that. Once the client has answered a ping,
+ * nothing is on its way any more, and the server tells it which stream was the last. Node only does the second step:
+ * it refuses streams that come after its GOAWAY. Without TLS we write the first GOAWAY past Node; with TLS that is
+ * not possible.
  *
- * When the client is told matters in either case. One that reads GOAWAY while it has a request in its own queue refuses
- * that itself (nghttp2, and so Node and grpc-js, with REFUSED_STREAM). Its queue is empty when it has just sent a request,
- * and most clients wait for the answer then; so that is the moment, or when nothing has come for the linger.
+ * The moment matters in both cases. A client that reads GOAWAY while a request waits in its own queue refuses that
+ * request itself (nghttp2, and so Node and grpc-js, with REFUSED_STREAM). Its queue is empty when it has just sent a
+ * request, and most clients then wait for the answer. So we tell it at that moment, or when nothing has come for the
+ * linger.
  */
 function createGoodBye({ linger }: { readonly linger: number }): GoodBye {
   const told = new WeakSet<Http2Session>();
@@ -107,7 +110,7 @@ function createGoodBye({ linger }: { readonly linger: number }): GoodBye {
     session.on('stream', () => {
       if (told.has(session)) return;
       if (session.encrypted !== true) say(session);
-      // What came together with it begins before the session ends; and Node's own first frame goes before ours.
+      // Streams that came together with it begin before the session ends, and Node's first frame goes before ours.
       if (!told.has(session)) setImmediate(say, session);
     });
   };
@@ -120,7 +123,7 @@ function createGoodBye({ linger }: { readonly linger: number }): GoodBye {
       if (first === undefined) return sayAtRequests(session);
       if (now - first < linger) return;
       say(session);
-      // It has more to write than the client reads, perhaps.
+      // The client may not have read everything that the session has to write.
       if (now - first >= linger + longestAnswer) close(session);
     },
   };

@@ -6,20 +6,21 @@ import { bytesBeingParsed, keepOpen, removeRequestReader } from '../node-interna
 
 const headEnd = '\r\n\r\n';
 
-/** Bytes that came at once on a connection, and how many requests were begun with them. */
+/** Bytes that arrived at once on a connection, and how many requests began with them. */
 interface Piece {
   readonly bytes: string;
   readonly begun: number;
 }
 
 /**
- * Has the last answer of each connection say `Connection: close`, and no other: Node would never send the answers behind
- * it, and would cut off a client that is still sending. Which one is the last is found out when its head is written.
+ * Makes the last answer of each connection say `Connection: close`, and no other: Node would not send the answers
+ * after it, and would cut off a client that is still sending. Which answer is the last is decided when its head is
+ * written.
  */
 export function createLastAnswers(): (response: ServerResponse, socket: Socket) => void {
   const pieces = new WeakMap<Socket, Piece>();
 
-  /** Promises that the app waits for may be settled while the same bytes still count as being parsed. */
+  /** Promises of the app may settle while Node still parses the same bytes. */
   const count = (socket: Socket): void => {
     const bytes = bytesBeingParsed(socket).toString('latin1');
     const before = pieces.get(socket);
@@ -43,10 +44,10 @@ export function createLastAnswers(): (response: ServerResponse, socket: Socket) 
   };
 }
 
-/** Connections whose last answer is out: whatever is still read there is no request any more. */
+/** Connections whose last answer was sent: whatever is read after it is not a request. */
 const over = new WeakSet<Socket>();
 
-/** What node:http emits for a request that it has read. */
+/** The events that node:http emits for a request. */
 const arrivals: ReadonlySet<unknown> = new Set([
   'request',
   'checkContinue',
@@ -56,9 +57,9 @@ const arrivals: ReadonlySet<unknown> = new Set([
 ]);
 
 /**
- * Keeps requests from the app that a client has sent behind one whose answer said `Connection: close`. A server does not
- * execute them (RFC 9112, section 9.6), and the client may send them again elsewhere. Node parses them all the same
- * where they come in one piece with the end of a body whose request was answered early.
+ * Keeps from the app the requests that a client sent after one whose answer said `Connection: close`. A server does
+ * not process them (RFC 9112, section 9.6), and the client may send them again elsewhere. Node parses them
+ * nevertheless if they arrive in one piece with the end of a body whose request was answered early.
  */
 export function dropBehindClose(server: Server): void {
   const emit = server.emit;
@@ -75,8 +76,8 @@ function isOver(socket: Socket): boolean {
 }
 
 /**
- * Once the last answer of a connection is out, which said `Connection: close`: the connection lingers for at most so many
- * ms. A client that is still sending its body is waited for first, for the app may be reading it.
+ * Called when the last answer of a connection was sent, which said `Connection: close`. The connection lingers for at
+ * most `limit` ms. If the client still sends its body we wait for the end first, because the app may be reading it.
  */
 export function closeBehindAnswer(response: ServerResponse, limit: number): void {
   const { req } = response;
@@ -87,7 +88,7 @@ export function closeBehindAnswer(response: ServerResponse, limit: number): void
   else close();
 }
 
-/** Whether the head that says it is written, and the request read to its end. */
+/** Whether the head with `Connection: close` is written and the request is read to its end. */
 function isDecided(response: ServerResponse): boolean {
   return saysClose(response) && !isSending(response.req);
 }
@@ -104,7 +105,10 @@ function hasBody(headers: IncomingMessage['headers']): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** Whether more came with a request, of which nothing is known yet. In doubt, as with a blank line in a body: yes. */
+/**
+ * Whether more bytes came together with a request, of which we know nothing yet. In doubt yes, as with a blank line
+ * in a body.
+ */
 function hasMore(bytes: string, { begun, request }: { begun: number; request: IncomingMessage }): boolean {
   const heads = headsIn(bytes);
   if (heads === 0) return false;
@@ -115,7 +119,7 @@ function headsIn(bytes: string): number {
   return bytes.split(headEnd).length - 1;
 }
 
-/** Node reads `shouldKeepAlive` as it writes the head; from then on it stays as it was read. */
+/** Node reads `shouldKeepAlive` when it writes the head; changes after that have no effect. */
 function decideLate(response: ServerResponse, isLast: () => boolean): void {
   let keeps = response.shouldKeepAlive;
   let seen = keeps;
@@ -132,7 +136,7 @@ function decideLate(response: ServerResponse, isLast: () => boolean): void {
   });
 }
 
-/** Connections on which nothing more is read as a request, and those of them that wait for their clients to close. */
+/** Connections on which nothing more is read as a request, and those that wait for the client to close. */
 const deaf = new WeakSet<Socket>();
 const lingering = new WeakSet<Socket>();
 
@@ -141,22 +145,23 @@ export function isLingering(socket: Socket): boolean {
 }
 
 /**
- * Has what the client sends from now on read and dropped. It was told `Connection: close`, so that it takes what it sent
- * behind that request for not executed (RFC 9112, section 9.6). False where this Node reads requests in another way.
+ * Reads and drops what the client sends from now on. The client was told `Connection: close`, so it knows that what
+ * it sent after that request was not processed (RFC 9112, section 9.6). False where this version of Node reads
+ * requests in another way.
  */
 function ignoreRequests(socket: Socket): boolean {
   if (deaf.has(socket)) return true;
   if (!removeRequestReader(socket, 'data')) return false;
   deaf.add(socket);
-  // Node has its parser let go of a connection on which somebody else listens for data.
+  // A listener for data makes Node's parser let go of the connection.
   socket.on('data', drop);
   return true;
 }
 
 /**
- * Closes a connection behind its last answer. To close it while its client goes on sending is to reset it, which may cost
- * the client that answer. So our half is closed, and what still comes is dropped until the client has closed its half
- * too, or until so many ms are over (RFC 9112, section 9.6).
+ * Closes a connection after its last answer. Closing it while the client still sends resets it, and the client may
+ * lose that answer. So we close our half, and drop what still comes until the client closes its half, or until
+ * `limit` ms are over (RFC 9112, section 9.6).
  */
 function closeLingering(socket: Socket, limit: number): void {
   if (socket.destroyed || lingering.has(socket)) return;

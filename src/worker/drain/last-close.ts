@@ -5,37 +5,37 @@ import type { Servers } from '../connections/servers.js';
 import { setBacklog } from '../node-internals/listening.js';
 import { hasConnected } from '../node-internals/sockets.js';
 
-/** Connections that are not read from for a while. */
+/** Connections from which this worker does not read for a while. */
 export interface Held {
-  /** Resolves once nobody new has come for a moment and nothing is being answered, or after too long. */
+  /** Resolves once no new connection has come for a moment and no request is in flight, or after too long. */
   quiet(): Promise<void>;
-  /** Resolves right behind a look at the queue that found nobody in it: now is the time to close it. */
+  /** Resolves right after a check that found the kernel's queue empty: the caller closes the socket at once. */
   empty(): Promise<void>;
   release(): void;
 }
 
-/** A moment without a new connection, and how long to wait for one, ms. */
+/** How long a moment without a new connection is, and how long to wait for one at most, ms. */
 const moment = 8;
 export const longestHold = 400;
 
 /**
- * When the last process closes a listening socket, the kernel resets what it has queued for it: requests that were sent
- * to a service which had not refused them. Clients that come again after each answer keep that queue filled. So, just
- * before the end, nothing more is read: requests that are in are answered, whoever comes again is accepted and kept
- * waiting, until nobody is left to come. Once the socket is closed everywhere the rest is read and answered, and the
- * next connection is refused.
+ * When the last process closes a listening socket, the kernel resets the connections in its queue: requests that the
+ * service had not refused. Clients that connect again after each answer keep that queue filled. So, just before the
+ * end, this worker stops reading. It answers the requests that it has read, and accepts new connections without
+ * reading from them, until no more come. Once the socket is closed in all processes it reads and answers the rest,
+ * and the kernel refuses the next connection.
  *
- * The master has closed its copies by then (master/listen-sockets.ts): a worker closes last.
+ * The master has closed its copies before (master/listen-sockets.ts): a worker closes last.
  */
 export function holdConnections({ all, counts }: Pick<Servers, 'all' | 'counts'>): Held {
-  // Apps of other protocols may have a use of their own for pause().
+  // Apps of other protocols may use pause() themselves.
   const tracked = all.filter(({ server }) => server.listening && isHttp(server));
   const held = new Set<Socket>();
   let came = 0;
   const holdNewcomer = (socket: Socket): void => {
     came++;
     held.add(socket);
-    // Not at once: node:http has it resumed at the next tick.
+    // At the next tick, because node:http resumes it then.
     process.nextTick(() => socket.pause());
   };
   for (const { server, sockets, upgraded } of tracked) {
@@ -49,13 +49,14 @@ export function holdConnections({ all, counts }: Pick<Servers, 'all' | 'counts'>
       for (let before = -1; isMoving(before) && performance.now() < deadline; ) {
         before = came;
         await sleep(moment);
-        // A process that got no CPU finds its timer due before it finds who came meanwhile: let it look.
+        // In a process that got no CPU the timer fires before the waiting connections are accepted: give it one more
+        // turn.
         await turn();
       }
     },
     empty: async () => {
       const deadline = performance.now() + longestHold;
-      // In each turn of the event loop libuv accepts one connection.
+      // libuv accepts one connection in each turn of the event loop.
       for (let before = -1; before !== counts().accepted && performance.now() < deadline; ) {
         before = counts().accepted;
         await turn();
@@ -69,29 +70,30 @@ export function holdConnections({ all, counts }: Pick<Servers, 'all' | 'counts'>
 }
 
 interface LastClose {
-  /** Resolves once nobody waits in the kernel's queue, as far as can be seen. */
+  /** Resolves once no connection waits in the kernel's queue, as far as the worker can see. */
   readonly empty: () => Promise<void>;
   readonly close: (server: Server) => void;
-  /** Where it cannot be made sure that the queue is empty the socket is closed all the same. */
+  /** After so long the socket is closed even if the queue may not be empty, ms. */
   readonly limit: number;
 }
 
-/** So many connections wait at most; the kernel takes one more (listen(2), `sk_acceptq_is_full` of Linux). */
+/** The shortest backlog; the kernel takes one connection more (listen(2), `sk_acceptq_is_full` of Linux). */
 const smallest = 1;
 
 /**
- * Closes a listening socket for the last time and resets nobody. Between a look at its queue and the close somebody may
- * come, however close the two are. So the queue is made as short as can be and is filled with connections of our own: are
- * all of them complete, then nobody else is in it, and for a newcomer there is no room. The kernel drops what he sends
- * to connect; a second later he tries again, and is refused, or has the next service that listens there.
+ * Closes a listening socket for the last time without resetting a client. A client may connect between a check of the
+ * queue and the close, however short that time is. So we make the queue as short as possible and fill it with
+ * connections of our own. If all of them are complete, no other connection is in the queue, and there is no room for
+ * a new one: the kernel drops a client's SYN, and a second later the client tries again and is refused, or reaches
+ * the next service that listens there.
  *
- * For TCP on Linux, and for a socket that goes with its process. A client whose handshake is under way is reset all the
- * same: over a network that is whoever began within the last round trip.
+ * This works for TCP on Linux, on a socket that ends with its process. A client whose handshake is under way is reset
+ * nevertheless: over a network, any that began within the last round trip.
  */
 export async function closeFull(server: Server, { empty, close, limit }: LastClose): Promise<void> {
   for (const deadline = performance.now() + limit; performance.now() < deadline; ) {
     await empty();
-    // From here to the close nothing runs but this.
+    // From here to the close no other code runs.
     if (!setBacklog(server, smallest)) break;
     const fillers = await fill(server);
     const isFull = fillers.every(hasConnected);

@@ -7,11 +7,11 @@ import type { Servers } from '../connections/servers.js';
 import { deferred } from '../deferred.js';
 import type { Drainer } from './drain.js';
 
-/** What the app gets on the diagnostics channel `rom-agent:drain` when its worker is to end. */
+/** What the app gets on the diagnostics channel `rom-agent:drain` when its worker is about to end. */
 export interface DrainNotice {
-  /** When the worker is cut, at the latest. */
+  /** When the master kills the worker at the latest. */
   readonly deadline: Date;
-  /** The worker does not end before the promise settles, unless the deadline comes first. */
+  /** The worker does not end before the promise settles or the deadline comes. */
   waitUntil(work: Promise<unknown>): void;
 }
 
@@ -33,8 +33,8 @@ export interface ShutdownSeam {
 }
 
 /**
- * The end of a worker: the app hears of it, connections drain, work that the app named is awaited, then the app's own
- * SIGTERM handlers run as they would under plain Node: they end the process, or let it run empty.
+ * Ends a worker: the app is told, connections drain, the worker waits for work that the app named, then calls the
+ * app's own SIGTERM handlers. As under plain Node they end the process, or let the event loop run empty.
  */
 export function createShutdown(seam: ShutdownSeam): Shutdown {
   let begun = false;
@@ -74,13 +74,16 @@ async function end(
   exit(0);
 }
 
-/** An app may clean up behind its server's 'close' and have no handler of a signal. */
+/** An app may have no signal handler and clean up in its server's 'close' event. */
 async function closeServers({ all }: Pick<Servers, 'all'>): Promise<void> {
   for (const { server } of all) if (server.listening) Server.prototype.close.call(server);
   await turn();
 }
 
-/** That the listeners are closed, with what is left and how much there ever was. */
+/**
+ * Tells the master that the listeners are closed, how many connections and requests are left, and how many there
+ * were.
+ */
 export function tellClosed({ servers, channel }: Pick<ShutdownSeam, 'servers' | 'channel'>): Promise<void> {
   const { inFlight, accepted } = servers.counts();
   return channel.send({ type: 'closed', inFlight, accepted });
@@ -101,8 +104,8 @@ function tellApp(timeout: number, onError: ShutdownSeam['onError']): () => Promi
 }
 
 /**
- * Of an app that is no server: it has no connections to end, and hears at once that it is to. What it serves beside, such
- * as its metrics, is its own affair.
+ * For an app without a listener: it has no connections to drain, and is told at once. Servers that it has for other
+ * purposes, such as metrics, are its own affair.
  */
 export const noDrainer: Pick<Drainer, 'drain'> = { drain: async ({ closed }) => void closed() };
 
@@ -114,7 +117,7 @@ async function cutOff({ servers, drainer, channel, exit, onWarning }: ShutdownSe
   exit(0);
 }
 
-/** What keeps the process, as far as Node says (process.getActiveResourcesInfo): `Timeout`, `TCPSocketWrap`. */
+/** What keeps the process running, as Node names it (process.getActiveResourcesInfo): `Timeout`, `TCPSocketWrap`. */
 function openResources(): string {
   return [...new Set(process.getActiveResourcesInfo())].sort().join(', ');
 }

@@ -7,9 +7,12 @@ import { pathOf } from '../connections/connections.js';
 import { isHttp } from '../connections/follow-server.js';
 import type { Servers } from '../connections/servers.js';
 
-/** Requests that do not reach the app, since workers died while they were in flight. */
+/**
+ * Requests that this worker answers with 503 and keeps from the app, because workers died with such requests in
+ * flight.
+ */
 export interface BlockedRequests {
-  /** In place of those before. */
+  /** Replaces the earlier ones. */
   set(requests: readonly Blocked[]): void;
   /** A server is about to listen. */
   mount(server: NetServer): void;
@@ -21,7 +24,7 @@ export interface BlockedSeam {
   readonly now: () => number;
 }
 
-/** While nothing is blocked, nothing stands between the servers and the app. */
+/** While no request is blocked, nothing stands between the servers and the app. */
 export function createBlockedRequests({ servers, now }: BlockedSeam): BlockedRequests {
   const undo = new Map<Server, () => void>();
   let until = new Map<string, number>();

@@ -3,20 +3,26 @@ import type { Listen } from '../../protocol/settings.js';
 import { isTarget, targetName } from '../app/target.js';
 import type { Servers } from '../connections/servers.js';
 
-/** How often a worker that serves is looked at, ms; what an app closes and opens again between two looks is no matter. */
+/**
+ * How often the worker checks whether its app listens, ms; an app that closes and opens its server between two checks
+ * is fine.
+ */
 const lookInterval = 1_000;
 const looks = 2;
 
 export interface DeafSeam {
   readonly servers: Pick<Servers, 'listening' | 'pending'>;
   readonly listen: Listen;
-  /** False: it drains. */
+  /** False: the worker drains. */
   readonly isServing: () => boolean;
   readonly onDeaf: (error: Error) => void;
   readonly every?: (interval: number, act: () => void) => () => void;
 }
 
-/** Whether somebody could reach this process. A worker that never served its target counts as long as it listens at all. */
+/**
+ * Whether a client can reach this process. For a worker that never listened on its target any listening server
+ * counts.
+ */
 export function hears(
   { servers, listen }: Pick<DeafSeam, 'servers' | 'listen'>,
   wasOnTarget: boolean,
@@ -26,8 +32,8 @@ export function hears(
 }
 
 /**
- * Notices an app that has closed its server and goes on running, which plain Node often ends with: its worker would be
- * ready and well, and get no connection ever again. Begins when the worker is ready.
+ * Notices an app that has closed its server and goes on running. Plain Node often ends then; a worker would stay
+ * ready and healthy and never get a connection again. Call it when the worker is ready.
  */
 export function watchDeaf(seam: DeafSeam): void {
   const { servers, listen, isServing, onDeaf, every = repeat } = seam;

@@ -10,7 +10,7 @@ export interface EvidenceOrder {
   readonly kind: EvidenceKind;
   /** Absolute path of a file that does not exist yet, in a directory that does. */
   readonly path: string;
-  /** How long a profile takes. */
+  /** Duration of a profile. */
   readonly seconds: number;
 }
 
@@ -21,16 +21,16 @@ export interface EvidenceResult {
 }
 
 const mebibyte = 2 ** 20;
-/** What is left free on the disk at least, bytes. */
+/** How much space stays free on the disk, bytes. */
 const reserve = 64 * mebibyte;
-/** A snapshot in its file is about as large as the heap, at times larger by half. */
+/** The file of a snapshot is about as large as the heap, sometimes half as large again. */
 const snapshotFactor = 1.5;
-/** Of a profile in its file: some hundred samples a second, and every function once. */
+/** The file of a profile: some hundred samples a second, and every function once. */
 const profileSize = 16 * mebibyte;
 
 /**
- * Writes a CPU profile or a heap snapshot of this very process, in the forms that Chrome's developer tools open. Only
- * this user can read the file: both may hold secrets. Never rejects.
+ * Writes a CPU profile or a heap snapshot of this process, in the formats that Chrome's developer tools open. Only
+ * this user can read the file: both may contain secrets. Never rejects.
  */
 export async function writeEvidence(
   { kind, path, seconds }: EvidenceOrder,
@@ -61,7 +61,7 @@ async function profile(session: Session, path: string, seconds: number): Promise
   return json.length;
 }
 
-/** Chunk by chunk as V8 makes them: as a whole it would have to fit the heap that it is about. */
+/** Writes each chunk as V8 makes it: the whole snapshot would have to fit into the heap that it describes. */
 async function snapshot(session: Session, path: string): Promise<number> {
   const file = openSync(path, 'wx', 0o600);
   let bytes = 0;
@@ -90,7 +90,7 @@ function checkSpace(bytes: number, { path, kind }: Pick<EvidenceOrder, 'path' | 
   throw new Error(`${dirname(path)} has ${free} MiB free; expected ${needed} MiB for a ${kind}`);
 }
 
-/** Bytes that this user may still write; as root too, what is reserved for root does not count. */
+/** Bytes that this user may still write; for root, too, without the blocks that are reserved for root. */
 function freeSpace(directory: string): number {
   const { bavail, bsize } = statfsSync(directory);
   return bavail * bsize;

@@ -11,15 +11,15 @@ import type { Servers } from '../connections/servers.js';
 
 export interface Heartbeats {
   /**
-   * `withBytes`: also how much was written, which takes a look at every connection. `idle`: nothing is to be served yet;
-   * the event loop, which wakes up for nothing else, is not measured.
+   * `withBytes`: the heartbeat also says how many bytes were written, which means a look at every connection. `idle`:
+   * the worker serves nothing yet, and does not measure its event loop, which would wake it up for nothing else.
    */
   start(options: { withBytes: boolean; idle?: boolean }): void;
-  /** One now, besides. */
+  /** Sends one more heartbeat now. */
   now(): void;
 }
 
-/** Fine enough for a percentile over a second, at fifty wake-ups a second. */
+/** Fine enough for a percentile over a second, and costs fifty wake-ups a second. */
 const delayResolution = 20;
 
 export interface HeartbeatsSeam {

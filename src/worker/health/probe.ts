@@ -12,7 +12,7 @@ import { listenForOurselves, type Where } from '../connections/own-listener.js';
 import { type Servers, untracked } from '../connections/servers.js';
 
 export interface ProbeResult {
-  /** What was wrong with the answer; null where it is fine, or where nobody here speaks HTTP/1. */
+  /** What was wrong with the answer; null where nothing was, or where no server here speaks HTTP/1. */
   readonly failure: string | null;
   /** ms */
   readonly took: number;
@@ -20,14 +20,14 @@ export interface ProbeResult {
 
 export interface ProbeSeam {
   readonly servers: Pick<Servers, 'all'>;
-  /** Of several servers the one on what is configured is asked. */
+  /** Of several servers the one on the configured address is asked. */
   readonly listen: Listen;
 }
 
 /**
- * Asks this process's own app for a path, over a connection that comes from nowhere else: the listener that all workers
- * share would hand it to any of them. Any status below 500 shows that the app answers, and so does a TLS alert: a server
- * that wants certificates refuses whoever has none. Never rejects.
+ * Sends a request to this process's own app, over a connection from within the process: through the shared listener
+ * any worker might get it. Any status below 500 shows that the app answers, and so does a TLS alert: a server that
+ * requires certificates refuses a client without one. Never rejects.
  */
 export async function probe(
   seam: ProbeSeam,
@@ -46,24 +46,24 @@ export interface StartProbe {
 }
 
 export interface StartProbeSeam {
-  /** Asks the app once; see probe.ts. */
+  /** Asks the app once, as `probe` does. */
   readonly ask: (question: { readonly path: string; readonly timeout: number }) => Promise<ProbeResult>;
-  /** A worker that drains is not asked any more. */
+  /** The start probe ends when the worker drains. */
   readonly isDraining: () => boolean;
   /** ms */
   readonly now?: () => number;
-  /** Between two questions, ms. */
+  /** Pause between two requests, ms. */
   readonly pause?: number;
 }
 
-/** Short, as a start waits for it; the app answers more often than that as soon as it serves. ms */
+/** Short, because the start waits for it. ms */
 const usualPause = 200;
-/** A question with less time than this says nothing, ms. */
+/** A request with less time than this says nothing about the app, ms. */
 const shortest = 100;
 
 /**
- * Asks the app for a path until it answers with a status below 500: an app that listens may still be waiting for its
- * database. Resolves to how long the last answer took, ms; to null where the worker drains meanwhile.
+ * Asks the app for a path until it answers with a status below 500: an app that listens may still wait for its
+ * database. Resolves to the time that the last answer took, ms; to null if the worker drains meanwhile.
  *
  * @throws RomAgentError (exit 75) with what was wrong with the last answer, at `until`
  */
@@ -82,9 +82,9 @@ export async function answersAtStart(
 }
 
 /**
- * Whether this process answers a request through its own server. Without a path the app does not hear of it: it may
- * have reasons of its own not to answer, such as a database that is away, and a restart would not mend those. Where
- * nobody here speaks HTTP/1, to be able to say so is the proof; where nobody listens, there is none.
+ * Whether this process answers a request through its own server. Without a path the request does not reach the app,
+ * which may fail for a reason that a restart does not fix, such as a database that is down. If no server here speaks
+ * HTTP/1, it is proof enough that this code runs; if none listens at all, there is no proof.
  */
 export async function proves(
   seam: ProbeSeam,
@@ -107,7 +107,7 @@ export async function proves(
   }
 }
 
-/** Who could be asked, first of all who serves. */
+/** The servers that can be asked, the one on the configured address first. */
 function asked({ servers, listen }: ProbeSeam): TrackedServer[] {
   return targetFirst(
     servers.all.filter(({ server }) => server.listening),
@@ -135,7 +135,7 @@ interface Asked {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** The other side speaks TLS, and has decided: ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED and its like (RFC 8446, 6). */
+/** The server speaks TLS and refused us, as with ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED (RFC 8446, section 6). */
 function isAlert(error: unknown): boolean {
   const { code = '' } = error as NodeJS.ErrnoException;
   return code.startsWith('ERR_SSL_') && code.includes('ALERT');
@@ -143,7 +143,7 @@ function isAlert(error: unknown): boolean {
 
 async function askServer(server: Server, asked: Asked): Promise<IncomingMessage> {
   const door = new Server((socket: Socket) => {
-    // What we ask ourselves is none of the service's traffic.
+    // Our own requests do not count as traffic of the service.
     announce(socket, 'isOwn');
     server.emit('connection', socket);
   });
@@ -165,7 +165,7 @@ async function answerTo({
   headers,
   tls,
 }: Asked & { where: Where; tls: boolean }): Promise<IncomingMessage> {
-  // Where the server speaks TLS it is loaded already; elsewhere nobody needs it.
+  // A server that speaks TLS has loaded node:https already; others do not need it.
   const get = tls ? (await import('node:https')).get : httpGet;
   return new Promise((resolve, reject) => {
     const options = {
@@ -180,10 +180,10 @@ async function answerTo({
       answer.resume();
       answer.once('end', () => resolve(answer)).once('error', reject);
     };
-    // It is this very process: whom the certificate names is no matter.
+    // The server is this very process: whose name the certificate has does not matter.
     const request = get({ ...options, ...(tls ? { rejectUnauthorized: false } : {}) }, onAnswer);
     const late = setTimeout(() => {
-      // A stream of events has no end; that it has begun is an answer.
+      // A stream of events never ends; that it has begun is an answer.
       if (answered !== null) resolve(answered);
       request.destroy(new Error(`no answer within ${timeout} ms`));
     }, timeout).unref();

@@ -3,11 +3,11 @@ import type { RequestNote } from '../../protocol/requests.js';
 import type { Servers } from '../connections/servers.js';
 
 /**
- * A thread that says where the main thread is, also while that spins. It has the debugger look (node:inspector, Session
- * .connectToMainThread()), which needs no port: an inspector that listens is open to every user of the machine. It costs
- * a worker 6 to 10 MB.
+ * Starts a thread that says where the main thread is, even while the main thread spins. The thread uses the debugger
+ * (node:inspector, Session.connectToMainThread()), which needs no port: every user of the machine could connect to an
+ * inspector that listens. The thread costs a worker 6 to 10 MB.
  *
- * @param onProblem the thread could not be started, or has failed: a worker that hangs will be replaced without a stack
+ * @param onProblem the thread could not start, or has failed: a worker that hangs will be replaced without a stack
  */
 export async function startWitness(onProblem: (error: Error) => void): Promise<void> {
   try {
@@ -28,13 +28,13 @@ export async function startWitness(onProblem: (error: Error) => void): Promise<v
   }
 }
 
-/** MiB. While it looks, the debugger tells of every script that the main thread has loaded. */
+/** MiB. While the thread looks, the debugger reports every script that the main thread has loaded. */
 const limits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 };
 
 /**
- * Written to be run as it stands. One question after the other: a session that begins while another one ends has the
- * main thread go on before it was looked at (Node 20 to 26). A connected session keeps nothing alive by itself, the pipe
- * does.
+ * Source of the thread, run as it stands. It takes one question after the other: if a session begins while another
+ * one ends, the main thread runs on before the new session has paused it (Node 20 to 26). A connected session does
+ * not keep the thread running, the pipe does.
  */
 const program = `
 const { workerData: { fd, inFlight } } = require('node:worker_threads');
@@ -96,8 +96,8 @@ export function currentOf(servers: Pick<Servers, 'counts' | 'current'>): Current
 }
 
 /**
- * Where the thread finds what is in flight while this process spins: a hung worker cannot be asked otherwise,
- * and the request that it hangs in is younger than its last heartbeat. See master/capture.
+ * Shows the thread which requests are in flight while the main thread spins: a hung worker cannot be asked in another
+ * way, and the request in which it hangs is younger than its last heartbeat. See master/capture.
  */
 export function exposeCurrent(process: object, servers: Pick<Servers, 'counts' | 'current'>): void {
   Object.defineProperty(process, Symbol.for(inFlightSymbol), { value: () => currentOf(servers) });

@@ -1,4 +1,4 @@
-/** The fields of Node's objects that several files of this folder look at, and how to find its symbols. */
+/** Fields of Node's objects that several files of this folder read, and how to find its symbols. */
 import type { Server, Socket } from 'node:net';
 import type { RawHandle } from '../../protocol/handles.js';
 
@@ -24,13 +24,13 @@ export function inner(socket: Socket): InnerSocket {
 
 export interface InnerParser {
   _consumed?: boolean;
-  /** The request that is being read, until its body is read to the end by the app. */
+  /** The request that is being read; it stays until the app has read its body to the end. */
   incoming?: object | null;
-  /** Whether the bytes may end here: an Error within a message. It changes nothing: see llhttp_finish. */
+  /** Whether the bytes may end here: an Error within a message. Changes nothing: see llhttp_finish. */
   finish?: () => Error | undefined;
   unconsume?: () => void;
   execute?: (bytes: Buffer) => number | Error;
-  /** A copy of what is being parsed at this moment, all of it. */
+  /** A copy of all the bytes that are being parsed at this moment. */
   getCurrentBuffer?: () => Buffer | undefined;
   socket?: Socket | null;
 }
@@ -39,5 +39,5 @@ export function symbolOf(owner: object, name: string): symbol | undefined {
   return Object.getOwnPropertySymbols(owner).find(({ description }) => description === name);
 }
 
-/** Node's own handles, which alone can go to another process; the keys of TLS could not. */
+/** Only Node's own handles can go to another process; the keys of a TLS connection could not. */
 export const sendable: ReadonlySet<string | undefined> = new Set(['TCP', 'Pipe']);

@@ -7,7 +7,7 @@ import { type Server, type Socket, Server as TcpServer } from 'node:net';
 import type { RawHandle } from '../../protocol/handles.js';
 import { sendable } from './fields.js';
 
-/** What a server listens with. */
+/** The handle with which a server listens. */
 export interface ListenHandle {
   /** Called for each connection (net.js, onconnection). */
   onconnection: OnConnection | undefined;
@@ -18,7 +18,7 @@ export interface ListenHandle {
 
 type OnConnection = (this: ListenHandle, error: number | undefined, client: ClientHandle | undefined) => void;
 
-/** A connection that no server has yet. */
+/** A connection that no server knows yet. */
 export type ClientHandle = RawHandle & { getpeername?: (out: { address?: string }) => number };
 
 interface InnerServer {
@@ -30,7 +30,7 @@ interface InnerServer {
   keepAliveInitialDelay?: number;
 }
 
-/** Null where the server does not listen. */
+/** Null where the server has no handle. */
 export function listenHandleOf(server: Server): ListenHandle | null {
   return (server as unknown as InnerServer)._handle ?? null;
 }
@@ -40,9 +40,9 @@ export function setListenHandle(server: Server, handle: ListenHandle | null): vo
 }
 
 /**
- * What Node does with a connection that a server has accepted, all of it (net.js, onconnection): the server's options for
- * its sockets, `maxConnections` and 'drop', `blockList`, 'connection', the diagnostics channel. Null where the server does
- * not listen, or this Node accepts in another way.
+ * Everything that Node does with an accepted connection (net.js, onconnection): the server's options for its sockets,
+ * `maxConnections` and 'drop', `blockList`, 'connection', the diagnostics channel. Null where the server does not
+ * listen, or where this version of Node accepts in another way.
  */
 export function acceptingOf(server: Server): ((client: RawHandle) => void) | null {
   const handle = listenHandleOf(server);
@@ -50,19 +50,19 @@ export function acceptingOf(server: Server): ((client: RawHandle) => void) | nul
   const owner = Object.getOwnPropertySymbols(handle).find((key) => Reflect.get(handle, key) === server);
   if (owner === undefined) return null;
   const { onconnection } = handle;
-  // The handle itself is gone once the server listens no more, while connections are still on their way to it.
+  // The handle itself is gone once the server stops listening, while connections may still be on their way to it.
   const standIn = { [owner]: server } as unknown as ListenHandle;
   return (client) => onconnection.call(standIn, 0, client as ClientHandle);
 }
 
-/** Whether one connection more would be dropped. */
+/** Whether the server would drop one more connection. */
 export function isFull(server: Server): boolean {
   const { _connections: count } = server as unknown as InnerServer;
   const { maxConnections: most } = server;
   return typeof most === 'number' && most > 0 && typeof count === 'number' && count >= most;
 }
 
-/** What a server sets on each of its connections: net.createServer(). */
+/** What a server sets on each of its connections: the options of net.createServer(). */
 export function tcpOptionsOf(server: Server): {
   readonly noDelay: boolean;
   readonly keepAlive: boolean;
@@ -77,14 +77,17 @@ export function tcpOptionsOf(server: Server): {
   };
 }
 
-/** Which of its calls of listen() and close() was the last; undefined: this Node does not count them. */
+/**
+ * Identifies the server's latest call of listen() or close(); undefined where this version of Node does not count
+ * them.
+ */
 export function listeningIdOf(server: Server): number | undefined {
   return (server as unknown as InnerServer)._listeningId;
 }
 
 /**
- * Puts `around` between every server and its listening in this process, with the handle that it has or with a new one
- * (net.js, setupListenHandle). Returns what was there before; null: this Node listens in another way.
+ * Calls `around` whenever a server of this process begins to listen, with the handle that it has or with a new one
+ * (net.js, setupListenHandle). Returns Node's own function; null where this version of Node listens in another way.
  */
 export function aroundListenNow(
   around: (server: Server, where: ListenQuery, listen: (where: ListenQuery) => void) => void,
@@ -106,13 +109,13 @@ export function aroundListenNow(
 /** UV_TCP_REUSEPORT (uv.h), among the flags of a listen(). */
 export const reusePortFlag = 2;
 
-/** Handles whose sockets are closed while their servers, as far as the app knows, listen. */
+/** Handles whose sockets are closed although their servers, for the app, still listen. */
 const closedHandles = new WeakSet<object>();
 
 /**
- * Closes a server's listening socket and nothing else: for the app the server goes on listening until it calls
- * `close()` itself, which then behaves as in Node (whose callback gets an error where there is no handle any more).
- * Where Node has no such handle the server itself is closed.
+ * Closes a server's listening socket and nothing else. For the app the server listens until it calls `close()`
+ * itself, which then behaves as in Node (its callback gets an error if the handle is gone). Where this version of
+ * Node has no such handle, the server itself is closed.
  */
 export function closeListener(server: Server): void {
   if (!isAccepting(server)) return;
@@ -125,8 +128,9 @@ export function closeListener(server: Server): void {
 }
 
 /**
- * How many connections may wait for a server that listens already (listen(2)). False where that cannot be said: it is no
- * TCP socket of its own, or not Linux, where few is as many as by default.
+ * Sets how many connections may wait in the queue of a server that listens already (listen(2)). False where that is
+ * not possible: the server has no TCP socket of its own, or this is not Linux, where a small number means the
+ * default.
  */
 export function setBacklog(server: Server, backlog: number): boolean {
   const handle = listenHandleOf(server);
@@ -135,13 +139,13 @@ export function setBacklog(server: Server, backlog: number): boolean {
   return handle.listen(backlog) === 0;
 }
 
-/** Whether a server listens, and its socket is open: see closeListener. */
+/** Whether a server listens and its socket is open: see closeListener. */
 export function isAccepting(server: Server): boolean {
   const handle = listenHandleOf(server);
   return server.listening && (handle === null || !closedHandles.has(handle));
 }
 
-/** In the place of a handle that is closed: `server.address()` says the same as before. */
+/** Replaces a closed handle: `server.address()` returns the same as before. */
 function closedHandle(handle: ListenHandle): ListenHandle {
   const bound: Record<string, unknown> = {};
   const outcome = handle.getsockname?.(bound);
@@ -162,17 +166,20 @@ export function enlist(server: Server, socket: Socket): void {
   Object.assign(socket, { server, _server: server });
 }
 
-/** Node's own: the copies of a socket that all workers accept on. What `round-robin` has instead is no handle. */
+/**
+ * Whether a handle is node:cluster's copy of a socket that all workers accept on. With `round-robin` the handle is a
+ * plain object.
+ */
 export function isCopyOfSocket(handle: ListenHandle): boolean {
   return sendable.has(handle.constructor.name);
 }
 
-/** Closes a copy without giving it back to node:cluster, which has put its own close() on it. */
+/** Closes a copy without giving it back to node:cluster, which has replaced its close(). */
 export function closeCopy(handle: ListenHandle): void {
   Object.getPrototypeOf(handle).close.call(handle);
 }
 
-/** Puts on a handle what Node has put on the former one: whose it is, and what is called for each connection. */
+/** Sets on a handle what Node has set on the former one: its owner, and the function for each connection. */
 export function adoptListening(handle: ListenHandle, old: ListenHandle): void {
   handle.onconnection = old.onconnection;
   for (const key of Object.getOwnPropertySymbols(old)) Reflect.set(handle, key, Reflect.get(old, key));
@@ -183,26 +190,31 @@ export type GetServer = (this: unknown, asking: object, query: ListenQuery, repl
 
 export interface ListenQuery {
   readonly address?: string | null;
-  /** -1: a path. */
+  /** -1: `address` is a path. */
   readonly port?: number | null;
   /** 4, 6, or -1 for a path. */
   readonly addressType?: number | string | null;
   readonly fd?: number | undefined;
   readonly flags?: number | undefined;
   readonly backlog?: number | undefined;
-  /** Tells apart the listeners of one process at the same address; node:cluster counts them unless it is given. */
+  /**
+   * Tells apart listeners of one process on the same address; node:cluster numbers them where the query has no index.
+   */
   readonly index?: string;
 }
 
 export type ListenReply = (error: number | null, handle: ListenHandle | undefined) => void;
 
-/** Who asks node:cluster for a handle ends here. `giver` is node:cluster, or stands for it in a test. */
+/**
+ * The function with which net.Server asks node:cluster for a handle. `giver` is node:cluster, or stands for it in a
+ * test.
+ */
 export function getServerOf(giver: object = cluster): GetServer | undefined {
   const ask: unknown = Reflect.get(giver, '_getServer');
   return typeof ask === 'function' ? (ask as GetServer) : undefined;
 }
 
-/** From now on net.Server asks like this. */
+/** Replaces that function. */
 export function setGetServer(ask: GetServer, giver: object = cluster): void {
   Reflect.set(giver, '_getServer', ask);
 }

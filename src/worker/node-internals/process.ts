@@ -2,7 +2,10 @@
 import Module from 'node:module';
 import { Server as TcpServer } from 'node:net';
 
-/** Named by process.getActiveResourcesInfo() whether they keep the loop or not; the handles below tell more of them. */
+/**
+ * process.getActiveResourcesInfo() names these whether they keep the event loop running or not; the handles below are
+ * more exact.
+ */
 const unclear: ReadonlySet<string> = new Set([
   'IntervalHistogram',
   'PipeServerWrap',
@@ -13,8 +16,8 @@ const unclear: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What keeps the event loop besides servers that listen, by names such as `Timeout` and `Socket`; standard output, which
- * never does, is left out. Null: this Node does not tell.
+ * What keeps the event loop running besides servers that listen, by names such as `Timeout` and `Socket`; without
+ * standard output, which never does. Null where this version of Node does not say.
  */
 export function underWay(worker: object = process): readonly string[] | null {
   const { _getActiveHandles: getHandles } = worker as { _getActiveHandles?: () => unknown };
@@ -27,26 +30,30 @@ export function underWay(worker: object = process): readonly string[] | null {
   return [...resources, ...others.map((handle) => handle.constructor.name)];
 }
 
-/** Of perf_hooks.monitorEventLoopDelay(): its timer keeps nothing. */
+/** A histogram of perf_hooks.monitorEventLoopDelay(): its timer does not keep the loop running. */
 function isHistogram({ constructor: { name } }: object): boolean {
   return name.endsWith('Histogram');
 }
 
-/** tty.WriteStream and the sockets of process.stdout and its like bear their descriptor. */
+/** tty.WriteStream and the sockets of process.stdout and process.stderr have their descriptor as `fd`. */
 function isStandard(handle: object): boolean {
   const { fd } = handle as { fd?: unknown };
   return typeof fd === 'number' && fd >= 0 && fd <= 2;
 }
 
-/** Runs a file as the main module (internal/modules/run_main.js), as `node <file>` does. Nothing happens where this Node does that in another way. */
+/**
+ * Runs a file as the main module (internal/modules/run_main.js), as `node <file>` does. Does nothing where this
+ * version of Node does it in another way.
+ */
 export function runMainModule(file: string): void {
   const { runMain } = Module as unknown as { runMain?: (file: string) => void };
   if (typeof runMain === 'function') runMain(file);
 }
 
 /**
- * Has what is written to process.stdout or process.stderr go to another descriptor from now on, where the stream is one
- * of a file, which writes to its `fd` each time (internal/fs/sync_write_stream.js). False: it is another kind of stream, and stays as it is.
+ * Makes process.stdout or process.stderr write to another descriptor from now on. That works where the stream is one
+ * of a file, which reads its `fd` with each write (internal/fs/sync_write_stream.js). False: the stream is of another
+ * kind, and stays as it is.
  */
 export function pointStream(stream: object, fd: number): boolean {
   if (stream.constructor.name !== 'SyncWriteStream' || typeof Reflect.get(stream, 'fd') !== 'number')

@@ -25,20 +25,20 @@ export function hasConnected(socket: Socket): boolean {
   return handle?.getpeername?.({}) === 0;
 }
 
-/** Takes the connection from its socket, which no longer has any: nothing reads from it. Null where it is closed. */
+/** Takes the handle from its socket, which then reads nothing any more. Null where the connection is closed. */
 export function takeHandle(socket: Socket): RawHandle | null {
   const { _handle: handle = null } = inner(socket);
   if (handle === null) return null;
   keepByteCounts(socket, handle);
   handle.readStop();
   stopParsing(socket);
-  // Node's marks on a handle that is being read from: this one may come back.
+  // Reset Node's marks for a handle that is being read: the connection may come back.
   Object.assign(handle, { _consumed: false, reading: false });
   inner(socket)._handle = null;
   return handle;
 }
 
-/** Whoever asks at 'close' how much there was is told, as after every other end. */
+/** Code that asks at 'close' how many bytes there were gets the same answer as after any other end. */
 function keepByteCounts(socket: Socket, { bytesRead, bytesWritten }: InnerHandle): void {
   for (const [name, count] of Object.entries({ kBytesRead: bytesRead, kBytesWritten: bytesWritten })) {
     const key = symbolOf(socket, name);
@@ -46,7 +46,7 @@ function keepByteCounts(socket: Socket, { bytesRead, bytesWritten }: InnerHandle
   }
 }
 
-/** How long a socket may go on being silent, ms; null: for ever. Undefined where it cannot be found out. */
+/** How long a socket may stay silent, ms; null: for ever. Undefined where this version of Node does not say. */
 export function silenceLeft(socket: Socket): number | null | undefined {
   const key = symbolOf(socket, 'timeout');
   if (key === undefined) return undefined;
@@ -58,20 +58,20 @@ export function silenceLeft(socket: Socket): number | null | undefined {
   return Math.max(1, timeout - (now - since));
 }
 
-/** When a timer was last set, ms of the event loop's clock (internal/timers.js). */
+/** When a timer was last started, ms of the event loop's clock (internal/timers.js). */
 function startOf(timer: object): number | null {
   const start: unknown = Reflect.get(timer, '_idleStart');
   return typeof start === 'number' ? start : null;
 }
 
-/** ms; Node shows it in a timer that begins now. */
+/** The event loop's clock, ms: Node shows it in a timer that starts now. */
 function loopTime(): number | null {
   const timer = setTimeout(() => {}, 1);
   clearTimeout(timer);
   return startOf(timer);
 }
 
-/** What a library of the app has put on an object under a symbol of its own; undefined where it has not. */
+/** What a library of the app has stored on an object under a symbol of its own; undefined where it has not. */
 export function underSymbol(owner: object, name: string): unknown {
   const key = symbolOf(owner, name);
   return key === undefined ? undefined : Reflect.get(owner, key);

@@ -1,14 +1,14 @@
 /**
- * The only folder of a worker that touches what Node keeps beside its documented interface: fields with an underscore,
- * symbols, what its modules keep on each other. A test holds every other file to that.
+ * The only folder of the worker that touches what Node does not document: fields with an underscore, symbols,
+ * functions that its modules put on each other. A test checks that no other file does.
  *
- * For who adds something here:
- * - One small function for each thing, named by what it says or does and not by Node's field. It names the file of Node
- *   that it is from.
- * - Each access is guarded. Where the field is missing or is of another kind, the function says so (null, false,
- *   undefined) and whoever calls it has a plain way to go on without. None of them throws.
- * - Each is checked on the majors in `testedMajors`, by tests that run on all of them.
+ * Rules for what is added here:
+ * - One small function for each thing, with a name that says what it does, not the name of Node's field. A comment
+ *   names the source file of Node.
+ * - Each access is guarded. If the field is missing or is of another kind, the function returns null, false or
+ *   undefined, and its callers go on without. No function throws.
+ * - Each is tested on the majors in `testedMajors`, by tests that run on all of them.
  */
 
-/** The majors of Node on which the tests of this directory have run. */
+/** The majors of Node on which the worker's tests run: see `make test-nodes`. */
 export const testedMajors: readonly number[] = [20, 22, 24, 26];

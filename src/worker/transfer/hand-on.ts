@@ -50,38 +50,38 @@ import type { Moving } from './moving.js';
 
 /** Connections that this worker gives to another, or gets from one. */
 export interface HandOn {
-  /** A server listens: it is told by its address from now on. */
+  /** A server listens: its address identifies it from now on. */
   onListening(server: Server): void;
   onRequest(response: ServerResponse, connection: Connection): void;
   onAnswered(response: ServerResponse, connection: Connection): void;
   /** See Heartbeat. */
   kept(): number | null;
-  /** A connection that no server knows yet, for another worker. */
+  /** Gives a connection that no server knows yet to another worker. */
   give(server: Server, connection: Placed & { readonly to: ReadyWorker }): void;
-  /** The same, but this worker's own server serves it. */
+  /** Gives such a connection to this worker's own server. */
   serveHere(server: Server, connection: Placed): void;
-  /** Hands kept connections on as they become idle, for a moment. */
+  /** Hands on kept connections as they become idle, for a moment. */
   order(order: Extract<MasterMessage, { type: 'hand-on' }>): void;
   take(message: Extract<MasterMessage, { type: 'take' }>, handle: RawHandle | undefined): void;
   onHanded(message: Extract<MasterMessage, { type: 'handed' }>): void;
-  /** A connection left HTTP. */
+  /** A connection was upgraded from HTTP. */
   onUpgraded(socket: Socket): void;
   /**
-   * This worker ends: an idle connection goes to the one that has its slot next, or to another. False: it cannot go, or
-   * has come back.
+   * This worker ends: an idle connection goes to the next worker of its slot, or to another one. False: it cannot go,
+   * or has come back.
    */
   leave(socket: Socket, slot: number | null): boolean;
   /** How many connections are on their way to the master. */
   underWay(): number;
-  /** Nothing is handed on from here. */
+  /** Stops handing on connections. */
   stop(): void;
-  /** Called where the number of kept connections is another than was reported last. */
+  /** Calls `handle` when the number of kept connections differs from the one reported last. */
   onChange(handle: () => void): void;
 }
 
 export interface Placed {
   readonly handle: RawHandle;
-  /** What has been read from it. */
+  /** What was already read from the connection. */
   readonly head: Buffer;
   /** See HandedOn. */
   readonly silence: number | null;
@@ -92,28 +92,34 @@ export interface HandOnSeam {
   readonly moving: Pick<Moving, 'mode' | 'isAble' | 'tell'>;
 }
 
-/** An order is for connections on which requests come, ms; idle connections make up what is left then ... */
+/** For so long an order only takes connections on which requests come, ms; after that it also takes idle ones ... */
 const idleAfter = 50;
-/** ... and then it is over: less than settleTime. */
+/** ... and then the order ends: less than settleTime. */
 const orderLimit = 200;
-/** Node sends one after the other, and what waits is served by nobody. */
+/** Node sends one connection after the other, and nobody serves those that wait. */
 const mostUnderWay = 4;
-/** How long nothing more is handed on of a server that another worker refused, having none or no room, ms. */
+/**
+ * After another worker refused a server's connection, having no such server or no room, none of it is handed on for
+ * so long, ms.
+ */
 const refusalHolds = 10_000;
-/** Of an app that listens on ever new ports, so many such servers are remembered. */
+/** At most so many such servers are remembered, for apps that listen on ever new ports. */
 const mostRefused = 100;
-/** A worker that ends hands connections on for so long, ms; what is left then is closed. */
+/** A worker that ends hands on connections for so long, ms; it closes the rest. */
 const leaveLimit = 2_000;
-/** A change of the number is reported once there was no other for so long, or after too many, ms. */
+/** A changed number is reported once it has been stable for so long, or after `longestChange` at most, ms. */
 const calm = 100;
 const longestChange = 400;
 
 export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
   const names = new WeakMap<Server, string>();
   const servers = new Map<string, Server>();
-  /** Servers of which another worker refused a connection, having none or no room, and until when that holds. */
+  /**
+   * Servers of which another worker refused a connection, having no such server or no room, and until when that
+   * counts.
+   */
   const refused = new Map<string, number>();
-  // Not a SocketList: properties that only some sockets have make all of them slower to look things up in.
+  // Not a SocketList: properties that only some sockets have make property look-ups slower for all of them.
   const kept = new Set<Socket>();
   const away = createAway(channel);
   const overdue = createOverdue();
@@ -124,17 +130,17 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
   let changedAt = 0;
   let moving = false;
   let onChange = (): void => {};
-  /** Connections that wait for their turn to leave, and those that have left in vain. */
+  /** Connections that wait for their turn to leave, and those that could not leave. */
   const leaving = new Set<Socket>();
   const returned = new WeakSet<Socket>();
   let leaveUntil = Number.POSITIVE_INFINITY;
 
-  /** One that comes and goes makes no difference; a burst does. */
+  /** A connection that comes and goes makes no difference; a burst does. */
   const noteChange = (): void => {
     changedAt = performance.now();
     if (!changing && Math.abs(kept.size - reported) >= Math.max(2, reported / 8)) awaitCalm();
   };
-  /** In the middle of a burst the number says little. */
+  /** In the middle of a burst the number means little. */
   const awaitCalm = (since = performance.now()): void => {
     changing = true;
     const check = (): void => {
@@ -145,7 +151,7 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
     };
     setTimeout(check, calm).unref();
   };
-  /** What the master has to know before it decides about more. */
+  /** The master needs the new number before it orders more moves. */
   const reportMove = (): void => {
     if (moving) return;
     moving = true;
@@ -224,9 +230,9 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
       enter(server, { handle, head: Buffer.from(head, 'base64'), silence });
       return true;
     }
-    // Another worker may have room for it.
+    // Another worker may have room.
     if (isFull(server)) return false;
-    // Who read its first bytes counted it; who only looked did not.
+    // The worker that read its first bytes has counted it; one that only looked at it has not.
     const prepare = (socket: Socket): void => announce(socket, 'wasHandedOver');
     const socket = attach({ server, handle, head: null, prepare });
     if (socket === null || socket.destroyed || !isPlainHttp(socket)) return true;
@@ -288,7 +294,7 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
       }
       keep(socket);
       if (orders.length === 0) return;
-      // Node, and listeners of the app, have yet to come to the end of this answer.
+      // Node and listeners of the app still have to process the end of this answer.
       setImmediate(() => {
         const order = openOrder();
         if (order !== undefined && mayGo(socket)) void handOn(socket, inOrder(order));
@@ -315,7 +321,7 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
     },
     take: ({ id, from, until, ...what }, handle) => {
       const { server, hops } = what;
-      // Said before anything is read: until then the master may give it to somebody else.
+      // Sent before anything is read: until then the master may give the connection to another worker.
       const outcome = handle === undefined ? 'lost' : monotonic() > until ? 'late' : 'read';
       void channel.send({ type: 'taken', id, outcome });
       if (outcome !== 'read' || handle === undefined) return handle?.close();
@@ -348,7 +354,7 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
 interface Destination {
   readonly to: WorkerKey | null;
   readonly slot: number | null;
-  /** The connection has left its socket. */
+  /** Called when the connection has left its socket. */
   readonly onGone?: () => void;
 }
 
@@ -368,11 +374,14 @@ function nameOf(server: Server): string | null {
   return `${address.address}|${address.port}`;
 }
 
-/** Connections whose first head is not here yet, though some of its time has passed with who read them before. */
+/**
+ * Connections whose first head has not arrived, although some of its time passed in the worker that read from them
+ * before.
+ */
 interface Overdue {
-  /** Node counts from now on, which would be later than `left`, ms, allows. */
+  /** Closes the connection after `left` ms; Node would start its own limit anew. */
   watch(socket: Socket, left: number): void;
-  /** Its request is here, or it left HTTP. */
+  /** The request has arrived, or the connection was upgraded. */
   forget(socket: Socket): void;
   any(): boolean;
 }

@@ -14,19 +14,19 @@ import { untracked } from '../connections/servers.js';
 import { silenceLeft } from '../node-internals/sockets.js';
 import { testedMajors } from '../node-internals/tested-majors.js';
 
-/** Whether this worker takes part in moving kept connections: see docs/explanation/dispatch.md. */
+/** Whether this worker moves kept connections: see docs/explanation/dispatch.md. */
 export interface Moving {
   readonly mode: WorkerSettings['balance'];
   isAble(): boolean;
-  /** Finds it out. Never rejects. */
+  /** Finds out whether it can. Never rejects. */
   begin(): Promise<void>;
-  /** Tells of what keeps connections where they are, once each. */
+  /** Logs a reason why connections stay where they are, once. */
   tell(reason: string): void;
 }
 
 export interface MovingSeam {
   readonly settings: Pick<WorkerSettings, 'balance' | 'dispatch' | 'sticky'>;
-  /** Once for the service, by one of its workers; `isAsked`: somebody has asked for it. */
+  /** One worker logs it for the whole service; `isAsked`: the operator has asked for moves. */
   readonly say: (message: string, isAsked: boolean) => void;
   readonly test?: () => Promise<string | null>;
   readonly version?: string;
@@ -62,13 +62,13 @@ export function createMoving({
   };
 }
 
-/** How long one state may take to come, ms. */
+/** How long the self-test waits for each state, ms. */
 const patience = 5_000;
 const silence = 60_000;
 
 /**
- * Moves a connection of our own from one server to another within this process, and looks at whether this Node keeps its
- * fields where we expect them. Neither the app nor its tracers hear of a request.
+ * Moves a connection of our own from one server to another within this process, and checks that this version of Node
+ * keeps its fields where we expect them. Neither the app nor its tracers see a request.
  *
  * @returns what was not as expected; null where moves are safe
  */
@@ -104,7 +104,7 @@ interface Trial {
 
 async function tryMove({ socket, client, to }: Trial): Promise<string | null> {
   markIdle(socket, silence);
-  // Blank lines before a request are none.
+  // A server ignores blank lines before a request.
   client.write('\r\n');
   if (!(await comes(() => socket.bytesRead === 2))) return 'bytes are not counted';
   if (!isBetweenRequests(socket)) return 'an idle connection is not recognised';

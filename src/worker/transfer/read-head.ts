@@ -4,42 +4,42 @@ import { detach } from '../connections/connection-handle.js';
 import type { ClientHandle } from '../node-internals/listening.js';
 import type { Placed } from './hand-on.js';
 
-/** Reads the first bytes of connections, until somebody can decide about them. */
+/** Reads the first bytes of connections, until it is known which worker they are for. */
 export interface HeadReader {
   read(server: HttpServer, client: ClientHandle): void;
-  /** All that are being read are placed now. */
+  /** Places all connections that are being read now. */
   stop(): void;
 }
 
-/** The longest head that is read, bytes: Node's own limit, but no more than this for each connection. */
+/** The longest head that is read, bytes: Node's own limit, but at most so much for each connection. */
 const longestHead = Math.min(maxHeaderSize, 65_536);
-/** How long the rest of a head may take once it has begun, ms ... */
+/** How long the rest of a head may take once its first bytes are here, ms ... */
 const restLimit = 2_000;
-/** ... and how long a client may say nothing where its server has no limit for that: browsers connect beforehand. */
+/** ... and how long a client may send nothing if its server has no limit: browsers connect in advance. */
 const silenceLimit = 60_000;
 const mostChunks = 64;
-/** So many are read at a time, and no more than this share of the file descriptors ... */
+/** At most so many connections are read at a time, and at most this share of the file descriptors. */
 const mostAtOnce = 1_000;
 const mostOfDescriptors = 1 / 4;
-/** ms; timers of Node go no further */
+/** ms; Node's timers go no further */
 const longestTimer = 2 ** 31 - 1;
 
 /**
- * It judges nothing: whatever has come is handed on with the connection, so that the server's own parser says what is
- * wrong with it, and when.
+ * Judges nothing: whatever was read goes on with the connection, so that the server's own parser says what is wrong
+ * with it, and when.
  *
- * @param place what was read, of which a cookie may be part
- * @param most ... beyond which the oldest is placed as it is
+ * @param place gets what was read, which may include a cookie
+ * @param most connections at a time; beyond that the oldest is placed as it is
  */
 export function createHeadReader(
   place: (server: HttpServer, placed: Placed) => void,
   most: number = mostAtOnce,
 ): HeadReader {
-  /** What places a connection, oldest first. */
+  /** Functions that place a connection, oldest first. */
   const reading = new Set<() => void>();
   return {
     read: (server, client) => {
-      // The server sees the end of the client's side itself.
+      // The server handles the end of the client's side itself.
       const options = { handle: client, allowHalfOpen: true, readable: true, writable: true };
       const socket = new Socket(options as SocketConstructorOpts);
       const began = performance.now();
@@ -64,7 +64,7 @@ export function createHeadReader(
         chunks.push(chunk);
         bytes += chunk.length;
         if (scan.add(chunk) !== 'unfinished' || bytes >= longestHead) return finish();
-        // A client that sends byte by byte has no object for each.
+        // A client that sends byte by byte must not cost an object for each byte.
         if (chunks.length >= mostChunks) chunks = [Buffer.concat(chunks)];
         if (bytes > chunk.length) return;
         clearTimeout(timer);
@@ -81,7 +81,7 @@ export function createHeadReader(
   };
 }
 
-/** @param descriptors that this process may have; null: not known */
+/** @param descriptors that this process may have; null: unknown */
 export function mostHeads(descriptors: number | null): number {
   return Math.min(mostAtOnce, Math.ceil((descriptors ?? Number.POSITIVE_INFINITY) * mostOfDescriptors));
 }
@@ -91,15 +91,15 @@ function headLimitOf({ headersTimeout, requestTimeout }: HttpServer): number {
   return orNever(headersTimeout > 0 ? headersTimeout : requestTimeout);
 }
 
-/** 0 means that there is no limit. */
+/** 0 means no limit. */
 function orNever(limit: number): number {
   return limit > 0 ? limit : Number.POSITIVE_INFINITY;
 }
 
-/** 'close' follows. */
+/** 'close' follows the error. */
 function ignore(): void {}
 
-/** `none`: they are no head of a request, or one that is not written as it should be. */
+/** `none`: the bytes are not the head of a request, or the head is malformed. */
 type Scanned = 'unfinished' | 'complete' | 'none';
 
 interface HeadScan {
@@ -108,11 +108,13 @@ interface HeadScan {
 }
 
 const [lineFeed, carriageReturn] = [10, 13];
-/** RFC 9112, sections 3 and 5: a request line and a field, roughly. A blank line before the first is none. */
+/**
+ * RFC 9112, sections 3 and 5, roughly: a request line, and a field. Blank lines before the request line are ignored.
+ */
 const requestLine = /^[A-Z-]+ [^\0- \x7f]+ HTTP\/\d\.\d$/;
 const fieldLine = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+:[^\0\r]*$/;
 
-/** Whether bytes may be the head of a request, told as they come: each line is looked at once. */
+/** Whether bytes may be the head of a request. Takes them as they arrive, and looks at each line once. */
 export function createHeadScan(): HeadScan {
   let result: Scanned = 'unfinished';
   let line: Buffer = Buffer.alloc(0);
@@ -144,7 +146,10 @@ export function createHeadScan(): HeadScan {
   };
 }
 
-/** With a method, in which no small letter is, or a line that may still become a blank one. TLS does not. */
+/**
+ * Whether a line begins like a method, which has no lower-case letters, or may still become a blank line. TLS does
+ * neither.
+ */
 function begins(line: Buffer): boolean {
   return /^(?:\r|[A-Z-]+(?:$| ))/.test(line.toString('latin1', 0, 32));
 }

@@ -6,7 +6,7 @@ export function cookieValue({ slot, key }: ReadyWorker): string {
   return `${slot}.${key}`;
 }
 
-/** The `Cookie` field of a request's head, whatever follows that; empty where there is none. */
+/** The value of the `Cookie` fields in a request's head; empty where there is none. */
 export function cookieField(head: string): string {
   const end = head.indexOf('\r\n\r\n');
   const fields = [...(end === -1 ? head : head.slice(0, end)).matchAll(/^cookie:[ \t]*(.*)$/gim)];
@@ -14,8 +14,8 @@ export function cookieField(head: string): string {
 }
 
 /**
- * The worker that a `Cookie` field means: itself, or once it was replaced the newest of its slot. Undefined where the
- * cookie is missing or wrong, or the slot is gone.
+ * The worker that a `Cookie` field names, or if it was replaced the newest worker of its slot. Undefined where the
+ * cookie is missing or malformed, or the slot is gone.
  */
 export function workerOf(
   field: string,
@@ -40,8 +40,8 @@ export function newestOf(ready: readonly ReadyWorker[], slot: number): ReadyWork
 type Write = (this: ServerResponse, status: number, ...more: unknown[]) => ServerResponse;
 
 /**
- * Sets a cookie beside those of the app, as the head of the answer is written: whatever way the app sets its own. Until
- * then the app sees nothing of it.
+ * Adds a cookie to those of the app when the head of the answer is written, in whatever way the app sets its own.
+ * Until then the app sees nothing of it.
  */
 export function addCookie(response: ServerResponse, cookie: string): void {
   const writeHead = response.writeHead as Write;
@@ -54,7 +54,7 @@ export function addCookie(response: ServerResponse, cookie: string): void {
     const headers = withCookie(given, { cookie, isAlone });
     if (headers !== null) more[at] = headers;
     else if (!isSet) this.appendHeader('Set-Cookie', cookie);
-    // The app may try again where Node does not take its status or its fields.
+    // If Node rejects the status or the fields, the app may try again.
     isSet = headers === null || isSet;
     return writeHead.call(this, status, ...more);
   };
@@ -62,18 +62,18 @@ export function addCookie(response: ServerResponse, cookie: string): void {
 }
 
 /**
- * What writeHead() was given, with the cookie. Null: it is to be set on the response.
+ * The arguments of writeHead(), with the cookie. Null: the cookie must be set on the response.
  *
- * @param isAlone nothing is set on the response itself, so that Node sends what it is given as it is
+ * @param isAlone the response itself has no fields, so that Node sends the given ones as they are
  */
 function withCookie(given: unknown, { cookie, isAlone }: { cookie: string; isAlone: boolean }): unknown {
   if (typeof given !== 'object' || given === null) return null;
-  // Node says what is wrong with it.
+  // Node throws, and says what is wrong.
   if (Array.isArray(given) && !Array.isArray(given[0]) && given.length % 2 !== 0) return null;
   const pairs = pairsOf(given);
   const last = pairs.findLastIndex(([name]) => isSetCookie(name));
   if (last === -1 && !isAlone) return null;
-  // Beside its last one: what is set twice replaces the former where Node merges.
+  // Added to the last one: where Node merges fields, a second field of the name would replace the first.
   const added: Pair[] =
     last === -1
       ? [...pairs, ['Set-Cookie', cookie]]

@@ -9,14 +9,14 @@ import type { HandOn } from './hand-on.js';
 import { createHeadReader, mostHeads } from './read-head.js';
 import { addCookie, cookieField, cookieValue, newestOf, workerOf } from './sticky-cookie.js';
 
-/** Brings each client to its worker. */
+/** Brings each client to the same worker each time. */
 export interface Sticky {
   /** A server has begun to listen. */
   onListening(server: Server): void;
   onRequest(response: ServerResponse, socket: Socket): void;
-  /** Who there is to bring clients to. */
+  /** Tells which workers are ready. */
   onWorkers(message: Extract<MasterMessage, { type: 'workers' }>): void;
-  /** This worker keeps whoever comes, and whoever it has not placed yet. */
+  /** From now on this worker keeps all clients, also those that it has not placed yet. */
   stop(): void;
 }
 
@@ -27,7 +27,7 @@ export interface StickySeam {
 
 export function createSticky({ settings, handOn }: StickySeam): Sticky {
   const { sticky, stickyCookie: cookie } = settings;
-  /** Who came before this worker knew of the others. */
+  /** Connections that came before this worker knew the others. */
   const held: (() => void)[] = [];
   let ready: readonly ReadyWorker[] = [];
   let own: number | null = null;
@@ -54,7 +54,7 @@ export function createSticky({ settings, handOn }: StickySeam): Sticky {
     sticky === 'cookie' ? mostHeads(descriptorLimit()) : 0,
   );
 
-  /** False where the connection is to go on as usual. */
+  /** False where the connection stays with this worker. */
   const divert = (server: Server, client: ClientHandle): boolean => {
     if (stopped || ready.length < 2) return false;
     if (sticky === 'cookie' && isHttp(server) && !isTls(server)) {
@@ -94,11 +94,12 @@ export function createSticky({ settings, handOn }: StickySeam): Sticky {
       const self = ready.find(({ key }) => key === own);
       if (self === undefined || stopped) return;
       if (isElsewhere(worker)) {
-        // It came on a connection of before: the next request is to make one that can be placed.
+        // The request came on an older connection; the client's next one can be brought to its worker.
         response.shouldKeepAlive = false;
       } else if (worker === undefined || !field.includes(`${cookie}=${cookieValue(self)}`)) {
         addCookie(response, `${cookie}=${cookieValue(self)}; Path=/; HttpOnly; SameSite=Lax`);
-        // Other requests of this client may have been answered elsewhere: which cookie it keeps shows in the next.
+        // Another worker may have answered other requests of this client: the next request shows which cookie the
+        // client keeps.
         if (worker === undefined) response.shouldKeepAlive = false;
       }
     },
@@ -116,8 +117,8 @@ export function createSticky({ settings, handOn }: StickySeam): Sticky {
 }
 
 /**
- * Chooses one for a name, always the same: the one with the highest hash of both (Thaler and Ravishankar, 1998). When
- * one is added or goes, only the names change that it gets or had.
+ * Chooses one for a name, always the same: the one with the highest hash of both (rendezvous hashing, Thaler and
+ * Ravishankar, 1998). When a choice is added or removed, only its own names change.
  */
 export function rendezvous<Choice>(
   name: string,
@@ -135,7 +136,10 @@ export function rendezvous<Choice>(
   return best;
 }
 
-/** FNV-1a over UTF-16 units, then the finalizer of MurmurHash3, without which the last digit would decide too little. */
+/**
+ * FNV-1a over UTF-16 units, then the finalizer of MurmurHash3: without it the last digit would hardly change the
+ * result.
+ */
 function hash(text: string): number {
   let value = 0x811c9dc5;
   for (let at = 0; at < text.length; at++) value = Math.imul(value ^ text.charCodeAt(at), 0x01000193);
