@@ -18,6 +18,7 @@ import {
   type Seen,
   serviceName,
 } from '../setup/pm2/convert.js';
+import { endLeftBehind } from '../setup/pm2/left-behind.js';
 import { executeFile, readEcosystem } from '../setup/pm2/read.js';
 import { connectPm2, findPm2, lookAt, type Pm2Client, type Pm2Daemon } from '../setup/pm2/running.js';
 import { giveBack, type Passage, type PassageSeam, takeOver } from '../setup/pm2/take-over.js';
@@ -28,7 +29,7 @@ import { findProgram } from '../setup/templates.js';
 import type { SetupSeam } from '../setup/world.js';
 import { documentOf, type Import, nextWith, nextWithout, type Ready, reportOf } from './import-report.js';
 import { type Asking, agreed, asking, checkHost } from './install.js';
-import { openTerminal, plain, span, type Terminal } from './output.js';
+import { count, openTerminal, plain, span, type Terminal } from './output.js';
 
 export interface ImportFlags {
   readonly env?: string;
@@ -275,6 +276,10 @@ async function takeAllOver(ready: readonly Ready[], importing: Importing): Promi
     done.push(name);
     const gap = passed.gap === null ? '' : `, ${span(passed.gap)} after the port was free`;
     terminal.print(`${plain(name)}: rom-agent runs it${gap}; in PM2 ${plain(app.name)} is stopped\n`);
+    if (passed.left > 0)
+      terminal.warn(
+        `PM2's daemon keeps ${count(passed.left, 'connection')} of it, which it never answers or closes: their clients wait for their own time limits (with the program ss of iproute2, import ends them)`,
+      );
   }
   terminal.print(`${nextWith(ready).join('\n')}\n`);
   return exitCodes.ok;
@@ -317,10 +322,12 @@ function passageOf({ conversion, prepared, seen }: Ready): Passage {
   };
 }
 
-function passageSeam({ pm2, seam }: Pick<Importing, 'pm2' | 'seam'>): PassageSeam {
+function passageSeam({ pm2, daemon, seam }: Pick<Importing, 'pm2' | 'daemon' | 'seam'>): PassageSeam {
   return {
     pm2,
     systemctl: (...args) => seam.execute(['systemctl', ...args]),
+    endLeftBehind: async (ports) =>
+      daemon === null ? 0 : (await endLeftBehind({ pid: daemon.pid, ports }, seam.execute)).length,
     isTaken: (port) =>
       seam.platform === 'linux' ? [...tcpListeners('/proc/net')].some((each) => each.port === port) : null,
     sleep: (ms) => sleep(ms),

@@ -22,6 +22,8 @@ export interface PassageSeam {
   /** null: PM2 does not run, and has nothing to stop. */
   readonly pm2: Pick<Pm2Client, 'stop' | 'start'> | null;
   readonly systemctl: (...args: string[]) => Promise<Ran>;
+  /** Ends the connections that PM2's daemon holds and nobody will answer. Resolves to how many it could not end. */
+  readonly endLeftBehind: (ports: readonly number[]) => Promise<number>;
   /** Whether somebody listens on the port; null: this platform does not say. */
   readonly isTaken: (port: number) => boolean | null;
   readonly sleep: (ms: number) => Promise<void>;
@@ -30,8 +32,11 @@ export interface PassageSeam {
 }
 
 export type Passed =
-  /** `gap`: ms from the moment that the ports were free until the other one served; null without a port. */
-  | { readonly ok: true; readonly gap: number | null }
+  /**
+   * `gap`: ms from the moment that the ports were free until the other one served; null without a port.
+   * `left`: connections in PM2's daemon whose clients wait in vain.
+   */
+  | { readonly ok: true; readonly gap: number | null; readonly left: number }
   /** `back`: whether the one that served before serves again. */
   | { readonly ok: false; readonly why: string; readonly back: boolean };
 
@@ -46,15 +51,14 @@ export async function takeOver({ app, units, timer, ports }: Passage, seam: Pass
   if (!enabled.ok) return { ok: false, why: enabled.output, back: true };
   const stopped = attempt(pm2?.stop(app) ?? Promise.resolve());
   const freeAt = await whenFree({ ports, stopped, seam });
-  // The socket first and by itself: from then on connections wait instead of being refused.
-  const starts: Ran[] = [];
-  for (const unit of units) starts.push(await systemctl('start', unit));
-  const failure = starts.find(({ ok }) => !ok);
+  const starting = startEach(units, systemctl);
+  const left = await seam.endLeftBehind(ports);
+  const failure = (await starting).find(({ ok }) => !ok);
   if (failure === undefined) {
     const gap = freeAt === null ? null : seam.clock() - freeAt;
     if (timer !== null) await systemctl('enable', '--now', timer);
     const error = await stopped;
-    return error === null ? { ok: true, gap } : { ok: false, why: error, back: false };
+    return error === null ? { ok: true, gap, left } : { ok: false, why: error, back: false };
   }
   await stopped;
   await systemctl('disable', '--now', ...units);
@@ -81,7 +85,17 @@ export async function giveBack({ app, units, timer, ports }: Passage, seam: Pass
     return { ok: false, why: error, back: again.ok };
   }
   await systemctl('disable', ...units);
-  return { ok: true, gap };
+  return { ok: true, gap, left: 0 };
+}
+
+/** The socket first and by itself: from then on connections wait instead of being refused. */
+async function startEach(
+  units: readonly string[],
+  systemctl: PassageSeam['systemctl'],
+): Promise<readonly Ran[]> {
+  const starts: Ran[] = [];
+  for (const unit of units) starts.push(await systemctl('start', unit));
+  return starts;
 }
 
 /** When all ports are free, or whoever had them has ended. Resolves to that time; null where there are no ports. */

@@ -1,7 +1,7 @@
 // A host with PM2 and its apps, in a booted Debian 12: taken over under load, and given back.
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { startLoad } from '../../support/load.js';
+import { describeLoad, startLoad } from '../../support/load.js';
 import { ask, freePort } from '../../support/net.js';
 import { waitFor } from '../../support/wait.js';
 import { command } from '../systemd/command.js';
@@ -93,7 +93,21 @@ async function host(found: Installed, t: TestContext): Promise<Host> {
   return { machine, ports, pm2, status, romAgent };
 }
 
-/** Connections one after the other at each port, and the longest time without an answer, ms. */
+/** The host's program, with its libraries: a clean Debian has none. */
+async function withSs(machine: Machine): Promise<void> {
+  const copy = `mkdir -p "$1/opt/ss" && cp "$(command -v ss)" "$1/opt/ss/ss" &&
+    ldd "$(command -v ss)" | grep -o '/[^ )]*' | xargs -I{} cp -L {} "$1/opt/ss/"`;
+  const { code, stderr } = await command(['sh', '-c', copy, 'sh', machine.root]);
+  assert.equal(code, 0, stderr);
+  const script = '#!/bin/sh\nexec /opt/ss/ld-linux-*.so.* --library-path /opt/ss /opt/ss/ss "$@"\n';
+  await machine.writeFile('/usr/local/bin/ss', script);
+  await machine.must(['sh', '-c', 'chmod 755 /usr/local/bin/ss && ss -tn']);
+}
+
+/**
+ * Connections one after the other at each port, and the longest time without an answer, ms. Of several clients, so that one
+ * whose connection gets no answer does not stand for all.
+ */
 function watch(ports: Host['ports'], t: TestContext) {
   const loads = Object.entries(ports).map(([name, port]) => {
     let [last, longest] = [performance.now(), 0];
@@ -105,7 +119,7 @@ function watch(ports: Host['ports'], t: TestContext) {
     const load = startLoad({
       t,
       port,
-      clients: [{ kind: 'per-connection', count: 2, pauseMs: 5 }],
+      clients: [{ kind: 'per-connection', count: 6, pauseMs: 10 }],
       maxMs: 600_000,
       watch: { answered },
     });
@@ -115,10 +129,12 @@ function watch(ports: Host['ports'], t: TestContext) {
     enough: () => Promise.all(loads.map(({ load }) => load.reached(50, 60_000))),
     stop: async (what: string) => {
       for (const { name, load, longest } of loads) {
-        const { ok, failed, refused } = await load.stop();
+        const report = await load.stop();
+        const { ok, failed, refused, failures } = report;
         t.diagnostic(
           `${what}, ${name}: ${longest()} ms without an answer; ${ok} answered, ${refused} refused, ${failed} failed`,
         );
+        assert.equal(failures.timeout ?? 0, 0, `a client waits in vain: ${describeLoad(report)}`);
       }
     },
   };
@@ -132,6 +148,7 @@ const services = ['web', 'api', 'nightly', 'queue'];
 
 test('the apps of a host with PM2 become services under load, and go back', needs, async (t) => {
   const { machine, ports, status, romAgent } = await host(installed, t);
+  await withSs(machine);
   t.after(async () => {
     for (const name of services) await romAgent('uninstall', name, '--purge', '--yes');
   });

@@ -37,6 +37,10 @@ function hostWith({ fails = [], frees = false }: { fails?: readonly string[]; fr
       const ok = !fails.some((each) => line.startsWith(each));
       return { ok, output: ok ? '' : `${line} failed` };
     },
+    endLeftBehind: async (ports) => {
+      log.push(`end what is left at ${ports.join()}`);
+      return 0;
+    },
     isTaken: () => taken,
     sleep: async (ms) => {
       time += ms;
@@ -55,6 +59,7 @@ describe('an app that is taken over', () => {
       'enable rom-agent@web.socket rom-agent@web.service',
       'pm2 stop Web',
       'start rom-agent@web.socket',
+      'end what is left at 3000',
       'start rom-agent@web.service',
       'enable --now rom-agent-reload-web.timer',
     ]);
