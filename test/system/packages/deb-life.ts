@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { Listed } from '../../../src/setup/list.js';
 import { describeLoad, startLoad } from '../../support/load.js';
 import { ask, freePort } from '../../support/net.js';
 import { cleanMachine, inside, type Machine, needsTree, suites } from '../systemd/machine.js';
@@ -55,20 +56,23 @@ for (const suite of suites) {
       });
 
       await t.test('two apps run side by side, one of them with a socket unit', async () => {
-        await configure(machine, 'shop', shop);
-        await configure(machine, 'blog', blog);
-        await machine.unit(
-          'rom-agent@shop.socket.d/port.conf',
-          `[Socket]\nListenStream=\nListenStream=127.0.0.1:${shop}\n`,
+        assert.match(await service(machine, 'shop', shop, '--socket'), /rom-agent@shop\.service is started/);
+        assert.match(await service(machine, 'blog', blog), /rom-agent@blog\.service is started/);
+        // The templates of the package serve both: none is written beside them.
+        assert.notEqual(
+          (await machine.run(['test', '-e', '/etc/systemd/system/rom-agent@.service'])).code,
+          0,
         );
-        await machine.must(['systemctl', 'enable', '--now', 'rom-agent@shop.socket']);
-        await machine.must([
-          'systemctl',
-          'enable',
-          '--now',
-          'rom-agent@shop.service',
-          'rom-agent@blog.service',
-        ]);
+        assert.deepEqual(
+          (JSON.parse(await machine.must(['rom-agent', 'list', '--json'])) as Listed[]).map(
+            ({ name, state }) => [name, state],
+          ),
+          [
+            ['blog', 'serving'],
+            ['rom-agent', 'disabled'],
+            ['shop', 'serving'],
+          ],
+        );
         assert.equal((await ask({ port: shop, path: '/' })).text, 'shop');
         assert.equal((await ask({ port: blog, path: '/' })).text, 'blog');
         await machine.must(['systemctl', 'reload', 'rom-agent@shop']);
@@ -158,9 +162,9 @@ function apt(machine: Machine, verb: string, what: string): Promise<string> {
   return machine.must(argv, { timeout: 600_000 });
 }
 
-function configure(machine: Machine, name: string, port: number): Promise<void> {
-  const lines = [`app = "/srv/${name}/server.js"`, `port = ${port}`, 'host = "127.0.0.1"', 'workers = 2', ''];
-  return machine.writeFile(`/etc/rom-agent/${name}.toml`, lines.join('\n'));
+function service(machine: Machine, name: string, port: number, ...more: string[]): Promise<string> {
+  const flags = ['--port', String(port), '--host', '127.0.0.1', '--workers', '2', '--yes', ...more];
+  return machine.must(['rom-agent', 'install', `/srv/${name}/server.js`, '--name', name, ...flags]);
 }
 
 /** The version that the master of a service runs, by the node that it was started with. */
