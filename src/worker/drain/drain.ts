@@ -50,10 +50,10 @@ export interface Drainer {
 /** How often the drain checks its connections, ms. */
 const sweepInterval = 25;
 /**
- * How long a worker waits for the others to close their listeners, ms: longer than a busy one takes, so that only a
- * hung one is not waited for.
+ * How long a worker waits for the others to close their listeners, ms: longer than one takes on a busy machine, so that
+ * only a hung one is not waited for.
  */
-const releaseLimit = longestHold + 200;
+const releaseLimit = 2_000;
 
 /**
  * The share of the timeout in which the service's own connections drain; after that the app's other servers drain as

@@ -17,6 +17,13 @@ export interface Held {
 /** How long a moment without a new connection is, and how long to wait for one at most, ms. */
 const moment = 8;
 export const longestHold = 400;
+/**
+ * Looks that are made in any case. A machine that is busy makes few in that time, and a socket that is closed too early
+ * resets clients.
+ */
+const fewestMoments = longestHold / moment;
+const fewestTurns = 500;
+const fewestFills = 10;
 
 /**
  * When the last process closes a listening socket, the kernel resets the connections in its queue: requests that the
@@ -46,7 +53,8 @@ export function holdConnections({ all, counts }: Pick<Servers, 'all' | 'counts'>
     quiet: async () => {
       const deadline = performance.now() + longestHold;
       const isMoving = (before: number): boolean => came > before || counts().inFlight > 0;
-      for (let before = -1; isMoving(before) && performance.now() < deadline; ) {
+      let left = fewestMoments;
+      for (let before = -1; isMoving(before) && (left > 0 || performance.now() < deadline); left--) {
         before = came;
         await sleep(moment);
         // In a process that got no CPU the timer fires before the waiting connections are accepted: give it one more
@@ -57,7 +65,12 @@ export function holdConnections({ all, counts }: Pick<Servers, 'all' | 'counts'>
     empty: async () => {
       const deadline = performance.now() + longestHold;
       // libuv accepts one connection in each turn of the event loop.
-      for (let before = -1; before !== counts().accepted && performance.now() < deadline; ) {
+      let left = fewestTurns;
+      for (
+        let before = -1;
+        before !== counts().accepted && (left > 0 || performance.now() < deadline);
+        left--
+      ) {
         before = counts().accepted;
         await turn();
       }
@@ -73,7 +86,7 @@ interface LastClose {
   /** Resolves once no connection waits in the kernel's queue, as far as the worker can see. */
   readonly empty: () => Promise<void>;
   readonly close: (server: Server) => void;
-  /** After so long the socket is closed even if the queue may not be empty, ms. */
+  /** After so long, and a few attempts, the socket is closed even if the queue may not be empty, ms. */
   readonly limit: number;
 }
 
@@ -91,7 +104,8 @@ const smallest = 1;
  * nevertheless: over a network, any that began within the last round trip.
  */
 export async function closeFull(server: Server, { empty, close, limit }: LastClose): Promise<void> {
-  for (const deadline = performance.now() + limit; performance.now() < deadline; ) {
+  const deadline = performance.now() + limit;
+  for (let left = fewestFills; left > 0 || performance.now() < deadline; left--) {
     await empty();
     // From here to the close no other code runs.
     if (!setBacklog(server, smallest)) break;

@@ -25,7 +25,7 @@ test(
     const left = await machine.run([
       'sh',
       '-c',
-      'ls -d /etc/systemd/system/rom-agent@* /etc/rom-agent/sample* /var/lib/rom-agent@*',
+      'ls -d /etc/systemd/system/rom-agent@sample* /etc/rom-agent/sample* /var/lib/rom-agent@sample*',
     ]);
     assert.equal(left.stdout, '');
   },

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Finding } from '../../../src/doctor/finding.js';
 import { repoRoot } from '../../support/process.js';
+import { waitFor } from '../../support/wait.js';
 import { inside, type Machine, needsMachine, sharedMachine } from './machine.js';
 import { service } from './service.js';
 
@@ -171,7 +172,11 @@ test(
       /ReadWritePaths=\/srv\/nowhere does not exist: a start ends with 226/,
     );
     assert.notEqual((await own.systemctl('start')).code, 0);
-    assert.match((await doctor()).stdout, /systemd cannot start it: exit status 226, NAMESPACE/);
+    // Between two attempts of systemd the unit is activating.
+    await waitFor('the reason', async () => (await doctor()).stdout, {
+      timeout: 300_000,
+      until: (text) => /systemd cannot start it: exit status 226, NAMESPACE/.test(text),
+    });
     await machine.must(['install', '-d', '/srv/nowhere']);
     await own.becomes('ActiveState', 'active');
   },
