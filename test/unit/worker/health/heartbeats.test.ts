@@ -52,7 +52,12 @@ test('a worker without a free file descriptor heartbeats on, with the memory tha
   const emfile = (): never => {
     throw Object.assign(new Error('EMFILE: too many open files, uv_resident_set_memory'), { code: 'EMFILE' });
   };
-  t.mock.method(process, 'memoryUsage', Object.assign(emfile, { rss: emfile }));
+  // Not t.mock.method(): its stand-in hands `rss` on to the original.
+  const { memoryUsage } = process;
+  process.memoryUsage = Object.assign(emfile, { rss: emfile });
+  t.after(() => {
+    process.memoryUsage = memoryUsage;
+  });
   heartbeats.now();
   const [before, now] = sent;
   assert.ok(before !== undefined && before.rss > 0);
