@@ -1,5 +1,5 @@
 import { refusalsIn, type Told } from '../sandbox/log.js';
-import type { Sandbox } from '../sandbox/remedies.js';
+import { groupNameIn, type Sandbox } from '../sandbox/remedies.js';
 import type { DoctorSeam } from './facts.js';
 import type { ServiceUnit } from './units.js';
 
@@ -30,19 +30,10 @@ function sandboxOf(seam: DoctorSeam, unit: ServiceUnit): Sandbox {
     state: state.replace(/^\/var\/lib\//, ''),
     hidesHomes: /^(?:yes|tmpfs)$/.test(unit.protectHome),
     gidOf: (path) => seam.stat(path)?.gid ?? null,
-    groupName: (gid) => groupIn(seam, gid),
+    groupName: (gid) => groupNameIn(seam, gid),
     // Whose file it was when it was refused cannot be told.
     owns: () => false,
     isReadOnly: () => unit.protectSystem === 'strict',
     isOutside: (path) => seam.stat(path) !== null,
   };
-}
-
-function groupIn({ readFile }: DoctorSeam, gid: number): string {
-  try {
-    const rows = readFile('/etc/group').split('\n');
-    return rows.map((row) => row.split(':')).find((fields) => fields[2] === String(gid))?.[0] ?? `${gid}`;
-  } catch {
-    return `${gid}`;
-  }
 }

@@ -32,6 +32,16 @@ export interface Sandbox {
   readonly isOutside: (path: string) => boolean | null;
 }
 
+/** The name of a group by group(5), or its number. */
+export function groupNameIn(seam: { readonly readFile: (path: string) => string }, gid: number): string {
+  try {
+    const lines = seam.readFile('/etc/group').split('\n');
+    return lines.map((line) => line.split(':')).find((fields) => fields[2] === String(gid))?.[0] ?? `${gid}`;
+  } catch {
+    return `${gid}`;
+  }
+}
+
 export interface Remedy {
   /** The one that stands in the way. */
   readonly directive: string;

@@ -1,6 +1,6 @@
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { commandOf, type Refusal, remedyFor, type Sandbox } from '../../sandbox/remedies.js';
+import { commandOf, groupNameIn, type Refusal, remedyFor, type Sandbox } from '../../sandbox/remedies.js';
 
 export interface SandboxSeam {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -35,7 +35,7 @@ function sandboxAround(seam: SandboxSeam): Sandbox {
     // Without ProtectHome= every user may enter /home.
     hidesHomes: !mayEnter('/home'),
     gidOf: (path) => ownerOf(path)?.gid ?? null,
-    groupName: (gid) => groupIn(seam, gid),
+    groupName: (gid) => groupNameIn(seam, gid),
     owns: (path) => ownerOf(path)?.uid === uid,
     isReadOnly: (path) => isReadOnly(path, seam),
     isOutside: () => null,
@@ -57,15 +57,6 @@ function isReadOnly(path: string, { writeError }: SandboxSeam): boolean {
 /** The range from which systemd takes dynamic users: docs/UIDS-GIDS of systemd. */
 function isDynamic(uid: number): boolean {
   return uid >= 61_184 && uid <= 65_519;
-}
-
-function groupIn({ readFile }: SandboxSeam, gid: number): string {
-  try {
-    const lines = readFile('/etc/group').split('\n');
-    return lines.map((line) => line.split(':')).find((fields) => fields[2] === String(gid))?.[0] ?? `${gid}`;
-  } catch {
-    return `${gid}`;
-  }
 }
 
 /** systemd sets INVOCATION_ID, and names the cgroup after the unit; a shell below a service is in one too. */
