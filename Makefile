@@ -6,7 +6,7 @@ NPM ?= npm
 SOURCES := $(shell find src -name '*.ts' 2>/dev/null)
 UNAME ?= $(shell uname -s)
 # node --test leaves one CPU idle by itself, which is half of a small machine.
-CPUS := $(shell $(NODE) -p 'os.availableParallelism()' 2>/dev/null || echo 2)
+CPUS = $(shell $(NODE) -p 'os.availableParallelism()' 2>/dev/null || echo 2)
 
 .PHONY: help run build deps system-deps test-deps bench-deps check types lint unit explore integration test-systemd \
         test-launchd test-hardening test-units apps apps-install apps-sample fuzz fuzz-sample fuzz-mutations test-nodes test-npm nodes-sample \

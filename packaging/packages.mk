@@ -24,4 +24,5 @@ package-deps:
 	@sh packaging/system-deps.sh packages
 
 test-packages: build build/.stamp package-deps stage ## The packages in clean Debian 12 and 13, booted (root, and a network the first time)
+	@PACKAGING=all $(NODE) --test build/test/system/packaging/install.test.js
 	@$(NODE) --test --test-concurrency=1 build/test/system/packages/all.js
