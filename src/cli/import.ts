@@ -1,12 +1,13 @@
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tcpListeners } from '../config/proc.js';
 import { systemInput } from '../config/system.js';
 import { type ExitCode, exitCodes, RomAgentError } from '../errors.js';
-import { applyService } from '../setup/apply.js';
+import { settingOf } from '../settings/settings.js';
+import { applyService, lastLines } from '../setup/apply.js';
 import { changesOf } from '../setup/changes.js';
-import { reloadUnits } from '../setup/names.js';
+import { namesOf, reloadUnits, unitDirectory } from '../setup/names.js';
 import type { Ecosystem, Pm2App } from '../setup/pm2/apps.js';
 import {
   type Conversion,
@@ -26,7 +27,7 @@ import { tryService } from '../setup/pm2/trial.js';
 import { type Prepared, prepareService } from '../setup/prepare.js';
 import { systemSeam } from '../setup/system.js';
 import { findProgram } from '../setup/templates.js';
-import type { SetupSeam } from '../setup/world.js';
+import { type SetupSeam, textOf } from '../setup/world.js';
 import { documentOf, type Import, nextWith, nextWithout, type Ready, reportOf } from './import-report.js';
 import { type Asking, agreed, asking, checkHost } from './install.js';
 import { count, openTerminal, plain, span, type Terminal } from './output.js';
@@ -266,7 +267,7 @@ async function takeAllOver(ready: readonly Ready[], importing: Importing): Promi
     const { app, name } = each.conversion;
     const passed = await takeOver(passageOf(each), seam);
     if (!passed.ok) {
-      const log = await lastLines(each.prepared.names.unit, importing.seam);
+      const log = await lastLines(each.prepared.names, importing.seam);
       const stands = passed.back ? 'PM2 runs it as before' : 'it does not run under PM2 either';
       throw new RomAgentError(
         `${plain(name)} was not taken over, ${stands}: ${plain(passed.why)}${log === '' ? '' : `\n${plain(log)}`}${done.length === 0 ? '' : `\nTaken over before it: ${done.join(', ')}`}`,
@@ -335,11 +336,6 @@ function passageSeam({ pm2, daemon, seam }: Pick<Importing, 'pm2' | 'daemon' | '
   };
 }
 
-async function lastLines(unit: string, seam: SetupSeam): Promise<string> {
-  const argv = ['-u', unit, '-n', '15', '-o', 'cat', '--no-pager'];
-  return ((await seam.run('journalctl', argv)) ?? '').trim();
-}
-
 /** `--give-back NAME...`: the services stop, and PM2 starts the apps again. */
 async function backToPm2(names: readonly string[], importing: Importing): Promise<ExitCode> {
   const { pm2, seam, terminal } = importing;
@@ -371,27 +367,16 @@ async function backToPm2(names: readonly string[], importing: Importing): Promis
 
 /** Without the import's plan: what is there under the name. */
 function passageBack(name: string, { app, seam }: { app: string; seam: SetupSeam }): Passage {
-  const there = (unit: string) => seam.stat(`/etc/systemd/system/${unit}`) !== null;
+  const { config, unit, socketUnit, socketDropIn } = namesOf(name, 'linux');
   const { timer } = reloadUnits(name);
-  const socket = `rom-agent@${name}.socket`;
-  const holds = there(`${socket}.d`) ? [socket] : [];
-  const port = Number(
-    /^port = (\d+)$/m.exec(quietly(() => seam.readFile(`/etc/rom-agent/${name}.toml`)))?.[1] ?? 3000,
-  );
+  const hasSocket = seam.stat(dirname(socketDropIn)) !== null;
+  const port = /^port = (\d+)$/m.exec(textOf(seam, config) ?? '')?.[1];
   return {
     app,
-    units: [...holds, `rom-agent@${name}.service`],
-    timer: there(timer) ? timer : null,
-    ports: [port],
+    units: [...(hasSocket ? [socketUnit] : []), unit],
+    timer: seam.stat(`${unitDirectory}/${timer}`) === null ? null : timer,
+    ports: [Number(port ?? settingOf('port').default)],
   };
-}
-
-function quietly(read: () => string): string {
-  try {
-    return read();
-  } catch {
-    return '';
-  }
 }
 
 function usage(message: string): RomAgentError {

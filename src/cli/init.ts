@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { commandFile } from '../config/app.js';
+import { isRecord, type Package } from '../config/package.js';
 import type { ReadFile } from '../config/sources.js';
 import { parseStartCommand, type StartCommand } from '../config/start-script.js';
 import { type ExitCode, exitCodes, RomAgentError } from '../errors.js';
@@ -188,8 +189,6 @@ function wrapped(text: string, width: number): readonly string[] {
   return lines;
 }
 
-type Package = Readonly<Record<string, unknown>>;
-
 /** @throws RomAgentError (exit 78) where it cannot be read */
 function readPackage({ folder, readFile, exists }: InitFacts): Package | null {
   const path = join(folder, 'package.json');
@@ -209,8 +208,4 @@ function unwritable(error: NodeJS.ErrnoException, path: string): RomAgentError {
     ? `${path} exists, and stays as it is: rom-agent init --stdout prints what a new one would hold`
     : `cannot write ${path}: ${error.message}`;
   return new RomAgentError(message, { exitCode: exitCodes.cannotCreate, cause: error });
-}
-
-function isRecord(value: unknown): value is Package {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

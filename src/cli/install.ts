@@ -4,11 +4,11 @@ import type { LoadInput } from '../config/load.js';
 import { systemInput } from '../config/system.js';
 import { ConfigError, type ExitCode, exitCodes, type Problem, RomAgentError } from '../errors.js';
 import { joinWords } from '../settings/kinds.js';
-import { flagNameOf, flagOf, keys, settingOf } from '../settings/settings.js';
+import { flagNameOf, flagOf, keys, settingOf, variablesOf } from '../settings/settings.js';
 import { type AppFacts, inspectApp } from '../setup/app.js';
 import { applyService } from '../setup/apply.js';
 import { type Change, diffOf, isChange } from '../setup/changes.js';
-import { isName, nameExpected } from '../setup/names.js';
+import { checkName, nameExpected } from '../setup/names.js';
 import type { PlannedFile, ServiceRequest } from '../setup/plan.js';
 import { knock } from '../setup/port.js';
 import { isSettled, type Prepared, prepareService } from '../setup/prepare.js';
@@ -110,13 +110,10 @@ export function requestFrom({ app, flags, args, seam }: RequestInput): ServiceRe
 
 function nameFrom({ name }: InstallFlags, { proposedName }: AppFacts): string {
   const chosen = name ?? proposedName;
-  if (chosen !== null && isName(chosen)) return chosen;
-  throw new RomAgentError(
-    chosen === null
-      ? `the service needs a name: --name NAME, expected ${nameExpected}`
-      : `the service's name ${JSON.stringify(chosen)} is not right: expected ${nameExpected}`,
-    { exitCode: exitCodes.usage },
-  );
+  if (chosen !== null) return checkName(chosen);
+  throw new RomAgentError(`the service needs a name: --name NAME, expected ${nameExpected}`, {
+    exitCode: exitCodes.usage,
+  });
 }
 
 /** Flags of settings, as TOML has them. */
@@ -150,11 +147,7 @@ function withoutSettings(
   variables: Readonly<Record<string, string>>,
   given: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, string>> {
-  const names = new Set(
-    keys
-      .filter((key) => given[key] !== undefined)
-      .flatMap((key) => settingOf(key).env ?? [`ROM_AGENT_${key.toUpperCase()}`]),
-  );
+  const names = new Set(keys.filter((key) => given[key] !== undefined).flatMap(variablesOf));
   return Object.fromEntries(Object.entries(variables).filter(([name]) => !names.has(name)));
 }
 

@@ -1,4 +1,5 @@
 import { dirname, join, sep } from 'node:path';
+import { isRecord, isWithin, type Package, packageFolder, readPackage, upwards } from './package.js';
 import type { ReadFile } from './sources.js';
 
 /** Where the workers run. */
@@ -81,42 +82,12 @@ function isFolder(path: string, readFile: ReadFile): boolean {
   }
 }
 
-function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder === sep ? sep : `${folder}${sep}`);
-}
-
 function resolved(path: string, realpath: (path: string) => string): string {
   try {
     return realpath(path);
   } catch {
     return path;
   }
-}
-
-/** The folder of the nearest package.json at or above `folder`; null where there is none. */
-function packageFolder(folder: string, readFile: ReadFile): string | null {
-  return upwards(folder).find((each) => isPackage(readPackage(each, readFile))) ?? null;
-}
-
-type Package = Readonly<Record<string, unknown>>;
-
-function upwards(folder: string): readonly string[] {
-  const parent = dirname(folder);
-  return parent === folder ? [folder] : [folder, ...upwards(parent)];
-}
-
-function readPackage(folder: string, readFile: ReadFile): Package | null {
-  try {
-    const parsed: unknown = JSON.parse(readFile(join(folder, 'package.json')));
-    return isRecord(parsed) ? parsed : {};
-  } catch {
-    return null;
-  }
-}
-
-/** A package.json with nothing but a "type" says how the files of a folder are read, and makes no package. */
-function isPackage(found: Package | null): boolean {
-  return found !== null && Object.keys(found).some((key) => key !== 'type');
 }
 
 function dependenciesOf(found: Package | null): readonly string[] {
@@ -132,8 +103,4 @@ function binOf(
   if (typeof bin === 'string') return packageName.replace(/^@[^/]*\//, '') === command ? bin : null;
   const file = isRecord(bin) && Object.hasOwn(bin, command) ? bin[command] : null;
   return typeof file === 'string' ? file : null;
-}
-
-function isRecord(value: unknown): value is Package {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

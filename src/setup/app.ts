@@ -1,8 +1,9 @@
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { commandFile } from '../config/app.js';
+import { isRecord, isWithin, type Package, packageFolder, readPackage } from '../config/package.js';
 import { exitCodes, RomAgentError } from '../errors.js';
 import { splitWords } from '../settings/kinds.js';
-import { type HostSeam, isWithin, textOf } from './world.js';
+import type { HostSeam } from './world.js';
 
 /** What is found out about an app without running it. */
 export interface AppFacts {
@@ -43,8 +44,8 @@ export interface Written {
  */
 export function inspectApp(argument: string, seam: HostSeam): AppFacts {
   const { app, file, script } = resolveApp(argument, seam);
-  const folder = packageFolder(dirname(app), seam) ?? dirname(app);
-  const manifest = packageOf(folder, seam);
+  const folder = packageFolder(dirname(app), seam.readFile) ?? dirname(app);
+  const manifest = readPackage(folder, seam.readFile);
   const framework = frameworkOf(manifest);
   return {
     ...{ app, script, file, folder, framework },
@@ -76,7 +77,7 @@ function resolveApp(argument: string, seam: HostSeam): Resolved {
 
 /** A script that a shell would have to run is left to the operator. */
 function fromStartScript(folder: string, seam: HostSeam): Resolved | null {
-  const text = textIn(packageOf(folder, seam)?.scripts, 'start');
+  const text = textIn(readPackage(folder, seam.readFile)?.scripts, 'start');
   if (text === null || /[&|;<>$`(){}*?#\n]/.test(text)) return null;
   const words = [...(splitWords(text) ?? [])];
   const variables: Record<string, string> = {};
@@ -104,7 +105,7 @@ function fromStartScript(folder: string, seam: HostSeam): Resolved | null {
 }
 
 function fromMain(folder: string, seam: HostSeam): Resolved {
-  const main = packageOf(folder, seam)?.main;
+  const main = readPackage(folder, seam.readFile)?.main;
   const candidates = [...(typeof main === 'string' ? [main] : []), ...usualFiles];
   for (const candidate of candidates) {
     const file = fileOf(join(folder, candidate), seam);
@@ -139,7 +140,7 @@ const frameworks: readonly (readonly [dependency: string, name: string])[] = [
   ['express', 'Express'],
 ];
 
-function frameworkOf(manifest: Manifest | null): string | null {
+function frameworkOf(manifest: Package | null): string | null {
   const dependencies = manifest?.dependencies;
   if (!isRecord(dependencies)) return null;
   return frameworks.find(([dependency]) => Object.hasOwn(dependencies, dependency))?.[1] ?? null;
@@ -178,25 +179,6 @@ function writesOf({
   return all.filter((each, index) => all.findIndex((other) => isWithin(each.folder, other.folder)) === index);
 }
 
-type Manifest = Readonly<Record<string, unknown>>;
-
-/** A package.json with nothing but a "type" makes no package. */
-function packageFolder(folder: string, seam: HostSeam): string | null {
-  const manifest = packageOf(folder, seam);
-  if (manifest !== null && Object.keys(manifest).some((key) => key !== 'type')) return folder;
-  const parent = dirname(folder);
-  return parent === folder ? null : packageFolder(parent, seam);
-}
-
-function packageOf(folder: string, seam: HostSeam): Manifest | null {
-  try {
-    const parsed: unknown = JSON.parse(textOf(seam, join(folder, 'package.json')) ?? 'null');
-    return isRecord(parsed) ? parsed : null;
-  } catch {
-    return null;
-  }
-}
-
 /** `@acme/Shop API` is `shop-api`. */
 function nameFrom(name: unknown): string | null {
   if (typeof name !== 'string') return null;
@@ -211,10 +193,6 @@ function nameFrom(name: unknown): string | null {
 function textIn(value: unknown, key: string): string | null {
   const text = isRecord(value) && Object.hasOwn(value, key) ? value[key] : null;
   return typeof text === 'string' ? text : null;
-}
-
-function isRecord(value: unknown): value is Manifest {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isFolder(path: string, seam: HostSeam): boolean {

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import { upwards } from '../config/package.js';
 import { exitCodes, RomAgentError } from '../errors.js';
 import { type Change, isChange } from './changes.js';
 import type { ServiceNames } from './names.js';
@@ -105,14 +106,11 @@ function restore(change: Change, seam: SetupSeam): void {
 
 /** Folders that will be made, the deepest first. */
 function newFolders(changes: readonly Change[], seam: SetupSeam): readonly string[] {
-  const folders = changes.flatMap((change) => (change.kind === 'new' ? above(change.file.path) : []));
+  const folders = changes.flatMap((change) =>
+    change.kind === 'new' ? upwards(dirname(change.file.path)) : [],
+  );
   const missing = [...new Set(folders)].filter((folder) => seam.stat(folder) === null);
   return missing.sort((a, b) => b.length - a.length);
-}
-
-function above(path: string): readonly string[] {
-  const parent = dirname(path);
-  return parent === path ? [] : [parent, ...above(parent)];
 }
 
 /** ms */
@@ -133,7 +131,8 @@ async function waitUntilReady(names: ServiceNames, seam: SetupSeam): Promise<voi
 
 const lines = 20;
 
-async function lastLines(names: ServiceNames, seam: SetupSeam): Promise<string> {
+/** Of a service's log, as one text; empty where there is none. */
+export async function lastLines(names: ServiceNames, seam: SetupSeam): Promise<string> {
   if (seam.platform === 'darwin')
     return (textOf(seam, `${names.logs}/rom-agent.log`) ?? '').trim().split('\n').slice(-lines).join('\n');
   const argv = ['-u', names.unit, '-n', String(lines), '-o', 'cat', '--no-pager'];

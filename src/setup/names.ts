@@ -35,7 +35,7 @@ const label = 'org.rom-agent';
 
 const pattern = /^[a-z0-9][a-z0-9._-]{0,40}$/;
 export const nameExpected =
-  'at most 41 of a to z, 0 to 9, ".", "_" and "-", of which the first is a letter or a digit';
+  'at most 41 of a to z, 0 to 9, ".", "_" and "-", with a letter or a digit at the beginning';
 
 export function isName(name: string): boolean {
   return pattern.test(name);

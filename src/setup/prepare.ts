@@ -14,6 +14,7 @@ import { planService, type ServicePlan, type ServiceRequest, type SetupFacts, se
 import { portProblem } from './port.js';
 import { accountFor, hiddenFolderOf, obstacleTo } from './reach.js';
 import { type RunningState, type Steps, stateOf, stepsFor } from './steps.js';
+import { hostOf, portOf } from './systemd.js';
 import { findProgram, type Program } from './templates.js';
 import { type HostSeam, textOf } from './world.js';
 
@@ -224,8 +225,7 @@ async function checkConfig(
 function addressOf(request: ServiceRequest, facts: SetupFacts): Address | null {
   // A process without a listener.
   if (settingIn(request, facts, 'kind') === 'process') return null;
-  const host = settingIn(request, facts, 'host');
-  const port = Number(settingIn(request, facts, 'port') ?? settingOf('port').default);
-  if (typeof host === 'string' && isAbsolute(host)) return { kind: 'path', path: host };
-  return port === 0 ? null : { kind: 'tcp', port, host: typeof host === 'string' ? host : null };
+  const [port, host] = [portOf(request, facts), hostOf(request, facts)];
+  if (host !== null && isAbsolute(host)) return { kind: 'path', path: host };
+  return port === 0 ? null : { kind: 'tcp', port, host };
 }

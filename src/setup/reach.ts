@@ -1,9 +1,10 @@
 import { dirname } from 'node:path';
+import { isWithin, upwards } from '../config/package.js';
 import { permits } from '../doctor/checks/files.js';
 import type { Account } from '../doctor/facts.js';
 import { exitCodes, RomAgentError } from '../errors.js';
 import type { ServiceRequest } from './plan.js';
-import { type HostSeam, isWithin } from './world.js';
+import type { HostSeam } from './world.js';
 
 /** What the unit hides from a service: ProtectHome= and PrivateTmp= in systemd.exec(5). */
 export function hiddenBy(path: string, { platform }: Pick<HostSeam, 'platform'>): 'home' | 'tmp' | null {
@@ -63,18 +64,13 @@ export function obstacleTo({ path, account, need, from = null }: Reaching, seam:
   const real = seam.realpath(path);
   const bits = { read: 0o4, write: 0o3, execute: 0o1 }[need];
   const stats = seam.stat(real);
-  for (const folder of ancestorsOf(real)) {
+  // From the top.
+  for (const folder of upwards(dirname(real)).toReversed()) {
     if (from !== null && !isWithin(folder, from)) continue;
     const own = seam.stat(folder);
     if (own !== null && !permits(own, 0o1, account)) return folder;
   }
   return stats === null || permits(stats, bits, account) ? null : real;
-}
-
-/** From the top. */
-function ancestorsOf(path: string): readonly string[] {
-  const parent = dirname(path);
-  return parent === path ? [] : [...ancestorsOf(parent), parent];
 }
 
 /**
@@ -106,9 +102,7 @@ export function hiddenFolderOf(
 }
 
 function withPackages(folder: string, seam: HostSeam): string {
-  const above = [folder, ...[...ancestorsOf(folder)].reverse()].filter(
-    (each) => hiddenBy(each, seam) !== null,
-  );
+  const above = upwards(folder).filter((each) => hiddenBy(each, seam) !== null);
   return above.find((each) => seam.stat(`${each}/node_modules`)?.isDirectory === true) ?? folder;
 }
 

@@ -55,7 +55,3 @@ export function textOf({ readFile }: Pick<HostSeam, 'readFile'>, path: string): 
     return null;
   }
 }
-
-export function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder === '/' ? '/' : `${folder}/`);
-}

@@ -1,4 +1,5 @@
 import { basename, extname, resolve } from 'node:path';
+import { isRecord } from '../../config/package.js';
 import { canonicalName, keyOf } from './keys.js';
 
 /** An app as PM2 has it, under PM2's own names, whether it stood in a file or runs. */
@@ -129,7 +130,3 @@ function ownVariables(
 /** Variables that a login, a shell, sudo, npm, a version manager or PM2 itself sets: environ(7). */
 const ofSession =
   /^(PATH|PWD|OLDPWD|HOME|SHELL|SHLVL|USER|LOGNAME|USERNAME|MAIL|TERM|TERM_PROGRAM.*|COLORTERM|COLUMNS|LINES|LS_COLORS|LESS.*|PAGER|EDITOR|VISUAL|HOSTNAME|HISTCONTROL|HIST.*|PS1|_|LANG|LANGUAGE|LC_.*|XDG_.*|DBUS_.*|SSH_.*|SUDO_.*|GPG_.*|DISPLAY|INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_.*|MANAGERPID|NOTIFY_SOCKET|MOTD_SHOWN|WINDOWID|npm_.*|INIT_CWD|NODE_APP_INSTANCE|NVM_.*|FNM_.*|VOLTA_.*|PM2_.*|pm_.*|unique_id|io|S_COLORS|DEBIAN_FRONTEND|XAUTHORITY|STY|TMUX.*)$/;
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}

@@ -1,10 +1,11 @@
 import { cpus as cpusOf } from 'node:os';
+import { isRecord } from '../../config/package.js';
 import type { ReadFile } from '../../config/sources.js';
 import { keys } from '../../settings/settings.js';
 import { reloadUnits, unitDirectory } from '../names.js';
 import { signed } from '../ownership.js';
 import type { PlannedFile, ServiceRequest } from '../plan.js';
-import { isRecord, type Pm2App } from './apps.js';
+import type { Pm2App } from './apps.js';
 import { type Variables, variablesOfApp } from './environment.js';
 import { keyOf } from './keys.js';
 import { becomes, dropped, type Outcome, refused, todo, type Verdict } from './outcome.js';

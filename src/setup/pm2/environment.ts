@@ -1,5 +1,5 @@
+import { isRecord } from '../../config/package.js';
 import { type Key, keys, settingOf, variablesOf } from '../../settings/settings.js';
-import { isRecord } from './apps.js';
 import { becomes, dropped, type Outcome, todo } from './outcome.js';
 
 export interface Variables {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { upwards } from '../../config/package.js';
 import { exitCodes, RomAgentError } from '../../errors.js';
 import { appsOfFile, appsOfList, type Ecosystem } from './apps.js';
 
@@ -85,7 +86,7 @@ function mayRun(path: string, seam: FileSeam): Identity | null {
   const { uid, gid, mode } = statOf(path, seam);
   if (seam.uid !== 0) return null;
   if (uid !== 0) return { uid, gid };
-  for (const each of [path, ...foldersOf(path)]) {
+  for (const each of [path, ...upwards(dirname(path))]) {
     const about = each === path ? { uid, mode } : statOf(each, seam);
     // In a sticky folder, such as /tmp, nobody replaces the files of others.
     const isOpen = (about.mode & 0o022) !== 0 && (about.mode & 0o1000) === 0;
@@ -96,11 +97,6 @@ function mayRun(path: string, seam: FileSeam): Identity | null {
     );
   }
   return null;
-}
-
-function foldersOf(path: string): readonly string[] {
-  const parent = dirname(path);
-  return parent === path ? [] : [parent, ...foldersOf(parent)];
 }
 
 function statOf(path: string, { stat }: FileSeam) {

@@ -1,10 +1,5 @@
+import type { Ran } from '../world.js';
 import type { Pm2Client } from './running.js';
-
-/** What came of a program. */
-export interface Ran {
-  readonly ok: boolean;
-  readonly output: string;
-}
 
 /** One app on its way from PM2 to its service, or back. */
 export interface Passage {
