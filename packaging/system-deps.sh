@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the system packages that are missing, where this is a Debian machine and we may.
-# Usage: system-deps.sh run|test|bench|proxies|examples|container|packages
+# Usage: system-deps.sh run|test|bench|proxies|jobs|redis|dashboard|metrics|examples|container|packages
 set -eu
 
 case ${1:-run} in
@@ -12,13 +12,17 @@ proxies) packages='nginx-light haproxy openssl' ;;
 packages)
   packages='libsystemd-dev g++ make python3 binutils dpkg lintian rpm systemd-container dbus debootstrap procps iproute2'
   ;;
+jobs) packages='user-mode-linux perl-base' ;;
+redis) packages='redis-server iproute2' ;;
+dashboard) packages=chromium ;;
+metrics) packages=prometheus ;;
 examples) packages=ruby ;;
 container) packages='debootstrap buildah podman runc crun' ;;
 bench)
   packages='libsystemd-dev g++ make python3 apache2-utils wrk nginx-light systemd-container dbus procps iproute2 libfaketime'
   ;;
 *)
-  echo "system-deps.sh: unknown purpose: $1; expected run, test, bench, proxies, examples, container or packages" >&2
+  echo "system-deps.sh: unknown purpose: $1; expected run, test, bench, proxies, jobs, redis, dashboard, metrics, examples, container or packages" >&2
   exit 64
   ;;
 esac

@@ -44,7 +44,7 @@ export class RomAgentError extends Error {
 export interface Problem {
   /** The setting's name as in the TOML file, such as `drain_timeout`. */
   readonly field: string;
-  /** The value as it was given. */
+  /** The value as it was given; undefined: it is missing. */
   readonly value: unknown;
   /** Where it came from: `--port`, `PORT in the environment`, `/etc/rom-agent/rom-agent.toml`. */
   readonly source: string;
@@ -63,5 +63,6 @@ export class ConfigError extends RomAgentError {
 }
 
 export function describeProblem({ field, value, source, expected }: Problem): string {
+  if (value === undefined) return `${field}: missing in ${source}: expected ${expected}`;
   return `${field}: ${JSON.stringify(value)} (from ${source}) is not right: expected ${expected}`;
 }

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { repoRoot } from './support/process.js';
 
 /** Rooms that may not import Node's modules and packages. */
-const sealed: readonly string[] = ['settings', 'core'];
+const sealed: readonly string[] = ['settings', 'core', 'heap', 'costs'];
 
 /** Which rooms a room under src/ may import; every room may import itself. docs/architecture.md says why. */
 const rooms: Readonly<Record<string, readonly string[]>> = {
@@ -13,17 +13,78 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   protocol: ['settings', 'errors'],
   core: ['settings', 'protocol'],
   errors: [],
-  config: ['settings', 'protocol', 'errors'],
-  master: ['core', 'protocol', 'service-manager', 'control', 'logging', 'config', 'settings', 'errors'],
+  processes: [],
+  files: [],
+  'companion-process': ['errors'],
+  config: ['processes', 'settings', 'protocol', 'errors', 'jobs'],
+  record: ['protocol', 'core', 'errors'],
+  metrics: ['protocol'],
+  heap: [],
+  costs: ['protocol'],
+  master: [
+    'processes',
+    'files',
+    'deploy',
+    'record',
+    'core',
+    'protocol',
+    'metrics',
+    'costs',
+    'notify',
+    'jobs',
+    'service-manager',
+    'control',
+    'logging',
+    'config',
+    'settings',
+    'errors',
+  ],
+  deploy: ['processes', 'files', 'companion-process', 'protocol', 'control', 'settings', 'errors'],
+  notify: ['protocol', 'settings', 'errors'],
+  backplane: [
+    'processes',
+    'files',
+    'companion-process',
+    'protocol',
+    'control',
+    'settings',
+    'logging',
+    'errors',
+  ],
+  jobs: ['processes', 'files', 'protocol', 'settings', 'errors'],
+  'app-api': ['protocol', 'backplane', 'errors'],
+  admin: [
+    'companion-process',
+    'protocol',
+    'control',
+    'http',
+    'logging',
+    'metrics',
+    'heap',
+    'settings',
+    'errors',
+  ],
   sandbox: [],
-  worker: ['protocol', 'sandbox', 'http', 'logging', 'config', 'settings', 'errors'],
+  worker: ['processes', 'protocol', 'metrics', 'sandbox', 'http', 'logging', 'config', 'settings', 'errors'],
   control: ['protocol', 'errors'],
-  http: ['protocol', 'config', 'settings', 'errors'],
-  'service-manager': ['config', 'settings', 'errors'],
-  setup: ['protocol', 'config', 'settings', 'errors', 'service-manager', 'control', 'doctor'],
-  logging: ['config', 'settings', 'errors'],
-  doctor: ['protocol', 'sandbox', 'config', 'settings', 'errors', 'service-manager', 'control'],
+  http: ['protocol', 'metrics', 'config', 'settings', 'errors'],
+  'service-manager': ['processes', 'config', 'settings', 'errors'],
+  setup: ['processes', 'protocol', 'config', 'settings', 'errors', 'service-manager', 'control', 'doctor'],
+  logging: ['files', 'protocol', 'config', 'service-manager', 'settings', 'errors'],
+  rehearse: ['processes', 'protocol', 'config', 'settings', 'control', 'errors'],
+  doctor: [
+    'processes',
+    'protocol',
+    'sandbox',
+    'config',
+    'settings',
+    'errors',
+    'service-manager',
+    'control',
+    'backplane',
+  ],
   cli: [
+    'processes',
     'protocol',
     'config',
     'settings',
@@ -33,6 +94,11 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
     'control',
     'doctor',
     'setup',
+    'deploy',
+    'record',
+    'rehearse',
+    'heap',
+    'jobs',
     'master',
   ],
 };
@@ -62,6 +128,17 @@ function violations(path: string, source: string): readonly string[] {
       return other !== room && !may.includes(other);
     })
     .map((specifier) => `${path} imports ${specifier}`);
+}
+
+/** Of files of this tree that are loaded at once: no types, and no `import()`. */
+function valueImportsOf(source: string): readonly string[] {
+  const code = source.replaceAll(/\/\*[\s\S]*?\*\//g, '');
+  const form = /^(?:import|export)\s+(?!type\b)[^;'"()]*?\bfrom\s*'(\.[^']+)'/gm;
+  return [...code.matchAll(form)].map(([, specifier = '']) => specifier);
+}
+
+function fileOf(path: string, specifier: string): string {
+  return join(dirname(path), specifier).replace(/\.js$/, '.ts');
 }
 
 function roomOf(path: string): string {
@@ -126,6 +203,16 @@ describe("Node's private fields", () => {
   });
 });
 
+/** Lines of a file. A longer one has more than one subject. */
+const mostLines = 450;
+
+test(`no file under src has more than ${mostLines} lines`, () => {
+  const tooLong = sources()
+    .map(({ path, source }) => ({ path, lines: source.split('\n').length - 1 }))
+    .filter(({ lines }) => lines > mostLines);
+  assert.deepEqual(tooLong, [], 'split it where its subject changes');
+});
+
 describe('the import table', () => {
   test('holds for every file under src', () => {
     const files = sources();
@@ -134,6 +221,22 @@ describe('the import table', () => {
       files.flatMap(({ path, source }) => violations(path, source)),
       [],
     );
+  });
+
+  test('lets no file import itself by way of others, types apart', () => {
+    const graph = new Map(
+      sources().map(({ path, source }) => [path, valueImportsOf(source).map((each) => fileOf(path, each))]),
+    );
+    const done = new Set<string>();
+    const cycles: string[] = [];
+    const visit = (path: string, way: readonly string[]): void => {
+      if (way.includes(path)) return void cycles.push([...way.slice(way.indexOf(path)), path].join(' > '));
+      if (done.has(path)) return;
+      for (const other of graph.get(path) ?? []) visit(other, [...way, path]);
+      done.add(path);
+    };
+    for (const path of graph.keys()) visit(path, []);
+    assert.deepEqual(cycles, []);
   });
 
   test('names only rooms that exist, apart from those still to be built', () => {

@@ -1,11 +1,29 @@
 // Runs test files in the order in which they are given, so many at once: run-files.js COUNT FILE...
-// `node --test` sorts them by their names, and what takes longest is then alone at the end.
+// `node --test` sorts them by their names, and what takes longest is then alone at the end. TEST_NAMES is a regular
+// expression: only tests whose names match run, and each of its alternatives has to match one.
 import { run } from 'node:test';
 import { spec, tap } from 'node:test/reporters';
 
 const [count, ...files] = process.argv.slice(2);
-const results = run({ files, concurrency: Number(count) }).on('test:fail', ({ todo }) => {
-  if (todo === undefined || todo === false) process.exitCode = 1;
-});
+const names = process.env.TEST_NAMES;
+const some = names === undefined ? {} : { testNamePatterns: [new RegExp(names)] };
+const unmet = new Set(names?.split('|'));
+const results = run({ files, concurrency: Number(count), ...some })
+  .on('test:fail', ({ name, todo }) => {
+    meet(name);
+    if (todo === undefined || todo === false) process.exitCode = 1;
+  })
+  .on('test:pass', ({ name }) => meet(name))
+  .on('end', () => {
+    for (const alternative of unmet) {
+      process.stderr.write(`not ok - no test has a name that matches ${alternative}\n`);
+      process.exitCode = 1;
+    }
+  });
+
+function meet(name: string): void {
+  for (const alternative of unmet) if (new RegExp(alternative).test(name)) unmet.delete(alternative);
+}
+
 if (process.stdout.isTTY) results.compose(new spec()).pipe(process.stdout);
 else results.compose(tap).pipe(process.stdout);

@@ -6,7 +6,7 @@ _rom_agent() {
   if [[ $cur == '=' ]]; then cur=''; elif [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      serve | check | doctor | install | import | uninstall | list | status | health | reload | abort | scale | restart | stack | profile | heap-snapshot | stop | history | events | config | init | completion)
+      serve | check | doctor | rehearse | install | import | uninstall | list | status | top | health | reload | notify | jobs | deploy | rollback | releases | queues | abort | scale | restart | stack | profile | heap-snapshot | stop | history | why | events | logs | dashboard | config | replay | init | completion)
         command=${COMP_WORDS[i]}
         break
         ;;
@@ -14,7 +14,7 @@ _rom_agent() {
   done
   case $command in
     '')
-      words='serve check doctor install import uninstall list status health reload abort scale restart stack profile heap-snapshot stop history events config init completion help --version --help'
+      words='serve check doctor rehearse install import uninstall list status top health reload notify jobs deploy rollback releases queues abort scale restart stack profile heap-snapshot stop history why events logs dashboard config replay init completion help --version --help'
       ;;
     serve)
       case $prev in
@@ -28,6 +28,7 @@ _rom_agent() {
         --workers) words='' ;;
         --port) words='' ;;
         --host) words='' ;;
+        --listen-wait) words='' ;;
         --socket-mode) words='' ;;
         --node-env) words='' ;;
         --dispatch) words='shared round-robin reuseport' ;;
@@ -37,8 +38,11 @@ _rom_agent() {
         --max-old-space-size) words='' ;;
         --max-semi-space-size) words='' ;;
         --memory-budget) words='' ;;
+        --worker-ports) words='' ;;
+        --keep-alive-timeout) words='' ;;
         --boot-timeout) words='' ;;
         --drain-timeout) words='' ;;
+        --lame-duck) words='' ;;
         --linger) words='' ;;
         --hang-timeout) words='' ;;
         --orphan-timeout) words='' ;;
@@ -46,20 +50,34 @@ _rom_agent() {
         --redact) words='on off' ;;
         --control-socket) file=1 ;;
         --state-dir) file=1 ;;
+        --admin) words='' ;;
+        --admin-token-file) file=1 ;;
+        --admin-socket-mode) words='' ;;
         --routes-prefix) words='' ;;
         --spares) words='' ;;
+        --max-age) words='' ;;
+        --max-requests) words='' ;;
         --start-probe) words='' ;;
         --health-slow-delay) words='' ;;
         --health-slow-limit) words='' ;;
         --health-probe) words='' ;;
+        --health-check) words='' ;;
+        --health-check-interval) words='' ;;
+        --health-check-timeout) words='' ;;
+        --health-check-failures) words='' ;;
         --health-master-timeout) words='' ;;
         --health-capture) words='on off' ;;
+        --health-stall-report) words='' ;;
         --memory-max-rss) words='' ;;
         --memory-max-heap) words='' ;;
         --memory-pressure) words='' ;;
+        --memory-trim) words='on off' ;;
         --poison-deaths) words='' ;;
         --poison-window) words='' ;;
         --poison-block) words='' ;;
+        --shed-event-loop-delay) words='' ;;
+        --shed-in-flight) words='' ;;
+        --shed-retry-after) words='' ;;
         --restart-intensity) words='' ;;
         --restart-window) words='' ;;
         --restart-crash-delay) words='' ;;
@@ -71,12 +89,57 @@ _rom_agent() {
         --reload-probe-timeout) words='' ;;
         --reload-max-errors) words='' ;;
         --reload-max-latency) words='' ;;
+        --metrics-enabled) words='on off' ;;
+        --metrics-http) words='on off' ;;
+        --metrics-app) words='on off' ;;
         --log-level) words='trace debug info warn error fatal silent' ;;
         --log-format) words='auto pretty journal json' ;;
         --log-dir) file=1 ;;
         --log-stats-interval) words='' ;;
+        --record-size) words='' ;;
+        --notify-command) words='' ;;
+        --notify-webhook) words='' ;;
+        --notify-webhook-file) file=1 ;;
+        --notify-token-file) file=1 ;;
+        --notify-interval) words='' ;;
+        --notify-unhealthy-after) words='' ;;
+        --scale-target) words='' ;;
+        --scale-down-after) words='' ;;
+        --deploy-source) words='' ;;
+        --deploy-ref) words='' ;;
+        --deploy-sha256) words='' ;;
+        --deploy-directory) file=1 ;;
+        --deploy-install) words='' ;;
+        --deploy-build) words='' ;;
+        --deploy-test) words='' ;;
+        --deploy-steps) words='' ;;
+        --deploy-step-timeout) words='' ;;
+        --deploy-fetch-timeout) words='' ;;
+        --deploy-user) words='' ;;
+        --deploy-env) words='' ;;
+        --deploy-keep) words='' ;;
+        --deploy-min-free) words='' ;;
+        --deploy-min-free-inodes) words='' ;;
+        --deploy-schedule) words='' ;;
+        --deploy-window) words='' ;;
+        --deploy-hook-secret-file) file=1 ;;
+        --deploy-hook-branch) words='' ;;
+        --fleet-redis-url) words='' ;;
+        --fleet-redis-url-file) file=1 ;;
+        --fleet-name) words='' ;;
+        --fleet-host) words='' ;;
+        --fleet-tls-ca) file=1 ;;
+        --fleet-canary-host) words='' ;;
+        --fleet-reload) words='one-at-a-time any' ;;
+        --access-log-format) words='off combined json' ;;
+        --access-log-file) file=1 ;;
+        --access-log-sample) words='' ;;
+        --access-log-errors) words='on off' ;;
+        --access-log-slow) words='' ;;
+        --access-log-request-id) words='on off' ;;
+        --access-log-trusted-proxies) words='' ;;
         *)
-          words='--config --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --start-probe --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --watch --help'
+          words='--config --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --listen-wait --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --worker-ports --keep-alive-timeout --boot-timeout --drain-timeout --lame-duck --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --admin --admin-token-file --admin-socket-mode --routes-prefix --spares --max-age --max-requests --start-probe --health-slow-delay --health-slow-limit --health-probe --health-check --health-check-interval --health-check-timeout --health-check-failures --health-master-timeout --health-capture --health-stall-report --memory-max-rss --memory-max-heap --memory-pressure --memory-trim --poison-deaths --poison-window --poison-block --shed-event-loop-delay --shed-in-flight --shed-retry-after --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --metrics-enabled --metrics-http --metrics-app --log-level --log-format --log-dir --log-stats-interval --record-size --notify-command --notify-webhook --notify-webhook-file --notify-token-file --notify-interval --notify-unhealthy-after --scale-target --scale-down-after --deploy-source --deploy-ref --deploy-sha256 --deploy-directory --deploy-install --deploy-build --deploy-test --deploy-steps --deploy-step-timeout --deploy-fetch-timeout --deploy-user --deploy-env --deploy-keep --deploy-min-free --deploy-min-free-inodes --deploy-schedule --deploy-window --deploy-hook-secret-file --deploy-hook-branch --fleet-redis-url --fleet-redis-url-file --fleet-name --fleet-host --fleet-tls-ca --fleet-canary-host --fleet-reload --access-log-format --access-log-file --access-log-sample --access-log-errors --access-log-slow --access-log-request-id --access-log-trusted-proxies --watch --help'
           if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac
@@ -93,6 +156,7 @@ _rom_agent() {
         --workers) words='' ;;
         --port) words='' ;;
         --host) words='' ;;
+        --listen-wait) words='' ;;
         --socket-mode) words='' ;;
         --node-env) words='' ;;
         --dispatch) words='shared round-robin reuseport' ;;
@@ -102,8 +166,11 @@ _rom_agent() {
         --max-old-space-size) words='' ;;
         --max-semi-space-size) words='' ;;
         --memory-budget) words='' ;;
+        --worker-ports) words='' ;;
+        --keep-alive-timeout) words='' ;;
         --boot-timeout) words='' ;;
         --drain-timeout) words='' ;;
+        --lame-duck) words='' ;;
         --linger) words='' ;;
         --hang-timeout) words='' ;;
         --orphan-timeout) words='' ;;
@@ -111,20 +178,34 @@ _rom_agent() {
         --redact) words='on off' ;;
         --control-socket) file=1 ;;
         --state-dir) file=1 ;;
+        --admin) words='' ;;
+        --admin-token-file) file=1 ;;
+        --admin-socket-mode) words='' ;;
         --routes-prefix) words='' ;;
         --spares) words='' ;;
+        --max-age) words='' ;;
+        --max-requests) words='' ;;
         --start-probe) words='' ;;
         --health-slow-delay) words='' ;;
         --health-slow-limit) words='' ;;
         --health-probe) words='' ;;
+        --health-check) words='' ;;
+        --health-check-interval) words='' ;;
+        --health-check-timeout) words='' ;;
+        --health-check-failures) words='' ;;
         --health-master-timeout) words='' ;;
         --health-capture) words='on off' ;;
+        --health-stall-report) words='' ;;
         --memory-max-rss) words='' ;;
         --memory-max-heap) words='' ;;
         --memory-pressure) words='' ;;
+        --memory-trim) words='on off' ;;
         --poison-deaths) words='' ;;
         --poison-window) words='' ;;
         --poison-block) words='' ;;
+        --shed-event-loop-delay) words='' ;;
+        --shed-in-flight) words='' ;;
+        --shed-retry-after) words='' ;;
         --restart-intensity) words='' ;;
         --restart-window) words='' ;;
         --restart-crash-delay) words='' ;;
@@ -136,13 +217,58 @@ _rom_agent() {
         --reload-probe-timeout) words='' ;;
         --reload-max-errors) words='' ;;
         --reload-max-latency) words='' ;;
+        --metrics-enabled) words='on off' ;;
+        --metrics-http) words='on off' ;;
+        --metrics-app) words='on off' ;;
         --log-level) words='trace debug info warn error fatal silent' ;;
         --log-format) words='auto pretty journal json' ;;
         --log-dir) file=1 ;;
         --log-stats-interval) words='' ;;
+        --record-size) words='' ;;
+        --notify-command) words='' ;;
+        --notify-webhook) words='' ;;
+        --notify-webhook-file) file=1 ;;
+        --notify-token-file) file=1 ;;
+        --notify-interval) words='' ;;
+        --notify-unhealthy-after) words='' ;;
+        --scale-target) words='' ;;
+        --scale-down-after) words='' ;;
+        --deploy-source) words='' ;;
+        --deploy-ref) words='' ;;
+        --deploy-sha256) words='' ;;
+        --deploy-directory) file=1 ;;
+        --deploy-install) words='' ;;
+        --deploy-build) words='' ;;
+        --deploy-test) words='' ;;
+        --deploy-steps) words='' ;;
+        --deploy-step-timeout) words='' ;;
+        --deploy-fetch-timeout) words='' ;;
+        --deploy-user) words='' ;;
+        --deploy-env) words='' ;;
+        --deploy-keep) words='' ;;
+        --deploy-min-free) words='' ;;
+        --deploy-min-free-inodes) words='' ;;
+        --deploy-schedule) words='' ;;
+        --deploy-window) words='' ;;
+        --deploy-hook-secret-file) file=1 ;;
+        --deploy-hook-branch) words='' ;;
+        --fleet-redis-url) words='' ;;
+        --fleet-redis-url-file) file=1 ;;
+        --fleet-name) words='' ;;
+        --fleet-host) words='' ;;
+        --fleet-tls-ca) file=1 ;;
+        --fleet-canary-host) words='' ;;
+        --fleet-reload) words='one-at-a-time any' ;;
+        --access-log-format) words='off combined json' ;;
+        --access-log-file) file=1 ;;
+        --access-log-sample) words='' ;;
+        --access-log-errors) words='on off' ;;
+        --access-log-slow) words='' ;;
+        --access-log-request-id) words='on off' ;;
+        --access-log-trusted-proxies) words='' ;;
         --name) words='' ;;
         *)
-          words='--config --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --start-probe --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --name --changed --json --help'
+          words='--config --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --listen-wait --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --worker-ports --keep-alive-timeout --boot-timeout --drain-timeout --lame-duck --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --admin --admin-token-file --admin-socket-mode --routes-prefix --spares --max-age --max-requests --start-probe --health-slow-delay --health-slow-limit --health-probe --health-check --health-check-interval --health-check-timeout --health-check-failures --health-master-timeout --health-capture --health-stall-report --memory-max-rss --memory-max-heap --memory-pressure --memory-trim --poison-deaths --poison-window --poison-block --shed-event-loop-delay --shed-in-flight --shed-retry-after --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --metrics-enabled --metrics-http --metrics-app --log-level --log-format --log-dir --log-stats-interval --record-size --notify-command --notify-webhook --notify-webhook-file --notify-token-file --notify-interval --notify-unhealthy-after --scale-target --scale-down-after --deploy-source --deploy-ref --deploy-sha256 --deploy-directory --deploy-install --deploy-build --deploy-test --deploy-steps --deploy-step-timeout --deploy-fetch-timeout --deploy-user --deploy-env --deploy-keep --deploy-min-free --deploy-min-free-inodes --deploy-schedule --deploy-window --deploy-hook-secret-file --deploy-hook-branch --fleet-redis-url --fleet-redis-url-file --fleet-name --fleet-host --fleet-tls-ca --fleet-canary-host --fleet-reload --access-log-format --access-log-file --access-log-sample --access-log-errors --access-log-slow --access-log-request-id --access-log-trusted-proxies --name --changed --json --help'
           if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac
@@ -159,6 +285,7 @@ _rom_agent() {
         --workers) words='' ;;
         --port) words='' ;;
         --host) words='' ;;
+        --listen-wait) words='' ;;
         --socket-mode) words='' ;;
         --node-env) words='' ;;
         --dispatch) words='shared round-robin reuseport' ;;
@@ -168,8 +295,11 @@ _rom_agent() {
         --max-old-space-size) words='' ;;
         --max-semi-space-size) words='' ;;
         --memory-budget) words='' ;;
+        --worker-ports) words='' ;;
+        --keep-alive-timeout) words='' ;;
         --boot-timeout) words='' ;;
         --drain-timeout) words='' ;;
+        --lame-duck) words='' ;;
         --linger) words='' ;;
         --hang-timeout) words='' ;;
         --orphan-timeout) words='' ;;
@@ -177,20 +307,34 @@ _rom_agent() {
         --redact) words='on off' ;;
         --control-socket) file=1 ;;
         --state-dir) file=1 ;;
+        --admin) words='' ;;
+        --admin-token-file) file=1 ;;
+        --admin-socket-mode) words='' ;;
         --routes-prefix) words='' ;;
         --spares) words='' ;;
+        --max-age) words='' ;;
+        --max-requests) words='' ;;
         --start-probe) words='' ;;
         --health-slow-delay) words='' ;;
         --health-slow-limit) words='' ;;
         --health-probe) words='' ;;
+        --health-check) words='' ;;
+        --health-check-interval) words='' ;;
+        --health-check-timeout) words='' ;;
+        --health-check-failures) words='' ;;
         --health-master-timeout) words='' ;;
         --health-capture) words='on off' ;;
+        --health-stall-report) words='' ;;
         --memory-max-rss) words='' ;;
         --memory-max-heap) words='' ;;
         --memory-pressure) words='' ;;
+        --memory-trim) words='on off' ;;
         --poison-deaths) words='' ;;
         --poison-window) words='' ;;
         --poison-block) words='' ;;
+        --shed-event-loop-delay) words='' ;;
+        --shed-in-flight) words='' ;;
+        --shed-retry-after) words='' ;;
         --restart-intensity) words='' ;;
         --restart-window) words='' ;;
         --restart-crash-delay) words='' ;;
@@ -202,14 +346,76 @@ _rom_agent() {
         --reload-probe-timeout) words='' ;;
         --reload-max-errors) words='' ;;
         --reload-max-latency) words='' ;;
+        --metrics-enabled) words='on off' ;;
+        --metrics-http) words='on off' ;;
+        --metrics-app) words='on off' ;;
         --log-level) words='trace debug info warn error fatal silent' ;;
         --log-format) words='auto pretty journal json' ;;
         --log-dir) file=1 ;;
         --log-stats-interval) words='' ;;
+        --record-size) words='' ;;
+        --notify-command) words='' ;;
+        --notify-webhook) words='' ;;
+        --notify-webhook-file) file=1 ;;
+        --notify-token-file) file=1 ;;
+        --notify-interval) words='' ;;
+        --notify-unhealthy-after) words='' ;;
+        --scale-target) words='' ;;
+        --scale-down-after) words='' ;;
+        --deploy-source) words='' ;;
+        --deploy-ref) words='' ;;
+        --deploy-sha256) words='' ;;
+        --deploy-directory) file=1 ;;
+        --deploy-install) words='' ;;
+        --deploy-build) words='' ;;
+        --deploy-test) words='' ;;
+        --deploy-steps) words='' ;;
+        --deploy-step-timeout) words='' ;;
+        --deploy-fetch-timeout) words='' ;;
+        --deploy-user) words='' ;;
+        --deploy-env) words='' ;;
+        --deploy-keep) words='' ;;
+        --deploy-min-free) words='' ;;
+        --deploy-min-free-inodes) words='' ;;
+        --deploy-schedule) words='' ;;
+        --deploy-window) words='' ;;
+        --deploy-hook-secret-file) file=1 ;;
+        --deploy-hook-branch) words='' ;;
+        --fleet-redis-url) words='' ;;
+        --fleet-redis-url-file) file=1 ;;
+        --fleet-name) words='' ;;
+        --fleet-host) words='' ;;
+        --fleet-tls-ca) file=1 ;;
+        --fleet-canary-host) words='' ;;
+        --fleet-reload) words='one-at-a-time any' ;;
+        --access-log-format) words='off combined json' ;;
+        --access-log-file) file=1 ;;
+        --access-log-sample) words='' ;;
+        --access-log-errors) words='on off' ;;
+        --access-log-slow) words='' ;;
+        --access-log-request-id) words='on off' ;;
+        --access-log-trusted-proxies) words='' ;;
         --name) words='' ;;
         --unit) words='' ;;
         *)
-          words='--config --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --start-probe --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --name --unit --all --json --help'
+          words='--config --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --listen-wait --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --worker-ports --keep-alive-timeout --boot-timeout --drain-timeout --lame-duck --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --admin --admin-token-file --admin-socket-mode --routes-prefix --spares --max-age --max-requests --start-probe --health-slow-delay --health-slow-limit --health-probe --health-check --health-check-interval --health-check-timeout --health-check-failures --health-master-timeout --health-capture --health-stall-report --memory-max-rss --memory-max-heap --memory-pressure --memory-trim --poison-deaths --poison-window --poison-block --shed-event-loop-delay --shed-in-flight --shed-retry-after --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --metrics-enabled --metrics-http --metrics-app --log-level --log-format --log-dir --log-stats-interval --record-size --notify-command --notify-webhook --notify-webhook-file --notify-token-file --notify-interval --notify-unhealthy-after --scale-target --scale-down-after --deploy-source --deploy-ref --deploy-sha256 --deploy-directory --deploy-install --deploy-build --deploy-test --deploy-steps --deploy-step-timeout --deploy-fetch-timeout --deploy-user --deploy-env --deploy-keep --deploy-min-free --deploy-min-free-inodes --deploy-schedule --deploy-window --deploy-hook-secret-file --deploy-hook-branch --fleet-redis-url --fleet-redis-url-file --fleet-name --fleet-host --fleet-tls-ca --fleet-canary-host --fleet-reload --access-log-format --access-log-file --access-log-sample --access-log-errors --access-log-slow --access-log-request-id --access-log-trusted-proxies --name --unit --all --json --help'
+          if [[ $cur != -* ]]; then file=1; fi
+          ;;
+      esac
+      ;;
+    rehearse)
+      case $prev in
+        --config) file=1 ;;
+        --workers) words='' ;;
+        --paths) words='' ;;
+        --har) words='' ;;
+        --openapi) words='' ;;
+        --cut) words='' ;;
+        --only) words='' ;;
+        --duration) words='' ;;
+        --junit) words='' ;;
+        *)
+          words='--config --workers --paths --har --openapi --cut --only --duration --junit --json --help'
           if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac
@@ -229,6 +435,7 @@ _rom_agent() {
         --workers) words='' ;;
         --port) words='' ;;
         --host) words='' ;;
+        --listen-wait) words='' ;;
         --socket-mode) words='' ;;
         --node-env) words='' ;;
         --dispatch) words='shared round-robin reuseport' ;;
@@ -238,8 +445,11 @@ _rom_agent() {
         --max-old-space-size) words='' ;;
         --max-semi-space-size) words='' ;;
         --memory-budget) words='' ;;
+        --worker-ports) words='' ;;
+        --keep-alive-timeout) words='' ;;
         --boot-timeout) words='' ;;
         --drain-timeout) words='' ;;
+        --lame-duck) words='' ;;
         --linger) words='' ;;
         --hang-timeout) words='' ;;
         --orphan-timeout) words='' ;;
@@ -247,20 +457,34 @@ _rom_agent() {
         --redact) words='on off' ;;
         --control-socket) file=1 ;;
         --state-dir) file=1 ;;
+        --admin) words='' ;;
+        --admin-token-file) file=1 ;;
+        --admin-socket-mode) words='' ;;
         --routes-prefix) words='' ;;
         --spares) words='' ;;
+        --max-age) words='' ;;
+        --max-requests) words='' ;;
         --start-probe) words='' ;;
         --health-slow-delay) words='' ;;
         --health-slow-limit) words='' ;;
         --health-probe) words='' ;;
+        --health-check) words='' ;;
+        --health-check-interval) words='' ;;
+        --health-check-timeout) words='' ;;
+        --health-check-failures) words='' ;;
         --health-master-timeout) words='' ;;
         --health-capture) words='on off' ;;
+        --health-stall-report) words='' ;;
         --memory-max-rss) words='' ;;
         --memory-max-heap) words='' ;;
         --memory-pressure) words='' ;;
+        --memory-trim) words='on off' ;;
         --poison-deaths) words='' ;;
         --poison-window) words='' ;;
         --poison-block) words='' ;;
+        --shed-event-loop-delay) words='' ;;
+        --shed-in-flight) words='' ;;
+        --shed-retry-after) words='' ;;
         --restart-intensity) words='' ;;
         --restart-window) words='' ;;
         --restart-crash-delay) words='' ;;
@@ -272,12 +496,57 @@ _rom_agent() {
         --reload-probe-timeout) words='' ;;
         --reload-max-errors) words='' ;;
         --reload-max-latency) words='' ;;
+        --metrics-enabled) words='on off' ;;
+        --metrics-http) words='on off' ;;
+        --metrics-app) words='on off' ;;
         --log-level) words='trace debug info warn error fatal silent' ;;
         --log-format) words='auto pretty journal json' ;;
         --log-dir) file=1 ;;
         --log-stats-interval) words='' ;;
+        --record-size) words='' ;;
+        --notify-command) words='' ;;
+        --notify-webhook) words='' ;;
+        --notify-webhook-file) file=1 ;;
+        --notify-token-file) file=1 ;;
+        --notify-interval) words='' ;;
+        --notify-unhealthy-after) words='' ;;
+        --scale-target) words='' ;;
+        --scale-down-after) words='' ;;
+        --deploy-source) words='' ;;
+        --deploy-ref) words='' ;;
+        --deploy-sha256) words='' ;;
+        --deploy-directory) file=1 ;;
+        --deploy-install) words='' ;;
+        --deploy-build) words='' ;;
+        --deploy-test) words='' ;;
+        --deploy-steps) words='' ;;
+        --deploy-step-timeout) words='' ;;
+        --deploy-fetch-timeout) words='' ;;
+        --deploy-user) words='' ;;
+        --deploy-env) words='' ;;
+        --deploy-keep) words='' ;;
+        --deploy-min-free) words='' ;;
+        --deploy-min-free-inodes) words='' ;;
+        --deploy-schedule) words='' ;;
+        --deploy-window) words='' ;;
+        --deploy-hook-secret-file) file=1 ;;
+        --deploy-hook-branch) words='' ;;
+        --fleet-redis-url) words='' ;;
+        --fleet-redis-url-file) file=1 ;;
+        --fleet-name) words='' ;;
+        --fleet-host) words='' ;;
+        --fleet-tls-ca) file=1 ;;
+        --fleet-canary-host) words='' ;;
+        --fleet-reload) words='one-at-a-time any' ;;
+        --access-log-format) words='off combined json' ;;
+        --access-log-file) file=1 ;;
+        --access-log-sample) words='' ;;
+        --access-log-errors) words='on off' ;;
+        --access-log-slow) words='' ;;
+        --access-log-request-id) words='on off' ;;
+        --access-log-trusted-proxies) words='' ;;
         *)
-          words='--name --user --group --env-file --socket --dry-run --yes --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --boot-timeout --drain-timeout --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --routes-prefix --spares --start-probe --health-slow-delay --health-slow-limit --health-probe --health-master-timeout --health-capture --memory-max-rss --memory-max-heap --memory-pressure --poison-deaths --poison-window --poison-block --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --log-level --log-format --log-dir --log-stats-interval --help'
+          words='--name --user --group --env-file --socket --dry-run --yes --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --listen-wait --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --worker-ports --keep-alive-timeout --boot-timeout --drain-timeout --lame-duck --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --admin --admin-token-file --admin-socket-mode --routes-prefix --spares --max-age --max-requests --start-probe --health-slow-delay --health-slow-limit --health-probe --health-check --health-check-interval --health-check-timeout --health-check-failures --health-master-timeout --health-capture --health-stall-report --memory-max-rss --memory-max-heap --memory-pressure --memory-trim --poison-deaths --poison-window --poison-block --shed-event-loop-delay --shed-in-flight --shed-retry-after --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --metrics-enabled --metrics-http --metrics-app --log-level --log-format --log-dir --log-stats-interval --record-size --notify-command --notify-webhook --notify-webhook-file --notify-token-file --notify-interval --notify-unhealthy-after --scale-target --scale-down-after --deploy-source --deploy-ref --deploy-sha256 --deploy-directory --deploy-install --deploy-build --deploy-test --deploy-steps --deploy-step-timeout --deploy-fetch-timeout --deploy-user --deploy-env --deploy-keep --deploy-min-free --deploy-min-free-inodes --deploy-schedule --deploy-window --deploy-hook-secret-file --deploy-hook-branch --fleet-redis-url --fleet-redis-url-file --fleet-name --fleet-host --fleet-tls-ca --fleet-canary-host --fleet-reload --access-log-format --access-log-file --access-log-sample --access-log-errors --access-log-slow --access-log-request-id --access-log-trusted-proxies --help'
           if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac
@@ -314,7 +583,18 @@ _rom_agent() {
         --control-socket) file=1 ;;
         --config) file=1 ;;
         *)
-          words='--watch --json --name --control-socket --config --help'
+          words='--watch --fleet --json --name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    top)
+      case $prev in
+        -n | --number) words='' ;;
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--number --name --control-socket --config --help'
           ;;
       esac
       ;;
@@ -334,7 +614,69 @@ _rom_agent() {
         --control-socket) file=1 ;;
         --config) file=1 ;;
         *)
-          words='--no-soak --no-rollback --json --name --control-socket --config --help'
+          words='--no-soak --no-rollback --fleet --json --name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    notify)
+      case $prev in
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    jobs)
+      case $prev in
+        --run) words='' ;;
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='run log --run --json --name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    deploy)
+      case $prev in
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--dry-run --fleet --init --json --name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    rollback)
+      case $prev in
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--json --name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    releases)
+      case $prev in
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--json --name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    queues)
+      case $prev in
+        -n | --number) words='' ;;
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--number --json --name --control-socket --config --help'
           ;;
       esac
       ;;
@@ -395,7 +737,7 @@ _rom_agent() {
         --control-socket) file=1 ;;
         --config) file=1 ;;
         *)
-          words='--name --control-socket --config --help'
+          words='--no-summary --name --control-socket --config --help'
           ;;
       esac
       ;;
@@ -420,6 +762,18 @@ _rom_agent() {
           ;;
       esac
       ;;
+    why)
+      case $prev in
+        --since) words='' ;;
+        -n | --number) words='' ;;
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--since --number --json --name --control-socket --config --help'
+          ;;
+      esac
+      ;;
     events)
       case $prev in
         --name) words='' ;;
@@ -430,6 +784,30 @@ _rom_agent() {
           ;;
       esac
       ;;
+    logs)
+      case $prev in
+        -n | --lines) words='' ;;
+        --worker) words='' ;;
+        --level) words='' ;;
+        --since) words='' ;;
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--follow --lines --worker --level --since --json --name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    dashboard)
+      case $prev in
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--no-open --name --control-socket --config --help'
+          ;;
+      esac
+      ;;
     config)
       case $prev in
         --name) words='' ;;
@@ -437,6 +815,15 @@ _rom_agent() {
         --config) file=1 ;;
         *)
           words='--changed --json --name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    replay)
+      case $prev in
+        --name) words='' ;;
+        --config) file=1 ;;
+        *)
+          words='--why --json --name --config --help'
           ;;
       esac
       ;;

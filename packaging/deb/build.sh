@@ -6,25 +6,12 @@
 #   DEB_COMPRESSION  of dpkg-deb: -Zxz
 #   STAGE            the tree to pack, instead of packages/stage-ARCH
 set -eu
-umask 022
-export LC_ALL=C TZ=UTC
+. packaging/staged.sh
+staged "${1:-x64}" amd64 arm64
 
-arch=${1:-x64}
-stage=${STAGE:-packages/stage-$arch}
-case $arch in
-  x64) debian=amd64 ;;
-  arm64) debian=arm64 ;;
-  *) echo "build.sh: unknown architecture: $arch; expected x64 or arm64" >&2; exit 64 ;;
-esac
-[ -d "$stage/usr/lib/rom-agent/package" ] || { echo "build.sh: there is no $stage: run packaging/stage.sh $arch first" >&2; exit 1; }
-
-payload=$stage/usr/lib/rom-agent/package
-upstream=$(sed -n 's/^  "version": "\(.*\)",*$/\1/p' "$payload/package.json")
 # 1.0.0-rc.1 comes before 1.0.0.
 version=$(printf %s "$upstream" | tr - '~')-${DEB_REVISION:-1}
 maintainer=${DEB_MAINTAINER:-The maintainers of rom-agent <maintainers@rom-agent.invalid>}
-SOURCE_DATE_EPOCH=$(stat -c %Y "$payload/package.json")
-export SOURCE_DATE_EPOCH
 
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
@@ -32,7 +19,6 @@ chmod 755 "$root"
 cp -al "$stage/." "$root/" 2>/dev/null || cp -a "$stage/." "$root/"
 mkdir "$root/DEBIAN"
 
-tree=$(${NODE:-node} packaging/name-of-tree.mjs "$payload")
 for script in postinst prerm postrm; do
   sed -e '/^@LIFECYCLE@$/{' -e 'r packaging/lifecycle.sh' -e 'd' -e '}' "packaging/deb/$script" |
     sed -e "s|@TREE@|$tree|" >"$root/DEBIAN/$script"
@@ -53,7 +39,7 @@ if [ -d "$payload/node_modules/sd-notify" ]; then systemd_library=', libsystemd0
 cat >"$root/DEBIAN/control" <<END
 Package: rom-agent
 Version: $version
-Architecture: $debian
+Architecture: $machine
 Maintainer: $maintainer
 Installed-Size: $(du -sk --apparent-size --exclude=DEBIAN "$root" | cut -f1)
 Depends: libc6 (>= 2.28), libgcc-s1 (>= 3.4), libstdc++6 (>= 5.2)$systemd_library
@@ -75,7 +61,7 @@ chmod -R u=rwX,go=rX "$root"
 chmod 755 "$root/DEBIAN/"p*
 find "$root" -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
-file=packages/rom-agent_${version}_$debian.deb
+file=packages/rom-agent_${version}_$machine.deb
 # shellcheck disable=SC2086
 dpkg-deb ${DEB_COMPRESSION:--Zxz} --root-owner-group --build "$root" "$file" >/dev/null
 echo "$file"

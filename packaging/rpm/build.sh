@@ -1,23 +1,9 @@
 #!/bin/sh
 # Packs packages/stage-ARCH as an .rpm: build.sh x64 | arm64. Prints the file's path. STAGE names another tree.
 set -eu
-umask 022
-export LC_ALL=C TZ=UTC
-
-arch=${1:-x64}
-stage=${STAGE:-packages/stage-$arch}
-case $arch in
-  x64) machine=x86_64 ;;
-  arm64) machine=aarch64 ;;
-  *) echo "build.sh: unknown architecture: $arch; expected x64 or arm64" >&2; exit 64 ;;
-esac
-[ -d "$stage/usr/lib/rom-agent/package" ] || { echo "build.sh: there is no $stage: run packaging/stage.sh $arch first" >&2; exit 1; }
-stage=$(readlink -f "$stage")
-payload=$stage/usr/lib/rom-agent/package
-version=$(sed -n 's/^  "version": "\(.*\)",*$/\1/p' "$payload/package.json" | tr - '~')
-SOURCE_DATE_EPOCH=$(stat -c %Y "$payload/package.json")
-export SOURCE_DATE_EPOCH
-tree=$(${NODE:-node} packaging/name-of-tree.mjs "$payload")
+. packaging/staged.sh
+staged "${1:-x64}" x86_64 aarch64
+version=$(printf %s "$upstream" | tr - '~')
 systemd=
 if [ -d "$payload/node_modules/sd-notify" ]; then systemd='libsystemd.so.0()(64bit)'; fi
 

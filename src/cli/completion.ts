@@ -1,7 +1,7 @@
 import type { Command, Option } from 'commander';
-import { exitCodes, RomAgentError } from '../errors.js';
 import type { Kind } from '../settings/kinds.js';
 import { configFile, flagOf, keys, settingOf } from '../settings/settings.js';
+import { notRight } from './arguments.js';
 import { shells } from './program.js';
 
 /**
@@ -18,10 +18,7 @@ export function completionFor(shell: string, program: Command): string {
     case 'fish':
       return fishCompletion(tree);
     default:
-      throw new RomAgentError(
-        `completion: ${JSON.stringify(shell)} is not right: expected one of ${shells.join(', ')}`,
-        { exitCode: exitCodes.usage },
-      );
+      throw notRight('completion:', shell, `one of ${shells.join(', ')}`);
   }
 }
 

@@ -3,7 +3,8 @@ import { type WorkingDirectory, workingDirectoryOf } from '../config/app.js';
 import { type Loaded, type LoadInput, loadConfig } from '../config/load.js';
 import { systemInput } from '../config/system.js';
 import { ConfigError, type ExitCode, exitCodes } from '../errors.js';
-import { isChanged, type Key, keys, show } from '../settings/settings.js';
+import { showJob } from '../settings/jobs.js';
+import { disclosed, isChanged, type Key, keys, show } from '../settings/settings.js';
 import { plain, table, toJson } from './output.js';
 import type { CommandExit, Session } from './session.js';
 
@@ -60,7 +61,8 @@ export async function runCheck({
   const { app, workingDirectory: configured } = loaded.config;
   const { cwd, readFile } = input;
   const directory = workingDirectoryOf({ configured, app, cwd, readFile, realpath });
-  const missing = missingApp(loaded, exists) ?? missingDirectory(loaded, exists);
+  const missing =
+    missingApp(loaded, exists) ?? missingDirectory(loaded, exists) ?? missingJob(loaded, exists);
   const report: Report = {
     loaded,
     directory,
@@ -92,7 +94,18 @@ function failed(error: ConfigError, json: boolean): CheckResult {
 
 function missingApp({ config, origins }: Loaded, exists: (path: string) => boolean): string | null {
   if (config.app === null || exists(config.app)) return null;
-  return `app: ${JSON.stringify(config.app)} (from ${origins.app}) does not exist`;
+  const hint = config.deploy.source === null ? '' : '; rom-agent deploy --init makes the first release';
+  return `app: ${JSON.stringify(config.app)} (from ${origins.app}) does not exist${hint}`;
+}
+
+/** The file that a job would run, where it says by a path which one that is. */
+function missingJob({ config, file }: Loaded, exists: (path: string) => boolean): string | null {
+  for (const { name, work } of config.jobs) {
+    const path = work.kind === 'module' ? work.path : work.kind === 'command' ? work.command[0] : undefined;
+    if (path?.startsWith('/') && !exists(path))
+      return `jobs.${name}.${work.kind}: ${JSON.stringify(path)} (from ${file}) does not exist`;
+  }
+  return null;
 }
 
 function missingDirectory({ config, origins }: Loaded, exists: (path: string) => boolean): string | null {
@@ -110,8 +123,10 @@ interface Report {
 /** Durations in milliseconds, sizes in MiB. */
 function asJson({ loaded: { config, effective, file }, directory, shown }: Report): string {
   const dotenv = Object.keys(config.dotenv);
-  const settings = Object.fromEntries(shown.map((key) => [key, effective[key]]));
-  return `${toJson({ file, dotenv, workingDirectory: directory, settings }, 2)}\n`;
+  const settings = Object.fromEntries(shown.map((key) => [key, disclosed(effective)[key]]));
+  // Their values may be secrets.
+  const jobs = config.jobs.map(({ env, ...job }) => ({ ...job, env: Object.keys(env) }));
+  return `${toJson({ file, dotenv, workingDirectory: directory, settings, jobs }, 2)}\n`;
 }
 
 function toTable({ loaded: { config, effective, file }, directory, shown }: Report): string {
@@ -126,7 +141,9 @@ function toTable({ loaded: { config, effective, file }, directory, shown }: Repo
   ];
   const settings =
     rows.length === 0 ? 'every setting has its default\n' : table([['setting', 'value', 'from'], ...rows]);
-  return `${settings}\n${notes.join('\n')}\n`;
+  const jobs = config.jobs.map((job) => plain([job.name, showJob(job)] as const));
+  const jobTable = jobs.length === 0 ? '' : `\n${table([['job', 'what it does, and when'], ...jobs])}`;
+  return `${settings}${jobTable}\n${notes.join('\n')}\n`;
 }
 
 /** `rom-agent config`: what the daemon that runs goes by, which may differ from what `check` finds in the files. */

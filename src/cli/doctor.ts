@@ -6,7 +6,8 @@ import type { Finding, Verdict } from '../doctor/finding.js';
 import { gather } from '../doctor/gather.js';
 import { systemSeam } from '../doctor/system.js';
 import { type ExitCode, exitCodes } from '../errors.js';
-import { type Colour, count, openTerminal, plain, type Terminal } from './output.js';
+import { count } from '../protocol/words.js';
+import { type Colour, openTerminal, plain, type Terminal } from './output.js';
 import { checkFlags, unitOf } from './service.js';
 
 export interface DoctorInput {

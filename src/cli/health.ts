@@ -1,6 +1,7 @@
 import { exitCodes } from '../errors.js';
 import type { ClusterStats } from '../protocol/stats.js';
-import { count } from './output.js';
+import { count } from '../protocol/words.js';
+
 import type { CommandExit, Session } from './session.js';
 
 /**

@@ -1,3 +1,4 @@
+import { count } from '../protocol/words.js';
 import { joinWords } from '../settings/kinds.js';
 import { isChange } from '../setup/changes.js';
 import type { PlannedFile } from '../setup/plan.js';
@@ -6,7 +7,7 @@ import type { Conversion, Seen } from '../setup/pm2/convert.js';
 import type { Verdict } from '../setup/pm2/outcome.js';
 import type { Prepared } from '../setup/prepare.js';
 import { type Asking, aboutText, changeText } from './install.js';
-import { type Colour, count, plain, table } from './output.js';
+import { type Colour, plain, table } from './output.js';
 
 /** An app with what comes of it. */
 export interface Import {

@@ -1,12 +1,13 @@
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { tcpListeners } from '../config/proc.js';
 import { systemInput } from '../config/system.js';
 import { type ExitCode, exitCodes, RomAgentError } from '../errors.js';
-import { settingOf } from '../settings/settings.js';
+import { tcpListeners } from '../processes.js';
+import { count } from '../protocol/words.js';
 import { applyService, lastLines } from '../setup/apply.js';
 import { changesOf } from '../setup/changes.js';
+import { loadUnits, settingsOf } from '../setup/find.js';
 import { namesOf, reloadUnits, unitDirectory } from '../setup/names.js';
 import type { Ecosystem, Pm2App } from '../setup/pm2/apps.js';
 import {
@@ -27,10 +28,10 @@ import { tryService } from '../setup/pm2/trial.js';
 import { type Prepared, prepareService } from '../setup/prepare.js';
 import { systemSeam } from '../setup/system.js';
 import { findProgram } from '../setup/templates.js';
-import { type SetupSeam, textOf } from '../setup/world.js';
+import type { SetupSeam } from '../setup/world.js';
 import { documentOf, type Import, nextWith, nextWithout, type Ready, reportOf } from './import-report.js';
 import { type Asking, agreed, asking, checkHost } from './install.js';
-import { count, openTerminal, plain, span, type Terminal } from './output.js';
+import { openTerminal, plain, span, type Terminal } from './output.js';
 
 export interface ImportFlags {
   readonly env?: string;
@@ -265,7 +266,7 @@ async function takeAllOver(ready: readonly Ready[], importing: Importing): Promi
   const done: string[] = [];
   for (const each of ready) {
     const { app, name } = each.conversion;
-    const passed = await takeOver(passageOf(each), seam);
+    const passed = await takeOver(passageOf(each, flags), seam);
     if (!passed.ok) {
       const log = await lastLines(each.prepared.names, importing.seam);
       const stands = passed.back ? 'PM2 runs it as before' : 'it does not run under PM2 either';
@@ -312,7 +313,7 @@ async function identityOf(user: string | null, seam: SetupSeam): Promise<{ uid: 
 
 const nobody = 65_534;
 
-function passageOf({ conversion, prepared, seen }: Ready): Passage {
+function passageOf({ conversion, prepared, seen }: Ready, { trial }: ImportFlags): Passage {
   const { names, request, address } = prepared;
   const own = address?.kind === 'tcp' ? [address.port] : [];
   return {
@@ -320,6 +321,7 @@ function passageOf({ conversion, prepared, seen }: Ready): Passage {
     units: [...(request.socket ? [names.socketUnit] : []), names.unit],
     timer: conversion.timer?.unit ?? null,
     ports: [...new Set([...own, ...(seen.ports ?? [])])],
+    beside: trial !== false,
   };
 }
 
@@ -329,12 +331,29 @@ function passageSeam({ pm2, daemon, seam }: Pick<Importing, 'pm2' | 'daemon' | '
     systemctl: (...args) => seam.execute(['systemctl', ...args]),
     endLeftBehind: async (ports) =>
       daemon === null ? 0 : (await endLeftBehind({ pid: daemon.pid, ports }, seam.execute)).length,
-    isTaken: (port) =>
-      seam.platform === 'linux' ? [...tcpListeners('/proc/net')].some((each) => each.port === port) : null,
+    statusOf: async (unit) =>
+      (await seam.execute(['systemctl', 'show', '--property=StatusText', '--value', unit])).output,
+    allowWait: async (unit, allowed) => {
+      const path = `/run/systemd/system/${unit}.d/50-take-over.conf`;
+      if (allowed) seam.write({ path, content: waitingStart, mode: 0o644 });
+      else seam.remove(path);
+      await seam.execute(['systemctl', 'daemon-reload']);
+    },
+    listeners: (port) => {
+      if (seam.platform !== 'linux') return null;
+      const all = [...tcpListeners('/proc/net')].filter((each) => each.port === port);
+      return all.map(({ inode }) => inode).join();
+    },
     sleep: (ms) => sleep(ms),
     clock: () => performance.now(),
   };
 }
+
+/** For the one start that takes over: how long PM2 may need to stop an app. */
+const waitingStart = `# Written by rom-agent import for one start.
+[Service]
+Environment=ROM_AGENT_LISTEN_WAIT=5m
+`;
 
 /** `--give-back NAME...`: the services stop, and PM2 starts the apps again. */
 async function backToPm2(names: readonly string[], importing: Importing): Promise<ExitCode> {
@@ -351,7 +370,7 @@ async function backToPm2(names: readonly string[], importing: Importing): Promis
       throw usage(
         `PM2 has no app ${JSON.stringify(name)}; expected one of ${apps.map((each) => each.name).join(', ')}`,
       );
-    const passage = passageBack(serviceName(app.name), { app: app.name, seam });
+    const passage = await passageBack(serviceName(app.name), { app: app.name, importing });
     const passed = await giveBack(passage, passageSeam(importing));
     if (!passed.ok)
       throw new RomAgentError(
@@ -366,16 +385,22 @@ async function backToPm2(names: readonly string[], importing: Importing): Promis
 }
 
 /** Without the import's plan: what is there under the name. */
-function passageBack(name: string, { app, seam }: { app: string; seam: SetupSeam }): Passage {
-  const { config, unit, socketUnit, socketDropIn } = namesOf(name, 'linux');
+async function passageBack(
+  name: string,
+  { app, importing: { seam, input } }: { app: string; importing: Importing },
+): Promise<Passage> {
+  const { unit, socketUnit, socketDropIn } = namesOf(name, 'linux');
   const { timer } = reloadUnits(name);
   const hasSocket = seam.stat(dirname(socketDropIn)) !== null;
-  const port = /^port = (\d+)$/m.exec(textOf(seam, config) ?? '')?.[1];
+  const service = { name, unit, isInUse: true };
+  const loaded = (await loadUnits([service], seam)).get(unit) ?? null;
+  const { config } = await settingsOf(service, { loaded, own: input });
   return {
     app,
     units: [...(hasSocket ? [socketUnit] : []), unit],
     timer: seam.stat(`${unitDirectory}/${timer}`) === null ? null : timer,
-    ports: [Number(port ?? settingOf('port').default)],
+    ports: config.kind === 'process' || config.host?.startsWith('/') ? [] : [config.port],
+    beside: false,
   };
 }
 

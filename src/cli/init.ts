@@ -55,7 +55,7 @@ export function planInit(facts: InitFacts): InitPlan {
   const { PORT: port, ...variables } = start.env;
   const others = Object.entries(variables).filter(([name]) => name !== 'NODE_ENV');
   const chosen: Partial<Record<Key, unknown>> = {
-    app: start.app === '.' ? '.' : start.app,
+    app: start.app,
     ...(start.args.length > 0 ? { args: start.args } : {}),
     ...(start.nodeArgs.length > 0 ? { node_args: start.nodeArgs } : {}),
     ...(port !== undefined && /^\d+$/.test(port) ? { port: Number(port) } : {}),
@@ -102,13 +102,14 @@ const endings = ['js', 'mjs', 'cjs', 'ts', 'mts'];
 
 function findStart(found: Package | null, facts: InitFacts): Start {
   const { folder, exists } = facts;
-  const bare = (app: string): StartCommand => ({ app, args: [], nodeArgs: [], env: {} });
+  const bare = (app: string): StartCommand => ({ runs: 'file', app, args: [], nodeArgs: [], env: {} });
   const script = isRecord(found?.scripts) ? found.scripts.start : undefined;
   const notes: string[] = [];
   if (typeof script === 'string') {
     const from = 'the script "start" of package.json';
     const start = parseStartCommand(script);
-    if (start !== null && isThere(start.app, facts)) return { start, from, notes };
+    if (start !== null && start.runs !== 'manager' && isThere(start.app, facts))
+      return { start, from, notes };
     notes.push(`${from} (${script}) is no command that could be served: see app, args and node_args`);
   }
   const { main } = found ?? {};

@@ -35,7 +35,7 @@ const colours: Readonly<Record<string, Colour>> = {
 };
 
 function rowOf(service: Listed, paint: Terminal['paint']): readonly string[] {
-  const { name, state, listens, workers, memory, restarts, uptime, app } = service;
+  const { name, state, listens, workers, memoryBytes, restarts, uptimeSeconds, app } = service;
   const colour = colours[state];
   // Of the service and of its workers, as both are somebody's fault.
   const count = restarts.workers === null ? restarts.service : (restarts.service ?? 0) + restarts.workers;
@@ -44,9 +44,9 @@ function rowOf(service: Listed, paint: Terminal['paint']): readonly string[] {
     colour === undefined ? state : paint(colour, state),
     listens.join(' ') || '-',
     workers === null ? '-' : `${workers.ready}/${workers.wanted}`,
-    memory === null ? '-' : mebibytes(memory),
+    memoryBytes === null ? '-' : mebibytes(memoryBytes),
     count === null ? '-' : String(count),
-    uptime === null ? '-' : span(uptime * 1000),
+    uptimeSeconds === null ? '-' : span(uptimeSeconds * 1000),
     app ?? 'built-in',
   ];
 }

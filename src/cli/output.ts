@@ -20,9 +20,23 @@ export interface Terminal {
   readonly interactive: boolean;
   /** At this moment: windows are resized. */
   readonly columns: () => number;
+  readonly rows: () => number;
+  /** Whether it shows more than ASCII, by the variables of its locale. */
+  readonly unicode: boolean;
+  /** A screen of its own, which is left as it was; null where standard output is no terminal. */
+  readonly openScreen: () => Screen | null;
   readonly paint: (colour: Colour, text: string) => string;
   /** Aborted when nobody reads standard output any more. */
   readonly readerGone: AbortSignal;
+}
+
+/** The alternate screen of a terminal (DECSET 1049 of xterm), without a cursor, and its keyboard without echo. */
+export interface Screen {
+  /** Takes the place of what is there. */
+  readonly draw: (text: string) => void;
+  /** Each key as it is pressed; Ctrl-C, too, is one: `\x03`. */
+  readonly onKey: (listener: (key: string) => void) => void;
+  readonly close: () => void;
 }
 
 /** Standard output and standard error of this process. Colours: on a terminal, unless NO_COLOR is set (no-color.org). */
@@ -41,9 +55,46 @@ export function openTerminal(): Terminal {
     interactive,
     // A terminal that does not know its width says 0.
     columns: () => stdout.columns || 80,
+    rows: () => stdout.rows || 24,
+    unicode: showsUnicode(env),
+    openScreen: () => (interactive && env.TERM !== 'dumb' ? openScreen({ colours }) : null),
     paint: (colour, text) => (colours ? styleText(colour, text, { validateStream: false }) : text),
     readerGone: gone.signal,
   };
+}
+
+function openScreen({ colours }: { readonly colours: boolean }): Screen {
+  const { stdin, stdout } = process;
+  const keyboard = stdin.isTTY;
+  const leave = (): void => {
+    stdout.write('\x1b[?25h\x1b[?1049l');
+    if (keyboard) stdin.setRawMode(false);
+  };
+  stdout.write('\x1b[?1049h\x1b[?25l');
+  if (keyboard) stdin.setRawMode(true);
+  process.once('exit', leave);
+  return {
+    // Each line clears what is behind it, and the last one what is below: nothing flickers.
+    draw: (text) => {
+      const shown = guarded(text.replace(/\n$/, ''), { colours }).replaceAll('\n', '\x1b[K\r\n');
+      stdout.write(`\x1b[H${shown}\x1b[K\x1b[J`);
+    },
+    onKey: (listener) => {
+      if (keyboard) stdin.setEncoding('utf8').on('data', (text) => listener(String(text)));
+    },
+    close: () => {
+      process.off('exit', leave);
+      leave();
+      stdin.pause();
+    },
+  };
+}
+
+/** Whether the terminal shows UTF-8, by the locale's variables in the order of setlocale(3). */
+export function showsUnicode(env: Readonly<Record<string, string | undefined>>): boolean {
+  const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || '';
+  // The console of Linux has no glyphs for most of the blocks.
+  return /utf-?8/i.test(locale) && env.TERM !== 'linux';
 }
 
 /** The two places by which text leaves a command; JSON, which is escaped as JSON, and the cursor apart. */
@@ -157,10 +208,6 @@ export function timeOfDay(ms: number): string {
 /** Bytes as `61 MiB`. */
 export function mebibytes(bytes: number): string {
   return `${Math.round(bytes / 2 ** 20)} MiB`;
-}
-
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
 /** What came of a reload, in a word or two. */

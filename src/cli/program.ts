@@ -1,7 +1,10 @@
 import { Argument, Command } from 'commander';
 import { configFile, defaultOf, flagOf, keys, settingOf } from '../settings/settings.js';
 import { printError } from './ending.js';
+import { jobsOptions } from './jobs-options.js';
 import { onReaderGone, whenPrinted, writeError, writeOut } from './output.js';
+import { addQueues } from './queues-command.js';
+import { addRehearse } from './rehearse-command.js';
 import type { CommandExit, Session } from './session.js';
 import { version } from './version.js';
 
@@ -73,6 +76,7 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
       process.exitCode = await doctorCommand(given(app, flags));
     });
 
+  addRehearse(program, { given, exit });
   addSetupCommands(program, { given: appArguments, withSettings });
 
   addControlCommands(program, {
@@ -80,6 +84,20 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
     // A connection that is still open must not keep the process; the callback comes once the text is out.
     finish: (exitCode) => whenPrinted(() => exit(exitCode)),
   });
+
+  program
+    .command('replay')
+    .argument('[file]', 'a record (default: that of the service)')
+    .description(
+      'run the record of a service through the decisions of this version, and say where they differ (exit status 70: they do)',
+    )
+    .option('--why', 'print what was decided then, too')
+    .option('--json', 'print JSON')
+    .option(nameFlag, nameHelp)
+    .option(`${configFile.flag} <file>`, 'configuration file that names the state directory')
+    .action(async (file: string | undefined, flags: Record<string, unknown>) => {
+      process.exitCode = await (await import('./replay.js')).replayCommand(file, flags);
+    });
 
   program
     .command('init')
@@ -137,7 +155,7 @@ function addSetupCommands(program: Command, { given, withSettings }: SetupInput)
     .option('--process <apps...>', 'these apps do not listen, such as the worker of a queue')
     .option('--socket', 'let systemd hold the ports')
     .option('--take-over', 'stop each app in PM2 and start its service, or PM2 again if that fails')
-    .option('--no-trial', 'do not start each app beside PM2 before it is taken over')
+    .option('--no-trial', 'never run an app beside PM2: PM2 stops it before its service starts')
     .option('--give-back <services...>', 'stop these services, and start their apps in PM2 again')
     .option('--dry-run', 'print what would become of the apps, and write nothing')
     .option('--yes', 'do not ask')
@@ -193,7 +211,11 @@ export interface ControlSeam {
   readonly open: (flags: Readonly<Record<string, unknown>>) => Promise<Session>;
 }
 
-type Run<Flags> = (session: Session, flags: Flags, argument: string | undefined) => Promise<CommandExit>;
+export type Run<Flags> = (
+  session: Session,
+  flags: Flags & Readonly<Record<string, unknown>>,
+  ...words: readonly (string | undefined)[]
+) => Promise<CommandExit>;
 
 /** The commands that talk to a daemon which runs. */
 export function addControlCommands(program: Command, seam: ControlSeam): void {
@@ -204,8 +226,16 @@ export function addControlCommands(program: Command, seam: ControlSeam): void {
       .command('status')
       .description('show the service and its workers')
       .option('--watch', 'refresh once a second until Ctrl-C')
+      .option('--fleet', 'show every host of the fleet instead')
       .option('--json', 'print JSON; with --watch a document a line'),
     async (session, flags) => (await import('./status.js')).statusCommand(session, flags),
+  );
+  act<import('./top.js').TopFlags>(
+    program
+      .command('top')
+      .description('show load and memory of each worker, second by second, until q or Ctrl-C')
+      .option('-n, --number <count>', 'look so many times, then end'),
+    async (session, flags) => (await import('./top.js')).topCommand(session, flags),
   );
   act(
     program
@@ -223,9 +253,62 @@ export function addControlCommands(program: Command, seam: ControlSeam): void {
       )
       .option('--no-soak', 'do not watch the canary before replacing the other workers')
       .option('--no-rollback', 'replace the workers even if the new ones fail')
+      .option('--fleet', 'every host of the fleet in turn, until the first bad verdict')
       .option('--json', 'print each step as a line of JSON'),
     async (session, flags) => (await import('./reload.js')).reloadCommand(session, flags),
   );
+  act(
+    program
+      .command('notify')
+      .description(
+        'send a test notification by [notify] and say what came of it (exit status 0: told, 75: refused or not told)',
+      ),
+    async (session) => (await import('./notify.js')).notifyCommand(session),
+  );
+  act<import('./jobs.js').JobsFlags>(
+    jobsOptions(program.command('jobs')),
+    async (session, flags, action, name) =>
+      (await import('./jobs.js')).jobsCommand(session, flags, { action, name }),
+  );
+  withSocket<import('./deploy.js').DeployFlags>(
+    program
+      .command('deploy')
+      .description(
+        'bring a new release into the service by [deploy] and wait for the verdict (exit status 0: it serves, 70: it does not, 75: refused)',
+      )
+      .argument('[ref]', 'branch, tag or commit; of a tarball its {ref} (default: deploy.ref)')
+      .option('--dry-run', 'say what it would do, and whether it could')
+      .option('--fleet', 'every host of the fleet in turn, until the first bad verdict')
+      .option(
+        '--init',
+        'make the first release, for a service that does not run yet; nothing where there is one',
+      )
+      .option('--json', 'print each line as JSON'),
+    async (session, flags, ref) => (await import('./deploy.js')).deployCommand(session, ref, flags),
+    {
+      ...seam,
+      open: async (flags) =>
+        flags.init === true
+          ? (await import('./deploy-init.js')).initAndEnd(flags, seam.finish)
+          : seam.open(flags),
+    },
+  );
+  act<{ json?: boolean }>(
+    program
+      .command('rollback')
+      .description('bring a release that is there into the service again; exit status as for deploy')
+      .argument('[id]', 'the release, as rom-agent releases shows it (default: the one before)')
+      .option('--json', 'print each line as JSON'),
+    async (session, flags, id) => (await import('./deploy.js')).rollbackCommand(session, id, flags),
+  );
+  act<{ json?: boolean }>(
+    program
+      .command('releases')
+      .description('list the releases that are there and the last deploys, newest first')
+      .option('--json', 'print JSON'),
+    async (session, flags) => (await import('./deploy.js')).releasesCommand(session, flags),
+  );
+  addQueues(program, act);
   act(program.command('abort').description('roll back the reload in progress'), async (session) =>
     (await import('./reload.js')).abortCommand(session),
   );
@@ -233,7 +316,10 @@ export function addControlCommands(program: Command, seam: ControlSeam): void {
     program
       .command('scale')
       .description('change the number of workers and wait until they are ready')
-      .argument('<size>', 'the number of workers, such as 4, or a change, such as +1 or -1')
+      .argument(
+        '<size>',
+        'the number of workers, such as 4, a change, such as +1 or -1, or auto: by the load again',
+      )
       .option('--no-wait', 'return as soon as the daemon accepts'),
     async (session, flags, size = '') => (await import('./workers.js')).scaleCommand(session, size, flags),
   );
@@ -262,14 +348,16 @@ export function addControlCommands(program: Command, seam: ControlSeam): void {
     async (session, flags, worker = '') =>
       (await import('./evidence.js')).profileCommand(session, worker, flags),
   );
-  act(
+  act<{ summary: boolean }>(
     program
       .command('heap-snapshot')
       .description(
-        'write a heap snapshot of a worker, which serves nothing in the meantime, and print the path',
+        'write a heap snapshot of a worker, which serves nothing in the meantime; print its path, and what keeps the memory',
       )
-      .argument('<worker>', 'the number that status shows'),
-    async (session, _, worker = '') => (await import('./evidence.js')).heapSnapshotCommand(session, worker),
+      .argument('<worker>', 'the number that status shows')
+      .option('--no-summary', 'do not read the snapshot, which takes time and memory'),
+    async (session, flags, worker = '') =>
+      (await import('./evidence.js')).heapSnapshotCommand(session, worker, flags),
   );
   act(program.command('stop').description('stop the service and wait until it has exited'), async (session) =>
     (await import('./workers.js')).stopCommand(session),
@@ -283,12 +371,48 @@ export function addControlCommands(program: Command, seam: ControlSeam): void {
       .option('--json', 'print JSON'),
     async (session, flags, serial) => (await import('./reload.js')).historyCommand(session, serial, flags),
   );
+  act<import('./why.js').WhyFlags>(
+    program
+      .command('why')
+      .description('say what was decided and from what cause, also of a service that does not run any more')
+      .argument('[about]', 'worker, reload, deaths, health, memory, scale or service (default: everything)')
+      .argument('[number]', 'of the worker')
+      .option('--since <time>', 'only what is not older: 30m, 12h, 2d, or a time such as 2026-11-23T12:00')
+      .option('-n, --number <count>', 'show at most this many lines, the newest', '200')
+      .option('--json', 'print JSON'),
+    async (session, flags, about, number) =>
+      (await import('./why.js')).whyCommand(session, flags, about, number),
+  );
   act<{ json?: boolean }>(
     program
       .command('events')
       .description('print events of the daemon as they happen, until Ctrl-C')
       .option('--json', 'print each event as a line of JSON'),
     async (session, flags) => (await import('./status.js')).eventsCommand(session, flags),
+  );
+  act<import('./logs.js').LogsFlags>(
+    program
+      .command('logs')
+      .description('show the last lines of the log, from the journal or from its files')
+      .option('-f, --follow', 'go on with new lines until Ctrl-C')
+      .option('-n, --lines <count>', 'show at most this many', '50')
+      .option('--worker <number>', 'only what this worker wrote, or the master about it')
+      .option('--level <level>', 'only lines of this level and worse, such as warn')
+      .option(
+        '--since <time>',
+        'only what is not older: 90s, 10m, 2h, 1d, or a time such as 2026-11-23T12:00',
+      )
+      .option('--json', 'print each entry as a line of JSON'),
+    async (session, flags) => (await import('./logs.js')).logsCommand(session, flags),
+  );
+  act<import('./dashboard.js').DashboardFlags>(
+    program
+      .command('dashboard')
+      .description(
+        'serve a page about the service on the loopback until Ctrl-C: print its URL and open it in a browser',
+      )
+      .option('--no-open', 'do not open a browser'),
+    async (session, flags) => (await import('./dashboard.js')).dashboardCommand(session, flags),
   );
   act<{ json?: boolean; changed?: boolean }>(
     program
@@ -308,8 +432,8 @@ function withSocket<Flags>(command: Command, run: Run<Flags>, { open, finish }: 
     .action(async (...given: unknown[]) => {
       // Commander hands over the arguments, the flags and the command, in this order.
       const flags = given.at(-2) as Flags & Readonly<Record<string, unknown>>;
-      const argument = given.length > 2 ? (given[0] as string | undefined) : undefined;
-      finish(await run(await open(flags), flags, argument));
+      const words = given.slice(0, -2) as (string | undefined)[];
+      finish(await run(await open(flags), flags, ...words));
     });
 }
 

@@ -1,20 +1,29 @@
 import { exitCodes, RomAgentError } from '../errors.js';
 import type { ReloadLine } from '../protocol/control-api.js';
 import type { ReloadRecord, ReloadStep, Verdict } from '../protocol/reload-record.js';
-import { count, height, moment, span, type Terminal, table, verdictOf } from './output.js';
+import { count } from '../protocol/words.js';
+import { notRight, wholeNumber } from './arguments.js';
+import { height, moment, span, type Terminal, table, verdictOf } from './output.js';
 import { type CommandExit, interruptedExit, type Session } from './session.js';
 
 export interface ReloadFlags {
   readonly soak: boolean;
   readonly rollback: boolean;
   readonly json?: boolean;
+  readonly fleet?: boolean;
 }
 
 /** `rom-agent reload`: a line a step. The exit status is the verdict. */
 export async function reloadCommand(
-  { client, terminal, by, interrupted }: Session,
-  { soak, rollback, json = false }: ReloadFlags,
+  session: Session,
+  { soak, rollback, json = false, fleet = false }: ReloadFlags,
 ): Promise<CommandExit> {
+  const { client, terminal, by, interrupted } = session;
+  if (fleet) {
+    if (!rollback) throw notRight('reload: --no-rollback', 'true', 'no --no-rollback with --fleet');
+    const { rolloutCommand } = await import('./fleet.js');
+    return rolloutCommand(session, { by, kind: 'reload', soak }, { json });
+  }
   const teller = reloadTeller(terminal);
   const show = json ? (line: ReloadLine) => terminal.printJson(line, 'line') : printer(terminal, teller);
   const record = await orAborted(client.reload({ by, soak, rollback }, show), interrupted());
@@ -59,7 +68,7 @@ function withoutEnd(text: string, ends: readonly string[]): string {
 }
 
 /** One step of a reload, in columns. */
-function stepLine({ at, step, worker, generation, detail }: ReloadStep, { paint }: Terminal): string {
+function stepLine({ atMs: at, step, worker, generation, detail }: ReloadStep, { paint }: Terminal): string {
   const colour = colours[step];
   const who = worker === null ? '' : `worker ${worker}, generation ${generation ?? '?'}`;
   const name = step.padEnd(8);
@@ -69,9 +78,9 @@ function stepLine({ at, step, worker, generation, detail }: ReloadStep, { paint 
 
 /** What came of a reload, in one line. */
 function summary(record: ReloadRecord, { paint }: Terminal): string {
-  const { generation, took, accepted, moved, lost, reason } = record;
+  const { generation, tookMs, accepted, moved, lost, reason } = record;
   const { text, colour } = verdictOf(record);
-  const within = took === null ? '' : ` ${record.verdict === 'done' ? 'in' : 'after'} ${span(took)}`;
+  const within = tookMs === null ? '' : ` ${record.verdict === 'done' ? 'in' : 'after'} ${span(tookMs)}`;
   const why = reason === null ? '' : `: ${reason}`;
   const counts = [
     `${count(accepted, 'connection')} accepted`,
@@ -96,6 +105,12 @@ function printer(terminal: Terminal, teller: ReloadTeller): (line: ReloadLine) =
       if (text !== null) terminal.print(`${text}\n`);
       return;
     }
+    if (line.type === 'waits') {
+      terminal.print(`waits: ${line.host} reloads; rom-agent abort gives it up\n`);
+      return;
+    }
+    // The error says it.
+    if (line.type === 'refused') return;
     terminal.print(`reload ${line.serial} to generation ${line.generation}\n`);
     if (line.needRestart.length === 0) return;
     const names = line.needRestart.join(', ');
@@ -166,13 +181,13 @@ function list(records: readonly ReloadRecord[], terminal: Terminal): string {
 }
 
 function row(record: ReloadRecord, { paint }: Terminal): readonly string[] {
-  const { serial, generation, at, by, took, accepted, moved, lost, reason } = record;
+  const { serial, generation, atMs: at, by, tookMs, accepted, moved, lost, reason } = record;
   const { text, colour } = verdictOf(record);
   return [
     String(serial),
     moment(at),
     by,
-    took === null ? '-' : span(took),
+    tookMs === null ? '-' : span(tookMs),
     paint(colour, text),
     String(generation),
     String(accepted),
@@ -183,7 +198,7 @@ function row(record: ReloadRecord, { paint }: Terminal): readonly string[] {
 }
 
 function one(record: ReloadRecord, terminal: Terminal): string {
-  const { serial, generation, from, release, by, at } = record;
+  const { serial, generation, from, release, by, atMs: at } = record;
   const head = `reload ${serial} from generation ${from} to ${generation}, ${moment(at)}, by ${by}: ${release}`;
   const teller = reloadTeller(terminal);
   const steps = record.steps.map(teller.step).filter((line) => line !== null);
@@ -201,9 +216,5 @@ function find(records: readonly ReloadRecord[], wanted: number): ReloadRecord {
 }
 
 function natural(value: string, field: string): number {
-  if (/^[1-9]\d{0,8}$/.test(value)) return Number(value);
-  throw new RomAgentError(
-    `history: ${field} ${JSON.stringify(value)} is not right: expected a number from 1`,
-    { exitCode: exitCodes.usage },
-  );
+  return wholeNumber(`history: ${field}`, value, { most: 999_999_999, expected: 'a number from 1' });
 }

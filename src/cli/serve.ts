@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type LoadInput, loadConfig } from '../config/load.js';
 import { systemInput } from '../config/system.js';
 import { ConfigError, describeProblem, type ExitCode, exitCodes, RomAgentError } from '../errors.js';
+import { sharedJournal } from '../logging/journal.js';
 import { type LazyLog, lazyLog } from '../logging/lazy-log.js';
 import { guardOutput } from '../logging/lost-output.js';
 import { followOutput, outputVariable } from '../logging/output-file.js';
@@ -13,7 +14,6 @@ import { serve } from '../master/serve.js';
 import { isWatched, tellWatch } from '../master/watch-mode.js';
 import { insideCluster, killedTooSoon } from '../service-manager/pm2.js';
 import type { ServiceManager } from '../service-manager/service-manager.js';
-import { journalSocket } from '../service-manager/unix-datagram.js';
 import type { LogConfig } from '../settings/config.js';
 import { bugMessage, exitStatusFor, findServiceManager, sayLast, tellReason } from './ending.js';
 import { writeOut } from './output.js';
@@ -24,7 +24,7 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
   const outputFile = process.env[outputVariable] ?? null;
   const output = followOutput({ path: outputFile });
   const subjects = createLogSubjects();
-  const journal = { open: () => journalSocket(), subject: subjects.of };
+  const journal = { open: sharedJournal(), subject: subjects.of };
   const openLog = (config: LogConfig): LazyLog =>
     lazyLog({ config, bindings: { role: 'master' }, stdout: output, journal });
   let log = openLog(untilConfigured);
@@ -38,7 +38,7 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
     const { config } = loaded;
     log = openLog(config.log);
     if (process.pid === 1) await reapAsFirst(log);
-    const tooSoon = serviceManager.kind === 'pm2' ? killedTooSoon(process.env, config.drainTimeout) : null;
+    const tooSoon = serviceManager.kind === 'pm2' ? killedTooSoon(process.env, config) : null;
     if (tooSoon !== null) log.warn(tooSoon);
     if (config.log.dir !== null) await checkLogDirectory(config.log.dir);
     // Its lines go through the log, which bears that; the banner alone does not.

@@ -8,6 +8,7 @@ import {
   serviceNamed,
   settingsOf,
 } from '../setup/find.js';
+import { namesOf } from '../setup/names.js';
 import { systemSeam } from '../setup/system.js';
 import { plain } from './output.js';
 
@@ -15,6 +16,9 @@ import { plain } from './output.js';
 export interface MeantService {
   readonly service: Service;
   readonly controlSocket: string;
+  /** The file that launchd sends its standard output to; null: the journal has it. */
+  readonly logFile: string | null;
+  readonly stateDir: string;
   /** As loadConfig takes it: of the service, not of who asks. */
   readonly input: LoadInput;
 }
@@ -66,5 +70,6 @@ async function settle(service: Service, own: LoadInput): Promise<MeantService> {
   }
   // What was given on the command line is meant for the command, such as --json.
   const { config, input } = await settingsOf(service, { loaded, own: { ...own, flags: {} } });
-  return { service, input, controlSocket: config.controlSocket };
+  const logFile = seam.platform === 'darwin' ? `${namesOf(service.name, 'darwin').logs}/rom-agent.log` : null;
+  return { service, input, logFile, controlSocket: config.controlSocket, stateDir: config.stateDir };
 }

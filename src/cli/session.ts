@@ -3,16 +3,19 @@ import { userInfo } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { findDirectories, launchdRuntime, ofCheckout } from '../config/directories.js';
 import { gather, type LoadInput } from '../config/load.js';
-import { isAlive } from '../config/proc.js';
 import { systemInput } from '../config/system.js';
 import { type ControlClient, connectControl } from '../control/client.js';
 import { ConfigError, exitCodes, type Problem, RomAgentError } from '../errors.js';
+import { isAlive } from '../processes.js';
 import { configFile } from '../settings/settings.js';
+import { notRight } from './arguments.js';
 import { openTerminal, plainClient, type Terminal } from './output.js';
 
 /** What a command works with that talks to a daemon. */
 export interface Session {
   readonly client: ControlClient;
+  /** Its absolute path. */
+  readonly controlSocket: string;
   readonly terminal: Terminal;
   /** Who asks, for the daemon's log and records. */
   readonly by: string;
@@ -50,6 +53,7 @@ export async function openSession(flags: Readonly<Record<string, unknown>>): Pro
   return {
     // JSON is what came, escaped as JSON escapes.
     client: flags.json === true ? client : plainClient(client),
+    controlSocket: path,
     terminal,
     by: whoAsks({ env: process.env, user: userName, atTerminal: isAtTerminal() }),
     clock: Date.now,
@@ -213,13 +217,16 @@ export async function waitUntil<T>(
   }
 }
 
-/** A time of the daemon's configuration with some to spare, ms. */
+/** A time of the daemon's configuration, or the sum of two, with some to spare, ms. */
 export async function limitFrom(
   { client }: Session,
   setting: 'boot_timeout' | 'drain_timeout',
+  besides?: 'lame_duck',
 ): Promise<number> {
-  const value = (await client.config())[setting]?.value;
-  return (typeof value === 'number' ? value : usual) + spare;
+  const config = await client.config();
+  const value = config[setting]?.value;
+  const more = besides === undefined ? 0 : config[besides]?.value;
+  return (typeof value === 'number' ? value : usual) + (typeof more === 'number' ? more : 0) + spare;
 }
 
 const usual = 30_000;
@@ -228,8 +235,5 @@ const spare = 10_000;
 /** @throws RomAgentError exit 64 where it is no number of a worker */
 export function workerNumber(command: string, worker: string): number {
   if (/^[1-9]\d{0,5}$/.test(worker)) return Number(worker);
-  throw new RomAgentError(
-    `${command}: ${JSON.stringify(worker)} is not right: expected the number of a worker, which rom-agent status shows`,
-    { exitCode: exitCodes.usage },
-  );
+  throw notRight(`${command}:`, worker, 'the number of a worker, which rom-agent status shows');
 }

@@ -1,85 +1,126 @@
-import { exitCodes } from '../errors.js';
+import type { ControlClient } from '../control/client.js';
+import { exitCodes, RomAgentError } from '../errors.js';
+import { bytes, percent } from '../heap/words.js';
 import type { ControlEvent, WorkerEnding } from '../protocol/control-api.js';
+import { leakInWords } from '../protocol/leak.js';
 import type { ReloadRecord } from '../protocol/reload-record.js';
+import { stallInWords } from '../protocol/stall.js';
 import type { ClusterStats, DeathSummary, PoisonSummary, WorkerStats } from '../protocol/stats.js';
-import {
-  type Colour,
-  count,
-  height,
-  mebibytes,
-  moment,
-  span,
-  type Terminal,
-  table,
-  timeOfDay,
-  verdictOf,
-} from './output.js';
+import { count, workerName } from '../protocol/words.js';
+import { notRight } from './arguments.js';
+import { growthLines, redraw, sparkline, type Trends, watch } from './live.js';
+import { mebibytes, moment, span, type Terminal, table, timeOfDay, verdictOf } from './output.js';
 import { type ReloadTeller, reloadTeller } from './reload.js';
 import type { CommandExit, Session } from './session.js';
+import { type Column, columns, isSilent, ofRequests, workersTable } from './worker-table.js';
 
 export interface StatusFlags {
   readonly watch?: boolean;
   readonly json?: boolean;
+  readonly fleet?: boolean;
 }
-
-/** ms between two looks */
-const interval = 1000;
 
 /** `rom-agent status`; with `--watch` until Ctrl-C. */
 export async function statusCommand(
   session: Session,
-  { watch = false, json = false }: StatusFlags,
+  { watch = false, json = false, fleet = false }: StatusFlags,
 ): Promise<CommandExit> {
+  if (fleet) {
+    if (watch) throw notRight('status: --watch', 'true', 'no --watch with --fleet');
+    return (await import('./fleet.js')).fleetStatus(session, json);
+  }
   const { client, terminal } = session;
   if (watch) return watchStatus(session, json);
   const stats = await client.status();
   if (json) terminal.printJson(stats, 'pretty');
-  else terminal.print(overview(stats, terminal));
+  else terminal.print(overview(stats, terminal, null, await fullHeaps(session, stats)));
   return exitCodes.ok;
 }
 
-/** The service and its workers, for a person. */
-export function overview(stats: ClusterStats, terminal: Terminal): string {
-  const { workers } = stats;
-  const service = table(serviceRows(stats, terminal));
-  if (workers.length === 0) return service;
-  const own = stats.kind === 'process' ? columns.filter(({ head }) => !ofRequests.includes(head)) : columns;
-  return `${service}\n${workersTable(workers, { terminal, columns: own })}`;
+/** The worker whose heap is fullest, where that is more than half. One look does not tell a cache from a leak. */
+async function fullHeaps({ client }: Session, { workers }: ClusterStats): Promise<readonly string[]> {
+  const [first, ...others] = [...workers].sort((a, b) => b.heapUsedBytes - a.heapUsedBytes);
+  if (first === undefined || first.id === null) return [];
+  const limit = await heapLimit(client);
+  if (limit === null) return [];
+  const isFull = ({ heapUsedBytes }: WorkerStats): boolean => heapUsedBytes > limit * muchHeap;
+  if (!isFull(first)) return [];
+  const more = others.filter(isFull).length;
+  const who = `worker ${first.id}${more === 0 ? '' : ` (and ${count(more, 'other')})`}`;
+  return [
+    `${who} has filled ${percent(first.heapUsedBytes / limit)} of its heap of ${bytes(limit)}; ` +
+      `rom-agent top shows whether it grows, rom-agent heap-snapshot ${first.id} what keeps it`,
+  ];
 }
 
-async function watchStatus(
-  { client, terminal, sleep, interrupted }: Session,
-  json: boolean,
-): Promise<CommandExit> {
-  const ended = AbortSignal.any([interrupted(), terminal.readerGone]);
-  const abort = new Promise<void>((resolve) => {
-    ended.addEventListener('abort', () => resolve(), { once: true });
-  });
-  const show = json ? (stats: ClusterStats) => terminal.printJson(stats, 'line') : redraw(terminal);
-  while (!ended.aborted) {
-    const stats = await Promise.race([client.status(), abort]);
-    if (stats === undefined || ended.aborted) break;
-    show(stats);
-    await Promise.race([sleep(interval), abort]);
+const muchHeap = 0.5;
+
+/** Of each worker, bytes; null where it is not known. */
+async function heapLimit(client: ControlClient): Promise<number | null> {
+  try {
+    const limit = (await client.config()).max_old_space_size?.value;
+    return typeof limit === 'number' ? limit * 1024 * 1024 : null;
+  } catch (error) {
+    if (error instanceof RomAgentError) return null;
+    throw error;
   }
+}
+
+/** The service and its workers, for a person; with what was seen before, where it is watched. */
+export function overview(
+  stats: ClusterStats,
+  terminal: Terminal,
+  trends: Trends | null = null,
+  memory: readonly string[] = trends === null ? [] : growthLines(trends),
+): string {
+  const { workers } = stats;
+  const service = table([
+    ...serviceRows(stats, terminal, trends),
+    ...under(
+      'memory',
+      memory.map((line) => terminal.paint('yellow', line)),
+    ),
+  ]);
+  if (workers.length === 0) return service;
+  const trend = trends === null ? [] : [trendColumn(stats, trends)];
+  const shown = [...statusColumns, ...trend].filter(
+    (column) => stats.kind !== 'process' || !ofRequests.includes(column),
+  );
+  return `${service}\n${workersTable(workers, { terminal, columns: shown, dispensable: [...trend, ...dispensable] })}`;
+}
+
+async function watchStatus(session: Session, json: boolean): Promise<CommandExit> {
+  const { terminal } = session;
+  const show = redraw(terminal);
+  await watch(session, (stats, trends, note) => {
+    if (!json) show(`${overview(stats, terminal, trends)}${note === null ? '' : `\n${note}\n`}`);
+    else if (note === null) terminal.printJson(stats, 'line');
+  });
   return exitCodes.ok;
 }
 
-/** Over what was there on a terminal; elsewhere one block below the other. */
-function redraw(terminal: Terminal): (stats: ClusterStats) => void {
-  let last: string | null = null;
-  return (stats) => {
-    const text = overview(stats, terminal);
-    if (last !== null && terminal.interactive) terminal.erase(height(last, terminal.columns()));
-    terminal.print(last === null || terminal.interactive ? text : `\n${text}`);
-    last = text;
+/** What the load of each worker was, busy as its event loop was. */
+function trendColumn({ kind }: ClusterStats, trends: Trends): Column {
+  return {
+    head: kind === 'process' ? 'UTIL, 20 S' : 'REQ/S, 20 S',
+    cell: (worker, { unicode }) => {
+      const { requestsPerSecond, utilization } = trends.of(worker);
+      const [values, top] =
+        kind === 'process' ? [utilization, 1] : [requestsPerSecond, Math.max(...requestsPerSecond, 1)];
+      return sparkline(values, { width: 20, top, unicode });
+    },
+    isText: true,
   };
 }
 
-function serviceRows(stats: ClusterStats, terminal: Terminal): readonly (readonly string[])[] {
+function serviceRows(
+  stats: ClusterStats,
+  terminal: Terminal,
+  trends: Trends | null,
+): readonly (readonly string[])[] {
   const { status, kind, mode, generation, wanted, ready, restarts, requests, requestsPerSecond, inFlight } =
     stats;
-  const { master, lastReload, spares, deaths, poison } = stats;
+  const { master, lastReload, spares, deaths, leaks, poison } = stats;
   const { paint } = terminal;
   const silent = stats.workers.filter(isSilent);
   const word = kind === 'process' && status === 'serving' ? 'running' : status;
@@ -92,14 +133,16 @@ function serviceRows(stats: ClusterStats, terminal: Terminal): readonly (readonl
     [
       'workers',
       `${paint(ready < wanted ? 'yellow' : 'green', `${ready} of ${wanted} ready`)}, ` +
-        `${spares.wanted === 0 ? '' : `${spares.ready} of ${spares.wanted} spare, `}${count(restarts, 'restart')}`,
+        `${spares.wanted === 0 ? '' : `${spares.ready} of ${spares.wanted} spare, `}${count(restarts, 'restart')}${rangeIn(stats)}`,
     ],
+    ...scaledRow(stats),
     ...(kind === 'process'
       ? []
       : [['requests', `${requestsPerSecond}/s, ${known}${inFlight} in flight, ${requests} in total`]]),
+    ...(kind === 'process' || trends === null ? [] : [['', lastMinute(trends, terminal)]]),
     [
       'master',
-      `pid ${master.pid}, up ${span(master.uptime * 1000)}, ${mebibytes(master.rss)}, ` +
+      `pid ${master.pid}, up ${span(master.uptimeSeconds * 1000)}, ${mebibytes(master.rssBytes)}, ` +
         `rom-agent ${master.version}, Node ${master.node.replace(/^v/, '')}`,
     ],
   ];
@@ -107,12 +150,46 @@ function serviceRows(stats: ClusterStats, terminal: Terminal): readonly (readonl
     ...rows,
     ...(lastReload === null ? [] : [['last reload', reloadLine(lastReload, terminal)]]),
     ...under('silent', silent.map(silenceLine)),
-    ...under('deaths', deaths.slice(0, shownDeaths).map(deathLine)),
+    ...under('deaths', [...deaths.slice(0, shownDeaths).map(deathLine), ...whereToLook(deaths)]),
+    ...under('leaks', leaks.map(leakInWords)),
     ...under('poison', poison.map(poisonLine)),
   ];
 }
 
+function rangeIn({ autoscale }: ClusterStats): string {
+  if (autoscale === undefined) return '';
+  const { min, max, held } = autoscale;
+  return held
+    ? `, held by an operator (rom-agent scale auto: ${min} to ${max} by the load)`
+    : `, ${min} to ${max} by the load`;
+}
+
+function scaledRow({ autoscale }: ClusterStats): readonly (readonly string[])[] {
+  if (autoscale === undefined || autoscale.last === null) return [];
+  const { agoSeconds, from, to, why } = autoscale.last;
+  return [['last scaled', `${span(agoSeconds * 1000)} ago from ${from} to ${to}: ${why}`]];
+}
+
 const shownDeaths = 3;
+
+function lastMinute({ requestsPerSecond }: Trends, { unicode }: Terminal): string {
+  const top = Math.max(...requestsPerSecond, 1);
+  return `${sparkline(requestsPerSecond, { width: requestsPerSecond.length, top, unicode })} up to ${top}/s`;
+}
+
+const statusColumns: readonly Column[] = Object.values(columns);
+
+/** What a narrow terminal does without, in this order. */
+const dispensable: readonly Column[] = [
+  columns.requests,
+  columns.connections,
+  columns.utilization,
+  columns.restarts,
+  columns.generation,
+  columns.delay,
+  columns.uptime,
+  columns.heartbeat,
+];
 
 /** Several lines of one subject. */
 function under(subject: string, lines: readonly string[]): readonly (readonly string[])[] {
@@ -121,108 +198,37 @@ function under(subject: string, lines: readonly string[]): readonly (readonly st
 
 const deathWords = { boot: 'could not start', crash: 'crashed', hang: 'hung' } as const;
 
-function deathLine({ worker, ago, kind, cause, lost }: DeathSummary): string {
-  const who = worker === null ? 'a spare' : `worker ${worker}`;
+export function deathLine({ worker, agoSeconds, kind, cause, lost }: DeathSummary): string {
+  const who = workerName(worker);
   const losses = lost === 0 ? '' : `, ${count(lost, 'request')} lost`;
-  return `${who}, ${span(ago * 1000)} ago, ${deathWords[kind]}: ${cause}${losses}`;
+  return `${who}, ${span(agoSeconds * 1000)} ago, ${deathWords[kind]}: ${cause}${losses}`;
 }
 
-function poisonLine({ method, route, deaths, ago, blockedFor }: PoisonSummary): string {
-  const block = blockedFor === 0 ? '' : `; answered with 503 for ${span(blockedFor * 1000)} more`;
-  return `${method} ${route} was in flight at ${count(deaths, 'death')}, the last ${span(ago * 1000)} ago${block}`;
+/** What says more, where there is more. */
+function whereToLook(deaths: readonly DeathSummary[]): readonly string[] {
+  if (!deaths.slice(0, shownDeaths).some(({ stack }) => stack !== null)) return [];
+  return ['rom-agent why deaths has the requests in flight, rom-agent logs --level error the stacks'];
+}
+
+function poisonLine({ method, route, deaths, agoSeconds, blockedForSeconds }: PoisonSummary): string {
+  const block =
+    blockedForSeconds === 0 ? '' : `; answered with 503 for ${span(blockedForSeconds * 1000)} more`;
+  return `${method} ${route} was in flight at ${count(deaths, 'death')}, the last ${span(agoSeconds * 1000)} ago${block}`;
 }
 
 function reloadLine(record: ReloadRecord, { paint }: Terminal): string {
-  const { serial, generation, by, at, took, reason } = record;
+  const { serial, generation, by, atMs: at, tookMs, reason } = record;
   const { text, colour } = verdictOf(record);
-  const within = took === null ? '' : ` ${record.verdict === 'done' ? 'in' : 'after'} ${span(took)}`;
+  const within = tookMs === null ? '' : ` ${record.verdict === 'done' ? 'in' : 'after'} ${span(tookMs)}`;
   const why = reason === null ? '' : `: ${reason}`;
   return `no. ${serial} to generation ${generation}, ${moment(at)}, by ${by}: ${paint(colour, text)}${within}${why}`;
 }
 
 const statusColours = { starting: 'yellow', serving: 'green', stopping: 'yellow' } as const;
-const phaseColours: Readonly<Record<WorkerStats['phase'], Colour>> = {
-  starting: 'yellow',
-  spare: 'dim',
-  ready: 'green',
-  draining: 'yellow',
-  dying: 'red',
-};
-
-const healthColours: Readonly<Record<WorkerStats['health'], Colour>> = {
-  healthy: 'green',
-  degraded: 'yellow',
-  unhealthy: 'red',
-  unresponsive: 'red',
-};
-
-/** Heartbeats come every second: from here on nobody knows what the worker does. */
-const silentAfter = 1500;
-
-function isSilent({ heartbeatAge }: WorkerStats): boolean {
-  return heartbeatAge !== null && heartbeatAge > silentAfter;
-}
-
-function silenceLine({ id, heartbeatAge }: WorkerStats): string {
-  const who = id === null ? 'a spare' : `worker ${id}`;
+function silenceLine({ id, heartbeatAgeMs }: WorkerStats): string {
+  const who = workerName(id);
   const look = id === null ? '' : `; rom-agent stack ${id} shows what it is doing`;
-  return `no heartbeat from ${who} for ${span(heartbeatAge ?? 0)}${look}`;
-}
-
-interface Column {
-  readonly head: string;
-  readonly cell: (worker: WorkerStats, terminal: Terminal) => string;
-  readonly isText?: boolean;
-}
-
-/** What is as of the last heartbeat is not known of a worker that is silent. */
-const seen = (cell: (worker: WorkerStats) => string) => (worker: WorkerStats) =>
-  isSilent(worker) ? '?' : cell(worker);
-
-const columns: readonly Column[] = [
-  { head: 'WORKER', cell: ({ id }) => (id === null ? '-' : String(id)) },
-  { head: 'PID', cell: ({ pid }) => (pid === null ? '-' : String(pid)) },
-  { head: 'PHASE', cell: ({ phase }, { paint }) => paint(phaseColours[phase], phase), isText: true },
-  { head: 'HEALTH', cell: healthOf, isText: true },
-  { head: 'HEARTBEAT', cell: ({ heartbeatAge }) => (heartbeatAge === null ? '-' : span(heartbeatAge)) },
-  { head: 'GEN', cell: ({ generation }) => String(generation) },
-  { head: 'UP', cell: ({ uptime }) => span(uptime * 1000) },
-  { head: 'REQ/S', cell: seen(({ requestsPerSecond }) => String(requestsPerSecond)) },
-  { head: 'REQUESTS', cell: ({ requests }) => String(requests) },
-  { head: 'IN-FLIGHT', cell: seen(({ inFlight }) => String(inFlight)) },
-  { head: 'CONNS', cell: seen(({ connections }) => String(connections)) },
-  { head: 'RSS', cell: ({ rss }) => mebibytes(rss) },
-  { head: 'DELAY', cell: seen(({ eventLoopDelay }) => `${Math.round(eventLoopDelay)} ms`) },
-  { head: 'UTIL', cell: seen(({ eventLoopUtilization }) => `${Math.round(eventLoopUtilization * 100)} %`) },
-  { head: 'RESTARTS', cell: ({ restarts }) => String(restarts) },
-];
-
-/** What an app that is no server has nothing of. */
-const ofRequests = ['REQ/S', 'REQUESTS', 'IN-FLIGHT', 'CONNS'];
-
-/** What a narrow terminal does without, in this order. */
-const dispensable = ['REQUESTS', 'CONNS', 'UTIL', 'RESTARTS', 'GEN', 'DELAY', 'UP', 'HEARTBEAT'];
-
-function healthOf(worker: WorkerStats, { paint }: Terminal): string {
-  const { health } = worker;
-  return isSilent(worker) && health !== 'unresponsive'
-    ? paint('red', 'silent')
-    : paint(healthColours[health], health);
-}
-
-function workersTable(
-  workers: readonly WorkerStats[],
-  { terminal, columns }: { readonly terminal: Terminal; readonly columns: readonly Column[] },
-): string {
-  const room = terminal.interactive ? terminal.columns() : Number.POSITIVE_INFINITY;
-  for (let dropped = 0; ; dropped++) {
-    const shown = columns.filter(({ head }) => !dispensable.slice(0, dropped).includes(head));
-    const rows = workers.map((worker) => shown.map(({ cell }) => cell(worker, terminal)));
-    const text = table([shown.map(({ head }) => terminal.paint('bold', head)), ...rows], {
-      right: shown.flatMap(({ isText = false }, index) => (isText ? [] : [index])),
-    });
-    if (dropped === dispensable.length || height(text, room) === rows.length + 1) return text;
-  }
+  return `no heartbeat from ${who} for ${span(heartbeatAgeMs ?? 0)}${look}`;
 }
 
 /** `rom-agent events`: what happens in the daemon, until Ctrl-C or until it stops. */
@@ -253,6 +259,8 @@ function describe(event: ControlEvent, teller: ReloadTeller): string | null {
       const line = teller.step(event.step);
       return line === null ? null : `reload    ${line.trimStart()}`;
     }
+    case 'stall':
+      return `${workerName(event.worker).padEnd(8)}  ${stallInWords(event)}`;
     case 'record':
       return `reload    ${teller.summary(event.record)}`;
   }
@@ -260,7 +268,7 @@ function describe(event: ControlEvent, teller: ReloadTeller): string | null {
 
 function workerLine(event: Extract<ControlEvent, { type: 'worker' }>): string {
   const { worker, pid, generation, ending, reason } = event;
-  const who = worker === null ? 'a spare ' : `worker ${worker}`;
+  const who = workerName(worker).padEnd(8);
   const what = ending === null ? event.phase : endings[ending.kind];
   const process = `${pid === null ? '' : `pid ${pid}, `}generation ${generation}`;
   const more = ending === null ? (reason ?? '') : endingOf(ending);

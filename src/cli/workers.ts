@@ -1,7 +1,8 @@
 import { exitCodes, RomAgentError } from '../errors.js';
 import type { ScaleChange } from '../protocol/control-api.js';
 import type { ClusterStats, WorkerStats } from '../protocol/stats.js';
-import { count, span } from './output.js';
+import { count } from '../protocol/words.js';
+import { span } from './output.js';
 import { type CommandExit, limitFrom, type Session, waitUntil, workerNumber } from './session.js';
 
 /** `rom-agent scale`: until as many workers are ready as are wanted. */
@@ -20,11 +21,12 @@ export async function scaleCommand(
   return exitCodes.ok;
 }
 
-/** `4`, `+1`, `-1` */
+/** `4`, `+1`, `-1`, `auto` */
 export function changeOf(size: string): ScaleChange {
+  if (size === 'auto') return { auto: true };
   const [, sign, digits] = /^([+-]?)([1-9]\d{0,3})$/.exec(size) ?? [];
   if (digits === undefined) {
-    const expected = 'expected a number of workers such as 4, or a change such as +1 or -1';
+    const expected = 'expected a number of workers such as 4, a change such as +1 or -1, or auto';
     throw new RomAgentError(`scale: ${JSON.stringify(size)} is not right: ${expected}`, {
       exitCode: exitCodes.usage,
     });
@@ -105,7 +107,7 @@ async function inSlot({ client }: Session, id: number): Promise<readonly WorkerS
 /** `rom-agent stop`: until the daemon is gone. */
 export async function stopCommand(session: Session): Promise<CommandExit> {
   const { client, terminal, by } = session;
-  const limit = await limitFrom(session, 'drain_timeout');
+  const limit = await limitFrom(session, 'drain_timeout', 'lame_duck');
   const { master } = await client.status();
   await client.stop(by);
   terminal.print(`pid ${master.pid} is draining its workers\n`);

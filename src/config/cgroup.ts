@@ -106,3 +106,17 @@ function below(path: string, root: string): string | undefined {
   if (root === '/') return path;
   return path === root || path.startsWith(`${root}/`) ? path.slice(root.length) : undefined;
 }
+
+/** Whose process it is. */
+export interface UnitOfProcess {
+  /** Its service, the innermost one; null where there is none. */
+  readonly unit: string | null;
+  /** Whether the manager of a user runs it: its service is below that of the manager (systemd.slice(5)). */
+  readonly ofUser: boolean;
+}
+
+/** @param text of /proc/PID/cgroup */
+export function unitInCgroup(text: string): UnitOfProcess {
+  const [, above = '', unit] = /^[^/]*(\/(?:.*\/)?)([^/\n]+\.service)(?:\/|$)/m.exec(text) ?? [];
+  return { unit: unit ?? null, ofUser: /\/user@\d+\.service\//.test(above) };
+}

@@ -1,7 +1,9 @@
+import { extname } from 'node:path';
 import type { Problem } from '../errors.js';
+import { adminPlaceOf, isLoopback } from '../protocol/admin-process.js';
 import { type Key, settingOf, show } from '../settings/settings.js';
 import { smallestHeap } from '../settings/table.js';
-import { foreignProgram } from './foreign-program.js';
+import { boundsOf } from '../settings/worker-count.js';
 import { type EffectiveValues, isPlatformHint } from './resolve.js';
 import type { ReadFile, Values } from './sources.js';
 
@@ -23,6 +25,49 @@ export function crossCheck(input: CheckInput): readonly Problem[] {
   });
 }
 
+/** A program that Node does not run. */
+export interface ForeignProgram {
+  /** `Python`; `other programs` where only that much is known. */
+  readonly language: string;
+  /** What runs it, as in ExecStart=. */
+  readonly command: string;
+}
+
+const languages: readonly {
+  readonly language: string;
+  readonly interpreter: string;
+  readonly extensions: readonly string[];
+  /** In the first line. A shell is in none: many a script of Node begins as one of the shell that starts Node. */
+  readonly shebang?: RegExp;
+}[] = [
+  {
+    language: 'Python',
+    interpreter: '/usr/bin/python3',
+    extensions: ['.py', '.pyc'],
+    shebang: /\bpython[\d.]*\b/,
+  },
+  { language: 'Ruby', interpreter: '/usr/bin/ruby', extensions: ['.rb'], shebang: /\bruby\b/ },
+  { language: 'Perl', interpreter: '/usr/bin/perl', extensions: ['.pl'], shebang: /\bperl\b/ },
+  { language: 'PHP', interpreter: '/usr/bin/php', extensions: ['.php'], shebang: /\bphp\b/ },
+  { language: 'Lua', interpreter: '/usr/bin/lua', extensions: ['.lua'], shebang: /\blua\b/ },
+  { language: 'shell scripts', interpreter: '/bin/sh', extensions: ['.sh', '.bash'] },
+  { language: 'Java', interpreter: '/usr/bin/java -jar', extensions: ['.jar'] },
+];
+
+/** The program that an app's file is, where it is none for Node: by its name, else by its first line; null: Node's. */
+export function foreignProgram(path: string, readFile: ReadFile): ForeignProgram | null {
+  const extension = extname(path);
+  const named = languages.find(({ extensions }) => extensions.includes(extension));
+  if (named !== undefined) return { language: named.language, command: `${named.interpreter} ${path}` };
+  // What Node takes for a module by its name is none of our business.
+  if (extension !== '') return null;
+  const text = beginning(path, readFile);
+  if (text.startsWith('\x7fELF')) return { language: 'other programs', command: path };
+  const line = /^#!.*/.exec(text)?.[0] ?? '';
+  const found = languages.find(({ shebang }) => shebang?.test(line) === true);
+  return found === undefined ? null : { language: found.language, command: path };
+}
+
 interface Check {
   readonly reads: readonly Key[];
   readonly check: (input: CheckInput) => Problem | null;
@@ -37,19 +82,26 @@ const checks: readonly Check[] = [
   { reads: ['kind', 'wait_ready'], check: onlyProcessesSayReady },
   ...(
     [
+      'listen_wait',
+      'lame_duck',
       'socket_mode',
       'dispatch',
       'balance',
       'sticky',
       'sticky_cookie',
+      'worker_ports',
+      'keep_alive_timeout',
       'linger',
       'websockets',
       'routes_prefix',
       'spares',
+      'health.check',
       'health.probe',
       'poison.deaths',
       'poison.window',
       'poison.block',
+      'shed.event_loop_delay',
+      'shed.in_flight',
       'start.probe',
       'reload.probe',
       'reload.probe_timeout',
@@ -58,8 +110,13 @@ const checks: readonly Check[] = [
     ] as const
   ).map(ofServers),
   { reads: ['mode', 'workers'], check: oneWorkerInSingleMode },
+  { reads: ['deploy.window'], check: zoneExists },
+  { reads: ['deploy.hook_secret_file', 'admin'], check: hookHasServer },
+  { reads: ['notify.webhook', 'notify.webhook_file', 'notify.token_file'], check: tokenHasWebhook },
+  { reads: ['fleet.redis_url', 'fleet.redis_url_file', 'fleet.tls_ca'], check: caHasTls },
   { reads: ['dispatch'], check: reuseportExists },
   { reads: ['dispatch', 'spares'], check: sparesCanWait },
+  { reads: ['dispatch', 'listen_wait'], check: portIsShared },
   {
     reads: ['memory.max_rss', 'max_old_space_size', 'mode', 'workers', 'memory_budget', 'spares'],
     check: rssHoldsHeap,
@@ -70,6 +127,13 @@ const checks: readonly Check[] = [
     reads: ['control_socket'],
     check: ({ values, platform }) => socketPathFits(values, 'control_socket', platform),
   },
+  { reads: ['admin'], check: ({ values, platform }) => socketPathFits(values, 'admin', platform) },
+  {
+    reads: ['worker_ports', 'workers', 'mode', 'port', 'host', 'admin', 'sticky'],
+    check: workerPortsAreFree,
+  },
+  { reads: ['admin', 'admin_token_file'], check: strangersNeedToken },
+  { reads: ['admin', 'control_socket', 'host', 'port'], check: adminIsApart },
   { reads: ['mode', 'workers', 'memory_budget', 'max_old_space_size'], check: budgetSuffices },
   { reads: ['mode', 'workers', 'memory_budget', 'max_old_space_size'], check: heapsFitBudget },
 ];
@@ -188,6 +252,12 @@ function sparesCanWait({ values }: CheckInput): Problem | null {
   return problem(values, 'spares', `0 with dispatch reuseport (from ${values.dispatch.source})`);
 }
 
+/** Workers ask the master for the port again and again; with reuseport each opens it itself. */
+function portIsShared({ values }: CheckInput): Problem | null {
+  if (values.listen_wait.value === 0 || values.dispatch.value !== 'reuseport') return null;
+  return problem(values, 'listen_wait', `0 with dispatch reuseport (from ${values.dispatch.source})`);
+}
+
 /** A limit below what a worker may use of its heap would replace healthy ones for ever. */
 function rssHoldsHeap({ values, effective }: CheckInput): Problem | null {
   const rss = values['memory.max_rss'];
@@ -212,7 +282,7 @@ function hasReusePort(nodeVersion: string): boolean {
 /** sun_path holds 108 bytes on Linux (unix(7)) and 104 on macOS (unix(4)), the closing NUL included. */
 function socketPathFits(
   values: Values,
-  key: 'host' | 'control_socket',
+  key: 'host' | 'control_socket' | 'admin',
   platform: NodeJS.Platform,
 ): Problem | null {
   const { value } = values[key];
@@ -221,22 +291,102 @@ function socketPathFits(
   return problem(values, key, `a path of at most ${most} bytes; this one has ${Buffer.byteLength(value)}`);
 }
 
+/** Whoever reaches the admin server may restart workers, and read what was in their memory. */
+function strangersNeedToken({ values }: CheckInput): Problem | null {
+  const { admin, admin_token_file } = values;
+  if (admin.value === null || admin_token_file.value !== null) return null;
+  const place = adminPlaceOf(admin.value);
+  if (place.kind === 'path' || isLoopback(place.host)) return null;
+  const expected = `a loopback address such as "127.0.0.1:${place.port}", or the path of a unix socket; other machines reach this address, for which admin_token_file has to be set`;
+  return problem(values, 'admin', expected);
+}
+
+/** One port for each worker, none of which is another one of the service's. */
+function workerPortsAreFree({ values, effective }: CheckInput): Problem | null {
+  const { value: first } = values.worker_ports;
+  if (first === null) return null;
+  const { max } = boundsOf(effective.workers.value);
+  const last = first + max - 1;
+  const many = `${max} workers`;
+  if (last > 65_535) return problem(values, 'worker_ports', `at most ${65_536 - max} for ${many}`);
+  if (values.sticky.value !== 'off')
+    return problem(
+      values,
+      'worker_ports',
+      `none with sticky (from ${values.sticky.source}), which sends clients to other workers`,
+    );
+  const isTcp = values.host.value?.startsWith('/') !== true;
+  const place = values.admin.value === null ? null : adminPlaceOf(values.admin.value);
+  const taken = [isTcp ? values.port.value : 0, place?.kind === 'tcp' ? place.port : 0];
+  const other = taken.find((port) => port >= first && port <= last);
+  if (other === undefined) return null;
+  return problem(
+    values,
+    'worker_ports',
+    `ports of their own: ${first} to ${last}, for ${many}, have ${other} among them`,
+  );
+}
+
+function adminIsApart({ values, effective }: CheckInput): Problem | null {
+  const { admin, host, port } = values;
+  if (admin.value === null) return null;
+  const place = adminPlaceOf(admin.value);
+  if (place.kind === 'path') {
+    const other = [host.value, effective.control_socket.value].includes(place.path);
+    return other ? problem(values, 'admin', 'a path of its own: another socket has this one') : null;
+  }
+  const isPath = host.value?.startsWith('/') === true;
+  if (isPath || place.port === 0 || place.port !== port.value) return null;
+  return problem(values, 'admin', `another port than that of the service, ${shown(values, 'port')}`);
+}
+
 function budgetSuffices({ values, effective }: CheckInput): Problem | null {
   const heap = effective.max_old_space_size.value;
   if (values.max_old_space_size.value !== null || heap >= smallestHeap) return null;
   const { value, from } = effective.memory_budget;
-  const least = smallestHeap * effective.workers.value;
-  const expected = `at least ${least} MiB, ${smallestHeap} for each of ${effective.workers.value} workers`;
+  const { max } = boundsOf(effective.workers.value);
+  const expected = `at least ${smallestHeap * max} MiB, ${smallestHeap} for each of ${max} workers`;
   return { field: 'memory_budget', value, source: from, expected };
 }
 
 function heapsFitBudget({ values, effective }: CheckInput): Problem | null {
   const { memory_budget: budget, max_old_space_size: heap } = values;
   if (effective.memory_budget.value === null || budget.value === null || heap.value === null) return null;
-  const share = Math.floor(budget.value / effective.workers.value);
+  const { max } = boundsOf(effective.workers.value);
+  const share = Math.floor(budget.value / max);
   if (heap.value <= share) return null;
-  const each = `memory_budget (from ${budget.source}) divided by ${effective.workers.value} workers`;
+  const each = `memory_budget (from ${budget.source}) divided by ${max} workers`;
   return problem(values, 'max_old_space_size', `at most ${share}, ${each}, or only one of the two settings`);
+}
+
+function zoneExists({ values }: CheckInput): Problem | null {
+  const [, zone = null] = /^\S+ (\S+)$/.exec(values['deploy.window'].value ?? '') ?? [];
+  try {
+    if (zone !== null) new Intl.DateTimeFormat('en', { timeZone: zone });
+    return null;
+  } catch {
+    return problem(values, 'deploy.window', `a time zone of the IANA's database, but ${zone} is none`);
+  }
+}
+
+/** Not in a worker, where the app could read the secret. */
+function hookHasServer({ values }: CheckInput): Problem | null {
+  if (values['deploy.hook_secret_file'].value === null || values.admin.value !== null) return null;
+  return problem(values, 'deploy.hook_secret_file', 'admin beside it, whose server takes the webhook');
+}
+
+function tokenHasWebhook({ values }: CheckInput): Problem | null {
+  const hasWebhook = values['notify.webhook'].value !== null || values['notify.webhook_file'].value !== null;
+  if (values['notify.token_file'].value === null || hasWebhook) return null;
+  return problem(values, 'notify.token_file', 'notify.webhook or notify.webhook_file beside it');
+}
+
+function caHasTls({ values }: CheckInput): Problem | null {
+  const [url, file] = [values['fleet.redis_url'].value, values['fleet.redis_url_file'].value];
+  // What a file holds is known to who reads it.
+  if (values['fleet.tls_ca'].value === null || file !== null || url?.startsWith('rediss:') === true)
+    return null;
+  return problem(values, 'fleet.tls_ca', 'a fleet.redis_url that begins with rediss:// beside it');
 }
 
 function problem(values: Values, field: Key, expected: string): Problem {
@@ -246,4 +396,13 @@ function problem(values: Values, field: Key, expected: string): Problem {
 
 function shown(values: Values, key: Key): string {
   return `${show(key, values[key].value)} (from ${values[key].source})`;
+}
+
+function beginning(path: string, readFile: ReadFile): string {
+  try {
+    return readFile(path).slice(0, 200);
+  } catch {
+    // A missing file is told of elsewhere, and a folder is a package.
+    return '';
+  }
 }

@@ -5,6 +5,7 @@ import type { Key } from '../settings/settings.js';
 import { commandFile } from './app.js';
 import { crossCheck } from './checks.js';
 import type { Directories } from './directories.js';
+import { checkDeploySchedule, readJobs } from './jobs.js';
 import type { Machine } from './machine.js';
 import { type EffectiveValues, resolveValues } from './resolve.js';
 import {
@@ -55,18 +56,20 @@ export async function loadConfig(input: LoadInput): Promise<Loaded> {
 /** The same with the default in the place of each wrong value, for callers that go on all the same. */
 export async function inspectConfig(input: LoadInput): Promise<Inspected> {
   const problems: Problem[] = [];
-  const { dotenv, file, values, effective } = await gather(input, problems);
+  const { dotenv, file, values, effective, jobs: given } = await gather(input, problems);
+  const jobs = await readJobs(given, problems);
+  await checkDeploySchedule(values, problems);
   problems.push(...crossCheck({ ...input, values, effective }));
-  const config = toConfig(effective, handedOn(dotenv, input.env));
+  const config = toConfig(effective, { dotenv: handedOn(dotenv, input.env), jobs });
   return { loaded: freeze({ config, origins: originsOf(effective), effective, file }), problems };
 }
 
 /** Every source read and every value computed; what is wrong is added to `problems`. */
 export async function gather(input: LoadInput, problems: Problem[]) {
-  const { values: given, dotenv, file } = await readSources(input, problems);
+  const { values: given, dotenv, file, jobs } = await readSources(input, problems);
   const values = withCommand(given, input);
   const nodeOptions = input.env.NODE_OPTIONS ?? dotenv.NODE_OPTIONS;
-  return { dotenv, file, values, effective: resolveValues(values, { ...input, nodeOptions }) };
+  return { dotenv, file, values, jobs, effective: resolveValues(values, { ...input, nodeOptions }) };
 }
 
 /** An app that is no file but the name of a command is the file of that command. */

@@ -1,9 +1,13 @@
+import { dirname, join } from 'node:path';
 import { mostWorkers } from '../protocol/limits.js';
+import { fleetName } from '../settings/fleet-section.js';
 import { type ComputedKey, type InEffect, type Key, keys } from '../settings/settings.js';
 import { smallestHeap } from '../settings/table.js';
+import { boundsOf, leastOf, type OpenRange, rangeOf, type WorkerCount } from '../settings/worker-count.js';
 import type { Directories } from './directories.js';
 import type { Machine } from './machine.js';
-import type { Values } from './sources.js';
+import { packageFolder, readPackage } from './package.js';
+import type { ReadFile, Values } from './sources.js';
 
 /** The effective value of a setting, computed ones included, and where it comes from. */
 export interface Effective<T = unknown> {
@@ -21,6 +25,8 @@ export interface Surroundings {
   readonly directories: Directories;
   /** NODE_OPTIONS, which the workers get too. */
   readonly nodeOptions: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly readFile: ReadFile;
 }
 
 /** Resident sets, MiB: of the master, and of a worker without its heap. */
@@ -40,8 +46,15 @@ const computed = {
       value: `${directories.runtime}/control.sock`,
       from: `default: ${directories.runtimeFrom}`,
     }),
-  state_dir: (values, { directories }) =>
-    orElse(values.state_dir, { value: directories.state, from: `default: ${directories.stateFrom}` }),
+  state_dir: stateDirOf,
+  'deploy.directory': (values, surroundings) => {
+    const { value, from } = stateDirOf(values, surroundings);
+    return orElse(values['deploy.directory'], {
+      value: `${value}/deploy`,
+      from: `default: state_dir (${from})`,
+    });
+  },
+  'fleet.name': fleetNameOf,
 } satisfies Computations;
 type Computations = { readonly [K in ComputedKey]: Compute<InEffect<K>> } & {
   readonly [K in Key]?: Compute<InEffect<K>>;
@@ -81,14 +94,23 @@ export function heapShare(memory: number, workers: number): number {
   return Math.floor((memory * usableShare - masterSize - workers * besidesHeap) / workers);
 }
 
-function workersOf({ kind, mode, workers }: Values, { machine }: Surroundings): Effective<number> {
+function workersOf({ kind, mode, workers }: Values, { machine }: Surroundings): Effective<WorkerCount> {
   // Two of a bot would answer everything twice.
   const single = kind.value === 'process' ? 'kind process' : mode.value === 'single' ? 'mode single' : null;
   if (single !== null && isPlatformHint(workers))
     return { value: 1, from: `${single}, over ${workers.source}` };
-  if (workers.value !== 'auto') return { value: workers.value, from: workers.source };
-  if (single !== null) return { value: 1, from: `${workers.source}: ${single}` };
-  return { value: Math.min(machine.cpus, mostWorkers), from: `${workers.source}: ${machine.cpusFrom}` };
+  if (workers.value !== 'auto' && !isOpen(workers.value))
+    return { value: workers.value, from: workers.source };
+  if (single !== null && workers.value === 'auto') return { value: 1, from: `${workers.source}: ${single}` };
+  const cpus = Math.min(machine.cpus, mostWorkers);
+  const from = `${workers.source}: ${machine.cpusFrom}`;
+  if (workers.value === 'auto') return { value: cpus, from };
+  const min = leastOf(workers.value);
+  return { value: rangeOf({ min, max: Math.max(min, cpus) }), from };
+}
+
+function isOpen(workers: WorkerCount | OpenRange): workers is OpenRange {
+  return typeof workers === 'string' && workers.endsWith('auto');
 }
 
 function budgetOf({ mode, memory_budget }: Values, { machine }: Surroundings): Effective<number | null> {
@@ -109,13 +131,17 @@ function heapOf(values: Values, surroundings: Surroundings): Effective<number> {
   // The flags that the master gives to a worker would override NODE_OPTIONS silently.
   const asked = heapLimitIn(nodeOptions);
   if (asked !== null) return { value: Math.max(smallestHeap, asked), from: 'NODE_OPTIONS' };
-  const workers = workersOf(values, surroundings).value;
+  // A heap cannot shrink: where the number follows the load, there is room for the most of them from the start.
+  const { max } = boundsOf(workersOf(values, surroundings).value);
   const budget = budgetOf(values, surroundings).value;
-  if (budget !== null)
-    return perWorkers(workers, (each) => Math.floor(budget / each), 'default: memory_budget / workers');
+  if (budget !== null) {
+    const share = (each: number) => Math.floor(budget / Math.max(each, max));
+    return perWorkers(max, share, 'default: memory_budget / workers');
+  }
   if (!machine.memoryIsLimited) return { value: usualHeap, from: 'default' };
-  const share = (each: number) => Math.max(smallestHeap, heapShare(machine.memory, each + spares.value));
-  return perWorkers(workers, share, `default: a share of the ${machine.memoryFrom}`);
+  const share = (each: number) =>
+    Math.max(smallestHeap, heapShare(machine.memory, Math.max(each, max) + spares.value));
+  return perWorkers(max, share, `default: a share of the ${machine.memoryFrom}`);
 }
 
 /** The heap limit that an operator has asked for by NODE_OPTIONS, MiB; null: none. */
@@ -138,8 +164,8 @@ function semiSpaceOf({ mode, max_semi_space_size: size }: Values): Effective<num
 function intensityOf(values: Values, surroundings: Surroundings): Effective<number> {
   const { 'restart.intensity': intensity } = values;
   if (intensity.value !== 'auto') return { value: intensity.value, from: intensity.source };
-  const workers = workersOf(values, surroundings).value;
-  return perWorkers(workers, (each) => 5 + 5 * each, `${intensity.source}: 5 + 5 per worker`);
+  const { min } = boundsOf(workersOf(values, surroundings).value);
+  return perWorkers(min, (each) => 5 + 5 * each, `${intensity.source}: 5 + 5 per worker`);
 }
 
 /** Every app answers `/` with something; the built-in app has a health check. */
@@ -151,6 +177,10 @@ function probeOf({ kind, app, 'reload.probe': probe }: Values): Effective<string
       ? { value: '/healthz', from: 'default: the built-in app' }
       : { value: '/', from: 'default: a hosted app' },
   );
+}
+
+function stateDirOf({ state_dir }: Values, { directories }: Surroundings): Effective<string> {
+  return orElse(state_dir, { value: directories.state, from: `default: ${directories.stateFrom}` });
 }
 
 function asFound<T>({ value, source }: { readonly value: T; readonly source: string }): Effective<T> {
@@ -166,4 +196,36 @@ function orElse<T>(
 
 function perWorkers(workers: number, at: (workers: number) => number, from: string): Effective<number> {
   return { value: at(workers), from, at };
+}
+
+const usualFleet = 'rom-agent';
+
+/** Two services with one Redis must not share jobs and turns to reload unless somebody wants them to. */
+function fleetNameOf(values: Values, { env, readFile }: Surroundings): Effective<string> {
+  const { app, 'fleet.name': given, 'fleet.redis_url': url, 'fleet.redis_url_file': file } = values;
+  if (given.value !== null) return { value: given.value, from: given.source };
+  // Nobody else asks for it: no file is read for nothing.
+  if (url.value === null && file.value === null) return { value: usualFleet, from: 'default' };
+  const service = serviceIn(env);
+  if (service !== null) return { value: service, from: 'default: name of the service' };
+  const folder = app.value === null ? null : packageFolder(dirname(app.value), readFile);
+  const name = folder === null ? null : asFleetName(readPackage(folder, readFile)?.name);
+  if (folder === null || name === null) return { value: usualFleet, from: 'default' };
+  return { value: name, from: `default: ${join(folder, 'package.json')}` };
+}
+
+/** By the directories that systemd or the plist names to it; null: none, or the plain service, whose name tells nothing. */
+function serviceIn({ STATE_DIRECTORY, RUNTIME_DIRECTORY }: Surroundings['env']): string | null {
+  const made = /^\/(?:var\/lib|var\/db|run|run\/user\/\d+)\/(?:rom-agent[@.])?([^/:]+)(?::|$)/;
+  for (const directory of [STATE_DIRECTORY, RUNTIME_DIRECTORY]) {
+    const name = asFleetName(made.exec(directory ?? '')?.[1]);
+    if (name !== null && name !== usualFleet) return name;
+  }
+  return null;
+}
+
+/** `@acme/shop` as `acme-shop`; null where it can be no name of a fleet. */
+function asFleetName(name: unknown): string | null {
+  const plain = typeof name === 'string' ? name.replace(/^@/, '').replace('/', '-') : '';
+  return fleetName.test(plain) ? plain : null;
 }

@@ -14,6 +14,7 @@ import {
   variablesOf,
 } from '../settings/settings.js';
 import type { Directories } from './directories.js';
+import type { GivenJobs } from './jobs.js';
 import { closest } from './spelling.js';
 
 /** A file as text; throws an ErrnoException where it cannot be read. */
@@ -47,6 +48,8 @@ export interface Sources {
   readonly dotenv: Readonly<Record<string, string>>;
   /** The configuration file that was read, absolute; null: there is none. */
   readonly file: string | null;
+  /** The section `jobs` of that file. */
+  readonly jobs: GivenJobs | null;
 }
 
 /**
@@ -69,7 +72,7 @@ export async function readSources(input: SourcesInput, problems: Problem[]): Pro
     const [found] = given.map((each) => parse(key, each, problems));
     return [key, found ?? standIn(key, 'default')];
   });
-  return { values: Object.fromEntries(entries) as Values, dotenv, file: file.path };
+  return { values: Object.fromEntries(entries) as Values, dotenv, file: file.path, jobs: file.jobs };
 }
 
 /**
@@ -103,7 +106,8 @@ function parse(key: Key, { raw, form, source, base }: Given, problems: Problem[]
   const { kind } = settingOf(key);
   const value = kind.parse(raw, form);
   if (value === undefined) {
-    problems.push({ field: key, value: raw, source, expected: kind.expectedFor?.(raw) ?? kind.expected });
+    const value = kind.isSecret === true ? '(not shown)' : raw;
+    problems.push({ field: key, value, source, expected: kind.expectedFor?.(raw) ?? kind.expected });
     return standIn(key, 'wrong');
   }
   const isRelative = kind.isPath === true && typeof value === 'string' && !isAbsolute(value);
@@ -150,15 +154,16 @@ function readDotenv({ cwd, readFile }: SourcesInput, problems: Problem[]): Recor
 async function readConfigFile(
   input: SourcesInput & { readonly dotenv: Environment },
   problems: Problem[],
-): Promise<{ readonly path: string | null; readonly layer: Layer }> {
+): Promise<{ readonly path: string | null; readonly layer: Layer; readonly jobs: GivenJobs | null }> {
   const named = namedFile(input);
   const path = named === null ? input.directories.config : resolve(input.cwd, named.path);
   const text = contentsOf(path, { named, readFile: input.readFile, problems });
-  if (text === null) return { path: null, layer: () => undefined };
-  const values = await readToml(text, { path, problems });
+  if (text === null) return { path: null, layer: () => undefined, jobs: null };
+  const { values, jobs } = await readToml(text, { path, problems });
   const layer: Layer = (key) =>
     values.has(key) ? { raw: values.get(key), form: 'toml', source: path, base: dirname(path) } : undefined;
-  return { path, layer };
+  const given = jobs === undefined ? null : { raw: jobs, source: path, base: dirname(path) };
+  return { path, layer, jobs: given };
 }
 
 interface NamedFile {
@@ -200,20 +205,24 @@ interface TomlContext {
 type Table = Readonly<Record<string, unknown>>;
 
 /** The values of a configuration file by key. A syntax error and unknown keys are added to `problems`. */
-async function readToml(text: string, context: TomlContext): Promise<ReadonlyMap<Key, unknown>> {
+async function readToml(
+  text: string,
+  context: TomlContext,
+): Promise<{ readonly values: ReadonlyMap<Key, unknown>; readonly jobs: unknown }> {
   const sections = new Set(keys.filter(isNested).map(sectionOf));
   const values = new Map<Key, unknown>();
   const take = (name: string, value: unknown): void => {
     if (isKey(name)) values.set(name, value);
     else context.problems.push(unknownSetting({ name, value, path: context.path }));
   };
-  for (const [name, value] of Object.entries(await parseToml(text, context))) {
+  const { jobs, ...rest } = await parseToml(text, context);
+  for (const [name, value] of Object.entries(rest)) {
     if (!sections.has(name)) take(isNested(name) ? JSON.stringify(name) : name, value);
     else if (isTable(value)) for (const inner of Object.keys(value)) take(`${name}.${inner}`, value[inner]);
     else
       context.problems.push({ field: name, value, source: context.path, expected: `a section, [${name}]` });
   }
-  return values;
+  return { values, jobs };
 }
 
 async function parseToml(text: string, { path, problems }: TomlContext): Promise<Table> {
@@ -232,7 +241,12 @@ async function parseToml(text: string, { path, problems }: TomlContext): Promise
 
 function unknownSetting({ name, value, path }: { name: string; value: unknown; path: string }): Problem {
   const guess = closest(name, keys) as Key | undefined;
-  const hint = guess === undefined ? '' : `; did you mean ${guess}${placeOf(name, guess)}?`;
+  const isJobs = isTable(value) && closest(name, ['jobs']) !== undefined;
+  const hint = isJobs
+    ? '; did you mean jobs, [jobs.NAME]?'
+    : guess === undefined
+      ? ''
+      : `; did you mean ${guess}${placeOf(name, guess)}?`;
   return {
     field: name,
     value: isTable(value) ? {} : value,

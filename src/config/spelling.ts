@@ -1,4 +1,7 @@
-/** The candidate closest to `name`, if one is close; case, hyphens and the section do not count. */
+/**
+ * The candidate closest to `name`, if one is close, or the first that goes on where it ends. Case, hyphens and the
+ * section do not count.
+ */
 export function closest(name: string, candidates: readonly string[]): string | undefined {
   const ranked = candidates
     .map((candidate) => ({ candidate, distance: likeness(name, candidate) }))
@@ -6,7 +9,7 @@ export function closest(name: string, candidates: readonly string[]): string | u
   const best = ranked[0];
   return best !== undefined && best.distance <= Math.max(1, Math.floor(name.length / 4))
     ? best.candidate
-    : undefined;
+    : candidates.find((candidate) => name.length > 2 && candidate.startsWith(`${name}_`));
 }
 
 /** 0 for the same letters; half a point off where only the last segments are alike. */

@@ -53,9 +53,17 @@ export function pathTooLong(path: string, limit: number): RomAgentError {
   return failure(message, { exitCode: exitCodes.usage });
 }
 
-/** @param message the daemon's own sentence; null where it gave none */
-export function refused(status: number, message: string | null): RomAgentError {
-  return failure(message ?? `the daemon answered with status ${status}`, { exitCode: exitCodeOf(status) });
+/** The daemon answered, and it was no success. */
+export class RefusedByDaemon extends RomAgentError {
+  /** Of HTTP; 409: the master refuses. */
+  readonly status: number;
+
+  /** @param message the daemon's own sentence; null where it gave none */
+  constructor(status: number, message: string | null) {
+    super(message ?? `the daemon answered with status ${status}`, { exitCode: exitCodeOf(status) });
+    this.name = 'RomAgentError';
+    this.status = status;
+  }
 }
 
 function exitCodeOf(status: number): ExitCode {

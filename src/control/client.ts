@@ -5,23 +5,41 @@ import {
   blankLineInterval,
   type ControlEvent,
   type EvidenceAnswer,
+  type EvidenceContent,
+  type EvidenceFile,
   type Found,
   jsonType,
   longestSocketPath,
+  type NotifyAnswer,
   type ReloadLine,
   type ReloadOptions,
+  type RolloutOptions,
   type ScaleChange,
   type StackAnswer,
   versionHeader,
 } from '../protocol/control-api.js';
-import { profileGrace, snapshotLimit } from '../protocol/limits.js';
+import type { DeployLine, DeployOptions, ReleasesAnswer, RollbackOptions } from '../protocol/deploy.js';
+import type { FleetStats, RolloutLine } from '../protocol/fleet.js';
+import { notifyLimit, profileGrace, snapshotLimit } from '../protocol/limits.js';
+import type { LogsLine } from '../protocol/log-line.js';
+import type { MetricsSnapshot } from '../protocol/metrics.js';
+import type { FailedJobsAnswer, QueuesAnswer } from '../protocol/queues.js';
 import type { ReloadRecord } from '../protocol/reload-record.js';
 import type { ClusterStats } from '../protocol/stats.js';
-import { explainFailure, notRomAgent, pathTooLong, refused, tooLate, wentAway } from './client-errors.js';
+import type { Why, WhyQuery } from '../protocol/why.js';
+import {
+  explainFailure,
+  notRomAgent,
+  pathTooLong,
+  RefusedByDaemon,
+  tooLate,
+  wentAway,
+} from './client-errors.js';
+import { type JobCalls, jobCalls } from './job-client.js';
 import { createLineReader } from './line-reader.js';
 
 /** The daemon's commands, from another process. Every failure is a RomAgentError, in words for the operator. */
-export interface ControlClient {
+export interface ControlClient extends JobCalls {
   status(): Promise<ClusterStats>;
   /**
    * Resolves once the reload is over, whatever its verdict; `onLine` gets the answer, each step and the record.
@@ -39,13 +57,61 @@ export interface ControlClient {
   /** Resolves once the file is written. */
   profile(worker: number, seconds: number, by: string): Promise<Found<EvidenceAnswer>>;
   heapSnapshot(worker: number, by: string): Promise<Found<EvidenceAnswer>>;
+  /** The files that these have written, newest first. */
+  evidenceFiles(): Promise<readonly EvidenceFile[]>;
+  /**
+   * The content of one of them, and its size. Its stream ends with an error where the daemon goes away.
+   *
+   * @throws RomAgentError where there is no such file
+   */
+  evidenceFile(name: string): Promise<EvidenceContent>;
+  /**
+   * Where the log is, then the master's own last lines, at most so many, and each further one. Resolves once `signal` is
+   * aborted, or the daemon ends the stream, as it does when it stops.
+   */
+  logs(options: LogsOptions): Promise<void>;
+  /** Tells everybody that `[notify]` names, as a test. Throws with exit 75 where there is nobody. */
+  notify(by: string): Promise<Found<NotifyAnswer>>;
   /** Resolves once the daemon has begun to stop. */
   stop(by: string): Promise<void>;
+  /**
+   * Resolves with its last line once the deploy is over, whatever its verdict, or with the plan of a dry run.
+   *
+   * @throws RomAgentError exit 75 where it is refused, or where the daemon goes away before
+   */
+  deploy(options: DeployOptions, onLine: (line: DeployLine) => void): Promise<LastLine>;
+  rollback(options: RollbackOptions, onLine: (line: DeployLine) => void): Promise<LastLine>;
+  releases(): Promise<ReleasesAnswer>;
+  /** The hosts of the fleet. Throws with exit 75 where there is none. */
+  fleet(): Promise<FleetStats>;
+  /** Has every host reload or deploy. Resolves with the last line. */
+  rollout(options: RolloutOptions, onLine: (line: RolloutLine) => void): Promise<RolloutEnd>;
+  queues(): Promise<QueuesAnswer>;
+  /** Newest first. */
+  failedJobs(query: { readonly queue: string; readonly limit?: number }): Promise<FailedJobsAnswer>;
+  /** @returns what the daemon says */
+  retryJob(job: { readonly queue: string; readonly id: string; readonly by: string }): Promise<string>;
   /** The last reloads, newest first. */
   history(): Promise<readonly ReloadRecord[]>;
+  /** What was decided, and from what cause, oldest first. */
+  why(query: WhyQuery): Promise<Why>;
+  /** What the workers and the master have counted. */
+  metrics(): Promise<MetricsSnapshot>;
   config(): Promise<Record<string, { value: unknown; from: string }>>;
   /** Resolves once `signal` is aborted, or the daemon ends the stream, as it does when it stops. */
   events(onEvent: (event: ControlEvent) => void, signal?: AbortSignal): Promise<void>;
+}
+
+/** Of the stream of a deploy. */
+export type LastLine = Extract<DeployLine, { type: 'record' | 'plan' }>;
+export type RolloutEnd = Extract<RolloutLine, { type: 'over' }>;
+
+export interface LogsOptions {
+  readonly lines: number;
+  /** Whether the stream goes on with what is written from then on; true unless given. */
+  readonly follow?: boolean;
+  readonly onLine: (line: LogsLine) => void;
+  readonly signal?: AbortSignal;
 }
 
 export interface ConnectOptions {
@@ -62,6 +128,18 @@ export function connectControl({ path, timeout = 10_000 }: ConnectOptions): Cont
   return {
     status: async () => asObject<ClusterStats>(await caller.ask(get('status')), path),
     reload: (options, onLine) => reload(caller, options, onLine),
+    fleet: async () => asObject<FleetStats>(await caller.ask(get('fleet')), path),
+    rollout: async (options, onLine) => {
+      let last: RolloutLine | null = null;
+      const take = (line: unknown): void => {
+        last = line as RolloutLine;
+        onLine(last);
+      };
+      await caller.stream({ ...post('fleet/rollout', options), onLine: take });
+      const end = last as RolloutLine | null;
+      if (end?.type !== 'over') throw wentAway(path);
+      return end;
+    },
     abort: (by) => said(post('abort', { by })),
     scale: (change, by) => said(post('scale', { ...change, by })),
     restart: (worker, by) => said(post(`workers/${worker}/restart`, { by })),
@@ -74,10 +152,32 @@ export function connectControl({ path, timeout = 10_000 }: ConnectOptions): Cont
       const call = post(`workers/${worker}/heap-snapshot`, { by });
       return asObject(await caller.ask({ ...call, timeout: timeout + snapshotLimit }), path);
     },
+    notify: async (by) =>
+      asObject(await caller.ask({ ...post('notify', { by }), timeout: timeout + notifyLimit }), path),
+    evidenceFiles: async () => asList<EvidenceFile>(await caller.ask(get('evidence')), path),
+    evidenceFile: async (name) => {
+      const content = await caller.open(get(`evidence/${encodeURIComponent(name)}`));
+      return { bytes: Number(content.headers['content-length']), content };
+    },
+    logs: ({ lines, follow = true, onLine, signal }) =>
+      caller.stream({
+        ...get(`logs?lines=${lines}${follow ? '' : '&follow=off'}`),
+        signal,
+        onLine: (line) => onLine(line as LogsLine),
+      }),
     stop: async (by) => {
       await said(post('stop', { by }));
     },
+    deploy: (options, onLine) => deploy(caller, post('deploy', options), onLine),
+    rollback: (options, onLine) => deploy(caller, post('rollback', options), onLine),
+    releases: async () => asObject(await caller.ask(get('releases')), path),
+    queues: async () => asObject(await caller.ask(get('queues')), path),
+    failedJobs: async (query) => asObject(await caller.ask(get(`queues/failed${searchOf(query)}`)), path),
+    retryJob: (job) => said(post('queues/retry', job)),
     history: async () => asList<ReloadRecord>(await caller.ask(get('history')), path),
+    why: async (query) => asObject(await caller.ask(get(`why${searchOf(query)}`)), path),
+    metrics: async () => asObject(await caller.ask(get('metrics')), path),
+    ...jobCalls(caller),
     config: async () => asObject(await caller.ask(get('config')), path),
     events: (onEvent, signal) =>
       caller.stream({
@@ -104,14 +204,40 @@ async function reload(
   return verdictIn(last, caller.path);
 }
 
+async function deploy(caller: Caller, call: Call, onLine: (line: DeployLine) => void): Promise<LastLine> {
+  const seen: LastLine[] = [];
+  await caller.stream({
+    // It is answered once what its source has is known.
+    ...{ ...call, timeout: deployAnswerLimit },
+    onLine: (value) => {
+      const line = value as DeployLine;
+      if (line.type === 'record' || line.type === 'plan') seen.push(line);
+      onLine(line);
+    },
+  });
+  const [last] = seen;
+  if (last === undefined) throw wentAway(caller.path);
+  return last;
+}
+
+/** ms */
+const deployAnswerLimit = 60_000;
+
 /** @throws RomAgentError where the last line is none with a verdict: the daemon ended before the reload did */
 function verdictIn(line: ReloadLine | null, path: string): ReloadRecord {
+  if (line?.type === 'refused') throw new RefusedByDaemon(409, line.reason);
   if (line?.type === 'record' && line.record.verdict !== null) return line.record;
   throw wentAway(path);
 }
 
 function get(route: string): Call {
   return { method: 'GET', route, body: null };
+}
+
+function searchOf(query: object): string {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined);
+  const search = new URLSearchParams(given.map(([name, value]): [string, string] => [name, String(value)]));
+  return given.length === 0 ? '' : `?${search}`;
 }
 
 function post(route: string, body: unknown): Call {
@@ -157,6 +283,8 @@ interface Caller {
   readonly path: string;
   /** @returns the JSON of the answer */
   ask(call: Call): Promise<unknown>;
+  /** @returns the answer, whose body is to be read */
+  open(call: Call): Promise<IncomingMessage>;
   /** Resolves at the end of the stream, or when `signal` is aborted. */
   stream(call: StreamCall): Promise<void>;
 }
@@ -174,6 +302,7 @@ function createCaller({ path, timeout }: { path: string; timeout: number }): Cal
       const incoming = await open(call);
       return parse(await textOf(incoming, { path, timeout: call.timeout ?? timeout }), path);
     },
+    open,
     stream: async ({ signal, onLine, ...call }) => {
       try {
         const incoming = await open(call, signal);
@@ -204,7 +333,7 @@ async function answerTo(call: Call, target: Target): Promise<IncomingMessage> {
   }
   const { statusCode = 0 } = incoming;
   if (statusCode >= 200 && statusCode < 300) return incoming;
-  throw refused(statusCode, messageIn(await textOf(incoming, target)));
+  throw new RefusedByDaemon(statusCode, messageIn(await textOf(incoming, target)));
 }
 
 function send({ method, route, body }: Call, { path, signal }: Target): ClientRequest {

@@ -24,10 +24,10 @@ export interface Handler {
 export function createHandler({ commands, version, log }: HandlerOptions): Handler {
   const streams = new Set<LineStream>();
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const { route, id } = find(request);
+    const { route, id, query } = find(request);
     if (request.method === 'OPTIONS') return sendOptions(response, allowed(route.path));
     const fields = (): Promise<Fields> => readBody(request);
-    await route.answer({ request, response, fields, commands, version, id, streams });
+    await route.answer({ request, response, fields, commands, version, id, query, streams });
   };
   return {
     handle: (request, response) => {
@@ -43,35 +43,56 @@ export function createHandler({ commands, version, log }: HandlerOptions): Handl
   };
 }
 
-function find(request: IncomingMessage): { route: Route; id: string } {
-  const path = pathOf(request.url ?? '/');
+interface Match {
+  readonly route: Route;
+  readonly id: string;
+  readonly query: Fields;
+}
+
+/** @throws ControlError 400 for a query where none is expected: a client would expect it to have an effect */
+function find(request: IncomingMessage): Match {
+  const { path, search } = partsOf(request.url ?? '/');
   const matches = routes.map((route) => ({ route, id: match(route.path, path) }));
   const there = matches.filter((found): found is { route: Route; id: string } => found.id !== null);
   const method = request.method === 'HEAD' ? 'GET' : request.method;
   const found = there.find(({ route }) => route.method === method || method === 'OPTIONS');
-  if (found !== undefined) return found;
+  if (found !== undefined) return { ...found, query: queryOf(search, found.route) };
   const [other] = there;
   if (other === undefined) throw new ControlError(404, `no route ${shown(path)}; GET /v1 lists the routes`);
   const headers = { Allow: allowed(other.route.path) };
   throw new ControlError(405, `${shown(path)} does not take ${request.method}`, { headers });
 }
 
-/** @throws ControlError 400 for a query, which a client would expect to have an effect */
-function pathOf(target: string): string {
-  const path = target.replace(/^https?:\/\/[^/?#]*/i, '') || '/';
-  const query = path.indexOf('?');
-  if (query === -1) return path;
-  const message = `the query ${shown(path.slice(query))} is not right: expected none, options are fields of the body`;
-  throw new ControlError(400, message);
+function partsOf(target: string): { readonly path: string; readonly search: string } {
+  const whole = target.replace(/^https?:\/\/[^/?#]*/i, '') || '/';
+  const begin = whole.indexOf('?');
+  return begin === -1
+    ? { path: whole, search: '' }
+    : { path: whole.slice(0, begin), search: whole.slice(begin) };
 }
 
-/** What stands in the place of `{id}`, '' if the route has none, null if the path does not match. */
+/** The fields of a query; those that read as numbers are. */
+function queryOf(search: string, route: Route): Fields {
+  if (search === '') return {};
+  if (route.query === undefined) {
+    const message = `the query ${shown(search)} is not right: expected none, options are fields of the body`;
+    throw new ControlError(400, message);
+  }
+  const given = [...new URLSearchParams(search)];
+  return Object.fromEntries(
+    given.map(([name, value]) => [name, /^[0-9]{1,9}$/.test(value) ? Number(value) : value]),
+  );
+}
+
+/** What stands in the place of `{id}` or `{name}`, '' if the route has none, null if the path does not match. */
 function match(template: string, path: string): string | null {
-  const [before = '', after] = template.split('{id}');
+  const [before = '', after] = template.split(segment);
   if (after === undefined) return path === template ? '' : null;
   const id = path.slice(before.length, path.length - after.length);
   return path === `${before}${id}${after}` && /^[^/]+$/.test(id) ? id : null;
 }
+
+const segment = /\{(?:id|name)\}/;
 
 function allowed(template: string): string {
   const methods = routes.filter(({ path }) => path === template).map(({ method }) => method);

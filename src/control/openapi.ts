@@ -1,9 +1,24 @@
-import { toJsonSchemaDefs } from '@valibot/to-json-schema';
-import { type ControlEvent, jsonType, linesType, type ReloadLine } from '../protocol/control-api.js';
+import { toJsonSchema, toJsonSchemaDefs } from '@valibot/to-json-schema';
+import type { GenericSchema } from 'valibot';
+import {
+  bytesType,
+  type ControlEvent,
+  jsonType,
+  linesType,
+  type ReloadLine,
+} from '../protocol/control-api.js';
+import type { DeployLine, DeployRecord } from '../protocol/deploy.js';
+import type { LogsLine } from '../protocol/log-line.js';
 import type { ReloadRecord } from '../protocol/reload-record.js';
+import type { StallRecord } from '../protocol/stall.js';
 import type { ClusterStats } from '../protocol/stats.js';
+import type { Why } from '../protocol/why.js';
+import { answers } from './answer-schemas.js';
+import { fleetExamples } from './fleet-schema.js';
+import * as inputs from './input-schemas.js';
+import { jobExamples } from './job-schemas.js';
+import { metricsExample } from './metrics-schema.js';
 import type { Route } from './routes.js';
-import * as schemas from './schemas.js';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -31,7 +46,7 @@ export function openapi(version: string, routes: readonly Route[]) {
 /** The schemas by name, as JSON Schema 2020-12. */
 export function jsonSchemas(): Readonly<Record<string, object>> {
   return toJsonSchemaDefs(
-    { ...schemas.bodies, ...schemas.answers },
+    { ...inputs.bodies, ...answers },
     {
       target: 'draft-2020-12',
       typeMode: 'input',
@@ -45,20 +60,50 @@ export function jsonSchemas(): Readonly<Record<string, object>> {
 
 function operationOf({ path, operationId, summary, description, ...route }: Route): Json {
   const { method, takes, status } = route;
-  const failures = method === 'GET' ? [400] : operationId === 'stop' ? [400, 413] : [400, 409, 413];
   return {
     operationId,
     summary,
     ...(description === undefined ? {} : { description }),
-    ...(path.includes('{id}') ? { parameters: [slot] } : {}),
+    ...parametersOf({ path, query: route.query }),
     ...(takes === null ? {} : { requestBody: bodyOf(takes) }),
     responses: {
       [status]: successOf(route),
       ...Object.fromEntries(
-        failures.map((failure) => [failure, { $ref: `#/components/responses/Error${failure}` }]),
+        failuresOf({ path, method, operationId }).map((failure) => [
+          failure,
+          { $ref: `#/components/responses/Error${failure}` },
+        ]),
       ),
     },
   };
+}
+
+/** Statuses other than the one of success. */
+function failuresOf({
+  path,
+  method,
+  operationId,
+}: Pick<Route, 'path' | 'method' | 'operationId'>): readonly number[] {
+  if (path.includes('{name}')) return [400, 404];
+  if (method === 'GET') return [400];
+  return operationId === 'stop' ? [400, 413] : [400, 409, 413];
+}
+
+function inPathOf(path: string): readonly object[] {
+  if (path.includes('{id}')) return [slot];
+  if (!path.includes('{name}')) return [];
+  return [path.startsWith('/v1/jobs/') ? jobName : fileName];
+}
+
+function parametersOf({ path, query }: Pick<Route, 'path'> & { readonly query: Route['query'] }): Json {
+  const entries: Readonly<Record<string, GenericSchema>> =
+    query === undefined ? {} : inputs.queries[query].entries;
+  const inQuery = Object.entries(entries).map(([name, entry]) => {
+    const { $schema: _, ...schema } = toJsonSchema(entry, { target: 'draft-2020-12' });
+    return { name, in: 'query', required: false, schema };
+  });
+  const parameters = [...inPathOf(path), ...inQuery];
+  return parameters.length === 0 ? {} : { parameters };
 }
 
 const slot = {
@@ -69,6 +114,19 @@ const slot = {
   schema: { type: 'integer', minimum: 1 },
 };
 
+const jobName = {
+  ...{ name: 'name', in: 'path', required: true, schema: { type: 'string' } },
+  description: 'The name of a job, as `GET /v1/jobs` has it.',
+};
+
+const fileName = {
+  name: 'name',
+  in: 'path',
+  required: true,
+  description: 'The name of a file, as `GET /v1/evidence` has it.',
+  schema: { type: 'string' },
+};
+
 function bodyOf(name: keyof typeof bodies): Json {
   return {
     required: name === 'ScaleOptions',
@@ -76,7 +134,8 @@ function bodyOf(name: keyof typeof bodies): Json {
   };
 }
 
-function successOf({ gives, isStream }: Pick<Route, 'gives' | 'isStream'>): Json {
+function successOf({ gives, isStream, isBytes }: Pick<Route, 'gives' | 'isStream' | 'isBytes'>): Json {
+  if (isBytes === true) return { description: 'The file', content: { [bytesType]: {} } };
   const schema = gives === null ? { type: 'object' } : ref(gives);
   const example = gives === null ? {} : examples[gives];
   if (isStream !== true) return { description: 'Success', content: { [jsonType]: { schema, example } } };
@@ -107,9 +166,9 @@ const record: ReloadRecord = {
   from: 2,
   release: '/srv/app/releases/42',
   by: 'alice',
-  at: 1_795_000_000_000,
-  took: 812,
-  steps: [{ at: 0, step: 'begun', worker: null, generation: 3, detail: 'reload by alice' }],
+  atMs: 1_795_000_000_000,
+  tookMs: 812,
+  steps: [{ atMs: 0, step: 'begun', worker: null, generation: 3, detail: 'reload by alice' }],
   accepted: 1204,
   moved: 31,
   lost: 0,
@@ -119,7 +178,27 @@ const record: ReloadRecord = {
 
 const { steps: _, ...summary } = record;
 
-const request = { method: 'GET', path: '/orders/17', age: 10_012 };
+const request = { method: 'GET', path: '/orders/17', ageMs: 10_012 };
+
+const stall: StallRecord = {
+  worker: 1,
+  pid: 4720,
+  generation: 3,
+  tookMs: 812,
+  cause: 'code',
+  gcMs: 0,
+  notRunMs: 12,
+  function: 'checkout',
+  file: '/srv/app/server.js',
+  line: 12,
+  column: 5,
+  exact: true,
+  share: 1,
+  looks: 3,
+  stack: '    at checkout (/srv/app/server.js:12:5)',
+  requests: [request],
+  more: 0,
+};
 
 const status: ClusterStats = {
   status: 'serving',
@@ -132,7 +211,7 @@ const status: ClusterStats = {
   requests: 5120,
   requestsPerSecond: 101.5,
   inFlight: 4,
-  master: { pid: 4711, uptime: 3600, version: '0.1.0', node: 'v20.20.2', rss: 52_428_800 },
+  master: { pid: 4711, uptimeSeconds: 3600, version: '0.1.0', node: 'v20.20.2', rssBytes: 52_428_800 },
   workers: [
     {
       id: 1,
@@ -140,16 +219,16 @@ const status: ClusterStats = {
       phase: 'ready',
       health: 'healthy',
       generation: 3,
-      uptime: 60,
+      uptimeSeconds: 60,
       restarts: 0,
-      heartbeatAge: 402,
+      heartbeatAgeMs: 402,
       requests: 5120,
       requestsPerSecond: 101,
       inFlight: 4,
       connections: 12,
-      rss: 62_914_560,
-      heapUsed: 12_582_912,
-      eventLoopDelay: 11.2,
+      rssBytes: 62_914_560,
+      heapUsedBytes: 12_582_912,
+      eventLoopDelayMs: 11.2,
       eventLoopUtilization: 0.31,
     },
   ],
@@ -158,7 +237,7 @@ const status: ClusterStats = {
   spares: { wanted: 1, ready: 1 },
   deaths: [
     {
-      ago: 60,
+      agoSeconds: 60,
       worker: 1,
       pid: 4711,
       generation: 3,
@@ -166,26 +245,60 @@ const status: ClusterStats = {
       cause: 'silent for 10 s in checkout (/srv/app/server.js:12:5)',
       code: null,
       signal: 'SIGKILL',
-      uptime: 3540,
+      uptimeSeconds: 3540,
       lost: 1,
       requests: [request],
       oomKills: 0,
       stack: '    at checkout (/srv/app/server.js:12:5)',
     },
   ],
-  poison: [{ method: 'GET', route: '/orders/:id', deaths: 2, ago: 60, blockedFor: 0 }],
+  stalls: [{ ...stall, agoSeconds: 30 }],
+  leaks: metricsExample.leaks,
+  poison: [{ method: 'GET', route: '/orders/:id', deaths: 2, agoSeconds: 60, blockedForSeconds: 0 }],
 };
 
 const events = {
   step: {
     type: 'step',
     generation: 3,
-    step: { at: 95, step: 'ready', worker: 1, generation: 3, detail: 'worker 1 serves' },
+    step: { atMs: 95, step: 'ready', worker: 1, generation: 3, detail: 'worker 1 serves' },
   },
   record: { type: 'record', record },
   worker: { type: 'worker', worker: 1, pid: 4720, generation: 3, phase: 'ready', reason: null, ending: null },
   service: { type: 'service', status: 'serving', wanted: 1 },
+  stall: { type: 'stall', ...stall },
 } as const satisfies Record<ControlEvent['type'], ControlEvent>;
+
+const why: Why = {
+  lines: [
+    {
+      at: '2026-11-27T02:13:07.120Z',
+      worker: 1,
+      pid: 4711,
+      generation: 3,
+      kind: 'died',
+      text: 'worker 1 crashed after 3540 s; another one follows in 0.1 s',
+      cause: 'ended by SIGSEGV, with GET /orders/:id in flight for 1.2 s',
+      advice: null,
+    },
+  ],
+  problem: null,
+};
+const logs = {
+  source: { type: 'source', source: { kind: 'journal', unit: 'rom-agent.service', ofUser: false }, lines: 1 },
+  line: {
+    type: 'line',
+    line: {
+      atMs: 1_795_000_000_000,
+      level: 'warn',
+      worker: 1,
+      pid: 4711,
+      from: 'master',
+      message: 'worker 1 crashed: exit status 1',
+      fields: { workerPid: 4720 },
+    },
+  },
+} as const satisfies Record<LogsLine['type'], LogsLine>;
 
 const answer: Extract<ReloadLine, { type: 'answer' }> = {
   type: 'answer',
@@ -196,8 +309,33 @@ const answer: Extract<ReloadLine, { type: 'answer' }> = {
   needRestart: ['port'],
 };
 
+const deploy: DeployRecord = {
+  id: '20261127-020000',
+  ref: 'main',
+  commit: '1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d',
+  by: 'alice',
+  origin: 'command',
+  atMs: 1_795_000_000_000,
+  tookMs: 48_120,
+  verdict: 'done',
+  reason: null,
+  previous: '20261126-020000',
+};
+const deployLines = {
+  answer: { type: 'answer', accepted: true, id: deploy.id, message: `deploy ${deploy.id} of main` },
+  stage: { type: 'stage', atMs: 812, stage: 'step', name: 'install', detail: 'npm ci' },
+  output: { type: 'output', name: 'install', text: 'added 112 packages in 9s' },
+  plan: {
+    type: 'plan',
+    isGood: true,
+    findings: [{ what: 'disk', isGood: true, detail: '20480 MiB free, 512 wanted' }],
+  },
+  record: { type: 'record', record: deploy },
+} as const satisfies Record<DeployLine['type'], DeployLine>;
+
 /** Answers, and lines of streams, by the name of their schema. */
 export const examples = {
+  ...fleetExamples,
   Overview: {
     name: 'rom-agent',
     version: '0.1.0',
@@ -207,6 +345,12 @@ export const examples = {
   Status: status,
   Config: { drain_timeout: { value: 30_000, from: '/etc/rom-agent/rom-agent.toml' } },
   History: [record],
+  Why: why,
+  Metrics: metricsExample,
+  ...jobExamples,
+  Notified: {
+    results: [{ target: 'the webhook at https://hooks.example.com', failure: null, tookMs: 87 }],
+  },
   Message: { message: '4 workers wanted' },
   Stack: {
     worker: 1,
@@ -221,15 +365,59 @@ export const examples = {
     path: '/var/lib/rom-agent/evidence/2026-11-24T09-15-30.123Z-worker-1-pid-4720.cpuprofile',
     bytes: 61_440,
   },
+  EvidenceList: [
+    {
+      name: '2026-11-24T09-15-30.123Z-worker-1-pid-4720.cpuprofile',
+      kind: 'profile' as const,
+      worker: 1,
+      bytes: 61_440,
+      atMs: 1_795_000_000_000,
+    },
+  ],
+  LogsLine: logs,
   Event: events,
-  ReloadLine: { answer, step: events.step, record: events.record },
+  DeployLine: deployLines,
+  Releases: {
+    directory: '/var/lib/rom-agent/deploy',
+    current: deploy.id,
+    releases: [{ id: deploy.id, isCurrent: true, deploy }],
+    deploys: [deploy],
+    underWay: null,
+  },
+  ReloadLine: {
+    answer,
+    step: events.step,
+    record: events.record,
+    waits: { type: 'waits', host: 'web-2' },
+    refused: { type: 'refused', reason: 'reload: given up while it waited for another host' },
+  } as const satisfies Record<ReloadLine['type'], ReloadLine>,
+  Queues: {
+    engine: { kind: 'embedded' as const, connected: true },
+    queues: [{ name: 'pdf', waiting: 3, delayed: 1, active: 2, completed: 1_204, failed: 1 }],
+  },
+  FailedJobs: {
+    jobs: [
+      {
+        id: 'invoice-4711',
+        name: null,
+        data: { invoice: 4711 },
+        attempts: 3,
+        failedAtMs: 1_795_000_000_000,
+        error: 'no paper',
+      },
+    ],
+  },
 };
 
 const bodies = {
   Label: { by: 'alice' },
   ReloadOptions: { by: 'alice', soak: false },
+  RolloutOptions: { by: 'alice', kind: 'reload' },
   ScaleOptions: { by: 'alice', add: 2 },
   ProfileOptions: { by: 'alice', seconds: 30 },
+  DeployOptions: { by: 'alice', ref: 'main' },
+  RollbackOptions: { by: 'alice' },
+  RetryOptions: { by: 'alice', queue: 'pdf', id: 'invoice-4711' },
 };
 
 const errors = {
@@ -239,6 +427,13 @@ const errors = {
       code: 'bad_request',
       message: 'soak: "no" is not right: expected true or false',
       problems: [{ field: 'soak', value: 'no', expected: 'true or false' }],
+    },
+  },
+  404: {
+    error: {
+      status: 404,
+      code: 'not_found',
+      message: 'no evidence file x; GET /v1/evidence lists the files',
     },
   },
   409: { error: { status: 409, code: 'refused', message: 'a reload is under way' } },

@@ -1,16 +1,31 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
 import { safeParse } from 'valibot';
-import type {
-  Answer,
-  Commands,
-  ControlEvent,
-  EvidenceAnswer,
-  ReloadAnswer,
-  StackAnswer,
+import {
+  type Answer,
+  bytesType,
+  type Commands,
+  type ControlEvent,
+  type EvidenceAnswer,
+  type ReloadLine,
+  type StackAnswer,
 } from '../protocol/control-api.js';
-import { badFields, ControlError, type LineStream, openLineStream, sendJson } from './answers.js';
+import type { DeployAnswer, DeployLine } from '../protocol/deploy.js';
+import type { LogsLine } from '../protocol/log-line.js';
+import {
+  badFields,
+  ControlError,
+  commonHeaders,
+  type LineStream,
+  openLineStream,
+  sendJson,
+  shown,
+} from './answers.js';
+import { fleetRoutes } from './fleet-routes.js';
+import { type Body, type bodies, type queries, readFields, workerId } from './input-schemas.js';
+import { jobRoutes } from './job-routes.js';
 import type { examples } from './openapi.js';
-import { type Body, type bodies, readFields, workerId } from './schemas.js';
+import { queueRoutes } from './queue-routes.js';
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -22,8 +37,10 @@ export interface Question {
   readonly fields: () => Promise<Fields>;
   readonly commands: Commands;
   readonly version: string;
-  /** What stands in the place of `{id}`. */
+  /** What stands in the place of `{id}` or `{name}`. */
   readonly id: string;
+  /** The fields of the query, where the route takes one. */
+  readonly query: Fields;
   /** The open streams, which end with the server. */
   readonly streams: Set<LineStream>;
 }
@@ -31,16 +48,20 @@ export interface Question {
 /** One route, with what the OpenAPI document says about it. */
 export interface Route {
   readonly method: 'GET' | 'POST';
-  /** `{id}` stands for a segment. */
+  /** `{id}` and `{name}` stand for a segment. */
   readonly path: string;
   readonly operationId: string;
   readonly summary: string;
   readonly description?: string;
   /** Names of schemas. */
   readonly takes: keyof typeof bodies | null;
+  /** Name of the schema of its query; without: it takes none. */
+  readonly query?: keyof typeof queries;
   readonly gives: keyof typeof examples | null;
   readonly status: 200 | 202;
   readonly isStream?: true;
+  /** The answer is a file. */
+  readonly isBytes?: true;
   /** Throws ControlError for answers other than success. */
   readonly answer: (question: Question) => void | Promise<void>;
 }
@@ -64,10 +85,50 @@ export const routes: readonly Route[] = [
     about: { operationId: 'history', summary: 'The last reloads' },
     ask: ({ commands }) => commands.history(),
   }),
+  {
+    ...get('/v1/why', 'Why', {
+      about: {
+        operationId: 'why',
+        summary: 'What was decided, and from what cause',
+        description: 'The record in the state directory, which outlives the daemon. Oldest first.',
+      },
+      ask: ({ query, commands }) => commands.why(readFields(query, 'WhyQuery')),
+    }),
+    query: 'WhyQuery',
+  },
+  get('/v1/metrics', 'Metrics', {
+    about: {
+      operationId: 'metrics',
+      summary: 'What was counted, by the workers that are gone too',
+      description: 'Asks the workers. Of one that does not answer within a second it is what it said last.',
+    },
+    ask: ({ commands }) => commands.metrics(),
+  }),
   get('/v1/openapi.json', null, {
     about: { operationId: 'openapi', summary: 'This document' },
     ask: async ({ version }) => (await import('./openapi.js')).openapi(version, routes),
   }),
+  get('/v1/evidence', 'EvidenceList', {
+    about: { operationId: 'evidence', summary: 'The profiles and heap snapshots that were written' },
+    ask: ({ commands }) => commands.evidenceFiles(),
+  }),
+  {
+    ...{ method: 'GET', path: '/v1/evidence/{name}', operationId: 'evidenceFile' },
+    summary: 'A profile or a heap snapshot',
+    description: 'Everything in the memory of a worker is in a heap snapshot.',
+    ...{ takes: null, gives: null, status: 200, isBytes: true },
+    answer: sendEvidence,
+  },
+  {
+    ...{ method: 'GET', path: '/v1/logs', operationId: 'logs', query: 'LogsQuery' },
+    summary: "Where the log is, and the master's own lines as it writes them",
+    description:
+      'The first line says where the lines of workers and app are; they do not pass through the master. Its own last ' +
+      'lines follow, as many as `lines` says, then those that it writes from then on, unless `follow` is `off`. The ' +
+      'daemon sends a blank line every 15 s to show that it is alive.',
+    ...{ takes: null, gives: 'LogsLine', status: 200, isStream: true },
+    answer: streamLogs,
+  },
   {
     ...{ method: 'GET', path: '/v1/events', operationId: 'events', summary: 'Events as they happen' },
     description: 'One event a line. The daemon sends a blank line every 15 s to show that it is alive.',
@@ -84,6 +145,41 @@ export const routes: readonly Route[] = [
     ...{ takes: 'ReloadOptions', gives: 'ReloadLine', status: 200, isStream: true },
     answer: reload,
   },
+  {
+    ...{ method: 'POST', path: '/v1/deploy', operationId: 'deploy' },
+    summary: 'Brings a new release into the service, or says whether it could',
+    description:
+      'The first line is the answer, each stage and the output of each command follow, and the last line is the record ' +
+      'with the verdict; of a dry run, the plan. A client that disconnects does not stop the deploy.',
+    ...{ takes: 'DeployOptions', gives: 'DeployLine', status: 200, isStream: true },
+    answer: async (question) => {
+      const options = readFields(await question.fields(), 'DeployOptions');
+      await streamDeploy(question, (onLine) => question.commands.deploy(options, onLine));
+    },
+  },
+  {
+    ...{ method: 'POST', path: '/v1/rollback', operationId: 'rollback' },
+    summary: 'Brings a release that is there into the service again',
+    description: 'Answers as a deploy does.',
+    ...{ takes: 'RollbackOptions', gives: 'DeployLine', status: 200, isStream: true },
+    answer: async (question) => {
+      const options = readFields(await question.fields(), 'RollbackOptions');
+      await streamDeploy(question, (onLine) => question.commands.rollback(options, onLine));
+    },
+  },
+  get('/v1/releases', 'Releases', {
+    about: { operationId: 'releases', summary: 'The releases that are there, and the last deploys' },
+    ask: async ({ commands }) => {
+      const { accepted: _, ...found } = accepted(await commands.releases());
+      return found;
+    },
+  }),
+  ...fleetRoutes({
+    get,
+    accepted,
+    openStream: ({ response, streams }) => openStream(response, streams),
+  }),
+  ...queueRoutes({ get, post, accepted }),
   post('/v1/abort', 'Label', {
     about: { operationId: 'abort', summary: 'Rolls back the reload in progress' },
     ask: ({ by }, { commands }) => commands.abort(by),
@@ -127,6 +223,18 @@ export const routes: readonly Route[] = [
     gives: 'EvidenceFile',
     ask: ({ by }, { commands }, worker) => commands.heapSnapshot(worker, by),
   }),
+  {
+    ...{ method: 'POST', path: '/v1/notify', operationId: 'notify' },
+    summary: 'Tells everybody that [notify] names, as a test',
+    description: 'Answers when each was told or was not, after up to 30 s.',
+    ...{ takes: 'Label', gives: 'Notified', status: 200 },
+    answer: async ({ request, response, fields, commands }) => {
+      request.socket.setTimeout(0);
+      const { results } = accepted(await commands.notify(readFields(await fields(), 'Label').by));
+      sendJson(response, 200, { results });
+    },
+  },
+  ...jobRoutes,
   {
     ...{ method: 'POST', path: '/v1/stop', operationId: 'stop' },
     summary: 'Stops the service: its workers drain and exit',
@@ -213,9 +321,42 @@ function streamEvents({ request, response, commands, streams }: Question): void 
   else stream.onOver(commands.subscribe((event) => stream.write(event)));
 }
 
+function streamLogs({ request, response, query, commands, streams }: Question): void {
+  const { lines: most, follow } = readFields(query, 'LogsQuery');
+  const stream = openStream(response, streams);
+  const write = (line: LogsLine): void => stream.write(line);
+  const { source, lines } = commands.logs();
+  const last = most === 0 ? [] : lines.slice(-most);
+  write({ type: 'source', source, lines: last.length });
+  for (const line of last) write({ type: 'line', line });
+  if (request.method === 'HEAD' || follow === 'off') stream.end();
+  else stream.onOver(commands.followLog((line) => write({ type: 'line', line })));
+}
+
+async function sendEvidence({ request, response, id, commands }: Question): Promise<void> {
+  const found = await commands.evidenceFile(id);
+  if (found === null) {
+    throw new ControlError(404, `no evidence file ${shown(id)}; GET /v1/evidence lists the files`);
+  }
+  const { bytes, content } = found;
+  response.writeHead(200, { ...commonHeaders, 'Content-Type': bytesType, 'Content-Length': bytes });
+  if (request.method === 'HEAD') {
+    content.destroy();
+    response.end();
+    return;
+  }
+  // A client that went away, or a file that cannot be read further: the answer is cut, which its length shows.
+  await pipeline(content, response).catch(() => response.destroy());
+}
+
 /** Streams until the verdict. A client that disconnects ends the stream, not the reload. */
 async function reload({ response, fields, commands, streams }: Question): Promise<void> {
   const options = readFields(await fields(), 'ReloadOptions');
+  let waiting: LineStream | null = null;
+  const onHeld = (host: string): void => {
+    waiting ??= openStream(response, streams);
+    waiting.write({ type: 'waits', host });
+  };
   // The first steps come before the answer.
   const early: ControlEvent[] = [];
   let pass = (event: ControlEvent): void => {
@@ -223,8 +364,13 @@ async function reload({ response, fields, commands, streams }: Question): Promis
   };
   const unsubscribe = commands.subscribe((event) => pass(event));
   try {
-    const answer = accepted(await commands.reload(options));
-    const stream = openStream(response, streams);
+    const given = await commands.reload(options, onHeld);
+    if (waiting !== null && !given.accepted) {
+      unsubscribe();
+      return endWith(waiting, { type: 'refused', reason: given.reason });
+    }
+    const answer = accepted(given);
+    const stream = waiting ?? openStream(response, streams);
     stream.onOver(unsubscribe);
     stream.write({ type: 'answer', ...answer });
     pass = (event) => passStep(event, { stream, generation: answer.generation });
@@ -245,6 +391,34 @@ function passStep(
   if (event.record.verdict !== null) stream.end();
 }
 
+/** Streams until the record or the plan. */
+async function streamDeploy(
+  { response, streams }: Question,
+  ask: (onLine: (line: DeployLine) => void) => Promise<DeployAnswer>,
+): Promise<void> {
+  const early: DeployLine[] = [];
+  let pass = (line: DeployLine): void => {
+    early.push(line);
+  };
+  const answer = accepted(await ask((line) => pass(line)));
+  const stream = openStream(response, streams);
+  let over = false;
+  stream.onOver(() => {
+    over = true;
+  });
+  pass = (line) => {
+    if (over) return;
+    stream.write(line);
+    if (line.type === 'record' || line.type === 'plan') stream.end();
+  };
+  for (const line of [{ type: 'answer', ...answer } as const, ...early.splice(0)]) pass(line);
+}
+
+function endWith(stream: LineStream, line: ReloadLine): void {
+  stream.write(line);
+  stream.end();
+}
+
 function openStream(response: ServerResponse, streams: Set<LineStream>): LineStream {
   const stream = openLineStream(response);
   streams.add(stream);
@@ -252,9 +426,7 @@ function openStream(response: ServerResponse, streams: Set<LineStream>): LineStr
   return stream;
 }
 
-function accepted<A extends Answer | ReloadAnswer | StackAnswer | EvidenceAnswer>(
-  answer: A,
-): Extract<A, { accepted: true }> {
+function accepted<A extends Answer | { readonly accepted: true }>(answer: A): Extract<A, { accepted: true }> {
   if (!answer.accepted) throw new ControlError(409, answer.reason);
   return answer as Extract<A, { accepted: true }>;
 }

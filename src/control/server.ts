@@ -4,16 +4,15 @@ import { exitCodes, RomAgentError } from '../errors.js';
 import { type Commands, longestSocketPath } from '../protocol/control-api.js';
 import type { ControlLog, Handler } from './handler.js';
 import {
+  type Beside,
   explain,
-  type FileIdentity,
   freeName,
-  identify,
   lengthBeside,
-  nameBeside,
+  listenBeside,
+  listening,
   prepareDirectory,
   removeOwn,
   takeName,
-  withUmask,
 } from './socket-file.js';
 
 /** Where to listen: on a path of our own, or on a socket that was passed in, which is never unlinked or changed. */
@@ -107,28 +106,22 @@ const mostConnections = 64;
 /** How long `close` waits for answers under way, ms. */
 const grace = 500;
 
-interface Claimed {
-  readonly temporary: string;
-  readonly own: FileIdentity | null;
-}
-
-async function claim(server: Server, path: string): Promise<Claimed> {
+async function claim(server: Server, path: string): Promise<Beside> {
   checkPath(path);
   prepareDirectory(path);
-  const temporary = nameBeside(path);
+  let beside: Beside;
   try {
-    // Bound within the call, so that the socket never has another mode.
-    await withUmask(0o117, () => listening(server, { path: temporary, exclusive: true }));
+    beside = await listenBeside(server, { path, mode: 0o660 });
   } catch (cause) {
     throw explain(path, cause);
   }
   try {
-    await freeName(temporary, path);
+    await freeName(beside.temporary, path);
   } catch (error) {
     server.close();
     throw error;
   }
-  return { temporary, own: identify(temporary) };
+  return beside;
 }
 
 async function adopt(server: Server, fd: number): Promise<null> {
@@ -157,16 +150,6 @@ function checkPath(path: string): void {
   if (isAbsolute(path) && !path.includes('\0') && Buffer.byteLength(path) <= limit) return;
   const message = `control_socket: ${JSON.stringify(path)} is not right: expected an absolute path of at most ${limit} bytes`;
   throw new RomAgentError(message, { exitCode: exitCodes.config });
-}
-
-function listening(server: Server, where: Parameters<Server['listen']>[0]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(where as object, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
 }
 
 function lazyHandler(options: ControlOptions): Pick<Handler, 'handle' | 'close'> & {

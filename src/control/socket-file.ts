@@ -9,7 +9,7 @@ import {
   statSync,
   unlinkSync,
 } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type ListenOptions, type Server } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ExitCode, exitCodes, RomAgentError } from '../errors.js';
@@ -20,13 +20,35 @@ export interface FileIdentity {
   readonly ino: bigint;
 }
 
+/** A socket that listens beside its path, under a name that no client knows. */
+export interface Beside {
+  readonly temporary: string;
+  readonly own: FileIdentity | null;
+}
+
+/** Has the server listen beside `path`. takeName() gives the socket its path: it has its mode by then, and answers. */
+export async function listenBeside(
+  server: Server,
+  { path, mode }: { readonly path: string; readonly mode: number },
+): Promise<Beside> {
+  const temporary = nameBeside(path);
+  // Bound within the call, so that the socket never has another mode.
+  await withUmask(0o777 & ~mode, () => listening(server, { path: temporary, exclusive: true }));
+  return { temporary, own: identify(temporary) };
+}
+
+export function listening(server: Server, where: ListenOptions | { readonly fd: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(where as ListenOptions, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
 /** Bytes of the names that stand beside the socket for a moment. */
 export const lengthBeside = 11;
-
-/** A name beside `path` that nobody has. */
-export function nameBeside(path: string): string {
-  return join(dirname(path), `.${randomBytes(5).toString('hex')}`);
-}
 
 /** Whoever replaces a stale socket holds this name meanwhile. */
 export function lockOf(path: string): string {
@@ -116,16 +138,6 @@ export function prepareDirectory(socketPath: string): string {
   return path;
 }
 
-/** What is made in `make`, which must be synchronous, has none of the permission bits of `mask`. */
-export function withUmask<T>(mask: number, make: () => T): T {
-  const before = process.umask(mask);
-  try {
-    return make();
-  } finally {
-    process.umask(before);
-  }
-}
-
 /** The name of a group as group(5) has it, else its number: directory services are not asked. */
 export function groupName(gid: number, file = '/etc/group'): string {
   return nameIn(file, gid) ?? `with the number ${gid}`;
@@ -134,6 +146,21 @@ export function groupName(gid: number, file = '/etc/group'): string {
 /** The name of a user as passwd(5) has it, else its number. */
 export function userName(uid: number, file = '/etc/passwd'): string {
   return nameIn(file, uid) ?? `with the number ${uid}`;
+}
+
+/** A name beside `path` that nobody has. */
+function nameBeside(path: string): string {
+  return join(dirname(path), `.${randomBytes(5).toString('hex')}`);
+}
+
+/** What is made in `make`, which must be synchronous, has none of the permission bits of `mask`. */
+function withUmask<T>(mask: number, make: () => T): T {
+  const before = process.umask(mask);
+  try {
+    return make();
+  } finally {
+    process.umask(before);
+  }
 }
 
 type Link = (from: string, to: string) => void;

@@ -42,7 +42,7 @@ export function balance(t: Transaction): void {
   const known = new Set(state.workers.map(({ key }) => key));
   const others = state.moved.filter(({ key }) => known.has(key) && !busy.has(key));
   t.update({ moved: [...others, ...[...busy].map((key) => ({ key, at: now }))] });
-  for (const { from, to, count } of moves) t.emit({ type: 'hand-on', key: from, to, count });
+  for (const { from, to, count } of moves) t.emit({ type: 'even-out', key: from, to, count });
 }
 
 /**

@@ -41,7 +41,7 @@ function postponed(worker: Worker, time: Missed): Worker {
   const seen = { ...worker, vitals: vitalsPostponed(worker.vitals, time) };
   switch (seen.phase) {
     case 'starting':
-      return { ...seen, deadline: Math.min(now + policy.bootTimeout, seen.deadline + missed) };
+      return { ...seen, deadline: Math.min(now + longestStart(seen, policy), seen.deadline + missed) };
     case 'draining':
       return { ...seen, heartbeatAt: past(seen.heartbeatAt, time), deadline: seen.deadline + missed };
     case 'spare':
@@ -50,6 +50,14 @@ function postponed(worker: Worker, time: Missed): Worker {
     case 'dying':
       return seen;
   }
+}
+
+/** What a worker gets that begins to start, or to wait for its port, at this moment. */
+function longestStart(
+  { waitsFor }: Extract<Worker, { phase: 'starting' }>,
+  { bootTimeout, listenWait }: Pick<Policy, 'bootTimeout' | 'listenWait'>,
+): Millis {
+  return bootTimeout + (waitsFor === null ? 0 : listenWait);
 }
 
 function vitalsPostponed(vitals: Vitals, time: Missed): Vitals {

@@ -7,28 +7,33 @@ import { backoff, intensity, random } from './backoff.js';
 import type { Event } from './events.js';
 import { beginStop, giveUpStart, workerLeft } from './lifecycle.js';
 import { suspect } from './poison.js';
-import type { Policy } from './policy.js';
-import { closeRecord, countRequests, note, replacedBy } from './record.js';
+import { ownPolicy, type Policy } from './policy.js';
 import { rollBack, trialOf } from './reload.js';
+import { closeReloadRecord, countRequests, note, replacedBy } from './reload-record.js';
 import { changeSlot, findSlot, isFilled, waitingSpare } from './slots.js';
-import type { KeptDeath, Reload, Slot, Worker } from './state.js';
+import type { KeptDeath, Reload, Slot, State, Worker } from './state.js';
 import { notifyIfChanged, servedSlots } from './status.js';
 import type { Transaction } from './transaction.js';
 import { becomeDraining, isExitExpected, nameOf, readiness, slotOf } from './workers.js';
 
 /*
- * What happens when a worker dies. A death reaches the master in one of four ways:
+ * What happens when a worker dies. A death reaches the core in one of four ways:
  *
- * - `exited`: its process is gone;
- * - `failed`: it says that it is about to die, and answers what it has before (its exit only completes the record);
+ * - `exited`: its process is gone, and its last message has been read (master/pool.ts posts the event);
+ * - `failed`: it says that it is about to die, and answers what it has before (its exit only completes its entry in
+ *   `lastDeaths`);
  * - `forkFailed`: there was no process in the first place;
  * - from timeouts.ts: the master kills it because it hangs, or did not listen in time. Its death counts from then on, and
- *   the `exited` that follows is expected (`isExitExpected`): it only completes the record.
+ *   the `exited` that follows is expected (`isExitExpected`): it only completes its entry in `lastDeaths`.
  *
  * All four end in `died`, unless the worker was to go anyway (`workerLeft`) or the service is still starting
  * (`giveUpStart`). `died` keeps the death for the stats, writes the one log entry that says it all, and decides what
- * follows: a rollback, a new worker in the slot after a backoff (`forkAt`; `forkDue` in slots.ts forks it, called by
- * `reconcile` in step.ts once the time has come), or the end of the master where there were too many.
+ * follows: a rollback, a new worker in the slot, or the end of the master where there were too many. The new worker comes
+ * at once after a first crash or where a spare waits, else after a backoff (backoff.ts): `forkAt` has the time, and
+ * `forkDue` in slots.ts forks once it has come, which may be in the same step (`reconcile` in step.ts calls it).
+ *
+ * master/perform.ts carries out what follows: `fork` starts a process by the pool, with the settings of its generation
+ * (master/launch.ts); `exit` ends the master, and its service manager starts another one.
  */
 
 type Exited = Extract<Event, { type: 'exited' }>;
@@ -69,8 +74,8 @@ export function exited(t: Transaction, event: Exited): void {
 
 /**
  * A worker says why it is about to die. One that serves goes on to answer what it has, for a short time: for the others
- * it is dead from now on. One that is only of no use drains as if it were replaced. Of one that starts, waits or drains
- * its exit decides.
+ * it is dead from now on. One that runs but accepts no more (`drains`) drains as if it were replaced. Of one that starts,
+ * waits or drains its exit decides.
  */
 export function failed(
   t: Transaction,
@@ -80,9 +85,9 @@ export function failed(
   if (worker === undefined) return;
   const told: Worker = { ...worker, failure };
   if (worker.phase !== 'ready' || t.state.life.phase !== 'serving') return t.put(told);
-  const timeout = drains ? t.policy.drainTimeout : lastAnswers;
-  const reload = trialOf(t.state, worker)?.target ?? null;
-  t.put(becomeDraining(told, { now: t.now, deadline: t.now + timeout + killGrace, reload }));
+  const timeout = drains ? ownPolicy(t.policy, worker).drainTimeout : lastAnswers;
+  const replacedIn = trialOf(t.state, worker)?.target ?? null;
+  t.put(becomeDraining(told, { now: t.now, deadline: t.now + timeout + killGrace, replacedIn }));
   // What was in flight is not why it is of no use.
   const requests = drains ? [] : requestsOf(told);
   died(t, { ...describe(told, unknown), requests, awaitsExit: true });
@@ -132,9 +137,9 @@ function expectedExit(t: Transaction, worker: Worker, event: Exited): void {
 
 /** What a worker that was replaced has not answered by its end is lost. */
 function countLost(t: Transaction, worker: Worker): void {
-  const reload = replacedBy(worker);
-  countRequests(t, reload, { lost: worker.heartbeat?.inFlight ?? 0 });
-  closeRecord(t, reload);
+  const generation = replacedBy(worker);
+  countRequests(t, generation, { lost: worker.heartbeat?.inFlight ?? 0 });
+  closeReloadRecord(t, generation);
 }
 
 /**
@@ -210,7 +215,8 @@ function endTrial(t: Transaction, reload: Reload, death: Death): void {
 function replace(t: Transaction, death: Death): void {
   const { worker, cause } = death;
   const isLasting = worker.failure?.lasting === true;
-  // Another master would do better, but those that serve do better than none.
+  // Each further worker would fail of it, as the files on the disk are of another build. The next master would not; but
+  // while some workers serve, they do better than none.
   if (isLasting && servedSlots(t.state) === 0) return giveUp(t, death, cause);
   if (!isLasting) {
     const { deaths, exceeded } = intensity(t.state.deaths, { now: t.now, restart: t.policy.restart });
@@ -231,7 +237,7 @@ function refill(t: Transaction, slot: Slot, death: Death): void {
   const kind = death.kind === 'boot' ? 'boot' : 'crash';
   const before = kind === 'crash' ? slot.crashes : slot.bootFailures;
   const failures = (wasStable(death, t) ? 0 : before) + 1;
-  // A spare has booted already: there is nothing to wait for.
+  // From the second crash on there is a backoff; a spare has booted already and needs none.
   const isAtOnce = kind === 'crash' && waitingSpare(t.state, t.state.generation) !== undefined;
   const delay = backoffOf(t, kind, failures);
   const pause = isAtOnce ? 0 : delay;
@@ -312,7 +318,7 @@ function keepDeath(t: Transaction, death: Death): void {
     kind,
     cause,
     ...exit,
-    uptime: uptime(worker, t.now),
+    uptimeSeconds: uptime(worker, t.now),
     lost: lostBy(death),
     requests,
     oomKills,
@@ -320,6 +326,13 @@ function keepDeath(t: Transaction, death: Death): void {
     awaitsExit,
   };
   t.update({ lastDeaths: [kept, ...t.state.lastDeaths].slice(0, mostDeaths) });
+}
+
+/** The deaths that came between two states, newest first. */
+export function newDeaths(before: State, after: State): readonly KeptDeath[] {
+  if (before.lastDeaths === after.lastDeaths) return [];
+  const known = new Set(before.lastDeaths.map(({ key }) => key));
+  return after.lastDeaths.filter(({ key }) => !known.has(key));
 }
 
 /** A worker whose death was told before has exited: how it ended, and what it left unanswered, is known now. */
@@ -366,8 +379,9 @@ function tell(t: Transaction, death: Death, delay: Millis | null): void {
   });
 }
 
-function inWords({ method, path, age }: RequestNote): string {
-  return `${method} ${path} ${Math.round(age / 100) / 10} s`;
+/** `GET /orders/:id 1.2 s`. */
+export function inWords({ method, path, ageMs }: RequestNote): string {
+  return `${method} ${path} ${Math.round(ageMs / 100) / 10} s`;
 }
 
 function lostBy({ worker, requests }: Death): number {
@@ -390,10 +404,10 @@ function noHeartbeat(): Heartbeat {
     errors: 0,
     latency: emptyLatency(),
     bytesWritten: 0,
-    rss: 0,
-    heapUsed: 0,
-    heapLimit: 0,
-    eventLoopDelay: 0,
+    rssBytes: 0,
+    heapUsedBytes: 0,
+    heapLimitBytes: 0,
+    eventLoopDelayMs: 0,
     eventLoopUtilization: 0,
     current: [],
   };

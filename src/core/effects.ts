@@ -3,6 +3,7 @@ import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { ReloadRecord, ReloadStep } from '../protocol/reload-record.js';
 import type { Blocked } from '../protocol/requests.js';
+import type { StallRecord } from '../protocol/stall.js';
 import type { Role } from './state.js';
 
 /** Everything that the master can do to the world. */
@@ -17,22 +18,28 @@ export type Effect =
   | { readonly type: 'prove'; readonly key: WorkerKey; readonly timeout: Millis }
   /** The requests that the worker is to answer with 503, in place of those before. */
   | { readonly type: 'block'; readonly key: WorkerKey; readonly requests: readonly Blocked[] }
+  /** Has `/readyz` of the worker answer 503 from now on, while it serves on. */
+  | { readonly type: 'lame-duck'; readonly key: WorkerKey }
   | Drain
   /** Every listener of the service is closed: see Drain. */
   | { readonly type: 'release'; readonly key: WorkerKey }
   | { readonly type: 'kill'; readonly key: WorkerKey }
+  /** Reads how many connections wait to be accepted; see the event `queue`. */
+  | { readonly type: 'read-queue' }
   /** Has the worker send a heartbeat now. */
   | { readonly type: 'ask-heartbeat'; readonly key: WorkerKey }
   /** Has the worker answer a request of its own; see the event `probed`. */
   | { readonly type: 'probe'; readonly key: WorkerKey; readonly path: string; readonly timeout: Millis }
   /** Has the worker hand so many of its kept connections on to another: see balance.ts. */
-  | { readonly type: 'hand-on'; readonly key: WorkerKey; readonly to: WorkerKey; readonly count: number }
+  | { readonly type: 'even-out'; readonly key: WorkerKey; readonly to: WorkerKey; readonly count: number }
   /** What came of a request: see Asked. */
   | { readonly type: 'answer'; readonly request: number; readonly answer: Answer }
   /** A reload got on. */
   | { readonly type: 'step'; readonly generation: number; readonly step: ReloadStep }
   /** A reload is over, or its record has changed since. */
   | { readonly type: 'record'; readonly record: ReloadRecord }
+  /** The event loop of a worker was blocked. */
+  | ({ readonly type: 'stall' } & StallRecord)
   | Notify
   | LogEffect
   /** The first generation serves: `urls` is where. */

@@ -2,14 +2,18 @@ import type { Capture } from '../protocol/capture.js';
 import type { ScaleChange } from '../protocol/control-api.js';
 import type { Failure } from '../protocol/death-record.js';
 import type { Heartbeat } from '../protocol/heartbeat.js';
+import type { Leak } from '../protocol/leak.js';
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { RequestNote } from '../protocol/requests.js';
+import type { Stall } from '../protocol/stall.js';
 /** Everything that can happen to the master. */
 export type Event =
   | { readonly type: 'start' }
   | { readonly type: 'forked'; readonly key: WorkerKey; readonly pid: number }
   | { readonly type: 'fork-failed'; readonly key: WorkerKey; readonly failure: Failure }
+  /** The worker has loaded its app, and waits for the port, which another process has. */
+  | { readonly type: 'waits'; readonly key: WorkerKey; readonly port: number }
   | { readonly type: 'ready'; readonly key: WorkerKey; readonly urls: readonly string[] }
   /** The worker says why it is about to die. `drains`: not before it is told to, and it can be given time. */
   | {
@@ -31,7 +35,7 @@ export type Event =
       readonly type: 'probed';
       readonly key: WorkerKey;
       readonly failure: string | null;
-      readonly took: Millis;
+      readonly tookMs: Millis;
     }
   /** The worker has no connections left; the app's own ending follows. */
   | { readonly type: 'drained'; readonly key: WorkerKey }
@@ -60,7 +64,13 @@ export type Event =
   | { readonly type: 'proved'; readonly key: WorkerKey }
   /** The worker is kept from its heartbeats for so long, on demand (a heap snapshot); 0: it is not any more. */
   | { readonly type: 'excused'; readonly key: WorkerKey; readonly for: Millis }
+  /** The worker's event loop was blocked, and turns again. */
+  | { readonly type: 'stalled'; readonly key: WorkerKey; readonly stall: Stall }
+  /** Which requests leave memory behind, by what the workers' heaps kept; in place of what was said before. */
+  | { readonly type: 'leaks'; readonly leaks: readonly Leak[] }
   | MemoryReading
+  /** How many connections wait to be accepted; null where the kernel does not say. See the effect `read-queue`. */
+  | { readonly type: 'queue'; readonly waiting: number | null }
   | ReloadRequest
   /** Ends a reload by a rollback. */
   | ({ readonly type: 'abort' } & Asked)

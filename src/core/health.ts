@@ -21,15 +21,16 @@ export function afterHeartbeat(
   { heartbeat, now, policy }: { heartbeat: Heartbeat; now: Millis; policy: Policy },
 ): Vitals {
   const { vitals } = worker;
-  const isLate = heartbeat.eventLoopDelay > policy.health.slowDelay;
+  const isLate = heartbeat.eventLoopDelayMs > policy.health.slowDelay;
   // Heartbeats that were asked for come in between, and say nothing about time.
   const isRegular = now - worker.heartbeatAt >= policy.heartbeatInterval / 2;
   return {
     ...vitals,
     slowSince: isLate ? (vitals.slowSince ?? silentSince(worker)) : null,
     fullHeartbeats: hasFullHeap(heartbeat, policy) ? vitals.fullHeartbeats + (isRegular ? 1 : 0) : 0,
-    firstRss: worker.phase === 'ready' ? (vitals.firstRss ?? heartbeat.rss) : null,
+    firstRss: worker.phase === 'ready' ? (vitals.firstRss ?? heartbeat.rssBytes) : null,
     pace: paced(vitals.pace, heartbeat.requests, now),
+    utilization: isRegular ? heartbeat.eventLoopUtilization : vitals.utilization,
     provedAt: heartbeat.answers > (worker.heartbeat?.answers ?? 0) ? now : vitals.provedAt,
   };
 }
@@ -54,8 +55,12 @@ export function treat(t: Transaction): void {
   );
   for (const worker of unhealthy) if (wasTreated(t, worker)) tellAgain(t, worker);
   // Where the slot's next worker is due already, another one of the same would only come in its way.
+  const isWaiting = unhealthy.some((worker) => failsCheck(t, worker)) && awaitsCheck(t);
   const worker = unhealthy.find(
-    (worker) => findSlot(state, worker.role.slot)?.forkAt === null && !wasTreated(t, worker),
+    (worker) =>
+      findSlot(state, worker.role.slot)?.forkAt === null &&
+      !wasTreated(t, worker) &&
+      !(isWaiting && failsCheck(t, worker)),
   );
   if (worker === undefined) return;
   const { pid, generation } = worker;
@@ -63,6 +68,20 @@ export function treat(t: Transaction): void {
   changeSlot(t, slot, { treatedAt: t.now, toldAgain: false });
   t.log('info', `worker ${slot} is being replaced: it is unhealthy`, { workerPid: pid });
   fillSlot(t, { slot, generation });
+}
+
+/**
+ * Whether a worker that came in the place of an unhealthy one has not answered its check yet. Where the database is down,
+ * no new worker is better than the old ones, and all would be replaced for nothing.
+ */
+function awaitsCheck(t: Transaction): boolean {
+  return t.state.workers.some(
+    (worker) => worker.phase === 'ready' && wasTreated(t, worker) && worker.heartbeat?.check?.failures !== 0,
+  );
+}
+
+function failsCheck({ policy }: Transaction, { generation, heartbeat }: Ready): boolean {
+  return (heartbeat?.check?.failures ?? 0) >= ownPolicy(policy, { generation }).health.checkFailures;
 }
 
 function wasTreated({ state, now, policy }: Transaction, { role }: Ready): boolean {
@@ -114,11 +133,15 @@ function sickness(
   const { heartbeat, vitals } = worker;
   if (worker.phase !== 'ready' || heartbeat === null) return null;
   const { maxRss } = policy.memory;
-  if (maxRss !== null && heartbeat.rss > maxRss) {
-    return `its resident set is ${mebibytes(heartbeat.rss)} MiB, over the limit of ${mebibytes(maxRss)} MiB`;
+  if (maxRss !== null && heartbeat.rssBytes > maxRss) {
+    return `its resident set is ${mebibytes(heartbeat.rssBytes)} MiB, over the limit of ${mebibytes(maxRss)} MiB`;
   }
   if (vitals.fullHeartbeats >= heartbeatsOfFullHeap) {
-    return `its heap is full: ${mebibytes(heartbeat.heapUsed)} of ${mebibytes(heartbeat.heapLimit)} MiB`;
+    return `its heap is full: ${mebibytes(heartbeat.heapUsedBytes)} of ${mebibytes(heartbeat.heapLimitBytes)} MiB`;
+  }
+  const { check } = heartbeat;
+  if (check !== undefined && check.failures >= policy.health.checkFailures) {
+    return `its app does not answer health.check: ${check.failure ?? ''}`;
   }
   const { slowLimit } = policy.health;
   const slow = vitals.slowSince === null ? 0 : now - vitals.slowSince;
@@ -146,7 +169,7 @@ type News = Parameters<Transaction['log']>;
 function news(worker: Speaking, { health, why, now, policy }: Finding): News | null {
   const { told, slowSince } = worker.vitals;
   const name = nameOf(worker);
-  const { inFlight = 0, eventLoopDelay = 0 } = worker.heartbeat ?? {};
+  const { inFlight = 0, eventLoopDelayMs = 0 } = worker.heartbeat ?? {};
   const fields = { workerPid: worker.pid, inFlight };
   if (health === 'unhealthy')
     return told === 'unhealthy' ? null : ['warn', `${name} is unhealthy: ${why}`, fields];
@@ -155,15 +178,15 @@ function news(worker: Speaking, { health, why, now, policy }: Finding): News | n
   }
   const lasted = now - (slowSince ?? now);
   if (told !== 'healthy' || lasted < policy.heartbeatInterval * heartbeatsToTell) return null;
-  const isLate = eventLoopDelay > policy.health.slowDelay;
+  const isLate = eventLoopDelayMs > policy.health.slowDelay;
   const what = isLate
-    ? `its event loop is late by ${Math.round(eventLoopDelay)} ms`
+    ? `its event loop is late by ${Math.round(eventLoopDelayMs)} ms`
     : `no heartbeat for ${seconds(now - silentSince(worker))}`;
   return ['warn', `${name} is degraded: ${what}`, fields];
 }
 
-function hasFullHeap({ heapUsed, heapLimit }: Heartbeat, { memory: { maxHeap } }: Policy): boolean {
-  return maxHeap > 0 && heapLimit > 0 && heapUsed / heapLimit > maxHeap;
+function hasFullHeap({ heapUsedBytes, heapLimitBytes }: Heartbeat, { memory: { maxHeap } }: Policy): boolean {
+  return maxHeap > 0 && heapLimitBytes > 0 && heapUsedBytes / heapLimitBytes > maxHeap;
 }
 
 function mebibytes(bytes: number): number {

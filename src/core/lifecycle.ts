@@ -1,36 +1,39 @@
 import type { Failure } from '../protocol/death-record.js';
-import { extendBy, extendInterval, killGrace, reapGrace } from '../protocol/limits.js';
+import { extendBy, extendInterval, killGrace, type Millis, reapGrace } from '../protocol/limits.js';
+import { count } from '../protocol/words.js';
+import { boundsOf } from '../settings/worker-count.js';
 import type { Effect } from './effects.js';
 import type { Event } from './events.js';
-import { countRequests, note, replacedBy } from './record.js';
 import { stopReload, stuckReload } from './reload.js';
+import { countRequests, note, replacedBy } from './reload-record.js';
 import { changeSlot, emptySlot, fillSlot } from './slots.js';
-import type { State, Stopping, Worker } from './state.js';
-import {
-  count,
-  extendDue,
-  notifyIfChanged,
-  notifyStatus,
-  secondsLeft,
-  servedSlots,
-  total,
-} from './status.js';
+import type { Serving, State, Stopping, Worker } from './state.js';
+import { extendDue, notifyIfChanged, notifyStatus, secondsLeft, servedSlots, total } from './status.js';
 import type { Transaction } from './transaction.js';
 import { firstPing } from './watchdog.js';
 import { becomeDraining, becomeDying, becomeReady, isUp, nameOf, slotOf } from './workers.js';
 
 /*
- * The life of the service: idle -> starting -> serving -> stopping -> ended. systemd is told READY=1 once for the start,
- * when every slot has a worker that listens (`finishStart`), and again at the end of each reload (`end` in reload.ts);
- * `holdReadyUntilOpen` in master/control-door.ts delays it until the control socket is open. A start that fails goes from
- * starting to stopping (`giveUpStart`).
+ * The life of the service: idle -> starting -> serving -> stopping -> ended. When systemd is told READY=1:
+ *
+ * 1. `start` forks a worker for each slot. A worker sends `ready` when its app listens where it is configured to; with
+ *    `start.probe`, once it has answered a request; with `kind = "process"`, once it has run for a second. With
+ *    `listen_wait` it first waits until its port is free (`waits`).
+ * 2. With the last slot `finishStart` emits `notify` with `ready`. Spares are not waited for.
+ * 3. master/perform.ts passes it to the service manager. `holdReadyUntilOpen` (master/control-door.ts) holds it back until
+ *    the control socket is open, for two seconds at most; then service-manager/systemd.ts writes the datagram.
+ * 4. A reload begins with RELOADING=1, and ends with another READY=1, whatever its verdict (`begin` and `end` in
+ *    reload.ts); only a stop ends it without.
+ * 5. A start that fails goes from starting to stopping (`giveUpStart`): systemd is told STOPPING=1, and never READY=1.
+ *    It fails with a worker that says why it cannot boot, ends with a code or SIGABRT before it is ready, overruns
+ *    `boot_timeout`, or cannot be forked; one that a signal ended is tried again.
  */
 
 /** Forks the first generation. */
 export function start(t: Transaction): void {
   if (t.state.life.phase !== 'idle') return;
   const { now, policy } = t;
-  const slots = Array.from({ length: policy.workers }, (_, index) => emptySlot(index + 1));
+  const slots = Array.from({ length: boundsOf(policy.workers).min }, (_, index) => emptySlot(index + 1));
   t.update({
     life: { phase: 'starting' },
     slots,
@@ -53,6 +56,19 @@ export function forked(t: Transaction, { key, pid }: Extract<Event, { type: 'for
   if (worker !== undefined) t.put({ ...worker, pid });
 }
 
+/** A worker could listen, and another process has the port: the wait is no part of its boot. It says so once. */
+export function waits(t: Transaction, { key, port }: Extract<Event, { type: 'waits' }>): void {
+  const worker = t.worker(key);
+  if (worker?.phase !== 'starting' || worker.waitsFor !== null) return;
+  const { listenWait } = t.policy;
+  t.put({ ...worker, waitsFor: port, deadline: worker.deadline + listenWait });
+  t.log('info', `${nameOf(worker)} waits for port ${port}, which another process has`, {
+    workerPid: worker.pid,
+    limitMs: listenWait,
+  });
+  notifyIfChanged(t);
+}
+
 /** A worker listens. Once it drains or dies, that comes too late to matter; and a spare does not. */
 export function ready(t: Transaction, { key, urls }: Extract<Event, { type: 'ready' }>): void {
   const worker = t.worker(key);
@@ -64,6 +80,7 @@ export function ready(t: Transaction, { key, urls }: Extract<Event, { type: 'rea
     workerPid: worker.pid,
   });
   note(t, { step: 'ready', worker });
+  if (t.state.life.phase === 'serving' && t.state.life.leaving !== null) t.emit({ type: 'lame-duck', key });
   if (t.state.life.phase !== 'starting' || servedSlots(t.state) < t.state.slots.length)
     return notifyIfChanged(t);
   finishStart(t, urls);
@@ -72,7 +89,7 @@ export function ready(t: Transaction, { key, urls }: Extract<Event, { type: 'rea
 /** The start is over, because every slot has a worker that listens: systemd is told READY=1. */
 function finishStart(t: Transaction, urls: readonly string[]): void {
   const { slots } = t.state;
-  t.update({ life: { phase: 'serving' }, watchdog: { ...t.state.watchdog, quorumAt: t.now } });
+  t.update({ life: { phase: 'serving', leaving: null }, watchdog: { ...t.state.watchdog, quorumAt: t.now } });
   notifyStatus(t, { ready: true });
   const tookMs = t.now - t.state.startedAt;
   const does = t.policy.kind === 'process' ? 'running' : 'serving';
@@ -104,15 +121,18 @@ function isFirstAttempt({ slots, workers }: State): boolean {
   });
 }
 
-/** SIGTERM or the like. A second one is harmless, unless it asks not to wait. */
+/** SIGTERM or the like. A second one ends the lame duck; during the drain it is harmless, unless it asks not to wait. */
 export function stop(t: Transaction, event: Extract<Event, { type: 'stop' }>): void {
   const { life } = t.state;
   switch (life.phase) {
     case 'idle':
       t.update({ life: { phase: 'ended', exitCode: 0 } });
       return t.emit({ type: 'exit', code: 0 });
-    case 'starting':
     case 'serving':
+      if (leaves(t, life, event)) return;
+      beginStop(t, { why: event.why, exitCode: 0 });
+      return event.now ? stop(t, event) : undefined;
+    case 'starting':
       beginStop(t, { why: event.why, exitCode: 0 });
       return event.now ? stop(t, event) : undefined;
     case 'stopping':
@@ -121,6 +141,35 @@ export function stop(t: Transaction, event: Extract<Event, { type: 'stop' }>): v
     case 'ended':
       return;
   }
+}
+
+/** Signals within this time are one: wrappers pass on what the terminal has sent to the whole process group. */
+const oneSignal: Millis = 500;
+
+/** Whether the drain is not to begin yet, because of `lame_duck`. */
+function leaves(t: Transaction, { leaving }: Serving, event: Extract<Event, { type: 'stop' }>): boolean {
+  const { now, policy, state } = t;
+  if (policy.lameDuck === 0 || event.now) return false;
+  if (leaving !== null) return now - leaving.since < oneSignal;
+  const { why } = event;
+  t.update({
+    life: { phase: 'serving', leaving: { why, since: now, until: now + policy.lameDuck } },
+    timers: { ...state.timers, extendAt: now + extendInterval },
+  });
+  notifyStatus(t, { stopping: true, extend: extendBy });
+  t.log('info', `stopping: ${why}; serving on as a lame duck, /readyz answers 503`, {
+    drainInMs: policy.lameDuck,
+  });
+  t.emit(...state.workers.filter(isUp).map(({ key }): Effect => ({ type: 'lame-duck', key })));
+  return true;
+}
+
+/** The lame duck is over. systemd is asked for its time as well. */
+export function leavingDeadline(t: Transaction): void {
+  const { life } = t.state;
+  if (life.phase !== 'serving' || life.leaving === null) return;
+  if (t.now >= life.leaving.until) beginStop(t, { why: life.leaving.why, exitCode: 0 });
+  else extendDue(t);
 }
 
 /** Drains every worker; nothing is forked from here on. */
@@ -137,7 +186,7 @@ export function beginStop(
     life: { phase: 'stopping', why, since: now, deadline, exitCode, released: false, killedAt: null },
     slots: slots.map((slot) => ({ ...slot, forkAt: null, forkAfter: null })),
     workers: workers.map((worker) =>
-      isUp(worker) ? becomeDraining(worker, { now, deadline, reload: null }) : worker,
+      isUp(worker) ? becomeDraining(worker, { now, deadline, replacedIn: null }) : worker,
     ),
     timers: { ...timers, extendAt: now + extendInterval },
   });
@@ -192,7 +241,7 @@ export function closed(
   if (worker?.phase !== 'draining') return;
   const heartbeat = worker.heartbeat === null ? null : { ...worker.heartbeat, inFlight, accepted };
   t.put({ ...worker, heartbeat, closed: true });
-  countRequests(t, worker.reload, { moved: inFlight });
+  countRequests(t, worker.replacedIn, { moved: inFlight });
 }
 
 /** The worker has answered all that it had. */

@@ -1,14 +1,13 @@
 import type { Heartbeat } from '../protocol/heartbeat.js';
+import { leakInWords } from '../protocol/leak.js';
 import type { Millis } from '../protocol/limits.js';
 import type { MemoryReading } from './events.js';
-import { changeSlot, fillSlot, findSlot, isAwaited, retire } from './slots.js';
+import { changeSlot, fillSlot, findSlot, isAwaited, isMemoryShort, retire } from './slots.js';
 import type { State } from './state.js';
 import { notifyIfChanged } from './status.js';
 import type { Transaction } from './transaction.js';
 import { type Ready, workersIn } from './workers.js';
 
-/** Readings in a row that have to be too high: a burst is over sooner. */
-const readingsToAct = 3;
 /** Share of the time in which all wait for memory that is too much, where nearly as much is used as may be. */
 const stalledTooMuch = 0.1;
 const nearly = 0.8;
@@ -32,7 +31,7 @@ export function memory(t: Transaction, reading: MemoryReading): void {
   const isHigh = share > 0 && (reading.used > most || isStalled);
   const readings = isHigh ? t.state.pressure.readings + 1 : 0;
   countReadings(t, readings);
-  if (readings >= readingsToAct) relieve(t, reading);
+  if (isMemoryShort(t.state)) relieve(t, reading);
 }
 
 /** Once a replacement is there, or has failed, it is quiet for a while. */
@@ -42,11 +41,6 @@ function countReadings(t: Transaction, readings: number): void {
   if (!isOver && readings === pressure.readings) return;
   const after = isOver ? { slot: null, quietUntil: t.now + quietTime } : {};
   t.update({ pressure: { ...pressure, readings, ...after } });
-}
-
-/** More processes would make it worse. */
-export function isMemoryShort({ pressure }: State): boolean {
-  return pressure.readings >= readingsToAct;
 }
 
 function relieve(t: Transaction, reading: MemoryReading): void {
@@ -75,7 +69,7 @@ function helpless(t: Transaction, reading: MemoryReading, gain: number | null): 
   const { pressure, workers } = t.state;
   const { helplessAt } = pressure;
   if (helplessAt !== null && t.now - helplessAt < reliefInterval) return;
-  const total = workers.reduce((sum, { heartbeat }) => sum + (heartbeat?.rss ?? 0), 0);
+  const total = workers.reduce((sum, { heartbeat }) => sum + (heartbeat?.rssBytes ?? 0), 0);
   const why =
     gain === null
       ? `each worker that has grown was replaced within the last ${reliefInterval / 60_000} minutes`
@@ -107,14 +101,14 @@ function grown(state: State): readonly Grown[] {
       if (worker.phase !== 'ready' || worker.heartbeat === null) return false;
       const { heartbeat, role, vitals } = worker;
       if (findSlot(state, role.slot)?.forkAt !== null) return false;
-      const first = vitals.firstRss ?? heartbeat.rss;
-      return heartbeat.rss >= grownBy * first && heartbeat.rss - first >= grownAtLeast;
+      const first = vitals.firstRss ?? heartbeat.rssBytes;
+      return heartbeat.rssBytes >= grownBy * first && heartbeat.rssBytes - first >= grownAtLeast;
     })
-    .sort((a, b) => b.heartbeat.rss - a.heartbeat.rss);
+    .sort((a, b) => b.heartbeat.rssBytes - a.heartbeat.rssBytes);
 }
 
 function growthOf({ heartbeat, vitals: { firstRss } }: Grown): number {
-  return heartbeat.rss - (firstRss ?? heartbeat.rss);
+  return heartbeat.rssBytes - (firstRss ?? heartbeat.rssBytes);
 }
 
 function announce(
@@ -123,12 +117,18 @@ function announce(
   { reading, isOnly }: { reading: MemoryReading; isOnly: boolean },
 ): void {
   const { used, limit, stalled } = reading;
-  const has = `worker ${role.slot}, which has ${mebibytes(heartbeat.rss)} MiB and began with ${mebibytes(vitals.firstRss ?? 0)}`;
+  const has = `worker ${role.slot}, which has ${mebibytes(heartbeat.rssBytes)} MiB and began with ${mebibytes(vitals.firstRss ?? 0)}`;
   const how = isOnly ? 'replacing' : 'draining';
-  t.log('warn', `memory is short, ${mebibytes(used)} of ${mebibytes(limit)} MiB are used: ${how} ${has}`, {
-    workerPid: pid,
-    ...(stalled === null ? {} : { stalledPercent: Math.round(stalled * 100) }),
-  });
+  const [leak] = t.state.leaks;
+  const why = leak === undefined ? '' : `; ${leakInWords(leak)}`;
+  t.log(
+    'warn',
+    `memory is short, ${mebibytes(used)} of ${mebibytes(limit)} MiB are used: ${how} ${has}${why}`,
+    {
+      workerPid: pid,
+      ...(stalled === null ? {} : { stalledPercent: Math.round(stalled * 100) }),
+    },
+  );
 }
 
 function isUnderWay(state: State, id: number): boolean {

@@ -32,7 +32,14 @@ export type ReloadPolicy = Policy['reload'];
 /** What one worker is judged by: it was told its own share of that when it was forked. */
 export type WorkerPolicy = Pick<
   Policy,
-  'bootTimeout' | 'drainTimeout' | 'hangTimeout' | 'heartbeatInterval' | 'health' | 'memory'
+  | 'bootTimeout'
+  | 'drainTimeout'
+  | 'hangTimeout'
+  | 'heartbeatInterval'
+  | 'health'
+  | 'maxAge'
+  | 'maxRequests'
+  | 'memory'
 >;
 
 /** The policy by which a worker is judged: with the settings of its own generation. */

@@ -2,7 +2,8 @@ import type { ReloadRecord, Verdict } from '../protocol/reload-record.js';
 import { canaryFault, isSoakOver, soakIfReady } from './canary.js';
 import type { Event, ReloadRequest } from './events.js';
 import { startingAtOnce } from './policy.js';
-import { currentRecord, note, replacedBy } from './record.js';
+import { currentRecord, note, replacedBy } from './reload-record.js';
+import { letGo } from './scaling.js';
 import { applyScale, changeSlot, fillSlot, refusal } from './slots.js';
 import type { Reload, Slot, Stage, State, Worker } from './state.js';
 import { connectionsAccepted, notifyIfChanged, notifyStatus, verdictLine } from './status.js';
@@ -81,7 +82,7 @@ export function judgeCanary(t: Transaction): void {
 }
 
 /** The canary's answer to a request of its own. */
-export function probed(t: Transaction, { key, failure, took }: Extract<Event, { type: 'probed' }>): void {
+export function probed(t: Transaction, { key, failure, tookMs }: Extract<Event, { type: 'probed' }>): void {
   const { reload } = t.state;
   if (reload?.stage.name !== 'soak' || reload.stage.key !== key) return;
   if (failure !== null) return rollBack(t, `the canary failed its probe: ${failure}`);
@@ -90,7 +91,7 @@ export function probed(t: Transaction, { key, failure, took }: Extract<Event, { 
   note(t, {
     step: 'probed',
     ...(worker === undefined ? {} : { worker }),
-    detail: `answered in ${Math.round(took)} ms`,
+    detail: `answered in ${Math.round(tookMs)} ms`,
   });
 }
 
@@ -129,7 +130,7 @@ export function rollBack(t: Transaction, reason: string): void {
     t.put(
       becomeDyingCounted(worker, {
         now: t.now,
-        reload: target,
+        replacedIn: target,
         why: `rolled back before ${readiness(t.policy)}`,
       }),
     );
@@ -182,8 +183,8 @@ function begin(t: Transaction, event: ReloadRequest): void {
     from,
     release,
     by,
-    at,
-    took: null,
+    atMs: at,
+    tookMs: null,
     steps: [],
     accepted: 0,
     moved: 0,
@@ -294,6 +295,8 @@ function end(t: Transaction, ending: Ending): void {
   notifyStatus(t, { ready: true });
   askHeartbeats(t);
   const { pendingScale } = t.state;
+  // The number that an operator asked for before holds for one release.
+  if (verdict === 'done' && pendingScale === null) letGo(t);
   // What supersedes it is the next reload that a scale waits for.
   if (pendingScale === null || verdict === 'superseded') return;
   t.update({ pendingScale: null });
@@ -304,7 +307,7 @@ function conclude(t: Transaction, { reload, verdict, reason }: Ending): void {
   note(t, { step: 'verdict', detail: reason === null ? verdict : `${verdict}: ${reason}` });
   const record: ReloadRecord = {
     ...currentRecord(t.state, t.state.reload ?? reload),
-    took: t.now - reload.startedAt,
+    tookMs: t.now - reload.startedAt,
     verdict,
     reason,
   };

@@ -1,17 +1,19 @@
 import { killGrace, mostWorkers } from '../protocol/limits.js';
+import { count } from '../protocol/words.js';
 import type { Event } from './events.js';
-import { isMemoryShort } from './memory.js';
 import { blockFor } from './poison.js';
 import { drainingPerSlot, ownPolicy, spareDelay } from './policy.js';
-import { note } from './record.js';
+import { note } from './reload-record.js';
+import { hold, letGo, rulesOf } from './scaling.js';
 import type { Role, Slot, State, Worker } from './state.js';
-import { count, notifyIfChanged } from './status.js';
+import { notifyIfChanged } from './status.js';
 import type { Transaction } from './transaction.js';
 import {
   becomeDraining,
   becomeDying,
   becomeSpare,
   becomeStarting,
+  isEnding,
   isUp,
   nameOf,
   newWorker,
@@ -28,9 +30,10 @@ import {
 /**
  * The generation that a slot's worker should have.
  *
- * Without a reload, while a canary is still to prove itself, and in a rollback that is `state.generation`, the proven one.
- * Only while a reload rolls do slots differ. There it is the new generation where a worker of it starts or serves, else
- * the old one where a worker of that does, else `state.generation`.
+ * Without a reload, while a canary is still to prove itself, and in a rollback that is `state.generation`, the proven one:
+ * the old one until the end of a reload, and with `rollback: false` the new one from its beginning. Only while a reload
+ * rolls do slots differ. There it is the new generation where a worker of it starts or serves, else the old one where a
+ * worker of that does, else, with nobody there, the proven one.
  */
 export function wantedGeneration(state: State, slot: number): number {
   const { reload, generation } = state;
@@ -110,13 +113,21 @@ export function isAwaited({ workers }: State, { forkAfter }: Slot): boolean {
   return forkAfter !== null && workers.some(({ key }) => key === forkAfter);
 }
 
+/** Readings in a row that have to be too high: a burst is over sooner. */
+const readingsToAct = 3;
+
+/** More processes would make it worse: memory.ts counts the readings. */
+export function isMemoryShort({ pressure }: State): boolean {
+  return pressure.readings >= readingsToAct;
+}
+
 /** Drains a worker that others stand in for. */
 export function retire(t: Transaction, worker: Worker, why: string): void {
   if (!isUp(worker)) return;
   const { drainTimeout } = ownPolicy(t.policy, worker);
   const deadline = t.now + drainTimeout + killGrace;
-  const reload = t.state.reload?.target ?? null;
-  t.putLast(becomeDraining(worker, { now: t.now, deadline, reload }));
+  const replacedIn = t.state.reload?.target ?? null;
+  t.putLast(becomeDraining(worker, { now: t.now, deadline, replacedIn }));
   t.log('debug', `${nameOf(worker)} drains: ${why}`, { workerPid: worker.pid });
   t.emit({ type: 'drain', key: worker.key, timeout: drainTimeout, last: false });
   note(t, { step: 'draining', worker, detail: why });
@@ -151,7 +162,10 @@ export function fillSlot(
   else promote(t, spare, slot);
 }
 
-/** Fills the slots whose time has come. */
+/**
+ * Fills the slots whose time has come, with the proven generation: an old worker that crashes while a reload rolls comes
+ * back as what it was, and is replaced later.
+ */
 export function forkDue(t: Transaction): void {
   const due = t.state.slots.filter(({ forkAt }) => forkAt !== null && forkAt <= t.now);
   for (const { id } of due) fillSlot(t, { slot: id });
@@ -214,7 +228,7 @@ export function settleSpares(t: Transaction): void {
   const wanted = t.policy.spares;
   if (t.state.spares.wanted !== wanted) t.update({ spares: { ...t.state.spares, wanted } });
   if (t.state.life.phase !== 'serving' || t.state.reload !== null) return;
-  for (const worker of superfluous(t.state)) retire(t, worker, 'it is not wanted any more');
+  for (const worker of superfluous(t.state)) retire(t, worker, whySuperfluous(t.state, worker));
   if (!isSpareDue(t)) return;
   t.update({ spares: { ...t.state.spares, forkAt: null } });
   forkWorker(t, { role: { kind: 'spare' }, generation: t.state.generation });
@@ -234,6 +248,11 @@ function superfluous(state: State): readonly Worker[] {
   return all.filter((worker) => !current.slice(0, state.spares.wanted).includes(worker));
 }
 
+function whySuperfluous({ generation, spares }: State, worker: Worker): string {
+  if (worker.generation !== generation) return `generation ${generation} has taken over`;
+  return `${count(spares.wanted, 'spare')} ${spares.wanted === 1 ? 'is' : 'are'} wanted`;
+}
+
 /** One at a time, and after all who have a slot to fill. */
 function isSpareDue({ state, now }: Transaction): boolean {
   const { forkAt } = state.spares;
@@ -251,7 +270,7 @@ function sparesOf({ workers }: State): readonly Worker[] {
 
 /** Why nothing can be changed now; null where it can. */
 export function refusal({ life, reload }: State): string | null {
-  if (life.phase === 'stopping' || life.phase === 'ended') return 'the service is stopping';
+  if (isEnding(life)) return 'the service is stopping';
   if (life.phase !== 'serving') return 'the service is still starting';
   return reload === null
     ? null
@@ -262,11 +281,13 @@ export function refusal({ life, reload }: State): string | null {
 export function scale(t: Transaction, event: Extract<Event, { type: 'scale' }>): void {
   const reason = refusal({ ...t.state, reload: null });
   if (reason !== null) return t.refuse(event, `scale: ${reason}`);
+  if ('auto' in event.change) return followLoad(t, event);
   const from = t.state.pendingScale ?? t.state.slots.length;
   const to = 'to' in event.change ? event.change.to : from + event.change.add;
   if (!Number.isInteger(to) || to < 1 || to > mostWorkers) {
     return t.refuse(event, `scale: ${to} workers; expected 1 to ${mostWorkers}`);
   }
+  hold(t);
   if (t.state.reload !== null) {
     t.update({ pendingScale: to });
     return t.accept(event, `${count(to, 'worker')} once the reload is over`);
@@ -275,10 +296,25 @@ export function scale(t: Transaction, event: Extract<Event, { type: 'scale' }>):
   applyScale(t, to);
 }
 
-export function applyScale(t: Transaction, to: number): void {
+/** Where `workers` is a range, a number that somebody asked for holds no longer. */
+function followLoad(t: Transaction, event: Extract<Event, { type: 'scale' }>): void {
+  const rules = rulesOf(t.policy);
+  if (rules === null) {
+    const { workers } = t.policy;
+    return t.refuse(event, `scale: workers is ${workers}; expected a range such as "2..8" for scale auto`);
+  }
+  const message = `the number of workers follows the load, from ${rules.min} to ${rules.max}`;
+  t.update({ pendingScale: null });
+  letGo(t);
+  t.accept(event, message);
+  t.log('info', message, { by: event.by });
+}
+
+/** @param why the load asks for it; no operator does */
+export function applyScale(t: Transaction, to: number, why?: string): void {
   const from = t.state.slots.length;
   if (to === from) return;
-  t.log('info', `scaled from ${from} to ${count(to, 'worker')}`);
+  t.log('info', `scaled from ${from} to ${count(to, 'worker')}${why === undefined ? '' : `: ${why}`}`);
   if (to > from) grow(t, to);
   else shrink(t, to);
   notifyIfChanged(t);
@@ -313,6 +349,7 @@ export function emptySlot(id: number): Slot {
     treatedAt: null,
     toldAgain: false,
     relievedAt: null,
+    recycledAt: null,
   };
 }
 

@@ -1,10 +1,12 @@
 import type { Capture } from '../protocol/capture.js';
 import type { DeathRecord, Failure, PoisonRecord } from '../protocol/death-record.js';
 import type { Heartbeat } from '../protocol/heartbeat.js';
+import type { Leak } from '../protocol/leak.js';
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { ReloadRecord } from '../protocol/reload-record.js';
 import type { Fingerprint, RequestNote } from '../protocol/requests.js';
+import type { StallRecord } from '../protocol/stall.js';
 import type { Health } from '../protocol/stats.js';
 /** The whole of what the master knows. Immutable: every step returns a new one. */
 export interface State {
@@ -22,6 +24,7 @@ export interface State {
   readonly acceptedBefore: number | null;
   /** The number of slots that was asked for while a reload is under way, to be done after it. */
   readonly pendingScale: number | null;
+  readonly scaling: Scaling;
   readonly slots: readonly Slot[];
   readonly workers: readonly Worker[];
   readonly nextKey: WorkerKey;
@@ -29,6 +32,10 @@ export interface State {
   readonly deaths: readonly Millis[];
   /** The last ones that nobody asked for, newest first. */
   readonly lastDeaths: readonly KeptDeath[];
+  /** The last times that a worker's event loop was blocked, newest first. */
+  readonly lastStalls: readonly KeptStall[];
+  /** Kinds of requests that leave memory behind, the worst first. */
+  readonly leaks: readonly Leak[];
   /** Requests that were in flight at deaths. */
   readonly suspects: readonly Suspect[];
   /** Deaths within the window that workers caused themselves, with something in flight. */
@@ -54,9 +61,22 @@ export interface State {
 export type Life =
   | { readonly phase: 'idle' }
   | { readonly phase: 'starting' }
-  | { readonly phase: 'serving' }
+  | Serving
   | Stopping
   | { readonly phase: 'ended'; readonly exitCode: number };
+
+export interface Serving {
+  readonly phase: 'serving';
+  /** It will stop, and serves on until load balancers have noticed: `lame_duck`. */
+  readonly leaving: Leaving | null;
+}
+
+export interface Leaving {
+  readonly why: string;
+  readonly since: Millis;
+  /** When the drain begins. */
+  readonly until: Millis;
+}
 
 export interface Stopping {
   readonly phase: 'stopping';
@@ -88,6 +108,8 @@ export interface Slot {
   readonly toldAgain: boolean;
   /** When its worker was last replaced because the memory was short. */
   readonly relievedAt: Millis | null;
+  /** When a replacement was last begun because its worker had served for long: see recycle.ts. */
+  readonly recycledAt: Millis | null;
 }
 
 export type Worker = {
@@ -117,7 +139,13 @@ export interface Spare {
 }
 
 export type WorkerPhase =
-  | { readonly phase: 'starting'; readonly role: Role; readonly deadline: Millis }
+  | {
+      readonly phase: 'starting';
+      readonly role: Role;
+      readonly deadline: Millis;
+      /** The port that another process has; null: it waits for none. */
+      readonly waitsFor: number | null;
+    }
   /** Booted, without a slot: it does not listen. */
   | { readonly phase: 'spare'; readonly role: Spare; readonly heartbeatAt: Millis }
   | { readonly phase: 'ready'; readonly role: InSlot; readonly since: Millis; readonly heartbeatAt: Millis }
@@ -128,7 +156,7 @@ export type WorkerPhase =
       readonly was: 'starting' | 'spare' | 'ready' | 'draining';
       readonly why: string;
       /** As in Draining. */
-      readonly reload: number | null;
+      readonly replacedIn: number | null;
     };
 
 export interface Draining {
@@ -138,7 +166,7 @@ export interface Draining {
   /** When it is killed, should it not have ended by itself. */
   readonly deadline: Millis;
   /** The generation of the reload that replaced it, whose record has its losses; null where none did. */
-  readonly reload: number | null;
+  readonly replacedIn: number | null;
   /** Its listeners are closed. */
   readonly closed: boolean;
   /** Its connections are gone; the app's own ending runs. */
@@ -178,6 +206,59 @@ export interface Pressure {
   readonly helplessAt: Millis | null;
 }
 
+/** How the number of workers follows the load, where it is a range: see autoscale.ts. */
+export interface Scaling {
+  /** An operator has asked for the number in force: it holds until a reload is done, or until it is to follow the load again. */
+  readonly held: boolean;
+  readonly trend: Trend;
+  /** Connections ever accepted at the last look. */
+  readonly accepted: number;
+  readonly reading: Reading | null;
+  /** What the load last brought about. */
+  readonly last: LastScale | null;
+}
+
+export interface Trend {
+  /** null: nobody has looked yet. */
+  readonly lookedAt: Millis | null;
+  /** How hot the last looks were, in a row, and since when. */
+  readonly heat: number;
+  readonly hotSince: Millis | null;
+  /** Workers' worth of busy event loops, as a mean; null: nobody has looked yet. */
+  readonly demand: number | null;
+  /** The most workers that each part of the last time needed, the newest part first, and since when that is. */
+  readonly peaks: readonly number[];
+  readonly partSince: Millis | null;
+  /** So many times `scale.down_after` is waited before there are fewer. */
+  readonly patience: number;
+  /** When there were last fewer, where no more were needed since. */
+  readonly fewerAt: Millis | null;
+}
+
+/** Connections that waited to be accepted. */
+export interface Reading {
+  readonly at: Millis;
+  readonly waiting: number;
+}
+
+export interface LastScale {
+  readonly at: Millis;
+  readonly from: number;
+  readonly to: number;
+  readonly why: string;
+}
+
+export const freshTrend: Trend = {
+  lookedAt: null,
+  heat: 0,
+  hotSince: null,
+  demand: null,
+  peaks: [],
+  partSince: null,
+  patience: 1,
+  fewerAt: null,
+};
+
 export interface Watchdog {
   /** When a quorum of the workers was last known to answer. */
   readonly quorumAt: Millis;
@@ -202,6 +283,9 @@ export interface Traffic {
   readonly perSecond: number;
 }
 
+/** When it was told, on the master's clock. */
+export type KeptStall = StallRecord & { readonly at: Millis };
+
 export function initialState({ seed }: { seed: number }): State {
   return {
     life: { phase: 'idle' },
@@ -210,11 +294,14 @@ export function initialState({ seed }: { seed: number }): State {
     lastReload: null,
     acceptedBefore: null,
     pendingScale: null,
+    scaling: { held: false, trend: freshTrend, accepted: 0, reading: null, last: null },
     slots: [],
     workers: [],
     nextKey: 1,
     deaths: [],
     lastDeaths: [],
+    lastStalls: [],
+    leaks: [],
     suspects: [],
     fatalities: [],
     mix: noMix,
@@ -251,6 +338,10 @@ export interface Vitals {
   /** What it had in flight at its end, by its own account. */
   readonly lastWord: readonly RequestNote[] | null;
   readonly pace: Pace;
+  /** Share of about a heartbeat's interval in which its event loop was busy, 0 to 1; null: it has not served for so long. */
+  readonly utilization: number | null;
+  /** Since when it sheds load, what it had shed before, and when it last did; null: it serves every request. */
+  readonly shedding: { readonly since: Millis; readonly before: number; readonly at: Millis } | null;
 }
 
 /** It has been silent for so long that somebody went to see what it does. */
@@ -283,6 +374,8 @@ export const freshVitals: Vitals = {
   excusedUntil: 0,
   lastWord: null,
   pace: noPace,
+  utilization: null,
+  shedding: null,
 };
 
 /**

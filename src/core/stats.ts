@@ -1,3 +1,4 @@
+import type { DeploySummary } from '../protocol/deploy.js';
 import type { Millis } from '../protocol/limits.js';
 import type { ReloadRecord, ReloadSummary } from '../protocol/reload-record.js';
 import type {
@@ -8,29 +9,37 @@ import type {
   PublicStats,
   WorkerStats,
 } from '../protocol/stats.js';
+import { boundsOf, type WorkerCount } from '../settings/worker-count.js';
 import { perSecond } from './health.js';
-import { currentRecord } from './record.js';
+import { currentRecord } from './reload-record.js';
 import { findSlot } from './slots.js';
 import type { KeptDeath, State, Suspect, Worker } from './state.js';
 import { requestsServed, servedSlots, total, waitingSpares } from './status.js';
-import { slotOf } from './workers.js';
+import { isEnding, slotOf } from './workers.js';
 
 /** One death says nothing about a request. */
 const deathsToTell = 2;
 
-export type MasterFacts = Omit<ClusterStats['master'], 'uptime'>;
+export type MasterFacts = Omit<ClusterStats['master'], 'uptimeSeconds'>;
 
 export interface Surroundings {
   readonly now: Millis;
+  /** As configured; a fixed number unless told. */
+  readonly workers?: WorkerCount;
   readonly kind: ClusterStats['kind'];
   readonly mode: string;
   readonly master: MasterFacts;
   /** Of reloads that are over, newest first. */
   readonly records: readonly ReloadRecord[];
+  /** null: none is configured. */
+  readonly deploys?: DeploySummary | null;
 }
 
 /** The master's view of the service, for the control socket. */
-export function clusterStats(state: State, { now, kind, mode, master, records }: Surroundings): ClusterStats {
+export function clusterStats(
+  state: State,
+  { now, kind, mode, workers = 1, master, records, deploys = null }: Surroundings,
+): ClusterStats {
   return {
     status: serviceStatus(state.life),
     kind,
@@ -42,7 +51,7 @@ export function clusterStats(state: State, { now, kind, mode, master, records }:
     requests: requestsServed(state),
     requestsPerSecond: Math.round(state.workers.reduce((sum, worker) => sum + rateOf(worker, now), 0)),
     inFlight: total(state, 'inFlight'),
-    master: { ...master, uptime: wholeSeconds(now - state.startedAt) },
+    master: { ...master, uptimeSeconds: wholeSeconds(now - state.startedAt) },
     // Spares first.
     workers: [...state.workers]
       .sort((a, b) => (slotOf(a) ?? 0) - (slotOf(b) ?? 0) || a.key - b.key)
@@ -51,6 +60,10 @@ export function clusterStats(state: State, { now, kind, mode, master, records }:
     reloads: records.map(({ steps, ...summary }) => summary),
     spares: { wanted: state.spares.wanted, ready: waitingSpares(state) },
     deaths: state.lastDeaths.map((death) => deathSummary(death, now)),
+    stalls: state.lastStalls.map(({ at, ...stall }) => ({ ...stall, agoSeconds: wholeSeconds(now - at) })),
+    leaks: state.leaks,
+    ...(deploys === null ? {} : { deploys }),
+    ...autoscaleStats(state, workers, now),
     poison: state.suspects
       .filter(({ deaths }) => deaths.length >= deathsToTell)
       .map((suspect) => poisonSummary(suspect, now)),
@@ -58,7 +71,16 @@ export function clusterStats(state: State, { now, kind, mode, master, records }:
 }
 
 /** What of it `GET /api/cluster/stats` answers. */
-export function publicStats({ deaths, poison, lastReload, reloads, ...rest }: ClusterStats): PublicStats {
+export function publicStats({
+  deaths,
+  stalls,
+  leaks,
+  poison,
+  lastReload,
+  reloads,
+  deploys: _,
+  ...rest
+}: ClusterStats): PublicStats {
   return {
     ...rest,
     lastReload: lastReload === null ? null : publicReload(lastReload),
@@ -67,12 +89,24 @@ export function publicStats({ deaths, poison, lastReload, reloads, ...rest }: Cl
 }
 
 function publicReload(record: ReloadSummary): PublicReload {
-  const { serial, generation, from, at, took, accepted, moved, lost, verdict } = record;
-  return { serial, generation, from, at, took, accepted, moved, lost, verdict };
+  const { serial, generation, from, atMs, tookMs, accepted, moved, lost, verdict } = record;
+  return { serial, generation, from, atMs, tookMs, accepted, moved, lost, verdict };
+}
+
+function autoscaleStats(
+  { scaling: { held, last } }: State,
+  workers: WorkerCount,
+  now: Millis,
+): Pick<ClusterStats, 'autoscale'> {
+  const { min, max } = boundsOf(workers);
+  if (min === max) return {};
+  if (last === null) return { autoscale: { min, max, held, last } };
+  const { at, ...change } = last;
+  return { autoscale: { min, max, held, last: { agoSeconds: wholeSeconds(now - at), ...change } } };
 }
 
 function deathSummary({ key, awaitsExit, at, ...death }: KeptDeath, now: Millis): DeathSummary {
-  return { ...death, ago: wholeSeconds(now - at) };
+  return { ...death, agoSeconds: wholeSeconds(now - at) };
 }
 
 function poisonSummary({ method, route, deaths, blockedUntil }: Suspect, now: Millis): PoisonSummary {
@@ -80,8 +114,8 @@ function poisonSummary({ method, route, deaths, blockedUntil }: Suspect, now: Mi
     method,
     route,
     deaths: deaths.length,
-    ago: wholeSeconds(now - (deaths.at(-1) ?? now)),
-    blockedFor: blockedUntil === null ? 0 : Math.ceil(Math.max(0, blockedUntil - now) / 1000),
+    agoSeconds: wholeSeconds(now - (deaths.at(-1) ?? now)),
+    blockedForSeconds: blockedUntil === null ? 0 : Math.ceil(Math.max(0, blockedUntil - now) / 1000),
   };
 }
 
@@ -94,17 +128,21 @@ function workerStats(state: State, worker: Worker, now: Millis): WorkerStats {
     phase: worker.phase,
     health: worker.vitals.health,
     generation: worker.generation,
-    uptime: wholeSeconds(now - worker.forkedAt),
+    uptimeSeconds: wholeSeconds(now - worker.forkedAt),
     restarts: slot === null ? 0 : (findSlot(state, slot)?.restarts ?? 0),
-    heartbeatAge: 'heartbeatAt' in worker ? Math.round(now - worker.heartbeatAt) : null,
+    heartbeatAgeMs: 'heartbeatAt' in worker ? Math.round(now - worker.heartbeatAt) : null,
     requests: heartbeat?.requests ?? 0,
     requestsPerSecond: Math.round(rateOf(worker, now)),
     inFlight: heartbeat?.inFlight ?? 0,
     connections: heartbeat?.connections ?? 0,
-    rss: heartbeat?.rss ?? 0,
-    heapUsed: heartbeat?.heapUsed ?? 0,
-    eventLoopDelay: heartbeat?.eventLoopDelay ?? 0,
+    rssBytes: heartbeat?.rssBytes ?? 0,
+    heapUsedBytes: heartbeat?.heapUsedBytes ?? 0,
+    eventLoopDelayMs: heartbeat?.eventLoopDelayMs ?? 0,
     eventLoopUtilization: heartbeat?.eventLoopUtilization ?? 0,
+    ...(heartbeat?.shed === undefined ? {} : { shedRequests: heartbeat.shed.requests }),
+    ...(heartbeat?.keepAliveTimeoutMs === undefined
+      ? {}
+      : { keepAliveTimeoutMs: heartbeat.keepAliveTimeoutMs }),
   };
 }
 
@@ -113,8 +151,8 @@ function rateOf({ vitals }: Worker, now: Millis): number {
 }
 
 export function serviceStatus(life: State['life']): ClusterStats['status'] {
-  if (life.phase === 'serving' || life.phase === 'starting') return life.phase;
-  return life.phase === 'idle' ? 'starting' : 'stopping';
+  if (isEnding(life)) return 'stopping';
+  return life.phase === 'serving' ? 'serving' : 'starting';
 }
 
 function wholeSeconds(ms: Millis): number {

@@ -2,6 +2,8 @@ import type { Millis } from '../protocol/limits.js';
 import { extendBy, extendInterval } from '../protocol/limits.js';
 import type { ReloadRecord } from '../protocol/reload-record.js';
 import type { Health } from '../protocol/stats.js';
+import { waitText } from '../protocol/wait-status.js';
+import { count } from '../protocol/words.js';
 import type { Notify } from './effects.js';
 import { type Policy, statusInterval } from './policy.js';
 import type { Reload, State, Stopping } from './state.js';
@@ -22,7 +24,7 @@ export function waitingSpares({ workers }: State): number {
 /** Sum of one figure of the last heartbeats. */
 export function total(
   state: State,
-  figure: 'requests' | 'accepted' | 'inFlight' | 'connections' | 'rss',
+  figure: 'requests' | 'accepted' | 'inFlight' | 'connections' | 'rssBytes',
 ): number {
   return state.workers.reduce((sum, { heartbeat }) => sum + (heartbeat?.[figure] ?? 0), 0);
 }
@@ -41,7 +43,11 @@ export function connectionsAccepted(state: State): number {
 export function statusLine(state: State, now: Millis, { kind }: Pick<Policy, 'kind'>): string {
   const { life } = state;
   const ready = `${servedSlots(state)} of ${state.slots.length} workers ready${unwell(state)}${spares(state)}`;
-  if (life.phase === 'starting') return `starting: ${ready}`;
+  if (life.phase === 'starting') return `starting: ${ready}${waiting(state)}`;
+  if (life.phase === 'serving' && life.leaving !== null) {
+    const { why, until } = life.leaving;
+    return `stopping (${why}): ${ready}, draining in ${Math.max(0, Math.ceil((until - now) / 1000))} s`;
+  }
   if (life.phase === 'stopping') {
     // A failed unit keeps the last STATUS: there the reason is worth more than the progress.
     if (life.exitCode !== 0) return life.why;
@@ -53,6 +59,14 @@ export function statusLine(state: State, now: Millis, { kind }: Pick<Policy, 'ki
   const rate = kind === 'process' ? '' : ` ${traffic.perSecond} req/s,`;
   const usual = `${ready}, generation ${generation},${rate} ${count(restarts, 'restart')}`;
   return reload === null ? `${usual}${verdictOf(state)}` : `${stageOf(reload)}: ${usual}`;
+}
+
+function waiting({ workers }: State): string {
+  const ports = workers.flatMap((worker) =>
+    worker.phase === 'starting' && worker.waitsFor !== null ? [worker.waitsFor] : [],
+  );
+  const [port] = ports;
+  return port === undefined ? '' : `, ${waitText(ports.length, port)}`;
 }
 
 /** Those whom the log was told of. */
@@ -84,8 +98,8 @@ function verdictOf({ lastReload }: State): string {
   return lastReload === null ? '' : `; ${verdictLine(lastReload)}`;
 }
 
-export function verdictLine({ verdict, generation, took, reason }: ReloadRecord): string {
-  const within = `${Math.round((took ?? 0) / 100) / 10} s`;
+export function verdictLine({ verdict, generation, tookMs, reason }: ReloadRecord): string {
+  const within = `${Math.round((tookMs ?? 0) / 100) / 10} s`;
   if (verdict === 'done') return `reload to generation ${generation} done in ${within}`;
   const what = verdict === 'rolled-back' ? 'rolled back' : verdict;
   return `reload to generation ${generation} ${what} after ${within}: ${reason ?? 'no reason'}`;
@@ -144,7 +158,7 @@ function statisticsDue(t: Transaction): void {
     requests: requestsServed(state),
     inFlight: total(state, 'inFlight'),
     connections: total(state, 'connections'),
-    rssMiB: Math.round(total(state, 'rss') / 2 ** 20),
+    rssBytes: total(state, 'rssBytes'),
     uptimeSeconds: Math.round((now - state.startedAt) / 1000),
   });
 }
@@ -152,8 +166,4 @@ function statisticsDue(t: Transaction): void {
 /** Until the workers that are left are killed, whole seconds. */
 export function secondsLeft({ deadline }: Stopping, now: Millis): number {
   return Math.max(0, Math.ceil((deadline - now) / 1000));
-}
-
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

@@ -1,5 +1,6 @@
 import type { Millis } from '../protocol/limits.js';
 import { tickInterval } from '../protocol/limits.js';
+import { autoscale, queueRead } from './autoscale.js';
 import { balance } from './balance.js';
 import { askWhileSoaking, soakDeadlines } from './canary.js';
 import { forgiveStall } from './clock-stall.js';
@@ -7,6 +8,7 @@ import { current, exited, failed, forkFailed } from './deaths.js';
 import type { Effect } from './effects.js';
 import type { Event } from './events.js';
 import { judge, treat } from './health.js';
+import { leaked } from './leaks.js';
 import {
   closed,
   cut,
@@ -14,18 +16,22 @@ import {
   endIfEmpty,
   extendStart,
   forked,
+  leavingDeadline,
   ready,
   releaseIfClosed,
   start,
   stop,
   stopDeadlines,
+  waits,
 } from './lifecycle.js';
 import { memory } from './memory.js';
 import { blockDeadlines, countTraffic, forgetSuspects } from './poison.js';
 import type { Policy } from './policy.js';
+import { recycle } from './recycle.js';
 import { abort, advanceReload, judgeCanary, probed, reload } from './reload.js';
 import { forkDue, restart, scale, settleSlots, settleSpares, spareBooted, spareDeadlines } from './slots.js';
-import type { State, Worker } from './state.js';
+import { stalled } from './stalls.js';
+import type { Life, State, Worker } from './state.js';
 import { reportDue } from './status.js';
 import { captured, excused, heartbeat, keepLimits, silenceDeadline, watchSilence } from './timeouts.js';
 import { Transaction } from './transaction.js';
@@ -88,9 +94,14 @@ export function nextDeadline(state: State, policy: Policy): Millis | null {
   for (const worker of state.workers) nearest = Math.min(nearest, workerDeadline(worker, policy));
   const stage = state.reload?.stage;
   const soak = stage?.name === 'soak' ? soakDeadlines(stage, state.tickedAt) : [];
-  const stop = state.life.phase === 'stopping' && state.life.killedAt === null ? [state.life.deadline] : [];
+  const stop = lifeDeadlines(state.life);
   const others = [...pingDeadlines(state, policy), ...spareDeadlines(state), ...blockDeadlines(state)];
   return Math.min(nearest, ...soak, ...others, ...stop);
+}
+
+function lifeDeadlines(life: Life): readonly Millis[] {
+  if (life.phase === 'serving') return life.leaving === null ? [] : [life.leaving.until];
+  return life.phase === 'stopping' && life.killedAt === null ? [life.deadline] : [];
 }
 
 function workerDeadline(worker: Worker, policy: Policy): Millis {
@@ -107,6 +118,8 @@ function answer(t: Transaction, event: Event): void {
       return forked(t, event);
     case 'fork-failed':
       return forkFailed(t, event);
+    case 'waits':
+      return waits(t, event);
     case 'ready':
       return ready(t, event);
     case 'failed':
@@ -145,8 +158,14 @@ function answer(t: Transaction, event: Event): void {
       return proved(t, event);
     case 'excused':
       return excused(t, event);
+    case 'stalled':
+      return stalled(t, event);
+    case 'leaks':
+      return leaked(t, event);
     case 'memory':
       return memory(t, event);
+    case 'queue':
+      return queueRead(t, event);
     case 'tick':
       return tick(t);
   }
@@ -160,6 +179,9 @@ function tick(t: Transaction): void {
   watchSilence(t);
   judge(t);
   treat(t);
+  recycle(t);
+  autoscale(t);
+  leavingDeadline(t);
   stopDeadlines(t);
   askWhileSoaking(t);
   extendStart(t);

@@ -8,6 +8,7 @@ import { afterHeartbeat, paced } from './health.js';
 import { giveUpStart, progress } from './lifecycle.js';
 import { ownPolicy, type Policy } from './policy.js';
 import { trialOf } from './reload.js';
+import { tellShed } from './shed.js';
 import type { Life, Silence, Worker } from './state.js';
 import type { Transaction } from './transaction.js';
 import {
@@ -56,7 +57,8 @@ export function heartbeat(t: Transaction, { key, heartbeat }: Extract<Event, { t
 function heard(t: Transaction, worker: Speaking, heartbeat: Heartbeat): void {
   const { silence } = worker.vitals;
   const vitals = afterHeartbeat(worker, { heartbeat, now: t.now, policy: ownPolicy(t.policy, worker) });
-  const spoken: Speaking = { ...worker, heartbeat, heartbeatAt: t.now, vitals };
+  const shedding = tellShed(t, worker, heartbeat);
+  const spoken: Speaking = { ...worker, heartbeat, heartbeatAt: t.now, vitals: { ...vitals, shedding } };
   if (silence === null) return t.put(spoken);
   const ended = silence.ended ?? t.now - silentSince(worker);
   if (silence.capture !== null) return recovered(t, spoken, { capture: silence.capture, ended });
@@ -106,8 +108,8 @@ function endsWithAll(life: Life, deadline: Millis): boolean {
 /** A worker that drains has been replaced. The death of one that starts counts from here on; it ends the first start. */
 function kill(t: Transaction, worker: Worker, why: string): void {
   const starts = worker.phase === 'starting';
-  const reload = trialOf(t.state, worker)?.target ?? null;
-  t.put(starts ? becomeDyingCounted(worker, { now: t.now, reload, why }) : becomeDying(worker, why));
+  const replacedIn = trialOf(t.state, worker)?.target ?? null;
+  t.put(starts ? becomeDyingCounted(worker, { now: t.now, replacedIn, why }) : becomeDying(worker, why));
   t.log('warn', `${nameOf(worker)} ${why}; killing it`, { workerPid: worker.pid });
   t.emit({ type: 'kill', key: worker.key });
   if (!starts) return;
@@ -170,8 +172,8 @@ export function excused(t: Transaction, event: Extract<Event, { type: 'excused' 
 function hang(t: Transaction, worker: Speaking): void {
   const death = hangOf(worker, t.now);
   const unresponsive: Worker = { ...worker, vitals: { ...worker.vitals, health: 'unresponsive' } };
-  const reload = trialOf(t.state, worker)?.target ?? null;
-  t.put(becomeDyingCounted(unresponsive, { now: t.now, reload, why: death.cause }));
+  const replacedIn = trialOf(t.state, worker)?.target ?? null;
+  t.put(becomeDyingCounted(unresponsive, { now: t.now, replacedIn, why: death.cause }));
   t.emit({ type: 'kill', key: worker.key });
   died(t, death);
 }
@@ -179,7 +181,7 @@ function hang(t: Transaction, worker: Speaking): void {
 function hangOf(worker: Speaking, now: Millis): Death {
   const capture = worker.vitals.silence?.capture ?? null;
   const silent = now - worker.heartbeatAt;
-  const aged = requestsOf(worker).map((request) => ({ ...request, age: request.age + silent }));
+  const aged = requestsOf(worker).map((request) => ({ ...request, ageMs: request.ageMs + silent }));
   const where = capture === null ? '' : whereabouts(capture);
   const silence = `silent for ${seconds(now - silentSince(worker))}`;
   return deathByTimeout(worker, {

@@ -1,8 +1,8 @@
 import type { Millis } from '../protocol/limits.js';
+import { count } from '../protocol/words.js';
 import type { Event } from './events.js';
 import type { Policy } from './policy.js';
 import type { State, Worker } from './state.js';
-import { count } from './status.js';
 import type { Transaction } from './transaction.js';
 import { workersIn } from './workers.js';
 

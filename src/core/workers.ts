@@ -1,10 +1,12 @@
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
+import { workerName } from '../protocol/words.js';
 import type { Policy } from './policy.js';
 import {
   type Draining,
   freshVitals,
   type InSlot,
+  type Life,
   type Role,
   type Spare,
   type State,
@@ -22,6 +24,13 @@ import {
  * A worker that starts, waits or serves can be drained at once, and one in any phase can be killed (becomeDying). Its
  * process may exit in any phase: see deaths.ts.
  */
+
+/** Whether the service has been told to stop. */
+export function isEnding(life: Life): boolean {
+  return life.phase === 'serving'
+    ? life.leaving !== null
+    : life.phase === 'stopping' || life.phase === 'ended';
+}
 
 /** What it is in every phase. */
 type Identity = Omit<Worker, 'phase'>;
@@ -47,6 +56,7 @@ export function newWorker({ key, role, generation, now, bootTimeout }: Birth): W
     heartbeat: null,
     phase: 'starting',
     deadline: now + bootTimeout,
+    waitsFor: null,
   };
 }
 
@@ -63,6 +73,7 @@ export function becomeStarting(
     vitals,
     phase: 'starting',
     deadline: now + bootTimeout,
+    waitsFor: null,
   };
 }
 
@@ -77,20 +88,31 @@ export function becomeReady(worker: Worker, { role, now }: { role: InSlot; now: 
   return { ...identity(worker), role, vitals, phase: 'ready', since: now, heartbeatAt: now };
 }
 
-/** It takes no new connections, and ends once it has answered what it has. `reload`: the reload that replaces it. */
+/**
+ * It takes no new connections, and ends once it has answered what it has. `replacedIn`: the generation of the reload that
+ * replaces it; null where none does.
+ */
 export function becomeDraining(
   worker: Worker,
-  { now, deadline, reload }: { now: Millis; deadline: Millis; reload: number | null },
+  { now, deadline, replacedIn }: { now: Millis; deadline: Millis; replacedIn: number | null },
 ): Worker & Draining {
   const phase = 'draining';
-  return { ...identity(worker), phase, heartbeatAt: now, deadline, reload, closed: false, drained: false };
+  return {
+    ...identity(worker),
+    phase,
+    heartbeatAt: now,
+    deadline,
+    replacedIn,
+    closed: false,
+    drained: false,
+  };
 }
 
 /** It is killed; only its exit is still to come. Of several reasons the first one counts. */
 export function becomeDying(worker: Worker, why: string): Worker {
   if (worker.phase === 'dying') return worker;
-  const reload = worker.phase === 'draining' ? worker.reload : null;
-  return { ...identity(worker), phase: 'dying', was: worker.phase, why, reload };
+  const replacedIn = worker.phase === 'draining' ? worker.replacedIn : null;
+  return { ...identity(worker), phase: 'dying', was: worker.phase, why, replacedIn };
 }
 
 /**
@@ -100,9 +122,9 @@ export function becomeDying(worker: Worker, why: string): Worker {
  */
 export function becomeDyingCounted(
   worker: Worker,
-  { now, reload, why }: { now: Millis; reload: number | null; why: string },
+  { now, replacedIn, why }: { now: Millis; replacedIn: number | null; why: string },
 ): Worker {
-  return becomeDying(becomeDraining(worker, { now, deadline: now, reload }), why);
+  return becomeDying(becomeDraining(worker, { now, deadline: now, replacedIn }), why);
 }
 
 /** Starts, waits or serves. */
@@ -122,7 +144,7 @@ export function readiness({ kind }: Pick<Policy, 'kind'>): string {
 
 /** How the log calls it. */
 export function nameOf({ role }: Pick<Worker, 'role'>): string {
-  return role.kind === 'spare' ? 'a spare' : `worker ${role.slot}`;
+  return workerName(role.kind === 'spare' ? null : role.slot);
 }
 
 /** The number of its slot; null: a spare, which has none. */

@@ -2,6 +2,7 @@ import { configurationChecks, portChecks } from './checks/configuration.js';
 import { accessChecks, secretChecks, spaceChecks } from './checks/files.js';
 import { launchdChecks } from './checks/launchd.js';
 import { descriptorChecks, kernelChecks, nodeChecks, resourceChecks } from './checks/machine.js';
+import { redisChecks } from './checks/redis.js';
 import { refusalChecks } from './checks/refusals.js';
 import { sandboxChecks, serviceChecks, socketChecks } from './checks/unit.js';
 import { restartChecks, startChecks, stopChecks, watchdogChecks } from './checks/unit-lifetime.js';
@@ -24,6 +25,7 @@ const subjects: Readonly<Record<string, readonly Check[]>> = {
   'the sandbox': refusalChecks,
   launchd: launchdChecks,
   port: portChecks,
+  Redis: redisChecks,
   kernel: kernelChecks,
   resources: [...resourceChecks, ...descriptorChecks],
   files: [...accessChecks, ...spaceChecks, ...secretChecks],

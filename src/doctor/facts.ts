@@ -1,7 +1,8 @@
+import type { RedisProbe } from '../backplane/redis/probe.js';
 import type { Machine, MachineSeam } from '../config/machine.js';
-import type { Holder } from '../config/proc.js';
 import type { EffectiveValues } from '../config/resolve.js';
 import type { Problem } from '../errors.js';
+import type { Holder } from '../processes.js';
 import type { Told } from '../sandbox/log.js';
 import type { Config } from '../settings/config.js';
 import type { ServiceUnit, SocketUnit } from './units.js';
@@ -17,6 +18,8 @@ export interface Facts {
   readonly launchd: LaunchdFacts | null;
   readonly daemon: DaemonFacts;
   readonly port: PortFacts;
+  /** null: the service is in no fleet. */
+  readonly redis: RedisProbe | null;
   readonly machine: MachineFacts;
   readonly descriptors: DescriptorFacts;
   /** Of the kernel, by name with dots; null where it has none of this name. */
@@ -88,6 +91,8 @@ export type DaemonFacts =
       readonly version: string;
       /** process.version of the master. */
       readonly node: string;
+      /** The shortest time for which an app's server keeps an idle connection, ms; null: no worker has told of one. */
+      readonly keepAliveTimeoutMs: number | null;
       readonly settings: Readonly<Record<string, { readonly value: unknown; readonly from: string }>>;
     };
 
@@ -184,6 +189,7 @@ export interface DoctorSeam extends MachineSeam {
   readonly portHolder: (port: number) => Holder | null;
   /** What answers at a control socket. */
   readonly ask: (controlSocket: string) => Promise<DaemonFacts>;
+  readonly probeRedis: (fleet: Config['fleet']) => Promise<RedisProbe>;
   /** Whether the daemon can wait for children that it has not started. */
   readonly canReap: () => boolean;
   /** Throws where the addon for systemd cannot be loaded. */

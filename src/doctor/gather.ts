@@ -3,6 +3,7 @@ import { parseEnv } from 'node:util';
 import { attempt, limitIn, readCgroups } from '../config/cgroup.js';
 import { inspectConfig, type LoadInput } from '../config/load.js';
 import { type MachineSeam, readMachine } from '../config/machine.js';
+import { isInFleet } from '../protocol/fleet.js';
 import type { Config } from '../settings/config.js';
 import type {
   Account,
@@ -47,6 +48,7 @@ export async function gather({ seam, input: own, unitName }: GatherInput): Promi
     systemd,
     launchd: seam.platform === 'darwin' ? launchdFacts(seam) : null,
     daemon,
+    redis: isInFleet(config.fleet) ? await seam.probeRedis(config.fleet) : null,
     port: await portFacts(seam, { config, systemd }),
     machine,
     descriptors: descriptorFacts(seam, { pid: daemon.state === 'runs' ? daemon.pid : null, unit }),
@@ -235,9 +237,12 @@ export function placesOf(seam: DoctorSeam, config: Config, isSelf: boolean): rea
       space: counts ? seam.space(there) : null,
     };
   };
-  const { app, stateDir, log, controlSocket, host } = config;
+  const { app, stateDir, log, controlSocket, host, jobs } = config;
   return [
     ...(app === null ? [] : [place('app', app, 'read')]),
+    ...jobs.flatMap(({ name, work }) =>
+      work.kind === 'module' ? [place(`jobs.${name}.module`, work.path, 'read')] : [],
+    ),
     place('state_dir', stateDir, 'write', true),
     ...(log.dir === null ? [] : [place('log.dir', log.dir, 'write', true)]),
     place('control_socket', dirname(controlSocket), 'write'),
@@ -281,11 +286,16 @@ export function secretFiles(seam: DoctorSeam, paths: readonly string[]): readonl
   });
 }
 
+/** What ends so names the file that has the secret. */
+const namesFile = /_file$/i;
 const secret = /pass|secret|token|credential|private|api_?key|access_?key|_key$|dsn$|database_url|auth/i;
 
 /** A URL with a password in it is one, whatever it is called. */
 function secretsIn(text: string): readonly string[] {
   return Object.entries(parseEnv(text))
-    .filter(([name, value]) => secret.test(name) || /^\w+:\/\/[^/@\s]*:[^/@\s]+@/.test(value ?? ''))
+    .filter(
+      ([name, value]) =>
+        (secret.test(name) && !namesFile.test(name)) || /^\w+:\/\/[^/@\s]*:[^/@\s]+@/.test(value ?? ''),
+    )
     .map(([name]) => name);
 }

@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { accessSync, constants, readFileSync, realpathSync, statfsSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { availableParallelism, totalmem, userInfo } from 'node:os';
-import { portHolder } from '../config/proc.js';
 import { connectControl } from '../control/client.js';
 import { RomAgentError } from '../errors.js';
+import { portHolder } from '../processes.js';
 import { canReap } from '../service-manager/adopted-children.js';
 import { requireAddon } from '../service-manager/detect.js';
 import type { DaemonFacts, DoctorSeam, Space, Stats } from './facts.js';
@@ -31,6 +31,8 @@ export function systemSeam(): DoctorSeam {
     tryListen,
     portHolder: (port) => portHolder(port),
     ask: askDaemon,
+    // Only a fleet loads the client of Redis.
+    probeRedis: async (fleet) => (await import('../backplane/redis/probe.js')).probeRedis(fleet),
     canReap,
     loadAddon: () => requireAddon({ platform, env: process.env, onProblem: () => {} }),
   };
@@ -104,7 +106,9 @@ export async function askDaemon(path: string): Promise<DaemonFacts> {
     const { master, workers } = stats;
     const pids = [master.pid, ...workers.flatMap(({ pid }) => (pid === null ? [] : [pid]))];
     const { pid, version, node } = master;
-    return { state: 'runs', pid, pids, version, node, settings };
+    const times = workers.flatMap(({ keepAliveTimeoutMs: time }) => (time === undefined ? [] : [time]));
+    const keepAliveTimeoutMs = times.length === 0 ? null : Math.min(...times);
+    return { state: 'runs', pid, pids, version, node, keepAliveTimeoutMs, settings };
   } catch (error) {
     if (!(error instanceof RomAgentError)) throw error;
     if (isNobody(error.cause)) return { state: 'none' };

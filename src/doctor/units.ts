@@ -1,3 +1,7 @@
+import { killGrace, reapGrace } from '../protocol/limits.js';
+import type { Config } from '../settings/config.js';
+import { showDuration } from '../settings/kinds.js';
+
 /** A service as systemd has loaded it: systemd.service(5), systemd.exec(5), systemd.resource-control(5). Times in ms. */
 export interface ServiceUnit {
   readonly name: string;
@@ -307,4 +311,22 @@ export function parseWritten(text: string): number {
 /** Whole seconds for a unit, rounded up to five: what is written by hand is a round number. */
 export function roundSeconds(ms: number): number {
   return Math.ceil(ms / 5_000) * 5;
+}
+
+/** What a unit gets beyond the drain, so that nobody works it out to the second. ms */
+const usualMargin = 15_000;
+
+/** How long a stop takes at most, ms; how many seconds a service manager should give it; and the settings that say so. */
+export function stopOf({ lameDuck, drainTimeout }: Pick<Config, 'lameDuck' | 'drainTimeout'>): {
+  readonly longest: number;
+  readonly enough: number;
+  readonly settings: string;
+} {
+  const limit = lameDuck + drainTimeout;
+  const before = lameDuck === 0 ? '' : `lame_duck is ${showDuration(lameDuck)}, `;
+  return {
+    longest: limit + killGrace + reapGrace,
+    enough: roundSeconds(limit + usualMargin),
+    settings: `${before}drain_timeout is ${showDuration(drainTimeout)}`,
+  };
 }

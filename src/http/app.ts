@@ -2,6 +2,8 @@ import type { RequestListener } from 'node:http';
 import type { Duplex } from 'node:stream';
 import Router from '@koa/router';
 import Koa, { type Context } from 'koa';
+import type { PublicFleet } from '../protocol/fleet.js';
+import type { MetricsSnapshot } from '../protocol/metrics.js';
 import type { PublicStats } from '../protocol/stats.js';
 import { answerErrors, type OnError } from './answer-errors.js';
 import { onClientError } from './client-error.js';
@@ -15,6 +17,10 @@ export interface AppOptions {
   readonly info: () => Info;
   /** Asks the master. A rejection, or silence past `statsTimeout`, is answered with 503. */
   readonly stats: () => Promise<PublicStats>;
+  /** Asks the master for the hosts of the fleet, as `stats` does; null: this host is alone. */
+  readonly fleet?: () => Promise<PublicFleet | null>;
+  /** Asks the master, as `stats` does; null: there is no route for it. */
+  readonly metrics?: (() => Promise<MetricsSnapshot>) | null;
   /** False once this process drains. */
   readonly ready: () => boolean;
   readonly onError: OnError;
@@ -64,17 +70,48 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set([
   'PUT',
 ]);
 
-function routesOf({ info, stats, ready, prefix, statsTimeout = 2_000 }: AppOptions): Routes {
+function routesOf(options: AppOptions): Routes {
+  const { info, stats, fleet = noFleet, metrics = null, ready, prefix, statsTimeout = 2_000 } = options;
   const root = prefix == null ? '' : checkPrefix(prefix);
   const infoBody = rememberLast<Info>(json);
   const routes = new Map<string, Handler>([
     [`${root}/api/info`, (ctx) => answer(ctx, infoBody(info()))],
-    [`${root}/api/cluster/stats`, async (ctx) => answer(ctx, json(await withDeadline(stats, statsTimeout)))],
+    [
+      `${root}/api/cluster/stats`,
+      async (ctx) => answer(ctx, json(await withDeadline(scoped(ctx, { stats, fleet }), statsTimeout))),
+    ],
+    [
+      `${root}/api/scheduler/status`,
+      async (ctx) => answer(ctx, json({ jobs: (await withDeadline(stats, statsTimeout)).jobs ?? [] })),
+    ],
     [`${root}/healthz`, (ctx) => answer(ctx, '{"status":"ok"}\n')],
     [`${root}/readyz`, (ctx) => answerReadiness(ctx, ready())],
   ]);
+  if (metrics !== null) {
+    routes.set(`${root}/metrics`, async (ctx) =>
+      answerMetrics(ctx, await withDeadline(metrics, statsTimeout)),
+    );
+  }
   if (root === '') routes.set('/', (ctx) => answer(ctx, listing(info(), routes)));
   return routes;
+}
+
+const noFleet = async (): Promise<null> => null;
+
+/** `?scope=fleet` asks for all hosts. */
+function scoped(
+  ctx: Context,
+  { stats, fleet }: { stats: () => Promise<PublicStats>; fleet: () => Promise<PublicFleet | null> },
+): () => Promise<PublicStats | PublicFleet> {
+  const scope = new URLSearchParams(ctx.querystring).get('scope') ?? 'host';
+  if (scope === 'host') return stats;
+  if (scope !== 'fleet')
+    throw new HttpError(400, `scope: ${shown(scope)} is not right: expected "host" or "fleet"`);
+  return async () => {
+    const found = await fleet();
+    if (found === null) throw new HttpError(404, 'this service is on one host: there is no fleet');
+    return found;
+  };
 }
 
 function routerOf(routes: Iterable<readonly [string, Handler]>): Router {
@@ -95,6 +132,12 @@ function listing({ name, version }: Info, routes: Routes): string {
 function answerReadiness(ctx: Context, ready: boolean): void {
   if (!ready) ctx.status = 503;
   answer(ctx, ready ? '{"status":"ready"}\n' : '{"status":"draining"}\n');
+}
+
+/** The renderer is loaded with the first scrape. */
+async function answerMetrics(ctx: Context, snapshot: MetricsSnapshot): Promise<void> {
+  const { metricsType, renderMetrics } = await import('../metrics/render.js');
+  answer(ctx, renderMetrics(snapshot), metricsType);
 }
 
 /** Whatever the router has no handler for. */
@@ -119,9 +162,9 @@ function answerOptions(ctx: Context): void {
   ctx.res.setHeader('Cache-Control', 'no-store');
 }
 
-function answer(ctx: Context, body: string): void {
+function answer(ctx: Context, body: string, type = 'application/json; charset=utf-8'): void {
   // Past ctx.set and ctx.type, which cost a list and a look-up each for every request.
-  ctx.res.setHeader('Content-Type', 'application/json; charset=utf-8');
+  ctx.res.setHeader('Content-Type', type);
   ctx.res.setHeader('Cache-Control', 'no-store');
   ctx.body = body;
 }

@@ -2,10 +2,13 @@ import { STATUS_CODES } from 'node:http';
 
 const codes = {
   400: 'bad_request',
+  401: 'unauthorized',
+  403: 'forbidden',
   404: 'not_found',
   405: 'method_not_allowed',
   408: 'request_timeout',
   413: 'content_too_large',
+  415: 'unsupported_media_type',
   431: 'headers_too_large',
   500: 'internal_error',
   501: 'not_implemented',

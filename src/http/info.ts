@@ -6,12 +6,12 @@ export interface Info {
   /** Number of the worker's slot, from 1; null: a spare. */
   readonly worker: number | null;
   /** Whole seconds since this process started. */
-  readonly uptime: number;
+  readonly uptimeSeconds: number;
   /** Version of Node.js, `v20.19.0`. */
   readonly node: string;
   /** CPUs that this process may use. */
   readonly cpus: number;
   readonly mode: string;
-  /** Whole MiB. */
-  readonly memory: { readonly rss: number; readonly heapUsed: number };
+  /** As of at most a second ago. */
+  readonly memory: { readonly rssBytes: number; readonly heapUsedBytes: number };
 }

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { exitCodes, RomAgentError } from '../errors.js';
+import { makeDirectorySync } from '../files.js';
 import type { Device } from './device.js';
 import { createSink, type Sink, type SinkOptions } from './sink.js';
 
@@ -27,7 +28,7 @@ export function createDailyFile({ dir, clock, ...rest }: DailyFileOptions): Sink
     today?.end();
     before += today?.dropped() ?? 0;
     day = next;
-    today = createSink({ ...rest, device: fileDevice({ dir, day: next, clock }) });
+    today = createSink({ ...rest, device: fileDevice({ path: join(dir, `${next}.log`), clock }) });
     return today;
   };
   return {
@@ -67,24 +68,13 @@ export function localDate(millis: number): string {
 }
 
 function open(dir: string, path: string): number {
-  makeDirectory(dir);
+  makeDirectorySync(dir, 0o750);
   return fs.openSync(path, 'a', 0o640);
 }
 
-/** Not `recursive`, which never returns on Node 20 where a folder cannot be made, as below /proc. */
-function makeDirectory(dir: string): void {
-  if (fs.existsSync(dir)) return;
-  if (dirname(dir) !== dir) makeDirectory(dirname(dir));
-  try {
-    fs.mkdirSync(dir, { mode: 0o750 });
-  } catch (error) {
-    // Another process of ours was faster.
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-}
-
-function fileDevice({ dir, day, clock }: { dir: string; day: string; clock: () => number }): Device {
-  const path = join(dir, `${day}.log`);
+/** A file for appending, which is begun again when it was moved away or deleted. */
+export function fileDevice({ path, clock }: { path: string; clock: () => number }): Device {
+  const dir = dirname(path);
   let fd: number | null = null;
   let checkedAt = 0;
   const close = () => {

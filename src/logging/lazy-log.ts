@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { isEnabled, type Level } from './format.js';
+import { isEnabled, type Level, perLevel } from './format.js';
 import { chooseLayout } from './layout.js';
 import type { Fields, Log, LogOptions } from './log.js';
 
@@ -59,12 +59,7 @@ export function lazyLog(
   };
   const at = (level: Level) => (message: string, fields?: Fields) => write(level, message, fields);
   return {
-    trace: at('trace'),
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    fatal: at('fatal'),
+    ...perLevel(at),
     get format() {
       return chooseLayout(config.format, { fd: stdout.fd, env });
     },

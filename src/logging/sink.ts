@@ -237,6 +237,6 @@ function countLines(buffer: Buffer): number {
 }
 
 /** Blocks this thread, for flush() alone. */
-function pause(ms: number): void {
+export function pause(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

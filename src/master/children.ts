@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { readCgroups } from '../config/cgroup.js';
-import { parseProcStat } from '../config/proc.js';
+import { parseProcStat } from '../processes.js';
 import { killGrace } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import { systemFiles } from './system.js';

@@ -4,10 +4,18 @@ import type { KeptDeath, State, Worker } from '../core/state.js';
 import { serviceStatus } from '../core/stats.js';
 import { slotOf } from '../core/workers.js';
 import { RomAgentError } from '../errors.js';
+import type { Notifier } from '../notify/notifier.js';
 import type { Answer, Commands, ControlEvent, WorkerEnding } from '../protocol/control-api.js';
+import type { LogSource } from '../protocol/log-line.js';
+import type { FailedJobsAnswer, QueuesAnswer } from '../protocol/queues.js';
 import type { ClusterStats } from '../protocol/stats.js';
+import { disclosed } from '../settings/settings.js';
+import type { Backplane } from './backplane.js';
+import type { Deploys } from './deploys.js';
 import type { Evidence } from './diagnostics/evidence.js';
+import type { FleetSide } from './fleet.js';
 import type { History } from './history.js';
+import type { RecentLog } from './recent-log.js';
 import type { Releases } from './releases.js';
 
 export interface CommandsSeam {
@@ -16,6 +24,18 @@ export interface CommandsSeam {
   readonly releases: Releases;
   readonly history: () => History;
   readonly evidence: Pick<Evidence, 'stack' | 'profile' | 'heapSnapshot'>;
+  readonly why: Commands['why'];
+  readonly jobs: Commands['jobs'];
+  readonly notifier: Pick<Notifier, 'test'>;
+  /** Where the evidence is. */
+  readonly evidenceFolder: string;
+  readonly recent: Pick<RecentLog, 'lines' | 'follow'>;
+  readonly logSource: () => LogSource;
+  readonly metrics: Commands['metrics'];
+  readonly deploys: () => Promise<Deploys>;
+  /** null: this host is alone. */
+  readonly fleet: () => FleetSide | null;
+  readonly backplane: Pick<Backplane, 'want' | 'ask'>;
   readonly generation: () => number;
   /** Wall clock, ms since 1970. */
   readonly clock: () => number;
@@ -28,18 +48,35 @@ export interface CommandsSeam {
 export interface CommandCentre {
   readonly commands: Commands;
   /** Passes the core's answers and reports to those who asked or listen. */
-  perform(effect: Extract<Effect, { type: 'answer' | 'step' | 'record' }>): void;
+  perform(effect: Extract<Effect, { type: 'answer' | 'step' | 'record' | 'stall' }>): void;
   /** Tells the listeners what the event changed. */
   changed(before: State, after: State, event: Event): void;
 }
 
 /** Turns the commands of operators, by the control socket or by signals, into events of the core. */
 export function createCommands(seam: CommandsSeam): CommandCentre {
-  const { post, status, releases, history, evidence, generation, clock, onRefused, onNeedRestart } = seam;
+  const { evidenceFolder, recent, logSource } = seam;
+  const {
+    post,
+    status,
+    releases,
+    history,
+    evidence,
+    why,
+    metrics,
+    notifier,
+    deploys,
+    backplane,
+    generation,
+    clock,
+    onRefused,
+    onNeedRestart,
+  } = seam;
   const waiting = new Map<number, (answer: Answer) => void>();
   const listeners = new Set<(event: ControlEvent) => void>();
   let lastRequest = 0;
   let preparing = false;
+  const turns = () => seam.fleet()?.turns ?? null;
   let lastSerial = 0;
 
   const ask = (event: (asked: { request: number }) => Event): Promise<Answer> =>
@@ -51,10 +88,14 @@ export function createCommands(seam: CommandsSeam): CommandCentre {
   const publish = (event: ControlEvent): void => {
     for (const listener of listeners) listener(event);
   };
-  const reload: Commands['reload'] = async (options) => {
+  const reload: Commands['reload'] = async (options, onHeld = () => {}) => {
     if (preparing) return { accepted: false, reason: 'reload: another one is being prepared' };
     preparing = true;
+    let isUnderWay = false;
     try {
+      if ((await turns()?.wait(options.by, onHeld)) === 'given-up') {
+        return { accepted: false, reason: 'reload: given up while it waited for another host' };
+      }
       const release = await releases.prepare();
       const { generation, needRestart } = release;
       // The serial number of a reload under way is in no record yet.
@@ -69,6 +110,7 @@ export function createCommands(seam: CommandsSeam): CommandCentre {
         release: release.config.app ?? 'the built-in app',
       }));
       if (!answer.accepted) return answer;
+      isUnderWay = true;
       lastSerial = serial;
       if (needRestart.length > 0) onNeedRestart(needRestart);
       return { ...answer, serial, generation, needRestart };
@@ -80,6 +122,7 @@ export function createCommands(seam: CommandsSeam): CommandCentre {
       return { accepted: false, reason };
     } finally {
       preparing = false;
+      if (!isUnderWay) turns()?.over();
     }
   };
 
@@ -87,15 +130,62 @@ export function createCommands(seam: CommandsSeam): CommandCentre {
     commands: {
       status,
       reload,
-      abort: (by) => ask(({ request }) => ({ type: 'abort', request, by })),
+      abort: async (by) => {
+        if (turns()?.giveUp() === true)
+          return { accepted: true, message: 'the reload that waited is given up' };
+        return ask(({ request }) => ({ type: 'abort', request, by }));
+      },
       scale: (change, by) => ask(({ request }) => ({ type: 'scale', request, by, change })),
       restart: (slot, by) => ask(({ request }) => ({ type: 'restart', request, by, slot })),
       stop: (by) => post({ type: 'stop', why: `asked by ${by}`, now: false }),
       stack: evidence.stack,
       profile: evidence.profile,
       heapSnapshot: evidence.heapSnapshot,
+      evidenceFiles: async () => (await evidenceLoader()).listEvidence(evidenceFolder),
+      evidenceFile: async (name) => (await evidenceLoader()).openEvidence(evidenceFolder, name),
+      logs: () => ({ source: logSource(), lines: recent.lines() }),
+      followLog: recent.follow,
       history: () => history().records(),
-      config: () => releases.of(generation()).effective,
+      why,
+      metrics,
+      deploy: async (options, onLine) => (await deploys()).deploy(options, onLine),
+      rollback: async (options, onLine) => (await deploys()).rollback(options, onLine),
+      releases: async () => (await deploys()).releases(),
+      startBackplane: async () => {
+        backplane.want();
+        return { accepted: true, message: 'the backplane starts, unless it runs' };
+      },
+      queues: () => answered<QueuesAnswer>(backplane.ask({ kind: 'queues' })),
+      failedJobs: (queue, limit) =>
+        answered(
+          backplane.ask({ kind: 'failed', queue, limit }).then((jobs) => ({ jobs }) as FailedJobsAnswer),
+        ),
+      retryJob: async ({ queue, id }) => {
+        const message = `the job ${id} of the queue ${queue} is tried again`;
+        return answered(backplane.ask({ kind: 'retry', queue, id }).then(() => ({ message })));
+      },
+      jobs: seam.jobs,
+      notify: async (by) => {
+        const results = await notifier.test(by);
+        return results === null ? { accepted: false, reason: nobodyToNotify } : { accepted: true, results };
+      },
+      config: () => disclosed(releases.of(generation()).effective),
+      fleet: async () => {
+        const fleet = seam.fleet();
+        if (fleet === null) return { accepted: false, reason: noFleet };
+        return fleet.stats().then(
+          (stats) => ({ accepted: true, ...stats }),
+          (error: Error) => ({ accepted: false, reason: `fleet: ${error.message}` }),
+        );
+      },
+      rollout: async (options, onLine) => {
+        const fleet = seam.fleet();
+        if (fleet === null) return { accepted: false, reason: noFleet };
+        return fleet.rollout(options, onLine).then(
+          () => ({ accepted: true, message: 'over' }),
+          (error: Error) => ({ accepted: false, reason: `fleet: ${error.message}` }),
+        );
+      },
       subscribe: (listener) => {
         listeners.add(listener);
         return () => void listeners.delete(listener);
@@ -107,7 +197,10 @@ export function createCommands(seam: CommandsSeam): CommandCentre {
         waiting.delete(effect.request);
         return;
       }
-      if (effect.type === 'record') history().add(effect.record);
+      if (effect.type === 'record') {
+        history().add(effect.record);
+        if (effect.record.verdict !== null) turns()?.over();
+      }
       publish(effect);
     },
     changed: (before, after, event) => {
@@ -116,6 +209,19 @@ export function createCommands(seam: CommandsSeam): CommandCentre {
     },
   };
 }
+
+/** What the backplane answers, or why it does not. */
+async function answered<Found extends object>(
+  asked: Promise<unknown>,
+): Promise<({ readonly accepted: true } & Found) | { readonly accepted: false; readonly reason: string }> {
+  try {
+    return { accepted: true, ...((await asked) as Found) };
+  } catch (error) {
+    return { accepted: false, reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+const evidenceLoader = () => import('./diagnostics/evidence-files.js');
 
 type WorkerEvent = Extract<ControlEvent, { type: 'worker' }>;
 
@@ -176,3 +282,7 @@ function deathOf({ key }: Worker, { lastDeaths }: State): KeptDeath | undefined 
 function serviceOf({ life, slots }: State): Extract<ControlEvent, { type: 'service' }> {
   return { type: 'service', status: serviceStatus(life), wanted: slots.length };
 }
+
+const noFleet = 'there is no fleet: set fleet.redis_url, then restart the service';
+const nobodyToNotify =
+  'there is nobody to notify: set command, webhook or webhook_file in the section [notify], then reload';

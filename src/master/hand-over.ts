@@ -1,4 +1,6 @@
 import { Socket, type SocketConstructorOpts } from 'node:net';
+import type { Worker } from '../core/state.js';
+import type { Ready } from '../core/workers.js';
 import type { RawHandle } from '../protocol/handles.js';
 import type {
   HandedOn,
@@ -8,6 +10,12 @@ import type {
   ReadyWorker,
   WorkerKey,
 } from '../protocol/messages.js';
+
+/*
+ * The master's half of a move; worker/transfer/hand-on.ts has the whole way, and why a connection moves. `hand-on` comes with
+ * the connection and is answered by `handed`; `pass` chooses a worker and sends it `take` with the connection; `taken` ends
+ * it, or has it passed to the next one. Until then the master keeps a copy: no death of a worker loses a connection.
+ */
 
 /** Carries connections from worker to worker. */
 export interface HandOver {
@@ -176,4 +184,19 @@ export function createInTrouble({ warn, after }: InTroubleSeam): (trouble: Troub
     untold.set(trouble, (untold.get(trouble) ?? 0) + 1);
     if (isFirst) tell(trouble);
   };
+}
+
+/** Workers that are ready: those with a recent heartbeat before the others, then by their number of kept connections. */
+export function leastBusyFirst(
+  workers: readonly Worker[],
+  hasHeartbeat: (worker: Worker) => boolean,
+): readonly ReadyWorker[] {
+  return workers
+    .filter((worker): worker is Ready => worker.phase === 'ready')
+    .sort(
+      (a, b) =>
+        Number(hasHeartbeat(b)) - Number(hasHeartbeat(a)) ||
+        (a.heartbeat?.kept ?? 0) - (b.heartbeat?.kept ?? 0),
+    )
+    .map(({ key, role }) => ({ key, slot: role.slot }));
 }

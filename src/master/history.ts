@@ -1,5 +1,6 @@
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeDirectory } from '../files.js';
 import type { ReloadRecord } from '../protocol/reload-record.js';
 
 /** The records of the last reloads, which survive a restart of the daemon. */
@@ -80,8 +81,8 @@ async function read(
 /** A light check: the file is the daemon's own, and a damaged one must do no harm. */
 function isRecord(value: unknown): value is ReloadRecord {
   if (typeof value !== 'object' || value === null) return false;
-  const { generation, at, steps } = value as Partial<ReloadRecord>;
-  return Number.isInteger(generation) && Number.isFinite(at) && Array.isArray(steps);
+  const { generation, atMs, steps } = value as Partial<ReloadRecord>;
+  return Number.isInteger(generation) && Number.isFinite(atMs) && Array.isArray(steps);
 }
 
 /** Numbers the records of a version that had no serial numbers, from the oldest. */
@@ -90,31 +91,9 @@ function numbered(records: readonly ReloadRecord[]): readonly ReloadRecord[] {
 }
 
 function isSame(one: ReloadRecord, other: ReloadRecord): boolean {
-  return one.generation === other.generation && one.at === other.at;
+  return one.generation === other.generation && one.atMs === other.atMs;
 }
 
 function limited(records: readonly ReloadRecord[]): readonly ReloadRecord[] {
   return records.slice(0, most);
-}
-
-/**
- * Makes a directory and its missing parents with this mode; existing ones stay as they are. Not by `recursive`, which never
- * returns on Node 20 where a directory cannot be made, as below /proc.
- */
-export async function makeDirectory(path: string, mode: number): Promise<void> {
-  if (await isThere(path)) return;
-  if (dirname(path) !== path) await makeDirectory(dirname(path), mode);
-  try {
-    await mkdir(path, { mode });
-  } catch (error) {
-    // Another process was faster.
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-}
-
-function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,4 +1,5 @@
 import { withWorkers } from '../config/resolve.js';
+import { backplaneSocketOf, backplaneSocketVariable } from '../protocol/backplane-process.js';
 import { build } from '../protocol/build.js';
 import { numberVariables, type WorkerSettings } from '../protocol/settings.js';
 import { withoutOwnVariables } from '../service-manager/service-manager.js';
@@ -7,6 +8,15 @@ import { workerShare } from '../settings/config.js';
 import { heartbeatInterval } from './policy.js';
 import type { Launch } from './pool.js';
 import type { Release } from './releases.js';
+
+/*
+ * How a worker gets what it has to know. For the core's effect `fork`, master/perform.ts takes the release of the worker's
+ * generation, and calls `workerSettings` and `launchOf`. The pool (pool.ts) starts the process with what they return: the
+ * settings are JSON in one variable of its environment, ROM_AGENT_WORKER. In the worker, worker/main.ts takes them out of
+ * it (`takeSettings` in protocol/settings.ts), so that the app never sees them, and passes them to worker/serve.ts, which
+ * gives each part what it reads. No message changes them later: a reload replaces the worker. Limits that the master keeps
+ * (`readers: ['policy']`, such as `drain_timeout`) are not among them.
+ */
 
 export interface Surroundings {
   readonly version: string;
@@ -17,7 +27,8 @@ export interface Surroundings {
 }
 
 /** What the settings of a worker depend on apart from the configuration: its slot and the workers that serve. */
-export interface WorkerPlace extends Pick<WorkerSettings, 'siblings' | 'onTrial'> {
+export interface WorkerPlace
+  extends Pick<WorkerSettings, 'generation' | 'siblings' | 'onTrial' | 'workersAtStart'> {
   /** null: a spare. */
   readonly slot: number | null;
 }
@@ -31,16 +42,18 @@ const probeShare = 0.9;
 /** What a worker has to know. */
 export function workerSettings(
   { config }: Release,
-  { slot: worker, siblings, onTrial }: WorkerPlace,
+  { slot: worker, generation, siblings, onTrial, workersAtStart }: WorkerPlace,
   { version, cpus, listen, outputFile }: Surroundings,
 ): WorkerSettings {
   return {
     ...workerShare(config),
     worker,
+    generation,
     heartbeatInterval: heartbeatInterval(config),
     version,
     build,
     cpus,
+    workersAtStart,
     listen,
     outputFile,
     execArgv: appFlags(config),
@@ -68,6 +81,7 @@ export function launchOf(
     NODE_ENV: nodeEnv,
     ...(host === null ? {} : { HOST: host }),
     ...numberVariables(worker),
+    [backplaneSocketVariable]: backplaneSocketOf(config.controlSocket),
     // As a shell that has changed there would have it.
     ...(cwd === process.cwd() ? {} : { PWD: cwd }),
   };

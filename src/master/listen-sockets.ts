@@ -1,8 +1,8 @@
 import { type FSWatcher, linkSync, lstatSync, readdirSync, unlinkSync, watch } from 'node:fs';
 import net, { connect } from 'node:net';
 import { basename, dirname, join, resolve } from 'node:path';
-import { isAlive } from '../config/proc.js';
 import { exitCodes, RomAgentError } from '../errors.js';
+import { isAlive } from '../processes.js';
 import { portToListenAgain } from '../protocol/handles.js';
 import type { Listen } from '../protocol/settings.js';
 import type { BoundSocket } from '../service-manager/passed-sockets.js';
@@ -66,7 +66,12 @@ export function keepOpen(
     const handle = create(address, port, addressType, fd, flags);
     if (typeof handle === 'number') return handle;
     const bound: { port?: number } = {};
-    handle.getsockname?.(bound);
+    // libuv keeps EADDRINUSE of bind(2) for the next call; node:cluster would hand out a socket without an address.
+    const error = handle.getsockname?.(bound) ?? 0;
+    if (error < 0 && port > 0) {
+      handle.close();
+      return error;
+    }
     if (isPath(address, addressType, fd)) watchFile(handle, resolve(address), files);
     share(shared, nameOf(address, bound.port ?? port, fd), {
       handle,

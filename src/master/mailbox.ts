@@ -5,6 +5,7 @@ import { initialState, type State } from '../core/state.js';
 import { movesNobody, nextDeadline, step } from '../core/step.js';
 import { nameOf } from '../core/workers.js';
 import type { Millis } from '../protocol/limits.js';
+import type { Turn } from '../record/turn.js';
 
 export interface MailboxSeam {
   /** The policy for a state: a reload may change it. */
@@ -20,6 +21,8 @@ export interface MailboxSeam {
 /** Who hears of what the core answers. */
 export interface MailboxOutlets {
   readonly perform: (effect: Effect) => void;
+  /** Before the effects are performed. */
+  readonly onTurn?: (turn: Omit<Turn, 'clockMs'>) => void;
   readonly onChange?: (before: State, after: State, event: Event) => void;
   /** The core or an effect threw: the state cannot be trusted any more, and later events are ignored. */
   readonly onFatal: (error: unknown, where: Where) => void;
@@ -62,13 +65,16 @@ export function createMailbox(seam: MailboxSeam): Mailbox {
     busy = false;
     if (isStale && !failed) arm();
   };
-  const handle = (event: Event, { perform, onChange, onFatal }: MailboxOutlets): void => {
+  const handle = (event: Event, { perform, onTurn, onChange, onFatal }: MailboxOutlets): void => {
     const before = state;
     let effect: Effect['type'] | null = null;
     isStale ||= !movesNobody(before, event);
     try {
-      const [next, effects] = step(before, event, now(), policy(before));
+      const at = now();
+      const inForce = policy(before);
+      const [next, effects] = step(before, event, at, inForce);
       state = next;
+      onTurn?.({ now: at, event, policy: inForce, before, after: next, effects });
       onChange?.(before, next, event);
       for (const each of effects) {
         effect = each.type;

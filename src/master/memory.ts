@@ -115,11 +115,15 @@ const together = 2_000;
  * exit is seen. Where several processes were killed together, the first call finds all of them, and later calls share them.
  */
 export function watchOomKills({ readFile, platform, now }: OomSeam): OomKills {
-  const file = platform === 'linux' ? counterFile(readFile) : null;
+  let file = platform === 'linux' ? counterFile(readFile) : null;
   if (file === null) return () => null;
   let last = countIn(attempt(readFile, file));
   let found = { left: 0, at: 0 };
   return () => {
+    const current = counterFile(readFile);
+    if (current === null) return null;
+    // The service was moved into a new cgroup beside those of its jobs, whose kills are none of a worker.
+    if (current !== file) [file, last] = [current, 0];
     const count = countIn(attempt(readFile, file));
     if (count === null) return null;
     const fresh = count - (last ?? count);

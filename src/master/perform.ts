@@ -26,6 +26,8 @@ export interface Means {
   readonly end: (exitCode: number) => void;
   /** The number of workers in force. */
   readonly workers: () => number;
+  /** How many connections wait to be accepted: the event `queue` follows. */
+  readonly readQueue: () => void;
   /** Closes the master's copies of the listening sockets: see KeptOpen. */
   readonly letGo: () => void;
 }
@@ -38,8 +40,10 @@ export function perform(effect: Effect, means: Means): void {
       const release = releases.of(effect.generation);
       const place = {
         slot: slotOf(effect),
+        generation: effect.generation,
         siblings: addresses.common(),
         onTrial: effect.generation !== generation(),
+        workersAtStart: workers(),
       };
       return pool.fork(
         effect.key,
@@ -51,7 +55,8 @@ export function perform(effect: Effect, means: Means): void {
       return pool.send(effect.key, { type: 'heartbeat' });
     case 'drain':
     case 'release':
-    case 'hand-on':
+    case 'lame-duck':
+    case 'even-out':
     case 'probe':
     case 'promote':
     case 'prove':
@@ -64,6 +69,8 @@ export function perform(effect: Effect, means: Means): void {
       return captureWorker(effect.key, effect.timeout);
     case 'kill':
       return pool.kill(effect.key);
+    case 'read-queue':
+      return means.readQueue();
     case 'notify': {
       const { type, reloading, ...rest } = effect;
       const notification = reloading ? { ...rest, reloading: monotonicMicros() } : rest;
@@ -76,6 +83,7 @@ export function perform(effect: Effect, means: Means): void {
     case 'answer':
     case 'step':
     case 'record':
+    case 'stall':
       return centre.perform(effect);
     case 'exit':
       return end(effect.code);

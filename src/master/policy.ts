@@ -1,7 +1,9 @@
 import { withWorkers } from '../config/resolve.js';
 import type { Policy, WorkerPolicy } from '../core/policy.js';
+import type { State } from '../core/state.js';
 import { exitCodes } from '../errors.js';
 import { type Config, policyShare } from '../settings/config.js';
+import { boundsOf } from '../settings/worker-count.js';
 import type { Release } from './releases.js';
 
 /** What the core decides by: its share of the settings, and what derives from several of them or from the service manager. */
@@ -61,9 +63,20 @@ export function policyInForce(pingInterval: number | null): (now: InForce) => Po
   };
 }
 
+/** The number of workers that operators, or the load, asked for last; before the start, what it starts with. */
+export function workersInForce({ slots }: State, config: Config): number {
+  return slots.length || boundsOf(config.workers).min;
+}
+
+/** The one on trial, while there is one. */
+export function newestGeneration({ reload, generation }: State): number {
+  return reload === null || reload.stage.name === 'rollback' ? generation : reload.target;
+}
+
 function ownOf(policy: Policy): WorkerPolicy {
   const { bootTimeout, drainTimeout, hangTimeout, heartbeatInterval, health, memory } = policy;
-  return { bootTimeout, drainTimeout, hangTimeout, heartbeatInterval, health, memory };
+  const { maxAge, maxRequests } = policy;
+  return { bootTimeout, drainTimeout, hangTimeout, heartbeatInterval, health, maxAge, maxRequests, memory };
 }
 
 /** How often a worker sends a heartbeat, ms: every second, or more often where the hang limit is short. */

@@ -79,7 +79,7 @@ export function createReleases(seam: ReleasesSeam): Releases {
       const next = await load();
       if (next.config.app !== null) mustExist(next.config.app, realpath);
       const needRestart = fixedKeys.filter((key) => next.effective[key].value !== effective[key].value);
-      const config = toConfig(merged(next.effective, effective), next.config.dotenv);
+      const config = toConfig(merged(next.effective, effective), next.config);
       return add(config, next.effective, needRestart);
     },
     keep: (generations) => {

@@ -4,35 +4,50 @@ import type { Loaded } from '../config/load.js';
 import { ownPolicy } from '../core/policy.js';
 import type { State, Worker } from '../core/state.js';
 import { clusterStats, publicStats } from '../core/stats.js';
-import type { Ready } from '../core/workers.js';
 import { exitCodes } from '../errors.js';
 import { banner } from '../logging/banner.js';
 import type { LazyLog } from '../logging/lazy-log.js';
 import type { Output } from '../logging/output-file.js';
 import { residentSet } from '../protocol/memory.js';
-import { type ListensMessage, monotonic, type ReadyWorker, type WorkerKey } from '../protocol/messages.js';
+import { type ListensMessage, monotonic, type WorkerKey } from '../protocol/messages.js';
 import { sortSockets } from '../service-manager/passed-sockets.js';
 import type { ServiceManager } from '../service-manager/service-manager.js';
-import type { Config } from '../settings/config.js';
+import { boundsOf } from '../settings/worker-count.js';
+import { createAlerts, openNotifier } from './alerts.js';
 import { findMarked, signalIfAlive, trackChildren } from './children.js';
 import { createCommands } from './commands.js';
 import { controlDoor, holdReadyUntilOpen, slowStart } from './control-door.js';
-import { createEvidence, createLooker } from './diagnostics/evidence.js';
-import { createHandOver, createInTrouble, endConnection } from './hand-over.js';
+import { createEvidence, createLooker, evidenceFolder } from './diagnostics/evidence.js';
+import { createHandOver, createInTrouble, endConnection, leastBusyFirst } from './hand-over.js';
 import { openHistory } from './history.js';
+import { createMasterJobs } from './jobs.js';
+import { lazyDeploys, recoverDeploy } from './lazy-deploys.js';
+import { createLeakWatch } from './leaks.js';
+import { portsIn, readListenQueue } from './listen-queue.js';
 import { adviceFor, clearStaleSocket, createSocketFiles, keepOpen, listenTarget } from './listen-sockets.js';
+import { findLogSource } from './log-source.js';
 import type { LogSubjects } from './log-subjects.js';
 import { createMailbox } from './mailbox.js';
 import { watchMemory, watchOomKills } from './memory.js';
+import { createMetrics } from './metrics.js';
 import { type Means, perform } from './perform.js';
-import { policyInForce } from './policy.js';
+import { newestGeneration, policyInForce, workersInForce } from './policy.js';
 import { createPool } from './pool.js';
 import { noReaper, startReaper } from './reaper.js';
+import { createRecentLog, type RecentLog } from './recent-log.js';
+import { bugLine, openRecord } from './record.js';
 import { createReleases } from './releases.js';
 import { createAddresses, createAnnouncer, createAppMessages, isHeard } from './siblings.js';
 import { onSignals, ownTerminal } from './signals.js';
-import { after, afterReading, now, oneTimer, systemFiles } from './system.js';
-import { startWatchdog } from './watchdog-thread.js';
+import { after, afterReading, lazy, now, oneTimer, systemFiles } from './system.js';
+import {
+  createWatches,
+  type LazyFleet,
+  lazyBackplane,
+  lazyFleet,
+  watchAdminServer,
+  watchEventLoop,
+} from './watches.js';
 
 export interface ServeOptions {
   readonly loaded: Loaded;
@@ -58,16 +73,27 @@ export interface ServeOptions {
  *
  * @throws RomAgentError where the service cannot start, such as a socket that is in use
  */
-export async function serve(options: ServeOptions): Promise<number> {
-  const parts = await build(options);
-  const ended = connect(parts, options);
+export async function serve(given: ServeOptions): Promise<number> {
+  const { log, subjects, loaded } = given;
+  const recent = createRecentLog({
+    log,
+    level: loaded.config.log.level,
+    subject: subjects.of,
+    clock: Date.now,
+  });
+  const options = { ...given, log: recent.log };
+  const parts = await build(options, recent);
+  const ended = new Promise<number>((resolve) => connect(parts, options, resolve));
   return run(parts, options, ended);
 }
 
 type Parts = Awaited<ReturnType<typeof build>>;
 
 /** The parts, each made from those before it. What a part says later, and to whom, is connected below. */
-async function build({ loaded, load, log, version, output, serviceManager }: ServeOptions) {
+async function build(
+  { loaded, load, log, version, output, outputFile, serviceManager }: ServeOptions,
+  recent: RecentLog,
+) {
   const { config } = loaded;
   const sockets = sortSockets(serviceManager.sockets);
   const listen = listenTarget(config, sockets.app);
@@ -78,10 +104,20 @@ async function build({ loaded, load, log, version, output, serviceManager }: Ser
   const { letGo } = keepOpen(passed, undefined, socketFiles);
   if (listen.kind === 'path') await clearStaleSocket(listen.path);
   const reaper = serviceManager.reapsOrphans ? noReaper : startReaper({ limit: config.orphanTimeout });
+  await recoverDeploy(config, log);
   const releases = createReleases({ loaded, load, cwd: process.cwd(), env: process.env });
   const history = lazy(() =>
     openHistory({ dir: config.stateDir, onProblem: (message, error) => log.warn(message, { error }) }),
   );
+
+  const record = openRecord({
+    config,
+    version,
+    serviceManager,
+    now,
+    after,
+    onProblem: (message, error) => log.warn(message, { error }),
+  });
 
   const inForce = policyInForce(serviceManager.pingInterval);
   const policyFor = (state: State) =>
@@ -96,14 +132,14 @@ async function build({ loaded, load, log, version, output, serviceManager }: Ser
   const workers = () => state().workers;
   const generation = () => state().generation;
   const stats = () => {
-    const master = { pid: process.pid, version, node: process.version, rss: residentSet() };
-    return clusterStats(state(), {
+    const stats = clusterStats(state(), {
       now: now(),
-      kind: config.kind,
-      mode: config.mode,
-      master,
+      ...{ kind: config.kind, mode: config.mode, workers: config.workers },
+      master: { pid: process.pid, version, node: process.version, rssBytes: residentSet() },
       records: history().records(),
+      deploys: deploys.summary(),
     });
+    return jobs.inStats(stats);
   };
 
   const { info, warn } = log;
@@ -156,12 +192,47 @@ async function build({ loaded, load, log, version, output, serviceManager }: Ser
     onAsked: info,
     after,
   });
+  const notifier = openNotifier({
+    settings: () => releases.of(generation()).config.notify,
+    stateDir: config.stateDir,
+    log: { info, warn },
+  });
+  const deploys = lazyDeploys({ config, load, log, observe: (seen) => notifier.observe(seen), after });
+  const readQueue = () => readListenQueue(portsIn(addresses.urls()));
+  const metrics = createMetrics({
+    state,
+    send,
+    asksWorkers: config.metrics.enabled === 'on',
+    about: { version, kind: config.kind, mode: config.mode, workers: config.workers },
+    isWatched: serviceManager.pingInterval !== null,
+    ...{ jobs: () => jobs.counters(), deploys },
+    readListenQueue: readQueue,
+    now,
+    clock: Date.now,
+    after,
+  });
+  const leaks = createLeakWatch({ workers, post });
+  const backplane = lazyBackplane(config, { version, log });
+  let fleet: LazyFleet | null = null;
+  const jobs = createMasterJobs({
+    release: () => releases.of(generation()),
+    urls: addresses.urls,
+    ...{ serviceManager, notifier, log, fleet: async () => fleet?.ready ?? null },
+  });
   const centre = createCommands({
     post,
     status: stats,
     releases,
     history,
     evidence,
+    metrics: () => metrics.snapshot(),
+    fleet: () => fleet?.now() ?? null,
+    notifier,
+    why: record.why,
+    ...{ deploys: deploys.get, backplane, jobs: jobs.commands },
+    evidenceFolder: evidenceFolder(config.stateDir),
+    recent,
+    logSource: () => findLogSource({ fd: output.fd, env: process.env, dir: config.log.dir, outputFile }),
     generation,
     clock: Date.now,
     onRefused: (reason, by) => warn(`refused: ${reason}`, { by }),
@@ -169,6 +240,13 @@ async function build({ loaded, load, log, version, output, serviceManager }: Ser
       warn(`changed in the configuration, but in effect only after a restart: ${settings.join(', ')}`),
   });
   const { commands } = centre;
+  fleet = lazyFleet(config, {
+    log,
+    backplane: backplane.load,
+    stats,
+    release: () => releases.of(generation()).config.app,
+    commands: () => commands,
+  });
   const door = controlDoor({
     path: config.controlSocket,
     inherited: sockets.control,
@@ -177,42 +255,31 @@ async function build({ loaded, load, log, version, output, serviceManager }: Ser
     log,
   });
   return {
-    config,
-    listen,
-    letGo,
-    socketFiles,
-    reaper,
-    releases,
-    history,
-    mailbox,
-    generation,
-    workers,
-    stats,
+    ...{ config, listen, letGo, socketFiles, reaper, releases },
+    ...{ history, record, mailbox, generation, workers, stats },
     children,
     oomKills,
     pool,
     appMessages,
-    addresses,
-    announce,
-    handOver,
-    looker,
-    evidence,
-    centre,
-    door,
+    ...{ addresses, announce, handOver, looker },
+    ...{ evidence, metrics, readQueue, leaks, notifier, jobs, deploys, centre },
+    ...{ door, backplane, fleet },
     serviceManager: holdReadyUntilOpen(serviceManager, { open: door.open, after }),
     watches: createWatches(() => [
+      watchAdminServer(config, { version, log }),
       watchMemory({ ...systemFiles, totalmem, post }),
       watchEventLoop(config, { serviceManager, log }),
+      backplane.end,
+      fleet.begin(),
     ]),
   };
 }
 
-/** Says who hears of what. Resolves to the exit status that the service ends with. */
-function connect(parts: Parts, options: ServeOptions): Promise<number> {
+/** Says who hears of what. @param end is told the exit status that the service ends with */
+function connect(parts: Parts, options: ServeOptions, end: (exitCode: number) => void): void {
   const { config, listen, mailbox, pool, releases, centre, addresses, evidence, handOver, door } = parts;
-  const { serviceManager, watches, history, stats } = parts;
+  const { serviceManager, watches, history, record, stats, metrics, readQueue } = parts;
   const { log, version, cpus, outputFile } = options;
-  const { promise, resolve } = deferred<number>();
   const { post } = mailbox;
 
   const listens = (key: WorkerKey, message: ListensMessage): void => {
@@ -228,6 +295,7 @@ function connect(parts: Parts, options: ServeOptions): Promise<number> {
         post({ type: 'ready', key, urls: addresses.urls() });
       },
       listens,
+      waits: (key, message) => post({ ...message, key }),
       failed: (key, message) => post({ ...message, key }),
       heartbeat: (key, message) => post({ ...message, key }),
       cut: (key, message) => post({ ...message, key }),
@@ -237,9 +305,22 @@ function connect(parts: Parts, options: ServeOptions): Promise<number> {
       spare: (key, message) => post({ ...message, key }),
       current: (key, message) => post({ ...message, key }),
       proved: (key, message) => post({ ...message, key }),
+      stall: (key, { stall }) => post({ type: 'stalled', key, stall }),
+      collected: parts.leaks.collected,
       evidence: evidence.receive,
-      'hand-on': handOver.receive,
+      'hand-on': (key, message, connection) => {
+        metrics.moved();
+        handOver.receive(key, message, connection);
+      },
       taken: handOver.receive,
+      'metrics-request': (key, { id }) =>
+        void metrics
+          .snapshot(sharedFor)
+          .then((snapshot) => pool.send(key, { type: 'metrics-snapshot', id, snapshot })),
+      metrics: metrics.received,
+      'want-backplane': parts.backplane.want,
+      'fleet-request': (key, { id }) =>
+        void parts.fleet.tell((fleet) => pool.send(key, { type: 'fleet', id, fleet })),
       'stats-request': (key, { id }) => pool.send(key, { type: 'stats', id, stats: publicStats(stats()) }),
     },
     onMalformed: (key, reason) => log.warn('a worker sent a malformed message', { key, reason }),
@@ -250,6 +331,7 @@ function connect(parts: Parts, options: ServeOptions): Promise<number> {
       addresses.gone(key);
       handOver.gone(key);
       evidence.gone(key);
+      metrics.gone(key);
     },
   });
 
@@ -259,6 +341,10 @@ function connect(parts: Parts, options: ServeOptions): Promise<number> {
     surroundings: { version, cpus, listen, outputFile },
     pool,
     workers: () => workersInForce(mailbox.state(), config),
+    // Where the master accepts, the queue says how busy the master is.
+    readQueue: () =>
+      config.dispatch === 'round-robin' ||
+      void readQueue().then(({ waiting }) => post({ type: 'queue', waiting })),
     letGo: parts.letGo,
     releases,
     centre,
@@ -271,38 +357,51 @@ function connect(parts: Parts, options: ServeOptions): Promise<number> {
       // After READY.
       setImmediate(() => {
         watches.begin();
+        parts.deploys.schedule(config);
         // Reads the file before somebody asks.
         history();
+        record.begin();
+        parts.jobs.begin();
         // While the file is there: an upgrade of a running service may remove it.
         void import('./diagnostics/capture.js').catch(() => {});
       });
     },
-    end: resolve,
+    end,
   };
+  const alerts = createAlerts(parts.notifier);
   mailbox.connect({
-    perform: (effect) => perform(effect, means),
+    onTurn: (turn) => record.heard({ ...turn, clockMs: Date.now() }),
+    perform: (effect) => {
+      metrics.performed(effect);
+      perform(effect, means);
+    },
     onChange: (before, after, event) => {
       options.subjects.changed(before, after);
+      metrics.changed(before, after, event);
       door.heard(event);
       centre.changed(before, after, event);
+      alerts.changed(before, after, event);
+      parts.jobs.changed(before, after, event);
       if (config.sticky !== 'off') parts.announce(after, event);
-      if (before.reload !== null && after.reload === null) releases.keep([after.generation]);
+      if (before.reload !== null && after.reload === null) {
+        releases.keep([after.generation]);
+        parts.deploys.schedule(releases.of(after.generation).config);
+      }
     },
     onFatal: (error, where) => {
       log.error('a bug in the master: draining the workers, then ending', { error, ...where });
-      serviceManager.notify({
-        stopping: true,
-        status: `a bug in the master, at ${where.effect ?? where.event}`,
-      });
-      void pool.endAll(config.drainTimeout).then(() => resolve(exitCodes.appFailed));
+      record.add(bugLine(error, where));
+      const status = `a bug in the master, at ${where.effect ?? where.event}`;
+      serviceManager.notify({ stopping: true, status });
+      parts.notifier.observe({ type: 'ending', cause: 'a bug in the master', exitCode: exitCodes.appFailed });
+      void pool.endAll(config.drainTimeout).then(() => end(exitCodes.appFailed));
     },
   });
-  return promise;
 }
 
 /** From the first fork to the last exit. */
 async function run(parts: Parts, { log }: ServeOptions, ended: Promise<number>): Promise<number> {
-  const { config, listen, releases, mailbox, centre, door, history } = parts;
+  const { config, listen, releases, mailbox, centre, door, history, record } = parts;
   const { post } = mailbox;
   const forgetSignals = onSignals(process, {
     post,
@@ -317,94 +416,34 @@ async function run(parts: Parts, { log }: ServeOptions, ended: Promise<number>):
   setImmediate(parts.oomKills);
   setImmediate(door.prepare);
   after(slowStart, () => void door.open());
+  after(slowStart, record.begin);
   const passed = listen.kind === 'fds';
   const { dispatch } = config;
   for (const advice of adviceFor({ dispatch, passed, readFile: systemFiles.readFile })) log.warn(advice);
   const exitCode = await ended;
+  await parts.jobs.ended();
   forgetSignals();
   parts.watches.end();
+  parts.deploys.end();
   await parts.children.settled();
-  await Promise.all([door.close(), history.used()?.settled()]);
+  const told = parts.notifier.end(notifyLimit);
+  await Promise.all([door.close(), history.used()?.settled(), record.settled(), told]);
   parts.reaper.dismiss();
   return exitCode;
 }
 
+/** How long the end of the service waits for what somebody is still being told, ms. */
+const notifyLimit = 3_000;
+
 /** Where this program's own files are: the stack of a hang is searched for the first frame that is the app's. */
 const own = new URL('../', import.meta.url).href;
 
-/** The number of workers that operators asked for last; before the start, what is configured. */
-function workersInForce({ slots }: State, config: Config): number {
-  return slots.length || config.workers;
-}
-
-/** The one on trial, while there is one. */
-function newestGeneration({ reload, generation }: State): number {
-  return reload === null || reload.stage.name === 'rollback' ? generation : reload.target;
-}
-
-/** Workers that are ready: those with a recent heartbeat before the others, then by their number of kept connections. */
-function leastBusyFirst(
-  workers: readonly Worker[],
-  hasHeartbeat: (worker: Worker) => boolean,
-): readonly ReadyWorker[] {
-  return workers
-    .filter((worker): worker is Ready => worker.phase === 'ready')
-    .sort(
-      (a, b) =>
-        Number(hasHeartbeat(b)) - Number(hasHeartbeat(a)) ||
-        (a.heartbeat?.kept ?? 0) - (b.heartbeat?.kept ?? 0),
-    )
-    .map(({ key, role }) => ({ key, slot: role.slot }));
-}
-
-/** What is watched besides the workers once the service serves. @param start begins it, and returns what ends it */
-function createWatches(start: () => readonly (() => void)[]) {
-  let ends: readonly (() => void)[] = [];
-  return {
-    begin: (): void => {
-      ends = start();
-    },
-    end: (): void => {
-      for (const end of ends) end();
-    },
-  };
-}
-
-function watchEventLoop(
-  { health, log: config }: Config,
-  { serviceManager, log }: Pick<ServeOptions, 'serviceManager' | 'log'>,
-): () => void {
-  return startWatchdog({
-    // A service manager that is pinged watches the master itself.
-    timeout: serviceManager.pingInterval === null ? health.masterTimeout : 0,
-    config,
-    onBegun: () => log.debug('a thread watches the event loop of the master'),
-    onProblem: (error) =>
-      log.warn('the watchdog thread ended: nothing watches the event loop of the master', { error }),
-  });
-}
+/** Anybody may ask over HTTP, but the workers are asked no more often than this, ms. */
+const sharedFor = 1_000;
 
 function printBanner({ loaded, version, printBanner }: ServeOptions, urls: readonly string[]): void {
-  const { mode, workers } = loaded.config;
+  const { mode } = loaded.config;
+  const workers = boundsOf(loaded.config.workers).min;
   const colour = process.env.NO_COLOR === undefined;
   printBanner?.(banner({ name: 'ROM Agent', version, mode, workers, urls, pid: process.pid, colour }));
-}
-
-/** Made when it is first needed; `used` does not make it. */
-function lazy<Value>(make: () => Value): { (): Value; used(): Value | null } {
-  let value: Value | null = null;
-  const get = (): Value => {
-    value ??= make();
-    return value;
-  };
-  return Object.assign(get, { used: () => value });
-}
-
-/** A promise and what settles it: Promise.withResolvers, which Node 20 lacks. */
-function deferred<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
-  let resolve: (value: Value) => void = () => {};
-  const promise = new Promise<Value>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }

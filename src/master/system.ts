@@ -40,3 +40,13 @@ export const systemFiles = {
   readFile: (path: string): string => readFileSync(path, 'utf8'),
   platform: process.platform,
 } as const;
+
+/** Made when it is first needed; `used` does not make it. */
+export function lazy<Value>(make: () => Value): { (): Value; used(): Value | null } {
+  let value: Value | null = null;
+  const get = (): Value => {
+    value ??= make();
+    return value;
+  };
+  return Object.assign(get, { used: () => value });
+}

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import type { RequestNote } from './requests.js';
 
 /** What could be found out about a worker that does not answer. */
@@ -15,6 +16,15 @@ export interface Capture {
   readonly requests: readonly RequestNote[] | null;
   /** More, in words: the child process that it waits for. */
   readonly detail: string | null;
+}
+
+/** The file of a script as V8 names it, by a path or a URL; what is no file stays as it is. */
+export function scriptPath(name: string): string {
+  try {
+    return name.startsWith('file:') ? fileURLToPath(name) : name;
+  } catch {
+    return name;
+  }
 }
 
 /**

@@ -1,6 +1,15 @@
+import type { Readable } from 'node:stream';
 import type { Capture } from './capture.js';
+import type { DeployAnswer, DeployLine, DeployOptions, ReleasesAnswer, RollbackOptions } from './deploy.js';
+import type { FleetStats, RolloutLine } from './fleet.js';
+import type { JobLine, JobRun, JobStatus } from './jobs.js';
+import type { LogLine, LogSource } from './log-line.js';
+import type { MetricsSnapshot } from './metrics.js';
+import type { FailedJobsAnswer, QueuesAnswer } from './queues.js';
 import type { ReloadRecord, ReloadStep } from './reload-record.js';
+import type { StallRecord } from './stall.js';
 import type { ClusterStats } from './stats.js';
+import type { Why, WhyQuery } from './why.js';
 
 /** The version of the routes; it is the first segment of every path. */
 export const apiVersion = 'v1';
@@ -11,6 +20,7 @@ export const versionHeader = 'Rom-Agent-Control';
 export const jsonType = 'application/json';
 /** One JSON document a line; a blank line is a sign of life. */
 export const linesType = 'application/x-ndjson';
+export const bytesType = 'application/octet-stream';
 
 /** A stream that has nothing else to say sends a blank line this often, ms. */
 export const blankLineInterval = 15_000;
@@ -21,8 +31,12 @@ export const longestSocketPath = process.platform === 'linux' ? 107 : 103;
 /** What the control socket can ask of the master, which hands it in. None of these rejects. */
 export interface Commands {
   status(): ClusterStats;
-  /** Resolves once it is accepted or refused; what comes of it arrives as events. */
-  reload(options: ReloadOptions): Promise<ReloadAnswer>;
+  /**
+   * Resolves once it is accepted or refused; what comes of it arrives as events.
+   *
+   * @param onHeld hears which host of the fleet it waits for, where the fleet reloads one at a time
+   */
+  reload(options: ReloadOptions, onHeld?: (host: string) => void): Promise<ReloadAnswer>;
   abort(by: string): Promise<Answer>;
   scale(change: ScaleChange, by: string): Promise<Answer>;
   /** @param worker number of the slot, from 1 */
@@ -33,12 +47,67 @@ export interface Commands {
   /** A file about the worker, for which it resolves once that is written. */
   profile(worker: number, seconds: number, by: string): Promise<EvidenceAnswer>;
   heapSnapshot(worker: number, by: string): Promise<EvidenceAnswer>;
+  /** The files that the two before and the workers' deaths have left, newest first. */
+  evidenceFiles(): Promise<readonly EvidenceFile[]>;
+  /** Null where there is no file of this name. */
+  evidenceFile(name: string): Promise<EvidenceContent | null>;
+  /** Where the log is, and the master's last own lines, oldest first. */
+  logs(): { readonly source: LogSource; readonly lines: readonly LogLine[] };
+  /** Hears of each line that the master writes from now on. @returns what ends it */
+  followLog(listener: (line: LogLine) => void): () => void;
+  /** Tells everybody that `[notify]` names, as a test. */
+  notify(by: string): Promise<NotifyAnswer>;
+  /** Resolves once it is accepted or refused; `onLine` hears of what comes of it, last of its record or plan. */
+  deploy(options: DeployOptions, onLine: (line: DeployLine) => void): Promise<DeployAnswer>;
+  /** The same with a release that is there. */
+  rollback(options: RollbackOptions, onLine: (line: DeployLine) => void): Promise<DeployAnswer>;
+  releases(): Promise<({ readonly accepted: true } & ReleasesAnswer) | Refusal>;
+  /** For a process of the app that finds nobody at the backplane's socket. */
+  startBackplane(by: string): Promise<Answer>;
+  /** What the queues of the app have. */
+  queues(): Promise<({ readonly accepted: true } & QueuesAnswer) | Refusal>;
+  failedJobs(
+    queue: string,
+    limit: number,
+  ): Promise<({ readonly accepted: true } & FailedJobsAnswer) | Refusal>;
+  retryJob(job: { readonly queue: string; readonly id: string }, by: string): Promise<Answer>;
   /** The last reloads, newest first, at most 50. */
   history(): readonly ReloadRecord[];
+  /** What was decided lately, and from what cause. */
+  why(query: WhyQuery): Promise<Why>;
   /** The effective settings by key, as of the last reload, and where each comes from. Times in ms, sizes in MiB. */
   config(): Readonly<Record<string, { readonly value: unknown; readonly from: string }>>;
+  /** What the workers and the master have counted: asks them. */
+  metrics(): Promise<MetricsSnapshot>;
+  /** The hosts of the fleet; a refusal where there is none, or the backplane does not answer. */
+  fleet(): Promise<FleetAnswer>;
+  /** Goes over the hosts of the fleet. Resolves once it is over, or refused; each line is heard before. */
+  rollout(options: RolloutOptions, onLine: (line: RolloutLine) => void): Promise<Answer>;
+  readonly jobs: JobCommands;
   /** @returns what ends the subscription */
   subscribe(listener: (event: ControlEvent) => void): () => void;
+}
+
+/** What can be asked about jobs. */
+export interface JobCommands {
+  /** Waits until they have been read. */
+  list(): Promise<readonly JobStatus[]>;
+  /** Runs a job now. @returns the id of the run; null: there is no such job */
+  run(job: string, by: string): Promise<string | null>;
+  /** What a run writes, and its end as the last line. @returns what ends it; null: no such run is under way */
+  follow(id: string, listener: (line: JobLine) => void): (() => void) | null;
+  /** Newest first, those under way included; null: there is no such job. */
+  runs(job: string): Promise<readonly JobRun[] | null>;
+  output(run: JobRun): Promise<string>;
+}
+
+/** The runs of a job, and the output of one. */
+export interface JobLog {
+  /** Newest first. */
+  readonly runs: readonly JobRun[];
+  /** That whose output this is; null: there is none yet. */
+  readonly run: JobRun | null;
+  readonly output: string;
 }
 
 export interface ReloadOptions {
@@ -48,6 +117,18 @@ export interface ReloadOptions {
   /** Without: workers are replaced whatever becomes of the new ones. */
   readonly rollback: boolean;
 }
+
+/** What every host of the fleet is to do, one after the other. */
+export interface RolloutOptions {
+  readonly by: string;
+  readonly kind: 'reload' | 'deploy';
+  /** Of a reload. */
+  readonly soak: boolean;
+  /** Of a deploy; without: what each host's configuration says. */
+  readonly ref?: string | undefined;
+}
+
+export type FleetAnswer = ({ readonly accepted: true } & FleetStats) | Refusal;
 
 export type ReloadAnswer =
   | {
@@ -75,6 +156,34 @@ export type EvidenceAnswer =
     }
   | Refusal;
 
+/** What came of one way to tell somebody. */
+export interface NotifyResult {
+  /** In words, without what is secret: "the webhook at https://hooks.example". */
+  readonly target: string;
+  /** null: told. */
+  readonly failure: string | null;
+  readonly tookMs: number;
+}
+
+export type NotifyAnswer = { readonly accepted: true; readonly results: readonly NotifyResult[] } | Refusal;
+
+/** A file below `evidence` in the state directory. */
+export interface EvidenceFile {
+  /** A name without a folder. */
+  readonly name: string;
+  readonly kind: 'profile' | 'heap-snapshot' | 'other';
+  /** Number of the slot; null: the name does not say it. */
+  readonly worker: number | null;
+  readonly bytes: number;
+  /** When it was last written, ms since 1970. */
+  readonly atMs: number;
+}
+
+export interface EvidenceContent {
+  readonly bytes: number;
+  readonly content: Readable;
+}
+
 /** What came of a command. */
 export type Answer =
   | { readonly accepted: true; readonly message: string }
@@ -82,7 +191,8 @@ export type Answer =
 
 export type Refusal = Extract<Answer, { accepted: false }>;
 
-export type ScaleChange = { readonly to: number } | { readonly add: number };
+/** `auto`: the number follows the load again. */
+export type ScaleChange = { readonly to: number } | { readonly add: number } | { readonly auto: true };
 
 export interface WorkerEnding {
   /** `drained`: as it was to; `killed`: by the master, at a limit; the others as in DeathRecord. */
@@ -113,6 +223,8 @@ export type ControlEvent =
       /** With `gone`: what became of it. */
       readonly ending: WorkerEnding | null;
     }
+  /** The event loop of a worker was blocked; see `health.stall_report`. */
+  | ({ readonly type: 'stall' } & StallRecord)
   | {
       readonly type: 'service';
       readonly status: 'starting' | 'serving' | 'stopping';
@@ -127,5 +239,9 @@ export type Found<A extends { readonly accepted: boolean }> = Omit<
 
 /** What a reload sends while it is in progress: its answer first, its record last. */
 export type ReloadLine =
+  /** It waits while this host of the fleet reloads. */
+  | { readonly type: 'waits'; readonly host: string }
+  /** Instead of all that follows, where it was refused after it had waited. */
+  | { readonly type: 'refused'; readonly reason: string }
   | ({ readonly type: 'answer' } & Extract<ReloadAnswer, { accepted: true }>)
   | Extract<ControlEvent, { type: 'step' | 'record' }>;

@@ -25,7 +25,7 @@ export interface DeathRecord {
   readonly code: number | null;
   readonly signal: string | null;
   /** s since the fork */
-  readonly uptime: number;
+  readonly uptimeSeconds: number;
   /** Requests in flight at its death. */
   readonly lost: number;
   /** Those that are known, as of its last word. */

@@ -17,16 +17,36 @@ export interface Heartbeat {
   readonly latency: readonly number[];
   /** Bytes written to clients; while it grows, a drain makes progress. */
   readonly bytesWritten: number;
-  readonly rss: number;
-  readonly heapUsed: number;
+  readonly rssBytes: number;
+  readonly heapUsedBytes: number;
   /** What V8 lets the heap grow to, bytes. */
-  readonly heapLimit: number;
-  readonly eventLoopDelay: Millis;
+  readonly heapLimitBytes: number;
+  readonly eventLoopDelayMs: Millis;
   readonly eventLoopUtilization: number;
   /** Requests in flight: the oldest and the newest, oldest first. */
   readonly current: readonly RequestNote[];
   /** Some of those that began since the last heartbeat. */
   readonly begun?: readonly Pick<RequestNote, 'method' | 'path'>[];
+  /** What `health.check` came to; missing where it is not set, or was not answered yet. */
+  readonly check?: CheckReport | undefined;
+  /** Requests that were answered with 503 without the app; missing where `[shed]` is off. */
+  readonly shed?: ShedReport | undefined;
+  /** The shortest of the app's servers: for how long they keep idle connections; missing where no server has one. */
+  readonly keepAliveTimeoutMs?: Millis | undefined;
+}
+
+export interface ShedReport {
+  /** Since the worker's start. */
+  readonly requests: number;
+  /** Why the last one was: the worker was behind by more than `shed.event_loop_delay`, or had `shed.in_flight` requests. */
+  readonly why: 'late' | 'full';
+}
+
+export interface CheckReport {
+  /** In a row; 0: the last request was answered well. */
+  readonly failures: number;
+  /** What was wrong with the last answer; null where nothing was. */
+  readonly failure: string | null;
 }
 
 /**

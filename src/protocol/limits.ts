@@ -26,3 +26,9 @@ export const tickInterval: Millis = 1_000;
 /** How often the master asks systemd for more time to start or to stop, and for how much: sd_notify(3). */
 export const extendInterval: Millis = 5_000;
 export const extendBy: Millis = 15_000;
+
+/** How long one attempt to notify somebody may take. */
+export const notifyLimit: Millis = 30_000;
+
+/** The log line of a worker that was cut off after its drain, because the app's handlers did not end it. */
+export const ownEndingCut = "the app's own ending did not end: cut at the deadline";

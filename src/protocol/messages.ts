@@ -1,6 +1,10 @@
 import type { Failure } from './death-record.js';
+import type { PublicFleet } from './fleet.js';
 import type { Heartbeat } from './heartbeat.js';
+import type { Collection } from './leak.js';
+import type { MetricsSnapshot, WorkerMetrics } from './metrics.js';
 import type { Blocked, RequestNote } from './requests.js';
+import type { Stall } from './stall.js';
 import type { PublicStats } from './stats.js';
 
 /** Names one worker process for ever; never used twice in a master's life. */
@@ -12,6 +16,8 @@ export type WorkerMessage =
   | { readonly type: 'hello' }
   /** `onTarget`: also where it is configured to; that address comes first. */
   | { readonly type: 'ready'; readonly urls: readonly string[]; readonly onTarget: boolean }
+  /** It has loaded the app, and another process has the port: it waits, at most for `listen_wait`. */
+  | { readonly type: 'waits'; readonly port: number }
   /** It was ready, and listens on these by now. */
   | { readonly type: 'listens'; readonly urls: readonly string[]; readonly onTarget: boolean }
   /** `drains`: it is well, and of no use; it waits to be told to drain. */
@@ -21,7 +27,7 @@ export type WorkerMessage =
   /** Its listeners are closed; what it still has to answer, and how many connections it ever took. */
   | { readonly type: 'closed'; readonly inFlight: number; readonly accepted: number }
   /** What came of `probe`: `failure` is null where it was answered; ms. */
-  | { readonly type: 'probed'; readonly failure: string | null; readonly took: number }
+  | { readonly type: 'probed'; readonly failure: string | null; readonly tookMs: number }
   /** Its connections are gone; what is left is the app's own ending. */
   | { readonly type: 'drained' }
   /** A spare: it would listen now, and waits for `promote`. */
@@ -30,6 +36,10 @@ export type WorkerMessage =
   | { readonly type: 'current'; readonly inFlight: number; readonly requests: readonly RequestNote[] }
   /** It has answered a request of its own: see `prove`. */
   | { readonly type: 'proved' }
+  /** Its event loop was blocked, and turns again. */
+  | { readonly type: 'stall'; readonly stall: Stall }
+  /** V8 has collected its whole heap. */
+  | ({ readonly type: 'collected' } & Collection)
   /** What came of `evidence`: a file, or why there is none. */
   | {
       readonly type: 'evidence';
@@ -47,7 +57,15 @@ export type WorkerMessage =
     } & HandedOn)
   /** What has become of a connection: see `take`. */
   | { readonly type: 'taken'; readonly id: number; readonly outcome: Outcome }
-  | { readonly type: 'stats-request'; readonly id: number };
+  | { readonly type: 'stats-request'; readonly id: number }
+  /** Asks for the hosts of the fleet: see `fleet`. */
+  | { readonly type: 'fleet-request'; readonly id: number }
+  /** The app has found nobody at the backplane's socket. */
+  | { readonly type: 'want-backplane' }
+  /** Asks for the metrics of the whole service: see `metrics-snapshot`. */
+  | { readonly type: 'metrics-request'; readonly id: number }
+  /** Answers `metrics`; with an `id` of 0 it is the worker's last word. */
+  | { readonly type: 'metrics'; readonly id: number; readonly metrics: WorkerMetrics };
 
 /**
  * `read`: the worker reads from it from now on. `lost`: the message came without the connection, as the worker had no
@@ -80,8 +98,10 @@ export type HandOnMessage = Extract<WorkerMessage, { type: 'hand-on' | 'taken' }
 export type MasterMessage =
   | { readonly type: 'drain'; readonly timeout: number; readonly last: boolean }
   | { readonly type: 'release' }
+  /** The service will stop: `/readyz` answers 503 from now on, and all else is served. */
+  | { readonly type: 'lame-duck' }
   /** Hand so many kept connections on to another worker. */
-  | { readonly type: 'hand-on'; readonly to: WorkerKey; readonly count: number }
+  | { readonly type: 'even-out'; readonly to: WorkerKey; readonly count: number }
   /**
    * Comes with a connection that `from` has handed on; `taken` answers it. After `until`, ms of monotonic(), somebody else
    * has it.
@@ -115,7 +135,12 @@ export type MasterMessage =
       readonly path: string;
       readonly seconds: number;
     }
-  | { readonly type: 'stats'; readonly id: number; readonly stats: PublicStats };
+  | { readonly type: 'stats'; readonly id: number; readonly stats: PublicStats }
+  /** `fleet` null: this host is alone. */
+  | { readonly type: 'fleet'; readonly id: number; readonly fleet: PublicFleet | null }
+  /** Tell what you have counted. */
+  | { readonly type: 'metrics'; readonly id: number }
+  | { readonly type: 'metrics-snapshot'; readonly id: number; readonly snapshot: MetricsSnapshot };
 
 export type EvidenceKind = 'profile' | 'heap-snapshot';
 
@@ -181,8 +206,11 @@ const numbers: Check = (value, at) =>
     ? null
     : wrong(at, value, 'an array of finite numbers');
 function requestsWith(check: Check): Check {
+  return arrayOf(check, 'requests');
+}
+function arrayOf(check: Check, what: string): Check {
   return (value, at) => {
-    if (!Array.isArray(value)) return wrong(at, value, 'an array of requests');
+    if (!Array.isArray(value)) return wrong(at, value, `an array of ${what}`);
     for (const [index, item] of value.entries()) {
       const reason = check(item, `${at}[${index}]`);
       if (reason !== null) return reason;
@@ -190,13 +218,51 @@ function requestsWith(check: Check): Check {
     return null;
   };
 }
+/** An object with any names, of which each value is checked. */
+function valuesOf(check: Check): Check {
+  return (value, at) => {
+    if (!isRecord(value)) return wrong(at, value, 'an object');
+    return Object.entries(value).reduce<string | null>(
+      (reason, [name, item]) => reason ?? check(item, `${at}.${name}`),
+      null,
+    );
+  };
+}
 const anything: Check = () => null;
-const requestNotes = requestsWith(record({ method: string, path: string, age: number }));
+const requestNotes = requestsWith(record({ method: string, path: string, ageMs: number }));
+const distribution = record({ counts: numbers, sumSeconds: number });
+const workerMetrics = record({
+  counters: record({
+    requests: number,
+    accepted: number,
+    shed: number,
+    cpuSeconds: number,
+    loopActiveSeconds: number,
+    loopIdleSeconds: number,
+  }),
+  routes: arrayOf(record({ route: string, answers: valuesOf(number), durations: distribution }), 'routes'),
+  delays: distribution,
+  gc: valuesOf(distribution),
+  gauges: record({
+    rssBytes: number,
+    heapUsedBytes: number,
+    heapSizeBytes: number,
+    heapLimitBytes: number,
+    externalBytes: number,
+    connections: number,
+    inFlight: number,
+    eventLoopDelaySeconds: number,
+    openFds: nullable(number),
+    maxFds: nullable(number),
+  }),
+  app: nullable(record({ json: nullable(string), failure: nullable(string) })),
+});
 const requests = requestsWith(record({ method: string, path: string }));
 
 const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
   hello: {},
   ready: { urls: strings, onTarget: boolean },
+  waits: { port: number },
   listens: { urls: strings, onTarget: boolean },
   failed: {
     drains: optional(boolean),
@@ -219,22 +285,44 @@ const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
       errors: number,
       latency: numbers,
       bytesWritten: number,
-      rss: number,
-      heapUsed: number,
-      heapLimit: number,
-      eventLoopDelay: number,
+      rssBytes: number,
+      heapUsedBytes: number,
+      heapLimitBytes: number,
+      eventLoopDelayMs: number,
       eventLoopUtilization: number,
       current: requestNotes,
       begun: optional(requests),
+      check: optional(record({ failures: number, failure: nullable(string) })),
+      shed: optional(record({ requests: number, why: oneOf('late', 'full') })),
+      keepAliveTimeoutMs: optional(number),
     }),
   },
   cut: { requests: number, connections: number },
   closed: { inFlight: number, accepted: number },
-  probed: { failure: nullable(string), took: number },
+  probed: { failure: nullable(string), tookMs: number },
   drained: {},
   spare: {},
   current: { inFlight: number, requests: requestNotes },
   proved: {},
+  stall: {
+    stall: record({
+      tookMs: number,
+      cause: oneOf('code', 'gc', 'starved'),
+      gcMs: number,
+      notRunMs: number,
+      function: nullable(string),
+      file: nullable(string),
+      line: nullable(number),
+      column: nullable(number),
+      exact: boolean,
+      share: number,
+      looks: number,
+      stack: nullable(string),
+      requests: requestNotes,
+      more: number,
+    }),
+  },
+  collected: { atMs: number, bytes: number, counts: valuesOf(number) },
   evidence: { id: number, path: string, bytes: number, failure: nullable(string) },
   'hand-on': {
     id: number,
@@ -247,12 +335,17 @@ const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
   },
   taken: { id: number, outcome: string },
   'stats-request': { id: number },
+  'fleet-request': { id: number },
+  'want-backplane': {},
+  'metrics-request': { id: number },
+  metrics: { id: number, metrics: workerMetrics },
 };
 
 const masterShapes: Readonly<Record<MasterMessage['type'], Shape>> = {
   drain: { timeout: number, last: boolean },
   release: {},
-  'hand-on': { to: number, count: number },
+  'lame-duck': {},
+  'even-out': { to: number, count: number },
   take: {
     id: number,
     from: number,
@@ -271,6 +364,9 @@ const masterShapes: Readonly<Record<MasterMessage['type'], Shape>> = {
   block: { requests: anything },
   evidence: { id: number, kind: string, path: string, seconds: number },
   stats: { id: number, stats: anything },
+  fleet: { id: number, fleet: anything },
+  metrics: { id: number },
+  'metrics-snapshot': { id: number, snapshot: anything },
 };
 
 function parse<Message>(raw: unknown, shapes: Readonly<Record<string, Shape>>): Parsed<Message> {
@@ -282,6 +378,11 @@ function parse<Message>(raw: unknown, shapes: Readonly<Record<string, Shape>>): 
   }
   const reason = firstWrong(raw, shape, type);
   return reason === null ? { kind: 'message', message: raw as Message } : { kind: 'malformed', reason };
+}
+
+function oneOf(...names: readonly string[]): Check {
+  return (value, at) =>
+    names.includes(String(value)) ? null : wrong(at, value, `one of ${names.join(', ')}`);
 }
 
 function record(shape: Shape): Check {

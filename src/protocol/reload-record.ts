@@ -11,9 +11,9 @@ export interface ReloadRecord {
   readonly release: string;
   readonly by: string;
   /** Wall clock, ms since 1970. */
-  readonly at: number;
+  readonly atMs: number;
   /** From the request to the verdict; null while it is under way. */
-  readonly took: Millis | null;
+  readonly tookMs: Millis | null;
   readonly steps: readonly ReloadStep[];
   /** Connections that the service accepted until the replaced workers had gone, as of the workers' last heartbeats. */
   readonly accepted: number;
@@ -37,7 +37,7 @@ export type Verdict = 'done' | 'rolled-back' | 'superseded' | 'stopped';
 
 export interface ReloadStep {
   /** Since the reload's beginning. */
-  readonly at: Millis;
+  readonly atMs: Millis;
   readonly step:
     | 'begun'
     | 'forked'

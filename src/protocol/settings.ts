@@ -34,12 +34,15 @@ export interface Siblings {
 export interface WorkerSettings extends Share<'worker'> {
   /** Number of its slot, from 1; null: a spare, which has none yet. */
   readonly worker: number | null;
+  readonly generation: number;
   /** How often it sends a heartbeat, ms. */
   readonly heartbeatInterval: number;
   readonly version: string;
   /** The master's build: a worker of another one refuses to run. */
   readonly build: string;
   readonly cpus: number;
+  /** How many workers there were to be when this one was started. */
+  readonly workersAtStart: number;
   readonly listen: Listen;
   /** What the app finds in process.execArgv: none of the flags that the master adds for itself. */
   readonly execArgv: readonly string[];

@@ -1,6 +1,10 @@
 import type { DeathRecord, PoisonRecord } from './death-record.js';
+import type { DeploySummary } from './deploy.js';
+import type { PublicJob } from './jobs.js';
+import type { Leak } from './leak.js';
 import type { Millis } from './limits.js';
 import type { ReloadRecord, ReloadSummary } from './reload-record.js';
+import type { StallRecord } from './stall.js';
 
 /**
  * How a worker does. `healthy`: it answers in time; `degraded`: its event loop is late, or a heartbeat is overdue;
@@ -29,11 +33,11 @@ export interface ClusterStats {
   readonly master: {
     readonly pid: number;
     /** s */
-    readonly uptime: number;
+    readonly uptimeSeconds: number;
     readonly version: string;
     readonly node: string;
     /** Resident set size, bytes. */
-    readonly rss: number;
+    readonly rssBytes: number;
   };
   readonly workers: readonly WorkerStats[];
   /** The reload that is under way, else the last one; null where there was none. */
@@ -44,15 +48,28 @@ export interface ClusterStats {
   readonly spares: { readonly wanted: number; readonly ready: number };
   /** The last deaths that nobody asked for, newest first, at most ten. */
   readonly deaths: readonly DeathSummary[];
+  /** The last times that a worker's event loop was blocked for longer than `health.stall_report`, newest first, at most ten. */
+  readonly stalls: readonly StallSummary[];
+  /** Kinds of requests that leave memory behind, the worst first. */
+  readonly leaks: readonly Leak[];
   /** Requests that were in flight at more than one death, the most suspicious first. */
   readonly poison: readonly PoisonSummary[];
+  /** Absent where `workers` is a fixed number. */
+  readonly autoscale?: AutoscaleStats;
+  /** Absent where the configuration has none. */
+  readonly jobs?: readonly PublicJob[];
+  /** Absent where there is no `[deploy]`. */
+  readonly deploys?: DeploySummary;
 }
 
 /**
  * What is answered over HTTP, where anybody may ask who can reach the service: nothing that came from the app, its
  * requests or its operators. The rest is on the control socket.
  */
-export type PublicStats = Omit<ClusterStats, 'deaths' | 'poison' | 'lastReload' | 'reloads'> & {
+export type PublicStats = Omit<
+  ClusterStats,
+  'deaths' | 'stalls' | 'leaks' | 'poison' | 'lastReload' | 'reloads' | 'deploys'
+> & {
   readonly lastReload: PublicReload | null;
   readonly reloads: readonly PublicReload[];
 };
@@ -60,13 +77,30 @@ export type PublicStats = Omit<ClusterStats, 'deaths' | 'poison' | 'lastReload' 
 export type PublicReload = Omit<ReloadSummary, 'release' | 'by' | 'reason'>;
 
 /** A death with how long ago it was, s. */
-export type DeathSummary = Omit<DeathRecord, 'at'> & { readonly ago: number };
+export type DeathSummary = Omit<DeathRecord, 'at'> & { readonly agoSeconds: number };
+/** A stall with how long ago it ended. */
+export type StallSummary = StallRecord & { readonly agoSeconds: number };
 /** A suspicion with how long ago its last death was, and for how long the request is still answered with 503, s. */
 export type PoisonSummary = Omit<PoisonRecord, 'deaths' | 'blockedUntil'> & {
   readonly deaths: number;
-  readonly ago: number;
-  readonly blockedFor: number;
+  readonly agoSeconds: number;
+  readonly blockedForSeconds: number;
 };
+
+/** Between which numbers of workers the service scales itself. */
+export interface AutoscaleStats {
+  readonly min: number;
+  readonly max: number;
+  /** An operator asked for the number in force, which holds until the next reload or `scale auto`. */
+  readonly held: boolean;
+  /** The last change that the load brought about; null: there was none. */
+  readonly last: {
+    readonly agoSeconds: number;
+    readonly from: number;
+    readonly to: number;
+    readonly why: string;
+  } | null;
+}
 
 export interface WorkerStats {
   /** Number of the slot, from 1; null: a spare. */
@@ -76,21 +110,25 @@ export interface WorkerStats {
   readonly health: Health;
   readonly generation: number;
   /** s since the fork */
-  readonly uptime: number;
+  readonly uptimeSeconds: number;
   /** Restarts of this slot. */
   readonly restarts: number;
   /** ms since its last heartbeat, which comes every second while its event loop turns; null: none is expected. */
-  readonly heartbeatAge: Millis | null;
+  readonly heartbeatAgeMs: Millis | null;
   readonly requests: number;
   readonly requestsPerSecond: number;
   /** This and what follows are as of that heartbeat. */
   readonly inFlight: number;
   readonly connections: number;
   /** Bytes. */
-  readonly rss: number;
-  readonly heapUsed: number;
+  readonly rssBytes: number;
+  readonly heapUsedBytes: number;
   /** 99th percentile over the last heartbeat, ms. */
-  readonly eventLoopDelay: number;
+  readonly eventLoopDelayMs: number;
   /** Share of the last heartbeat in which the loop was busy, 0 to 1. */
   readonly eventLoopUtilization: number;
+  /** Requests that this worker answered with 503 without the app; absent where `[shed]` is off. */
+  readonly shedRequests?: number;
+  /** How long its servers keep idle connections; absent where it has none, or has not said yet. */
+  readonly keepAliveTimeoutMs?: Millis;
 }

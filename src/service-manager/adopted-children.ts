@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { parseProcStat } from '../config/proc.js';
+import { parseProcStat } from '../processes.js';
 import type { Koffi } from './unix-datagram.js';
 
 /** The children of this process that have ended and that nobody has waited for, and how to wait for one. */

@@ -74,7 +74,7 @@ export function requireAddon({
   onProblem,
 }: AddonOptions): Addon {
   const address = env.NOTIFY_SOCKET ?? '';
-  const sendWith = (datagrams: Datagrams): Addon => {
+  const sendWith = (datagrams: Pick<Datagrams, 'trySend'>): Addon => {
     const onUnread = (waiting: readonly string[]): void => onProblem(unread(address, waiting));
     return { sendState: createSender(datagrams, { onUnread }).send };
   };

@@ -1,6 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs';
-import { tcpListeners } from '../config/proc.js';
 import { exitCodes, RomAgentError } from '../errors.js';
+import { tcpListeners } from '../processes.js';
 import type { PassedSocket } from './service-manager.js';
 
 /** A passed socket and where it listens. Both are null where nobody says: no /proc, or another network namespace. */

@@ -1,3 +1,4 @@
+import type { Config } from '../settings/config.js';
 import { showDuration } from '../settings/kinds.js';
 
 /** ms from SIGINT to SIGKILL where PM2 is not told otherwise. */
@@ -7,17 +8,19 @@ const usualKillTimeout = 1600;
  * What to change where PM2 would kill the daemon before its drain is over; null where it would not. PM2 hands on the
  * settings of an app in its environment.
  *
- * @param drainTimeout ms
+ * @param config times in ms
  */
 export function killedTooSoon(
   env: Readonly<Record<string, string | undefined>>,
-  drainTimeout: number,
+  { drainTimeout, lameDuck }: Pick<Config, 'drainTimeout' | 'lameDuck'>,
 ): string | null {
+  const stop = lameDuck + drainTimeout;
+  const settings = lameDuck === 0 ? 'drain_timeout' : 'lame_duck and drain_timeout';
   const given = Number(env.kill_timeout ?? env.PM2_KILL_TIMEOUT);
   const limit = Number.isFinite(given) && given > 0 ? given : usualKillTimeout;
-  if (limit > drainTimeout) return null;
-  const enough = drainTimeout + spare;
-  return `PM2 kills this process ${showDuration(limit)} after a stop, and a drain may take ${showDuration(drainTimeout)} (drain_timeout): start it with --kill-timeout ${enough}, or set kill_timeout: ${enough} in the ecosystem file`;
+  if (limit > stop) return null;
+  const enough = stop + spare;
+  return `PM2 kills this process ${showDuration(limit)} after a stop, and a drain may take ${showDuration(stop)} (${settings}): start it with --kill-timeout ${enough}, or set kill_timeout: ${enough} in the ecosystem file`;
 }
 
 /** ms: for what comes after the drain */

@@ -36,6 +36,6 @@ export interface ServiceManager {
 export function withoutOwnVariables(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID, LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES, ...others } =
     env;
-  const { ROM_AGENT_SUPERVISOR, ROM_AGENT_OUTPUT, ...rest } = others;
+  const { ROM_AGENT_SUPERVISOR, ROM_AGENT_OUTPUT, ROM_AGENT_FLEET_REDIS_URL, ...rest } = others;
   return rest;
 }

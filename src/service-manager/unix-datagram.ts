@@ -1,5 +1,3 @@
-import { createRequire } from 'node:module';
-
 /** A way to systemd's socket that never waits: see sd_notify(3). */
 export interface NotifySender {
   /** Sends it now, or as soon as the socket takes it; where there is nobody at that address, never. */
@@ -10,6 +8,8 @@ export interface NotifySender {
 export interface Datagrams {
   /** Whether it has been taken. @throws where it never will be */
   trySend(data: Buffer): boolean;
+  /** Whether something that was taken has not been read yet. */
+  hasUnread(): boolean;
 }
 
 /** ms between two attempts at a socket that is full: as long as nobody reads it. */
@@ -28,7 +28,7 @@ export interface SenderOptions {
  * the same as one that waits takes its place.
  */
 export function createSender(
-  datagrams: Datagrams,
+  datagrams: Pick<Datagrams, 'trySend'>,
   { later = inAWhile, onUnread = () => {} }: SenderOptions = {},
 ): NotifySender {
   let waiting: string[] = [];
@@ -76,8 +76,10 @@ export function unixDatagrams(koffi: Koffi, address: string): Datagrams {
     .func(
       'long sendto(int fd, const void *data, unsigned long size, int flags, const void *to, unsigned int length)',
     );
+  const ioctl = koffi.load(null).func('int ioctl(int fd, unsigned long request, void *answer)');
   const fd = openSocket(koffi, address);
   const to = socketAddress(address);
+  const unread = Buffer.alloc(4);
   return {
     trySend: (data) => {
       if (sendto(fd, data, data.length, msgDontwait | msgNosignal, to, to.length) >= 0) return true;
@@ -85,6 +87,7 @@ export function unixDatagrams(koffi: Koffi, address: string): Datagrams {
       if (errno === eagain || errno === enobufs || errno === eintr) return false;
       throw new Error(`${address} takes no datagram: error ${errno}`);
     },
+    hasUnread: () => ioctl(fd, siocoutq, unread) === 0 && unread.readInt32LE() > 0,
   };
 }
 
@@ -98,7 +101,7 @@ export function whileThereIsRoom(
   koffi: Koffi,
   address: string,
   sendState: (state: string) => void,
-): Datagrams {
+): Pick<Datagrams, 'trySend'> {
   const libc = koffi.load(null);
   const connect = libc.func('int connect(int fd, const void *to, unsigned int length)');
   const poll = libc.func('int poll(void *fds, unsigned long count, int timeout)');
@@ -121,30 +124,6 @@ function openSocket(koffi: Koffi, address: string): number {
   const fd = socket(afUnix, sockDgram | sockCloexec, 0);
   if (fd < 0) throw new Error(`no socket for ${address}: error ${koffi.errno()}`);
   return fd;
-}
-
-/**
- * Sends entries to journald (https://systemd.io/JOURNAL_NATIVE_PROTOCOL). What is sent says whether it was taken: not where
- * it is too large for a datagram, or journald is not there or does not keep up.
- *
- * @returns null where koffi cannot be loaded
- */
-export function journalSocket(
-  path = '/run/systemd/journal/socket',
-  load: (name: string) => unknown = createRequire(import.meta.url),
-): ((entry: Buffer) => boolean) | null {
-  try {
-    const { trySend } = unixDatagrams(load('koffi') as Koffi, path);
-    return (entry) => {
-      try {
-        return trySend(entry);
-      } catch {
-        return false;
-      }
-    };
-  } catch {
-    return null;
-  }
 }
 
 /** struct pollfd, as poll(2) has it. */
@@ -170,6 +149,8 @@ const sockCloexec = 0o2000000;
 const msgDontwait = 0x40;
 const msgNosignal = 0x4000;
 const pollout = 4;
+/** Bytes that the other side has not read: unix_ioctl in net/unix/af_unix.c of Linux. */
+const siocoutq = 0x5411;
 const eintr = 4;
 const eagain = 11;
 const enobufs = 105;

@@ -1,3 +1,4 @@
+import type { JobConfig } from './jobs.js';
 import type { Reader } from './kinds.js';
 import {
   type InEffect,
@@ -10,6 +11,22 @@ import {
   settingOf,
 } from './settings.js';
 
+/*
+ * The way of a setting, such as health.slow_delay:
+ *
+ * 1. It is an entry of table.ts or sections.ts, with its kind, its default, and who reads it apart from the master
+ *    (`readers`).
+ * 2. config/load.ts takes its value from the command line, the environment, .env, the TOML file or the default, checks it,
+ *    and computes what is `auto`. `toConfig` makes the Config of all values: `config.health.slowDelay`, in ms.
+ * 3. Each generation has its own Config (master/releases.ts): a reload reads the sources anew, the old workers keep what
+ *    they have, and a setting that is `fixed` stays as it was at the start.
+ * 4. With `readers: ['worker']`, `workerShare` picks it for the settings of each worker that is forked: master/launch.ts.
+ * 5. With `readers: ['policy']`, `policyShare` picks it for the Policy, which the core's `step` gets with each event:
+ *    master/policy.ts.
+ * 6. What a worker has to know of the policy comes with a message when it is due: `drain_timeout` is the `timeout` of
+ *    `drain`, which the core emits (slots.ts, lifecycle.ts) and master/perform.ts sends.
+ */
+
 /**
  * The effective configuration: every setting of the table, in camel case, those of a section in an object of its own.
  * Durations are in milliseconds, sizes in mebibytes; paths are absolute. Frozen.
@@ -17,9 +34,11 @@ import {
 export interface Config extends Tree<Key> {
   /** Variables of the .env file that the environment did not set, handed on to the workers. */
   readonly dotenv: Readonly<Record<string, string>>;
+  /** `[jobs.NAME]`, which only a configuration file has. */
+  readonly jobs: readonly JobConfig[];
 }
 
-/** The part of the Config that somebody reads beside the master. */
+/** The part of the Config that somebody reads apart from the master. */
 export type Share<R extends Reader> = Tree<KeyFor<R>>;
 
 export type LogConfig = Config['log'];
@@ -31,13 +50,13 @@ export type Dispatch = Config['dispatch'];
 /** Of the values in effect, by key. */
 export function toConfig(
   values: { readonly [K in Key]: { readonly value: InEffect<K> } },
-  dotenv: Readonly<Record<string, string>>,
+  { dotenv, jobs }: Pick<Config, 'dotenv' | 'jobs'>,
 ): Config {
   const tree = treeOf(keys, (key) => {
     const { value } = values[key];
     return value === settingOf(key).nothing ? null : value;
   });
-  return { ...tree, dotenv };
+  return { ...tree, dotenv, jobs };
 }
 
 /** What every worker is told of the configuration. */
@@ -56,7 +75,7 @@ export function policyShare(config: Config): Share<'policy'> {
 type Tree<K extends Key> = {
   readonly [P in K as P extends `${string}.${string}` ? never : Camel<P>]: ConfigValue<P>;
 } & {
-  readonly [S in SectionOf<K>]: {
+  readonly [S in SectionOf<K> as Camel<S>]: {
     readonly [P in K as P extends `${S}.${infer N}` ? Camel<N> : never]: ConfigValue<P>;
   };
 };

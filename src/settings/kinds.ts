@@ -17,6 +17,8 @@ export interface Kind<T> {
   readonly choices?: readonly T[];
   /** A file or directory: relative paths start at the base of the source that gave them. */
   readonly isPath?: true;
+  /** It may hold a password: errors leave it out, and `show` gives it without. */
+  readonly isSecret?: true;
   /** The same in the unit that decisions are made in: bytes, a share of 1. */
   readonly inBaseUnit?: (value: T) => T;
 }
@@ -75,6 +77,20 @@ export function host(): Kind<string> {
   return asString(
     'a host name or an IP address, without brackets or a port, or the absolute path of a unix socket',
     isHost,
+  );
+}
+
+/** Where a server of ours listens: `HOST:PORT`, an IPv6 address in brackets, or an absolute path. */
+export function address(): Kind<string> {
+  const [longest, highest] = [253, 65_535];
+  return asString(
+    'an address with a port, such as "127.0.0.1:9464" or "[::1]:9464", or the absolute path of a unix socket',
+    (value) => {
+      if (value.startsWith('/')) return isHost(value);
+      const [, bracketed, name = '', port = ''] = /^(?:\[(.*)\]|([^[\]:]*)):(\d{1,5})$/.exec(value) ?? [];
+      const fits = bracketed === undefined ? isHost(name) : bracketed.includes(':') && isHost(bracketed);
+      return fits && name.length <= longest && port !== '' && Number(port) <= highest;
+    },
   );
 }
 
@@ -157,6 +173,131 @@ export function nodeFlags(): Kind<readonly string[]> {
       'flags of Node with which an app runs, each beginning with "-" and with its value behind "=", such as "--import=./register.mjs"',
     each: (flag) => /^-(-[\w-]*\w(=.*)?|\w+)$/s.test(flag) && !elsewhere.has(flag.replace(/=.*/s, '')),
   });
+}
+
+/** A program by its absolute path, and its arguments. */
+export function command(): Kind<readonly string[]> {
+  const list = words({ expected: '' });
+  return {
+    ...list,
+    expected:
+      'the absolute path of a program and its arguments, such as ["/usr/local/bin/page-me", "--team", "web"]',
+    parse: (given, form) => {
+      const value = list.parse(given, form);
+      return value === undefined || value.length === 0 || value[0]?.startsWith('/') ? value : undefined;
+    },
+  };
+}
+
+/** One command with a name and a time limit. */
+export interface Step {
+  readonly name: string;
+  readonly command: readonly string[];
+  /** ms; null: as the setting that says so. */
+  readonly timeout: number | null;
+}
+
+/** Tables with `name`, `command` and `timeout`: in TOML an array of tables, elsewhere JSON of the same form. */
+export function steps(): Kind<readonly Step[]> {
+  return {
+    expected:
+      'tables with a name, a command and, if it differs, a timeout, such as { name = "build", command = ["npm", "run", "build"], timeout = "5m" }',
+    expectedFor: (given) => {
+      const list = Array.isArray(given) ? given : [];
+      const wrong = list.findIndex((each) => stepIn(each) === undefined);
+      return wrong === -1
+        ? null
+        : `for number ${wrong + 1} a name of letters, digits, "-" and "_", a command such as ["npm", "ci"], a timeout such as "5m", and nothing else`;
+    },
+    parse: (given, form) => {
+      const list = form === 'toml' ? given : jsonIn(given);
+      if (!Array.isArray(list)) return undefined;
+      const steps = list.map(stepIn);
+      const names = new Set(steps.map((step) => step?.name));
+      return steps.every((step) => step !== undefined) && names.size === steps.length ? steps : undefined;
+    },
+    show: (value) => (value.length === 0 ? 'none' : value.map(({ name }) => name).join(', ')),
+    literal: (value) =>
+      `[${value
+        .map(({ name, command, timeout }) => {
+          const words = command.map((word) => JSON.stringify(word)).join(', ');
+          const limit = timeout === null ? '' : `, timeout = ${JSON.stringify(showDuration(timeout))}`;
+          return `{ name = ${JSON.stringify(name)}, command = [${words}]${limit} }`;
+        })
+        .join(', ')}]`,
+  };
+}
+
+function stepIn(given: unknown): Step | undefined {
+  if (typeof given !== 'object' || given === null) return undefined;
+  const { name, command, timeout, ...more } = given as Record<string, unknown>;
+  if (Object.keys(more).length > 0 || !matching(/^[A-Za-z][\w-]{0,31}$/, name)) return undefined;
+  const isCommand =
+    Array.isArray(command) && command.length > 0 && command.every((word) => matching(noNul, word));
+  const limit = timeout === undefined ? null : parseDuration(timeout);
+  if (!isCommand || command[0] === '' || limit === undefined || limit === 0) return undefined;
+  return { name, command: [...command], timeout: limit };
+}
+
+function jsonIn(given: unknown): unknown {
+  try {
+    return typeof given === 'string' ? JSON.parse(given) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Variables of an environment: in TOML a table of strings, elsewhere words of the form NAME=value. */
+export function variables(): Kind<Readonly<Record<string, string>>> {
+  const isName = (name: string) => /^[A-Za-z_]\w*$/.test(name);
+  return {
+    expected: 'variables, such as { NODE_ENV = "production" }',
+    parse: (given, form) => {
+      const pairs =
+        form === 'text' && typeof given === 'string'
+          ? splitWords(given)?.map((word) => [
+              word.split('=')[0] ?? '',
+              word.includes('=') ? word.replace(/^[^=]*=/s, '') : null,
+            ])
+          : typeof given === 'object' && given !== null && !Array.isArray(given)
+            ? Object.entries(given)
+            : undefined;
+      const isRight = pairs?.every(([name, value]) => isName(String(name)) && matching(noNul, value));
+      return isRight === true && pairs !== undefined ? Object.fromEntries(pairs) : undefined;
+    },
+    // A value may be a secret.
+    show: (value) => Object.keys(value).join(', ') || 'none',
+    literal: (value) =>
+      `{ ${Object.entries(value)
+        .map(([name, text]) => `${name} = ${JSON.stringify(text)}`)
+        .join(', ')} }`.replace('{  }', '{}'),
+  };
+}
+
+export function webUrl(): Kind<string> {
+  return asString(
+    'a URL that begins with https:// or http://, without a user name and a password',
+    (value) => {
+      if (!/^https?:\/\/[\x21-\x7e]+$/.test(value) || !URL.canParse(value)) return false;
+      const { username, password } = new URL(value);
+      return username === '' && password === '';
+    },
+  );
+}
+
+/** Where Redis is. `show` leaves out user and password. */
+export function redisUrl(): Kind<string> {
+  return {
+    ...asString(
+      'redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:///path/of/socket, with USER:PASSWORD@ before the host where Redis wants them',
+      (value) =>
+        (/^rediss?:\/\/[^/]/.test(value) || /^(unix:\/\/)?(\S+@)?\/[^/]/.test(value)) &&
+        /^[\x21-\x7e]+$/.test(value) &&
+        URL.canParse(value.startsWith('/') ? `unix://${value}` : value),
+    ),
+    isSecret: true,
+    show: (value) => value.replace(/\/\/[^@/]*@/, '//'),
+  };
 }
 
 /** Permission bits in octal, as chmod(1) takes them. A bare TOML integer is refused: 660 would be decimal. */

@@ -1,5 +1,6 @@
 import type { Kind, Reader, Setting } from './kinds.js';
 import { table } from './table.js';
+import type { OpenRange } from './worker-count.js';
 
 type Table = typeof table;
 export type Key = keyof Table;
@@ -12,7 +13,7 @@ export type Value<K extends Key> = Table[K] extends {
   : never;
 /** The type of the value in effect: what is computed replaces `auto` and null. */
 export type InEffect<K extends Key> = Table[K] extends { readonly computed: true }
-  ? Exclude<Value<K>, 'auto' | null>
+  ? Exclude<Value<K>, 'auto' | OpenRange | null>
   : Value<K>;
 export type ComputedKey = { [K in Key]: Table[K] extends { readonly computed: true } ? K : never }[Key];
 /** The settings that somebody reads beside the master. */
@@ -53,7 +54,7 @@ export function variablesOf(key: Key): readonly string[] {
 /** The way to a setting in the Config: `health`, `slowDelay`. */
 export function pathOf(key: Key): readonly [name: string] | readonly [section: string, name: string] {
   const [first = '', second] = key.split('.');
-  return second === undefined ? [camelCase(first)] : [first, camelCase(second)];
+  return second === undefined ? [camelCase(first)] : [camelCase(first), camelCase(second)];
 }
 
 /** The default in words, as `check` and the documentation show it. */
@@ -65,6 +66,15 @@ export function defaultOf(key: Key): string {
 export function show(key: Key, value: unknown): string {
   const { kind, unset } = settingOf(key);
   return value === null ? (unset ?? 'unset') : kind.show(value);
+}
+
+/** The values as anybody may read them: without passwords. */
+export function disclosed<T extends Readonly<Record<string, { readonly value: unknown }>>>(values: T): T {
+  const entries = Object.entries(values).map(([key, each]) => {
+    const isSecret = key in table && settingOf(key as Key).kind.isSecret === true && each.value !== null;
+    return [key, isSecret ? { ...each, value: show(key as Key, each.value) } : each];
+  });
+  return Object.fromEntries(entries) as T;
 }
 
 /**

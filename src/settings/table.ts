@@ -1,8 +1,8 @@
 import {
+  address,
   duration,
   host,
   integer,
-  integerOrAuto,
   nodeFlags,
   oneOf,
   path,
@@ -12,6 +12,7 @@ import {
   words,
 } from './kinds.js';
 import { sections } from './sections.js';
+import { workerCount } from './worker-count.js';
 
 const second = 1000;
 const minute = 60 * second;
@@ -85,14 +86,14 @@ export const table = {
       '`single`: one worker. `cluster`: one worker per CPU. `turbo`: one worker per CPU, and `memory_budget` is divided among the heaps of the workers.',
   }),
   workers: setting({
-    kind: integerOrAuto({ min: 1, max: 1024 }),
+    kind: workerCount({ min: 1, max: 1024 }),
     env: ['WORKERS', 'WEB_CONCURRENCY'],
     default: 'auto',
     computed: true,
     readers: ['policy'],
     fixed: true,
     description:
-      'Number of workers. `auto`: one per CPU that the CPU affinity and the CPU quota of the cgroup allow; 1 in mode `single`, and with `kind` `process`.',
+      'Number of workers. `auto`: one per CPU that the CPU affinity and the CPU quota of the cgroup allow; 1 in mode `single`, and with `kind` `process`. A range such as `2..8` or `2..auto`: the service scales itself by its load within it, see [autoscale](../how-to/autoscale.md).',
   }),
   port: setting({
     kind: integer({ min: 0, max: 65535 }),
@@ -110,6 +111,14 @@ export const table = {
     example: '127.0.0.1',
     fixed: true,
     description: 'Host name or IP address to listen on, or the absolute path of a unix socket.',
+  }),
+  listen_wait: setting({
+    kind: duration({ min: 0, max: hour }),
+    default: 0,
+    readers: ['policy', 'worker'],
+    fixed: true,
+    description:
+      'How long the workers wait for a TCP port that another process listens on. They have loaded the app by then, and take the port as soon as it is free, so that one service replaces another on the same port within milliseconds: see [releases](../how-to/release.md). `boot_timeout` does not count this time. 0: the start fails at once. Not with `dispatch` `reuseport`.',
   }),
   socket_mode: setting({
     kind: permissions(),
@@ -182,6 +191,23 @@ export const table = {
     example: 8192,
     description: 'Heap limit of all workers together in mode `turbo`, in MiB. Ignored in the other modes.',
   }),
+  worker_ports: setting({
+    kind: integer({ min: 1, max: 65535 }),
+    default: null,
+    unset: 'none',
+    example: 9001,
+    readers: ['worker'],
+    fixed: true,
+    description:
+      'First of the TCP ports by which each worker can be reached alone, beside the port that all share: worker 1 listens on this one, worker 2 on the next, and so on. On `host` if that is an address, else on 127.0.0.1. For [stickiness behind nginx](../how-to/nginx.md#a-port-for-each-worker), and for looking at one worker.',
+  }),
+  keep_alive_timeout: setting({
+    kind: duration({ min: 100, max: hour, zero: 'as the app has it' }),
+    default: 0,
+    readers: ['worker'],
+    description:
+      "How long the app's servers keep an idle connection open (`server.keepAliveTimeout`). It replaces what the app has set by the time it listens. Longer than the idle time of the load balancer: see [nginx](../how-to/nginx.md#who-closes-an-idle-connection). 0: as the app has it; Node's own default is 5 s.",
+  }),
   boot_timeout: setting({
     kind: duration({ min: 100, max: hour }),
     default: 30 * second,
@@ -195,6 +221,13 @@ export const table = {
     readers: ['policy'],
     description:
       'A draining worker closes its remaining connections after this time and exits. With `kind` `process`: how long the app may take to end after SIGTERM.',
+  }),
+  lame_duck: setting({
+    kind: duration({ min: 0, max: hour }),
+    default: 0,
+    readers: ['policy'],
+    description:
+      'How long a stop waits before it drains, while `/readyz` answers 503 and everything is still served: load balancers learn late that an instance leaves. A second SIGTERM or `rom-agent stop` ends the wait. A reload has none. 0: the drain begins at once.',
   }),
   linger: setting({
     kind: duration({ min: 0, max: hour }),
@@ -250,6 +283,31 @@ export const table = {
     fixed: true,
     description: 'Directory for data that outlives the daemon: the history of reloads.',
   }),
+  admin: setting({
+    kind: address(),
+    default: null,
+    unset: 'no dashboard; `rom-agent dashboard` starts one by hand',
+    example: '127.0.0.1:9464',
+    fixed: true,
+    description:
+      'Where the [admin server](admin.md) listens, which has the dashboard and `/metrics`: an address with a port, or the absolute path of a unix socket. On an address that other machines reach it needs `admin_token_file`.',
+  }),
+  admin_token_file: setting({
+    kind: path('the path of a file'),
+    default: null,
+    unset: 'no token',
+    example: '/etc/rom-agent/admin-token',
+    fixed: true,
+    description:
+      'File with the token that the clients of the admin server have to know: one line of at least 16 printable characters.',
+  }),
+  admin_socket_mode: setting({
+    kind: permissions(),
+    default: 0o600,
+    example: 0o660,
+    fixed: true,
+    description: 'Permission bits of the unix socket of the admin server, in octal.',
+  }),
   routes_prefix: setting({
     kind: text({
       pattern: /^(\/[\w.~-]+)+$/,
@@ -267,6 +325,20 @@ export const table = {
     readers: ['policy'],
     description:
       'Number of spare workers. A spare has loaded the app and does not listen until it replaces a worker that died. Not with `dispatch` `reuseport`.',
+  }),
+  max_age: setting({
+    kind: duration({ min: second, max: 366 * 24 * hour, zero: 'never' }),
+    default: 0,
+    readers: ['policy'],
+    description:
+      'A worker that has served for this long is recycled: another one starts first, then it drains. Workers get it one after the other, the first at 90 % of the time. 0: never.',
+  }),
+  max_requests: setting({
+    kind: integer({ min: 0, max: 1_000_000_000 }),
+    default: 0,
+    readers: ['policy'],
+    description:
+      'A worker that has had this many requests is recycled, as with `max_age`; the first at 90 % of the number. 0: never.',
   }),
   ...sections,
 } as const;

@@ -1,8 +1,8 @@
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { commandFile } from '../config/app.js';
 import { isRecord, isWithin, type Package, packageFolder, readPackage } from '../config/package.js';
+import { parseStartCommand } from '../config/start-script.js';
 import { exitCodes, RomAgentError } from '../errors.js';
-import { splitWords } from '../settings/kinds.js';
 import type { HostSeam } from './world.js';
 
 /** What is found out about an app without running it. */
@@ -75,33 +75,19 @@ function resolveApp(argument: string, seam: HostSeam): Resolved {
   return fromStartScript(path, seam) ?? fromMain(path, seam);
 }
 
-/** A script that a shell would have to run is left to the operator. */
+/** A script that a shell or a package manager would have to run is left to the operator. */
 function fromStartScript(folder: string, seam: HostSeam): Resolved | null {
   const text = textIn(readPackage(folder, seam.readFile)?.scripts, 'start');
-  if (text === null || /[&|;<>$`(){}*?#\n]/.test(text)) return null;
-  const words = [...(splitWords(text) ?? [])];
-  const variables: Record<string, string> = {};
-  for (let at = words[0]; at !== undefined && /^[A-Z_]\w*=/.test(at); at = words[0]) {
-    variables[at.slice(0, at.indexOf('='))] = at.slice(at.indexOf('=') + 1);
-    words.shift();
+  const start = text === null ? null : parseStartCommand(text);
+  if (text === null || start === null) return null;
+  const { runs, app, args, nodeArgs, env: variables } = start;
+  const script: StartScript = { text, args, nodeArgs, variables };
+  if (runs === 'file') {
+    const file = fileOf(join(folder, app), seam);
+    return file === null ? null : { app: file, file, script };
   }
-  const [program = '', ...rest] = words;
-  if (program !== 'node') {
-    const file = commandFile(program, folder, (path) => seam.readFile(path));
-    if (file === null) return null;
-    return { app: join(folder, program), file, script: { text, args: rest, nodeArgs: [], variables } };
-  }
-  const at = rest.findIndex((word) => !word.startsWith('-'));
-  const name = rest[at];
-  if (name === undefined) return null;
-  const file = fileOf(join(folder, name), seam);
-  // The value of a flag such as `-r` may stand behind it.
-  if (file === null) return null;
-  return {
-    app: file,
-    file,
-    script: { text, args: rest.slice(at + 1), nodeArgs: rest.slice(0, at), variables },
-  };
+  const file = runs === 'command' ? commandFile(app, folder, (path) => seam.readFile(path)) : null;
+  return file === null ? null : { app: join(folder, app), file, script };
 }
 
 function fromMain(folder: string, seam: HostSeam): Resolved {

@@ -1,5 +1,5 @@
+import { ownershipOf } from './files.js';
 import { namesOf, type ServicePlatform } from './names.js';
-import { ownershipOf } from './ownership.js';
 import type { PlannedFile, ServicePlan } from './plan.js';
 import { type HostSeam, textOf } from './world.js';
 

@@ -1,6 +1,5 @@
-import { checkVariable, tomlOf, xmlText } from './files.js';
+import { checkVariable, signed, tomlOf, xmlText } from './files.js';
 import { namesOf } from './names.js';
-import { signed } from './ownership.js';
 import type { ServicePlan, ServiceRequest, SetupFacts } from './plan.js';
 
 /** The web server's account of macOS. */

@@ -2,6 +2,7 @@ import type { LoadInput } from '../config/load.js';
 import { exitCodes, type RomAgentError } from '../errors.js';
 import type { ClusterStats } from '../protocol/stats.js';
 import { type FindSeam, findServices, type Loaded, loadUnits, type Service, settingsOf } from './find.js';
+import { namesOf, plainName } from './names.js';
 
 /** A service as `list` shows it. */
 export interface Listed {
@@ -13,11 +14,11 @@ export interface Listed {
   readonly listens: readonly string[];
   readonly workers: { readonly ready: number; readonly wanted: number } | null;
   /** Bytes: of the cgroup, or of master and workers. */
-  readonly memory: number | null;
+  readonly memoryBytes: number | null;
   /** Of the service, by the service manager; and of its workers, by the master. */
   readonly restarts: { readonly service: number | null; readonly workers: number | null };
   /** s */
-  readonly uptime: number | null;
+  readonly uptimeSeconds: number | null;
   readonly app: string | null;
   /** Whether it starts with the machine; null: unknown. */
   readonly enabled: boolean | null;
@@ -35,13 +36,20 @@ export interface ListSeam extends FindSeam {
 
 /** All services of this host, running or not. */
 export async function listServices(seam: ListSeam, own: LoadInput): Promise<readonly Listed[]> {
-  const services = findServices(seam);
+  const services = findServices(seam).filter((service) => !isUnused(service, seam));
   const units = await loadUnits(services, seam);
   const known = seam.platform === 'linux' ? services.filter(({ unit }) => units.has(unit)) : services;
   return Promise.all(
     known.map((service) => lookAt(service, { loaded: units.get(service.unit) ?? null, seam, own })),
   );
 }
+
+/** A package brings the plain unit with a configuration: whoever never started it has no such service. */
+function isUnused({ name, isInUse }: Service, seam: ListSeam): boolean {
+  return seam.platform === 'linux' && name === plainName && !isInUse && seam.stat(plainState) === null;
+}
+
+const plainState = namesOf(plainName, 'linux').state;
 
 interface Looking {
   readonly loaded: Loaded | null;
@@ -65,10 +73,11 @@ async function lookAt(service: Service, { loaded, seam, own }: Looking): Promise
     listens:
       config.kind === 'process' ? [] : [config.host?.startsWith('/') ? config.host : String(config.port)],
     workers: stats === null ? null : { ready: stats.ready, wanted: stats.wanted },
-    memory: runs && memory > 0 && Number.isSafeInteger(memory) ? memory : memoryOf(stats),
+    memoryBytes: runs && memory > 0 && Number.isSafeInteger(memory) ? memory : memoryOf(stats),
     restarts: { service: unit?.restarts ?? null, workers: stats?.restarts ?? null },
-    uptime:
-      stats?.master.uptime ?? (runs && since > 0 ? Math.round((seam.monotonic() - since) / 1000) : null),
+    uptimeSeconds:
+      stats?.master.uptimeSeconds ??
+      (runs && since > 0 ? Math.round((seam.monotonic() - since) / 1000) : null),
     app: config.app,
     enabled: unit === null ? null : unit.unitFileState === 'enabled',
     controlSocket: config.controlSocket,
@@ -101,5 +110,5 @@ function stateIn(loaded: Loaded | null, stats: ClusterStats | null, answer: Answ
 
 function memoryOf(stats: ClusterStats | null): number | null {
   if (stats === null) return null;
-  return stats.workers.reduce((sum, { rss }) => sum + rss, stats.master.rss);
+  return stats.workers.reduce((sum, { rssBytes }) => sum + rssBytes, stats.master.rssBytes);
 }

@@ -1,4 +1,3 @@
-import { type Key, variablesOf } from '../settings/settings.js';
 import { planLaunchd } from './launchd.js';
 import { checkName, type ServicePlatform } from './names.js';
 import { planSystemd } from './systemd.js';
@@ -68,15 +67,4 @@ export interface ServicePlan {
 export function planService(request: ServiceRequest, facts: SetupFacts): ServicePlan {
   checkName(request.name);
   return facts.platform === 'darwin' ? planLaunchd(request, facts) : planSystemd(request, facts);
-}
-
-/** What a setting will be: variables of the service win over its configuration file. undefined: the default. */
-export function settingIn(
-  { settings, environment }: Pick<ServiceRequest, 'settings' | 'environment'>,
-  { envFileVariables }: Pick<SetupFacts, 'envFileVariables'>,
-  key: Key,
-): unknown {
-  const variables = { ...environment, ...envFileVariables };
-  const given = variablesOf(key).map((name) => variables[name]);
-  return given.find((value) => value !== undefined && value !== '') ?? settings[key];
 }

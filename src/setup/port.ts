@@ -1,20 +1,24 @@
 import { request } from 'node:http';
+import { unitInCgroup } from '../config/cgroup.js';
+import type { LoadInput } from '../config/load.js';
 import { exitCodes, RomAgentError } from '../errors.js';
-import { nameOfUnit, type ServiceNames } from './names.js';
+import type { Config } from '../settings/config.js';
+import { findServices, loadUnits, settingsOf } from './find.js';
+import { nameOfUnit, plainName, type ServiceNames } from './names.js';
 import type { Address } from './prepare.js';
+import type { RunningState } from './steps.js';
 import { type HostSeam, textOf } from './world.js';
 
 export interface PortInput {
   readonly names: ServiceNames;
   readonly seam: HostSeam;
-  /** Whether systemd holds sockets for the service. */
-  readonly socket: boolean;
+  readonly state: Pick<RunningState, 'service' | 'socket'>;
 }
 
 /** Why the service could not listen, with a port that is free; null where it can, or does already. */
 export async function portProblem(
   address: Address | null,
-  { names, seam, socket }: PortInput,
+  { names, seam, state }: PortInput,
 ): Promise<RomAgentError | null> {
   if (address === null || address.kind === 'path') return null;
   const { port, host } = address;
@@ -27,10 +31,10 @@ export async function portProblem(
     );
   const holder = seam.portHolder(port);
   const unit = holder === null ? null : unitOf(holder.pid, seam);
-  if (unit === names.unit || (socket && (holder === null || holder.pid === 1))) return null;
-  const running = (await seam.run('systemctl', ['is-active', names.unit]))?.trim() === 'active';
+  if (unit === names.unit || (state.socket === 'active' && (holder === null || holder.pid === 1)))
+    return null;
   // Without rights one does not see who listens.
-  if (holder === null && running) return null;
+  if (holder === null && state.service === 'active') return null;
   const service = unit === null ? null : (nameOfUnit(unit) ?? unit);
   const by =
     holder === null
@@ -40,6 +44,45 @@ export async function portProblem(
   return unavailable(
     `port ${port} is taken by ${by}: name another one${free === null ? '' : `, such as --port ${free}`}`,
   );
+}
+
+/** Which other services are set to the same address and do not run: only one of them can at a time. A sentence each. */
+export async function sharedAddresses(
+  address: Address | null,
+  {
+    names,
+    seam,
+    input,
+  }: { readonly names: ServiceNames; readonly seam: HostSeam; readonly input: LoadInput },
+): Promise<readonly string[]> {
+  if (address === null) return [];
+  // A package brings the plain unit with a configuration, whether anybody wants it or not.
+  const others = findServices(seam).filter(
+    ({ unit, name, isInUse }) => unit !== names.unit && (isInUse || name !== plainName),
+  );
+  const units = await loadUnits(others, seam);
+  const warnings: string[] = [];
+  for (const service of others) {
+    const loaded = units.get(service.unit) ?? null;
+    if (loaded === null && seam.platform === 'linux') continue;
+    const { config } = await settingsOf(service, { loaded, own: input });
+    if (config.kind === 'process' || !isSameAddress(address, config)) continue;
+    const where = address.kind === 'path' ? address.path : `port ${address.port}`;
+    warnings.push(
+      `The service ${service.name} is set to ${where} too: only one of the two can run at a time. Give one another port, or rom-agent uninstall ${service.name}.`,
+    );
+  }
+  return warnings;
+}
+
+function isSameAddress(address: Address, { host, port }: Pick<Config, 'host' | 'port'>): boolean {
+  if (address.kind === 'path') return address.path === host;
+  if (host?.startsWith('/') || port !== address.port || port === 0) return false;
+  return isEveryAddress(host) || isEveryAddress(address.host) || host === address.host;
+}
+
+function isEveryAddress(host: string | null): boolean {
+  return host === null || host === '0.0.0.0' || host === '::';
 }
 
 async function firstFree(
@@ -54,8 +97,7 @@ async function firstFree(
 
 /** The unit in the path of its cgroup. */
 function unitOf(pid: number, seam: HostSeam): string | null {
-  const cgroups = textOf(seam, `/proc/${pid}/cgroup`) ?? '';
-  return /\/([^/\n]+\.service)(?:\/|$)/m.exec(cgroups)?.[1] ?? null;
+  return unitInCgroup(textOf(seam, `/proc/${pid}/cgroup`) ?? '').unit;
 }
 
 function unavailable(message: string): RomAgentError {
@@ -84,10 +126,10 @@ export function knock(address: Address): Promise<string> {
 }
 
 function urlOf({ host, port }: Extract<Address, { kind: 'tcp' }>): string {
-  const name = host === null || host === '0.0.0.0' || host === '::' ? 'localhost' : host;
+  const name = host === null || isEveryAddress(host) ? 'localhost' : host;
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}/`;
 }
 
 function reachable(host: string | null): string {
-  return host === null || host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return host === null || isEveryAddress(host) ? '127.0.0.1' : host;
 }

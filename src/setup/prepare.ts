@@ -8,13 +8,12 @@ import { ConfigError, exitCodes, RomAgentError } from '../errors.js';
 import { type Key, keys, settingOf, variablesOf } from '../settings/settings.js';
 import { type AppFacts, inspectApp } from './app.js';
 import { type Change, changesOf, isChange } from './changes.js';
-import { fitsEngines } from './engines.js';
 import { checkName, namesOf, plainName, type ServiceNames } from './names.js';
-import { planService, type ServicePlan, type ServiceRequest, type SetupFacts, settingIn } from './plan.js';
-import { portProblem } from './port.js';
+import { planService, type ServicePlan, type ServiceRequest, type SetupFacts } from './plan.js';
+import { portProblem, sharedAddresses } from './port.js';
 import { accountFor, hiddenFolderOf, obstacleTo } from './reach.js';
 import { type RunningState, type Steps, stateOf, stepsFor } from './steps.js';
-import { hostOf, portOf } from './systemd.js';
+import { hostOf, portOf, settingIn } from './systemd.js';
 import { findProgram, type Program } from './templates.js';
 import { type HostSeam, textOf } from './world.js';
 
@@ -77,7 +76,7 @@ export async function prepareService(
   await checkConfig(plan, { request, facts, names, input });
   const address = addressOf(request, facts);
   const state = await stateOf(names, seam);
-  const problem = await portProblem(address, { names, seam, socket: state.socket === 'active' });
+  const problem = await portProblem(address, { names, seam, state });
   if (problem !== null) throw problem;
   const changes = changesOf(plan, { name: request.name, seam });
   return {
@@ -87,6 +86,7 @@ export async function prepareService(
       ...engineWarning(app, program),
       ...written.filter(({ may }) => !may).map((each) => readOnlyWarning(each, { request, names })),
       ...plan.notes,
+      ...(await sharedAddresses(address, { names, seam, input })),
     ],
   };
 }
@@ -94,6 +94,17 @@ export async function prepareService(
 /** Whether anything is to be done. */
 export function isSettled({ changes, steps }: Prepared): boolean {
   return !changes.some(isChange) && steps.commands.length === 0;
+}
+
+/**
+ * Whether a version of Node fits what "engines" of a package.json asks for, as npm reads it (semver); null where that is
+ * written in a way that is not known here, and so says nothing.
+ */
+export function fitsEngines(range: string, version: string): boolean | null {
+  const node = numbersOf(version);
+  const alternatives = range.split('||').map((each) => fitsAll(each.trim(), node));
+  if (alternatives.includes(true)) return true;
+  return alternatives.includes(null) ? null : false;
 }
 
 function variablesIn(path: string | null, seam: HostSeam): Record<string, string> {
@@ -228,4 +239,61 @@ function addressOf(request: ServiceRequest, facts: SetupFacts): Address | null {
   const [port, host] = [portOf(request, facts), hostOf(request, facts)];
   if (host !== null && isAbsolute(host)) return { kind: 'path', path: host };
   return port === 0 ? null : { kind: 'tcp', port, host };
+}
+
+type Numbers = readonly [major: number, minor: number, patch: number];
+
+function fitsAll(range: string, node: Numbers): boolean | null {
+  const [, from, to] = /^(\S+)\s+-\s+(\S+)$/.exec(range) ?? [];
+  const spaced = range.replaceAll(/([<>=~^]+)\s+/g, '$1');
+  const words = from === undefined ? spaced.split(/\s+/) : [`>=${from}`, `<=${to}`];
+  const fits = words.map((word) => fitsOne(word, node));
+  if (fits.includes(null)) return null;
+  return !fits.includes(false);
+}
+
+function fitsOne(word: string, node: Numbers): boolean | null {
+  if (word === '' || /^[*xX]$/.test(word) || word === 'latest') return true;
+  const [, operator = '', version] = /^(>=|<=|>|<|=|\^|~|)v?(\d+(?:\.(?:\d+|[xX*])){0,2})$/.exec(word) ?? [];
+  if (version === undefined) return null;
+  const given = version.split('.').filter((part) => /^\d+$/.test(part)).length;
+  const low = numbersOf(version);
+  switch (operator) {
+    case '>=':
+      return compare(node, low) >= 0;
+    case '<':
+      return compare(node, low) < 0;
+    case '>':
+      // More than 20 is 21, as 20 stands for all of its versions.
+      return given === 3 ? compare(node, low) > 0 : compare(node, next(low, given)) >= 0;
+    case '<=':
+      return given === 3 ? compare(node, low) <= 0 : compare(node, next(low, given)) < 0;
+    case '^':
+      return compare(node, low) >= 0 && compare(node, next(low, low[0] > 0 ? 1 : Math.min(given, 2))) < 0;
+    case '~':
+      return compare(node, low) >= 0 && compare(node, next(low, Math.min(given, 2))) < 0;
+    default:
+      return given === 3
+        ? compare(node, low) === 0
+        : compare(node, low) >= 0 && compare(node, next(low, given)) < 0;
+  }
+}
+
+/** The first version that does not begin with so many of these numbers. */
+function next([major, minor, patch]: Numbers, given: number): Numbers {
+  if (given <= 1) return [major + 1, 0, 0];
+  return given === 2 ? [major, minor + 1, 0] : [major, minor, patch + 1];
+}
+
+function compare(a: Numbers, b: Numbers): number {
+  const [difference = 0] = a.map((value, index) => value - (b[index] ?? 0)).filter((each) => each !== 0);
+  return difference;
+}
+
+function numbersOf(version: string): Numbers {
+  const [major = 0, minor = 0, patch = 0] = version
+    .replace(/^v/, '')
+    .split(/[.-]/)
+    .map((part) => Number.parseInt(part, 10) || 0);
+  return [major, minor, patch];
 }

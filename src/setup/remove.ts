@@ -1,9 +1,9 @@
 import { dirname } from 'node:path';
 import { exitCodes, RomAgentError } from '../errors.js';
 import { writtenFor } from './changes.js';
+import { ownershipOf } from './files.js';
 import { findServices } from './find.js';
 import { checkName, namesOf, plainName, reloadUnits, type ServiceNames, unitDirectory } from './names.js';
-import { ownershipOf } from './ownership.js';
 import { unload } from './steps.js';
 import { templateSocket, templateUnit } from './systemd.js';
 import { type SetupSeam, textOf } from './world.js';

@@ -1,14 +1,7 @@
-import { settingOf } from '../settings/settings.js';
-import { environmentText, tomlOf, unitPath } from './files.js';
+import { type Key, settingOf, variablesOf } from '../settings/settings.js';
+import { environmentText, signed, tomlOf, unitPath } from './files.js';
 import { namesOf, plainName, type ServiceNames, unitDirectory } from './names.js';
-import { signed } from './ownership.js';
-import {
-  type PlannedFile,
-  type ServicePlan,
-  type ServiceRequest,
-  type SetupFacts,
-  settingIn,
-} from './plan.js';
+import type { PlannedFile, ServicePlan, ServiceRequest, SetupFacts } from './plan.js';
 
 export const templateUnit = `${plainName}@.service`;
 export const templateSocket = `${plainName}@.socket`;
@@ -38,6 +31,17 @@ export function planSystemd(request: ServiceRequest, facts: SetupFacts): Service
     ],
     notes: notesOf(request, facts, names),
   };
+}
+
+/** What a setting will be: variables of the service win over its configuration file. undefined: the default. */
+export function settingIn(
+  { settings, environment }: Pick<ServiceRequest, 'settings' | 'environment'>,
+  { envFileVariables }: Pick<SetupFacts, 'envFileVariables'>,
+  key: Key,
+): unknown {
+  const variables = { ...environment, ...envFileVariables };
+  const given = variablesOf(key).map((name) => variables[name]);
+  return given.find((value) => value !== undefined && value !== '') ?? settings[key];
 }
 
 /** A file for each of whose lines root alone answers. */

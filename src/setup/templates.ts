@@ -1,6 +1,6 @@
 import { exitCodes, RomAgentError } from '../errors.js';
+import { ownershipOf } from './files.js';
 import { unitDirectory } from './names.js';
-import { ownershipOf } from './ownership.js';
 import type { ShippedTexts } from './plan.js';
 import { hiddenBy, obstacleTo } from './reach.js';
 import { templateSocket, templateUnit } from './systemd.js';

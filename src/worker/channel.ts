@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events';
+import { exitCodes } from '../errors.js';
 import { handleOf, type RawHandle } from '../protocol/handles.js';
 import {
   channelEvent,
@@ -86,6 +87,13 @@ export function createAway(channel: Pick<Channel, 'send' | 'hand' | 'onLost'>): 
       }),
     onHanded: ({ id, came }) => away.get(id)?.(came),
   };
+}
+
+/** Tells the master that this build cannot run under it, and ends the process. */
+export function refuse(message: string): void {
+  const exitCode = exitCodes.tryAgain;
+  const failure = { message, exitCode, lasting: true };
+  process.send?.(seal({ type: 'failed', failure }), () => process.exit(exitCode));
 }
 
 type Parcel = Omit<Extract<WorkerMessage, { type: 'hand-on' }>, 'id'>;

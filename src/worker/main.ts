@@ -15,7 +15,7 @@ export const loaded =
           () =>
             serve(settings, { showHeapFlags }),
       )
-    : import('./refuse.js').then(
+    : import('./channel.js').then(
         ({ refuse }) =>
           () =>
             refuse(other),

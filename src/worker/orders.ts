@@ -34,12 +34,21 @@ function ordersFor(parts: Parts): Orders {
   return {
     drain: parts.drain,
     release: () => shutdown.release(),
+    'lame-duck': () => {
+      parts.state.leaving = true;
+    },
     heartbeat: () => heartbeats.now(),
-    'hand-on': (message) => handOn.order(message),
+    'even-out': (message) => handOn.order(message),
     take: (message, connection) => handOn.take(message, connection),
     handed: (message) => handOn.onHanded(message),
     workers: (message) => sticky.onWorkers(message),
     stats: (message) => operations.onStats(message),
+    fleet: (message) => operations.onFleet(message),
+    metrics: async ({ id }) => {
+      if (parts.collector !== null)
+        await channel.send({ type: 'metrics', id, metrics: await parts.collector.asked() });
+    },
+    'metrics-snapshot': (message) => operations.onSnapshot(message),
     promote: ({ slot }) => promotion.resolve(slot),
     block: ({ requests }) => blocked.set(requests),
     probe: async (message) => {

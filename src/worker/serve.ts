@@ -1,38 +1,61 @@
 import cluster from 'node:cluster';
 import type { Server } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import type { Worker as Thread } from 'node:worker_threads';
 import { guardOutput } from '../logging/lost-output.js';
+import { RequestTally } from '../metrics/tally.js';
 import { lastAnswers } from '../protocol/limits.js';
 import { numberVariables, type WorkerSettings } from '../protocol/settings.js';
+import type { AccessLog } from './access-log/access-log.js';
 import { createFailing, onUncaught } from './app/fail.js';
 import { hostApp } from './app/host.js';
 import { type HeldListeners, holdListeners, redirectListens } from './app/listen-calls.js';
 import { createOperations } from './app/operations.js';
 import { runProcess } from './app/run-process.js';
-import { shelterSignals } from './app/signals.js';
-import { keepListeners, keepTickShape, ownSockets, ownUdpPorts } from './app/surroundings.js';
+import {
+  exposeBackplane,
+  keepListeners,
+  keepTickShape,
+  ownSockets,
+  ownUdpPorts,
+} from './app/surroundings.js';
 import {
   addressOf,
   isPassed,
   isTarget,
+  isWorkerPort,
   listenOnRest,
   redirectToPassed,
   serversBeside,
   targetFirst,
+  watchDeaf,
 } from './app/target.js';
+import { openWorkerPort } from './app/worker-port.js';
 import { openChannel } from './channel.js';
+import { collectorOf } from './collector.js';
 import { redacted, whole } from './connections/current-requests.js';
-import { descriptorLimit, guardDescriptors, openDescriptors } from './connections/descriptors.js';
-import { createAccepting } from './connections/pause-accepting.js';
+import {
+  createAccepting,
+  descriptorLimit,
+  guardDescriptors,
+  openDescriptors,
+} from './connections/descriptors.js';
+import { keepAliveFor, shortestKeepAlive } from './connections/keep-alive.js';
 import { trackServers, urlOf } from './connections/servers.js';
 import { deferred } from './deferred.js';
 import { createDrainer } from './drain/drain.js';
-import { createShutdown, noDrainer, tellClosed } from './drain/shutdown.js';
+import { createShutdown, noDrainer, shelterSignals, tellClosed } from './drain/shutdown.js';
 import { createBlockedRequests } from './health/blocked.js';
-import { watchDeaf } from './health/deaf.js';
+import { createChecks } from './health/check.js';
 import { createHeartbeats } from './health/heartbeats.js';
-import { currentOf, exposeCurrent, startWitness } from './health/witness.js';
+import { report, witness } from './health/reports.js';
+import { restOf } from './health/rest.js';
+import { followTurns } from './health/turns.js';
+import { currentOf, exposeCurrent } from './health/witness.js';
 import { isAccepting } from './node-internals/listening.js';
+import { readBeforeTimeouts } from './node-internals/sockets.js';
 import { obey } from './orders.js';
+import type { createShed } from './shed/shed.js';
 import { createHandOn } from './transfer/hand-on.js';
 import { createMoving } from './transfer/moving.js';
 import { createSticky } from './transfer/sticky.js';
@@ -45,17 +68,23 @@ export interface Means {
 
 /** The composition root of a worker: it connects all parts before the app's first line runs. */
 export async function serve(settings: WorkerSettings, means: Means): Promise<void> {
-  const parts = build(settings, means);
-  connect(parts);
+  // Before the parts are built: the app begins a turn later. Where it is off, nothing of it is loaded.
+  const accessLog = settings.accessLog.format === 'off' ? null : await import('./access-log/access-log.js');
+  const { shed } = settings;
+  const shedding =
+    shed.eventLoopDelay === 0 && shed.inFlight === 0 ? null : (await import('./shed/shed.js')).createShed;
+  const parts = build(settings, means, shedding);
+  connect(parts, accessLog?.openAccessLog(settings, parts.log) ?? null);
   await run(parts);
 }
 
 /** Makes all parts, each from those above it. No part does anything yet that another one would have to know of. */
-function build(settings: WorkerSettings, { showHeapFlags }: Means) {
+function build(settings: WorkerSettings, { showHeapFlags }: Means, shedding: typeof createShed | null) {
   process.execArgv = [...settings.execArgv];
   process.argv.splice(2, Number.POSITIVE_INFINITY, ...settings.args);
   keepTickShape();
-  const log = workerLog(settings.log, settings.worker, followWithStreams(settings.outputFile, process));
+  readBeforeTimeouts();
+  const log = workerLog(settings, followWithStreams(settings.outputFile, process));
   const output = guardOutput(process, (name) =>
     log.warn(
       `nobody reads ${name === 'stdout' ? 'standard output' : 'standard error'}: what is written to it is lost`,
@@ -65,9 +94,12 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
   const channel = openChannel(process);
   const signals = shelterSignals(process);
   const isProcess = settings.kind === 'process';
-  const state = { draining: false, last: false, ready: false, worker: settings.worker };
+  const state = { draining: false, last: false, ready: false, leaving: false, worker: settings.worker };
   const isServing = (): boolean => state.ready && !state.draining;
-  const servers = trackServers({ tellPath: settings.redact === 'on' ? redacted : whole });
+  const tally = settings.metrics.enabled === 'on' ? new RequestTally() : null;
+  const servers = trackServers({ tellPath: settings.redact === 'on' ? redacted : whole }, tally);
+  const shed = shedding?.({ settings, servers }) ?? null;
+  const collector = tally === null ? null : collectorOf({ settings, servers, tally, shed });
   const moving = createMoving({
     settings,
     // Only the first worker says so: all workers run the same Node and the same app.
@@ -119,16 +151,29 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
     limit: descriptorLimit,
     open: openDescriptors,
     now: () => performance.now(),
-    after: (delay, act) => void setTimeout(act, delay),
+    after: (delay, act) => void setTimeout(setImmediate, delay, act),
     warn: log.warn,
+  });
+  const turns = followTurns({ interval: settings.heartbeatInterval });
+  const { check: path, checkInterval: interval, checkTimeout } = settings.health;
+  const checks = createChecks({
+    ...{ path, interval, timeout: checkTimeout, isServing },
+    ask: async (question) =>
+      (await import('./health/probe.js')).probe({ servers, listen: settings.listen }, question),
   });
   const heartbeats = createHeartbeats({
     servers,
+    turns,
     kept: handOn.kept,
     send: (heartbeat) => {
       descriptors.measure();
       void channel.send({ type: 'heartbeat', heartbeat });
     },
+    check: checks.report,
+    shed: () => shed?.report(),
+    keepAliveTimeout: () => shortestKeepAlive(servers.listening()),
+    onDelay: (delay) => collector?.delayed(delay),
+    onBeat: restOf(settings, turns).beat,
     interval: settings.heartbeatInterval,
   });
   const blocked = createBlockedRequests({ servers, now: () => performance.now() });
@@ -136,12 +181,14 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
     settings,
     worker: () => state.worker,
     channel,
-    ready: isServing,
+    ready: () => isServing() && !state.leaving,
     log,
   });
   if (isProcess && settings.worker !== null) ownSockets(settings.worker);
-  const { lend } = redirectListens({
+  const { lend, waited } = redirectListens({
     dispatch: settings.dispatch,
+    listenWait: settings.listenWait,
+    onWait: (port) => void channel.send({ type: 'waits', port }),
     onTakenOver: (server) =>
       log.info(`the app listens itself after all, and has the socket of ${addressOf(server)} now`),
   });
@@ -178,6 +225,9 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
     state,
     isServing,
     servers,
+    shed,
+    tally,
+    collector,
     moving,
     handOn,
     sticky,
@@ -185,10 +235,13 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
     shutdown,
     failing,
     descriptors,
+    turns,
     heartbeats,
+    checks,
     blocked,
     operations,
     boot,
+    waited,
     drain,
     promotion: deferred<number>(),
   };
@@ -197,17 +250,22 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means) {
 export type Parts = ReturnType<typeof build>;
 
 /** Connects the parts with what happens: to the servers, on the channel, to the process. */
-function connect(parts: Parts): void {
+function connect(parts: Parts, accessLog: AccessLog | null): void {
   const { settings, log, channel, state, servers, output, boot, drain } = parts;
-  const { drainer, handOn, sticky, operations, blocked, descriptors, heartbeats, failing } = parts;
+  const { drainer, handOn, sticky, operations, blocked, shed, descriptors, heartbeats, failing } = parts;
   servers.observe({
     onListen: (server, options) => {
       redirectToPassed({ server, options }, settings.listen);
       operations.mount(server as Server);
       blocked.mount(server);
+      shed?.mount(server);
+      accessLog?.onListen(server);
     },
     onListening: (server) => {
+      keepAliveFor(server, settings.keepAliveTimeout);
       handOn.onListening(server);
+      // Who connects there wants this worker.
+      if (isWorkerPort(server)) return;
       sticky.onListening(server);
       if (state.ready) {
         log.debug(`the app also listens on ${urlOf(server)}`);
@@ -217,7 +275,10 @@ function connect(parts: Parts): void {
       boot.wake();
     },
     onPending: boot.pending,
-    onAccepted: descriptors.accepted,
+    onAccepted: (open, newest) => {
+      descriptors.accepted(open, newest);
+      shed?.accepted(newest);
+    },
     onRequest: (response, connection) => {
       drainer.onRequest(response, connection.socket);
       handOn.onRequest(response, connection);
@@ -227,7 +288,10 @@ function connect(parts: Parts): void {
       drainer.onAnswered(response);
       handOn.onAnswered(response, connection);
     },
-    onUpgraded: handOn.onUpgraded,
+    onUpgraded: (socket, request) => {
+      handOn.onUpgraded(socket);
+      if (request !== undefined) accessLog?.onUpgraded(socket, request);
+    },
   });
   handOn.onChange(heartbeats.now);
   exposeCurrent(process, servers);
@@ -242,25 +306,30 @@ function connect(parts: Parts): void {
   process.on('exit', () => {
     // Requests that a drain leaves behind are reported as cut.
     if (!state.draining) tellCurrent(parts);
+    if (parts.collector !== null)
+      void channel.send({ type: 'metrics', id: 0, metrics: parts.collector.collect() });
     if (output.count() > 0) log.warn('output of the app was lost', { writes: output.count() });
     log.flush();
   });
+  exposeBackplane(() => void channel.send({ type: 'want-backplane' }));
   keepListeners(process);
   ownUdpPorts();
 }
 
 /** Leads the worker from the app's first line to ready. */
 async function run(parts: Parts): Promise<void> {
-  const { settings, channel, state, isServing, servers, moving, heartbeats, boot, failing } = parts;
+  const { settings, channel, state, isServing, servers, moving, heartbeats, boot, failing, waited } = parts;
+  let thread: Promise<Thread | null> | null = null;
+  let since = 0;
   try {
-    let since = 0;
     if (settings.worker === null) {
-      await standBy(parts, holdListeners());
+      ({ thread } = await standBy(parts, holdListeners()));
       since = performance.now();
     }
     await boot.done;
     await listenOnRest(servers.listening(), settings.listen);
-    if (settings.start.probe !== null) await answerFirst(parts, settings.start.probe, since);
+    await openWorkerPort({ settings, worker: state.worker, servers, warn: parts.log.warn });
+    if (settings.start.probe !== null) await answerFirst(parts, settings.start.probe, since + waited());
   } catch (error) {
     return failing.fail(error);
   }
@@ -270,10 +339,12 @@ async function run(parts: Parts): Promise<void> {
   // A drain may have begun meanwhile.
   if (state.draining) return;
   heartbeats.start({ withBytes: false });
-  if (settings.worker !== null) witness(parts);
+  if (settings.worker !== null) thread = witness(parts);
+  void report(parts, { thread, own });
   failing.prepare();
   if (settings.kind === 'process') return;
   void moving.begin();
+  parts.checks.begin();
   watchDeaf({
     servers,
     listen: settings.listen,
@@ -282,7 +353,7 @@ async function run(parts: Parts): Promise<void> {
   });
 }
 
-/** @param since when the boot began, ms since the process started */
+/** @param since when the boot began, ms since the process started, without the wait for a port */
 async function answerFirst(
   { settings, servers, state, log }: Parts,
   path: string,
@@ -300,33 +371,30 @@ async function answerFirst(
 }
 
 /** Keeps a spare booted without listening, until the master gives it a slot. */
-async function standBy(parts: Parts, listeners: HeldListeners): Promise<void> {
+async function standBy(
+  parts: Parts,
+  listeners: HeldListeners,
+): Promise<{ readonly thread: Promise<Thread | null> | null }> {
   const { channel, state, log, heartbeats, boot, promotion } = parts;
   await Promise.race([boot.done, listeners.held]);
   // What the app itself waits for need not keep the process running.
   channel.ref();
   await channel.send({ type: 'spare' });
-  heartbeats.start({ withBytes: false, idle: true });
-  witness(parts);
+  heartbeats.start({ withBytes: false });
+  const thread = witness(parts);
   state.worker = await promotion.promise;
   log.setWorker(state.worker);
   Object.assign(process.env, numberVariables(state.worker));
   listeners.open();
+  return { thread };
 }
 
-function witness({ settings, log }: Pick<Parts, 'settings' | 'log'>): void {
-  if (settings.health.capture === 'off') return;
-  void startWitness((error) =>
-    log.warn(
-      'the thread that tells where this worker hangs cannot run: it would be replaced without a stack',
-      { error },
-    ),
-  );
-}
+/** This program's own files: a path, since the packed ones are CommonJS. */
+const own = fileURLToPath(new URL('../', import.meta.url));
 
 /** Where the app listens at this moment. */
 function whereIn({ servers, settings }: Pick<Parts, 'servers' | 'settings'>) {
-  const listening = servers.listening();
+  const listening = servers.listening().filter((server) => !isWorkerPort(server));
   const sorted = targetFirst(
     listening.map((server) => ({ server })),
     settings.listen,

@@ -1,6 +1,7 @@
+import { sharedJournal } from '../logging/journal.js';
 import { type LazyLog, lazyLog } from '../logging/lazy-log.js';
 import { followOutput, type Output } from '../logging/output-file.js';
-import type { LogConfig } from '../settings/config.js';
+import type { WorkerSettings } from '../protocol/settings.js';
 import { pointStream } from './node-internals/process.js';
 
 /** A worker's log. Its lines carry the worker's number, which a spare gets when it is promoted. */
@@ -8,9 +9,16 @@ export interface WorkerLog extends LazyLog {
   setWorker(worker: number): void;
 }
 
-export function workerLog(config: LogConfig, worker: number | null, stdout: Output): WorkerLog {
-  const open = (number: number | null): LazyLog =>
-    lazyLog({ config, bindings: { worker: number ?? 'spare' }, stdout });
+export function workerLog(
+  { log: config, worker, generation }: Pick<WorkerSettings, 'log' | 'worker' | 'generation'>,
+  stdout: Output,
+): WorkerLog {
+  const openJournal = sharedJournal();
+  const open = (number: number | null): LazyLog => {
+    const about = { ...(number === null ? {} : { ROM_WORKER: number }), ROM_GENERATION: generation };
+    const journal = { open: openJournal, subject: () => about };
+    return lazyLog({ config, bindings: { worker: number ?? 'spare' }, stdout, journal });
+  };
   let log = open(worker);
   return {
     trace: (...line) => log.trace(...line),

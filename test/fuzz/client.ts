@@ -132,7 +132,9 @@ class Player {
       }
       socket.write(step.send, 'latin1');
       // Bytes that are sent one by one are to arrive so.
+      const since = performance.now();
       if (step.send.length === 1) await new Promise(setImmediate);
+      this.#wasLate ||= script.server === 'timeouts' && performance.now() - since > latest;
     } else if ('answers' in step) {
       const since = performance.now();
       await this.#until(() => this.#isOver() || this.#count(script) >= step.answers);

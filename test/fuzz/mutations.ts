@@ -81,7 +81,7 @@ export const mutations: readonly Mutation[] = [
     fault: 'a worker that drains says close before it has answered all that came in one piece',
     mode: 'reload',
     plants: [
-      out('worker/drain/last-answer.js', { text: 'return !hasMore(', instead: 'return true || !hasMore(' }),
+      out('worker/drain/closing.js', { text: 'return !hasMore(', instead: 'return true || !hasMore(' }),
     ],
     script: corpusScript('two by two in one piece'),
   },
@@ -99,14 +99,14 @@ export const mutations: readonly Mutation[] = [
   {
     fault: 'a worker that drains cuts off an upload that is answered early',
     mode: 'reload',
-    plants: [out('worker/drain/last-answer.js', { text: 'if (!keepOpen(response))', instead: 'if (true)' })],
+    plants: [out('worker/drain/closing.js', { text: 'if (!keepOpen(response))', instead: 'if (true)' })],
     script: corpusScript('an answer to half of an upload, read later'),
   },
   {
     fault: 'a worker that drains resets a client that goes on sending behind the last answer',
     mode: 'reload',
     plants: [
-      out('worker/drain/last-answer.js', {
+      out('worker/drain/closing.js', {
         text: 'if (limit === 0 || !ignoreRequests(socket))',
         instead: 'if (true)',
       }),
@@ -116,7 +116,7 @@ export const mutations: readonly Mutation[] = [
   {
     fault: 'a worker that drains executes what comes behind an answer that said close',
     mode: 'reload',
-    plants: [out('worker/drain/last-answer.js', { text: 'if (arrivals.has(name)', instead: 'if (false' })],
+    plants: [out('worker/drain/closing.js', { text: 'if (arrivals.has(name)', instead: 'if (false' })],
     script: corpusScript('requests behind an upload that is answered early'),
   },
   {

@@ -67,7 +67,7 @@ export const restless: readonly Plant[] = [
   { file: 'core/balance.js', text: 'now - heartbeatAt > together', instead: 'false' },
   {
     file: 'worker/health/heartbeats.js',
-    text: 'timer = setInterval(() => send(heartbeat(withBytes)), interval)',
-    instead: 'timer = setInterval(() => send(heartbeat(withBytes)), 100)',
+    text: '}, interval).unref();',
+    instead: '}, 100).unref();',
   },
 ];

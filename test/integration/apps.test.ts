@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
 
 import { type ClientGroup, startLoad } from '../support/load.js';
 import { ask } from '../support/net.js';
@@ -10,11 +12,14 @@ import {
   fixture,
   lostNothing,
   patience,
+  patientLinger,
   problems,
   readyPids,
+  refused,
   type Service,
   serve,
   stopped,
+  temporaryDirectory,
   workbench,
 } from './service.js';
 
@@ -34,7 +39,7 @@ const clients: readonly ClientGroup[] = [
 describe('an app', { timeout: 1_800_000 }, () => {
   for (const [name, path] of Object.entries(apps)) {
     it(`is served by every worker and drained without a loss: ${name}`, async (t) => {
-      const service = await serve(t, { app: fixture(path) });
+      const service = await serve(t, { app: fixture(path), env: patientLinger });
       const workers = await connectToEach(t, service);
       assert.deepEqual([...workers.keys()].sort(), (await readyPids(service)).sort());
       await stopUnderLoad(service);
@@ -56,7 +61,7 @@ describe('the heap limit', { timeout: 1_800_000 }, () => {
 describe('the drain', { timeout: 1_800_000 }, () => {
   it("calls the app's own SIGTERM handler when its requests are done, and waits for it", async (t) => {
     const service = await serve(t, endsItself({ HANDLES_SIGTERM: '1' }));
-    await stopWithSlowRequests(service);
+    await stopWithSlowRequests(t, service);
     const told = tales(service);
     const pids = new Set(told.map(({ pid }) => pid));
     assert.equal(pids.size, 2);
@@ -74,7 +79,7 @@ describe('the drain', { timeout: 1_800_000 }, () => {
 
   it('tells the app on a diagnostics channel at its begin, and waits for its work', async (t) => {
     const service = await serve(t, endsItself({ WORK_MS: '1200', ROM_AGENT_DRAIN_TIMEOUT: '20s' }));
-    await stopWithSlowRequests(service);
+    await stopWithSlowRequests(t, service);
     const told = tales(service);
     const pids = new Set(told.map(({ pid }) => pid));
     assert.equal(pids.size, 2);
@@ -191,9 +196,12 @@ function tales({ daemon }: Service): Tale[] {
 }
 
 /** Eight requests are under way, and answered. */
-async function stopWithSlowRequests(service: Service): Promise<void> {
-  const answers = await Promise.all(Array.from({ length: 8 }, () => begun(service, '/slow')));
+async function stopWithSlowRequests(t: TestContext, service: Service): Promise<void> {
+  const enough = join(temporaryDirectory(t), 'enough');
+  const answers = await Promise.all(Array.from({ length: 8 }, () => begun(service, enough)));
   service.daemon.kill();
+  await refused(service);
+  writeFileSync(enough, '');
   for (const { pid, whole } of answers) assert.equal(await whole, `${pid}\ndone\n`);
   await ended(service.daemon, 0);
 }

@@ -161,7 +161,7 @@ describe('kept connections', { timeout: 1_800_000 }, () => {
     // Heartbeats of both workers that tell of the connections: two seconds' worth.
     const { workers } = await stats(service);
     const uptimeOf = (seen: { workers: typeof workers }) =>
-      seen.workers.find(({ pid }) => pid === busy)?.uptime ?? 0;
+      seen.workers.find(({ pid }) => pid === busy)?.uptimeSeconds ?? 0;
     await untilStats(service, 'heartbeats', (seen) => uptimeOf(seen) >= uptimeOf({ workers }) + 3);
     assert.deepEqual(new Set(await pidsOf()), before);
     await stopped(service);

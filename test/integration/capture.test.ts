@@ -68,7 +68,7 @@ describe('a process that does not answer, looked at from outside', { skip }, () 
     t.after(() => rmSync(directory, { recursive: true }));
     const enough = join(directory, 'enough');
     const script = `
-      process[Symbol.for('rom-agent.inFlight')] = () => ({ inFlight: 1, requests: [{ method: 'GET', path: '/x', age: 5 }] });
+      process[Symbol.for('rom-agent.inFlight')] = () => ({ inFlight: 1, requests: [{ method: 'GET', path: '/x', ageMs: 5 }] });
       const { existsSync } = require('node:fs');
       (function checkout() {
         for (let next = 0; Date.now() < next || !existsSync(${JSON.stringify(enough)});) {
@@ -80,7 +80,7 @@ describe('a process that does not answer, looked at from outside', { skip }, () 
     const found = await isIn(spinning, 'checkout');
     writeFileSync(enough, '');
     assert.match(found.stack ?? '', /^ {4}at checkout \(\[eval\].*\n {4}at later/);
-    assert.deepEqual(found.requests, [{ method: 'GET', path: '/x', age: 5 }]);
+    assert.deepEqual(found.requests, [{ method: 'GET', path: '/x', ageMs: 5 }]);
     assert.deepEqual(await once(spinning.child, 'exit'), [7, null]);
   });
 

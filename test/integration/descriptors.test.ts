@@ -30,7 +30,7 @@ async function limited(t: TestContext): Promise<Service> {
 const skip = process.platform === 'linux' ? false : 'limits are read from /proc';
 
 describe('file descriptors that run short', { timeout: 1_800_000, skip }, () => {
-  it('cost no request: the crowd that says nothing makes room, in a burst after a moment', async (t) => {
+  it('cost no request: the crowd that says nothing makes room', async (t) => {
     const service = await limited(t);
     const pids = await readyPids(service);
     const load = startLoad({
@@ -47,9 +47,9 @@ describe('file descriptors that run short', { timeout: 1_800_000, skip }, () => 
       stdio: ['ignore', 'inherit', 'inherit'],
     });
     t.after(() => silent.kill('SIGKILL'));
-    const waited = await service.daemon.waitForLine(/low on file descriptors .*: not accepting/);
-    assert.match(waited, /"limit":256/);
-    await load.reached(1_000, 120_000);
+    // Whether the worker first closes the oldest or stops accepting depends on how fast the crowd comes.
+    assert.match(await service.daemon.waitForLine(/low on file descriptors/), /"limit":256/);
+    await load.reached(1_000);
     await lostNothing(load);
     assert.deepEqual(await readyPids(service), pids, 'nobody was replaced');
     const failed = entries(service.daemon).filter(({ level }) => level === 'error');

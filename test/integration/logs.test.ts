@@ -51,15 +51,18 @@ describe('the log on a pipe', { timeout: 1_800_000 }, () => {
   });
 
   it('has a line of statistics at the interval', async (t) => {
+    const before = performance.now();
     const service = await serve(t, { env: { ROM_AGENT_LOG_STATS_INTERVAL: '1s' } });
     for (let nth = 0; nth < 10; nth += 1) await ask({ port: service.port, path: '/healthz' });
-    const [first, second] = await entriesOf(service.daemon, /^statistics: /, 3);
-    assert.ok(first !== undefined && second !== undefined);
-    assert.match(first.msg, /^statistics: 2 of 2 workers ready, generation 1, \d+ req\/s, 0 restarts$/);
-    const apart = Date.parse(second.time) - Date.parse(first.time);
-    assert.ok(apart >= 900, `${apart} ms apart`);
+    const [first] = await entriesOf(service.daemon, /^statistics: /, 3);
+    // Not by the time in an entry: one that is late comes close to the next.
+    assert.ok(performance.now() - before >= 2_900, 'one a second');
+    assert.match(
+      first?.msg ?? '',
+      /^statistics: 2 of 2 workers ready, generation 1, \d+ req\/s, 0 restarts$/,
+    );
     const [counted] = await entriesWith(service.daemon, 'requests', 10);
-    assert.deepEqual([counted?.role, typeof counted?.rssMiB], ['master', 'number']);
+    assert.deepEqual([counted?.role, typeof counted?.rssBytes], ['master', 'number']);
     await stopped(service);
   });
 
@@ -121,7 +124,7 @@ describe('the log in files', { timeout: 1_800_000 }, () => {
 });
 
 describe('the log on a terminal', {
-  timeout: 60_000,
+  timeout: 1_800_000,
   skip: !hasCommand('script') && 'no script(1) here',
 }, () => {
   it('is for people, with a banner that says how many serve where', async (t) => {

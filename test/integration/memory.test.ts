@@ -7,6 +7,7 @@ import {
   fixture,
   lostNothing,
   patient,
+  patientLinger,
   problems,
   say,
   serve,
@@ -30,15 +31,18 @@ describe('a worker with too much memory', { timeout: 1_800_000 }, () => {
     },
   })) {
     it(`${what} is replaced by a new one first, and no request is lost`, async (t) => {
-      const service = await serve(t, { app, env: { ...env, ...patient } });
+      const service = await serve(t, { app, env: { ...env, ...patient, ...patientLinger } });
       const load = startLoad({
         t,
         port: service.port,
         path: '/',
         clients: [{ kind: 'keep-alive', count: 8, pauseMs: 50 }],
       });
-      const [[victim, connection] = assert.fail()] = await connectToEach(t, service);
+      const met = await connectToEach(t, service);
+      const [[victim, connection] = assert.fail()] = met;
       await say(connection, path);
+      // Idle ones would keep the drain waiting.
+      for (const each of met.values()) each.close();
       await entriesOf(service.daemon, says, 1);
       await untilStats(
         service,

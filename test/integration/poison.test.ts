@@ -38,7 +38,12 @@ describe('a request that kills', { timeout: 1_800_000 }, () => {
     assert.match(entry.msg, /in flight when 2 workers died within 10 min$/);
     const { poison, deaths } = await untilStats(service, 'a suspicion', ({ poison }) => poison.length > 0);
     assert.deepEqual(
-      poison.map(({ method, route, deaths, blockedFor }) => [method, route, deaths, blockedFor]),
+      poison.map(({ method, route, deaths, blockedForSeconds }) => [
+        method,
+        route,
+        deaths,
+        blockedForSeconds,
+      ]),
       [['GET', '/exit/:id', 2, 0]],
     );
     assert.deepEqual(
@@ -60,7 +65,11 @@ describe('a request that kills', { timeout: 1_800_000 }, () => {
 
   it('is answered with 503 for a while where that is asked for, by workers of before and after', async (t) => {
     const service = await poisoned(t, { ROM_AGENT_POISON_BLOCK: '60s' });
-    const before = await untilStats(service, 'a block', ({ poison }) => (poison[0]?.blockedFor ?? 0) > 0);
+    const before = await untilStats(
+      service,
+      'a block',
+      ({ poison }) => (poison[0]?.blockedForSeconds ?? 0) > 0,
+    );
     for (let i = 0; i < 8; i++) {
       const { status, headers } = await ask({ port: service.port, path: `/exit/${i}`, timeout: patience });
       assert.equal(status, 503);

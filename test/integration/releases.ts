@@ -33,6 +33,8 @@ export interface ReleaseTree {
   readonly app: string;
   /** Makes a directory of it from a fixture of test/fixtures/releases, or from a text, and switches over. */
   publish(name: string, what: string | { readonly text: string }): void;
+  /** Has boots-slowly.mjs of each release go on. */
+  letGo(): void;
 }
 
 export function releaseTree(t: TestContext): ReleaseTree {
@@ -48,6 +50,7 @@ export function releaseTree(t: TestContext): ReleaseTree {
       else writeFileSync(join(directory, 'app.mjs'), what.text);
       switchTo(root, name);
     },
+    letGo: () => writeFileSync(join(root, 'go'), ''),
   };
 }
 

@@ -20,6 +20,7 @@ import {
   fixture,
   lostNothing,
   patience,
+  patientLinger,
   problems,
   readyPids,
   type Service,
@@ -40,13 +41,14 @@ describe('while a reload is under way', { timeout: 1_800_000 }, () => {
       [entry?.level, entry?.msg, entry?.by],
       ['warn', 'refused: reload: a reload to generation 2 is under way (canary)', 'SIGHUP'],
     );
+    service.tree.letGo();
     assert.deepEqual(await over, { verdict: 'done', generation: 2, reason: '' });
     assert.deepEqual(await releasesServed(service), ['2']);
     await stopped(service);
   });
 
   it('SIGTERM ends the service with 0, and no request is lost', async (t) => {
-    const service = await serveReleases(t);
+    const service = await serveReleases(t, patientLinger);
     const load = startLoad({ t, port: service.port, clients: mixedClients });
     await load.reached(300);
     service.tree.publish('2', 'boots-slowly.mjs');
@@ -60,7 +62,7 @@ describe('while a reload is under way', { timeout: 1_800_000 }, () => {
   });
 
   it('SIGTERM in the middle of the soak loses no request either', async (t) => {
-    const service = await serveReleases(t, { ROM_AGENT_RELOAD_SOAK: '30s' });
+    const service = await serveReleases(t, { ...patientLinger, ROM_AGENT_RELOAD_SOAK: '30s' });
     const load = startLoad({ t, port: service.port, clients: mixedClients });
     await load.reached(300);
     service.tree.publish('2', 'good.mjs');
@@ -81,6 +83,8 @@ describe('while a reload is under way', { timeout: 1_800_000 }, () => {
     const over = verdict(service);
     await begunReload(service);
     process.kill(second, 'SIGKILL');
+    await entriesOf(service.daemon, /^worker 2 crashed/, 1);
+    service.tree.letGo();
     assert.equal((await over).verdict, 'done');
     await onlyWorkers(service);
     assert.deepEqual(await releasesServed(service), ['2']);
@@ -110,6 +114,9 @@ describe('while a reload is under way', { timeout: 1_800_000 }, () => {
     const over = verdict(service);
     await begunReload(service);
     service.daemon.kill('SIGTTIN');
+    // By then it has heard the signal.
+    assert.equal((await stats(service)).wanted, 2);
+    service.tree.letGo();
     assert.equal((await over).verdict, 'done');
     await entriesOf(service.daemon, /^scaled from 2 to 3 workers$/, 1);
     await onlyWorkers(service, 3);

@@ -54,7 +54,7 @@ describe('the built-in app', { timeout: 1_800_000 }, () => {
       timeout: patience,
       until: ({ requests }) => requests >= 20,
     });
-    assert.ok(told.workers.every(({ rss }) => rss > 0));
+    assert.ok(told.workers.every(({ rssBytes }) => rssBytes > 0));
     await stopped(service);
   });
 });

@@ -23,6 +23,12 @@ export const patient: Readonly<Record<string, string>> = {
   ROM_AGENT_HEALTH_SLOW_DELAY: '30s',
 };
 
+/**
+ * For a service that is stopped under load. A client that gets no CPU for longer than the linger finds its idle connection
+ * closed under its hands, as with every server of HTTP/1.1; clients that come again keep no drain waiting.
+ */
+export const patientLinger: Readonly<Record<string, string>> = { ROM_AGENT_LINGER: '20s' };
+
 /** The app with a route for every misbehaviour; see the file. */
 export const workbench: string = fixture('integration/workbench.mjs');
 
@@ -70,6 +76,8 @@ export async function begin(
     env: {
       HOST: '127.0.0.1',
       WORKERS: '2',
+      // A busy machine makes stalls; those who want to hear of them say so.
+      ROM_AGENT_HEALTH_STALL_REPORT: '0',
       ...(routes === '' ? {} : { ROM_AGENT_ROUTES_PREFIX: routes }),
       PORT: String(port),
       ROM_AGENT_CONTROL_SOCKET: control,
@@ -240,8 +248,13 @@ export async function lostNothing(load: Load): Promise<LoadReport> {
 
 /** What warnings and errors say, but for what only says that the machine is busy with other things. */
 export function problems(daemon: { readonly lines: readonly string[] }): string[] {
-  return entries(daemon).flatMap(({ level, msg }) =>
-    /warn|error|fatal/.test(level) && !ofTheMachine.test(msg) ? [msg] : [],
+  return warnings(daemon).map(({ msg }) => msg);
+}
+
+/** The entries of such messages. */
+export function warnings(daemon: { readonly lines: readonly string[] }): Entry[] {
+  return entries(daemon).filter(
+    ({ level, msg }) => /warn|error|fatal/.test(level) && !ofTheMachine.test(msg),
   );
 }
 

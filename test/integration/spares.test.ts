@@ -8,6 +8,7 @@ import {
   fixture,
   lostNothing,
   patience,
+  patientLinger,
   readyPids,
   type Service,
   serve,
@@ -22,7 +23,7 @@ async function withSpare(
   t: TestContext,
   app: string | undefined,
 ): Promise<{ service: Service; spare: number }> {
-  const options = { flags: ['--spares', '1'], ...(app === undefined ? {} : { app }) };
+  const options = { flags: ['--spares', '1'], env: patientLinger, ...(app === undefined ? {} : { app }) };
   const service = await serve(t, options);
   return { service, spare: await sparePid(service) };
 }

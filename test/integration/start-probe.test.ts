@@ -61,3 +61,33 @@ describe('the start probe', { timeout: 1_800_000 }, () => {
     await stopped(service);
   });
 });
+
+describe('health.check', { timeout: 1_800_000 }, () => {
+  it('has a worker replaced whose app is stuck while its event loop turns', async (t) => {
+    const service = await begin(t, {
+      app: fixture('integration/gets-stuck.cjs'),
+      env: {
+        ...patient,
+        ROM_AGENT_HEALTH_CHECK: '/up',
+        ROM_AGENT_HEALTH_CHECK_INTERVAL: '100ms',
+        ROM_AGENT_HEALTH_CHECK_TIMEOUT: '30s',
+        ROM_AGENT_HEALTH_CHECK_FAILURES: '1',
+      },
+    });
+    const { port } = service;
+    await serving(service.daemon);
+    const before = await readyPids(service);
+    assert.equal((await ask({ port, path: '/stick' })).text, 'stuck');
+    await untilStats(service, 'one worker replaced', ({ workers }) => {
+      const ready = workers.filter(({ phase }) => phase === 'ready');
+      const stayed = ready.filter(({ pid }) => pid !== null && before.includes(pid));
+      return workers.length === 2 && ready.length === 2 && stayed.length === 1;
+    });
+    assert.equal((await ask({ port, path: '/up' })).status, 200);
+    assert.match(
+      service.daemon.output(),
+      /is unhealthy: its app does not answer health\.check: GET \/up was answered with 503/,
+    );
+    await stopped(service);
+  });
+});

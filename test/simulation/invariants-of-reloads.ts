@@ -1,5 +1,6 @@
 import type { Reload } from '../../src/core/state.js';
-import { slotOf } from '../../src/core/workers.js';
+import { isEnding, slotOf } from '../../src/core/workers.js';
+import { isScaledByLoad } from './invariants-of-scaling.js';
 import { type Invariant, isAccepted, isRunning, isUp, serves, type Transition } from './transition.js';
 
 /** It ends in this step, perhaps because another takes over. */
@@ -23,7 +24,8 @@ export const reloadInvariants: readonly Invariant[] = [
       const accepted = isAccepted(effects);
       const told = effects.filter((effect) => effect.type === 'notify' && effect.reloading === true).length;
       if (told !== (accepted ? 1 : 0)) return `${told} times RELOADING`;
-      const isFree = before.life.phase === 'serving' && (before.reload === null || isStuck(before));
+      const serves = before.life.phase === 'serving' && !isEnding(before.life);
+      const isFree = serves && (before.reload === null || isStuck(before));
       if (!accepted && isFree && event.generation > newest(before)) return 'refused';
       return accepted && !isFree ? 'accepted' : undefined;
     },
@@ -80,13 +82,16 @@ export const reloadInvariants: readonly Invariant[] = [
     },
   },
   {
-    words: 'the number of slots changes only as asked for: at once, or after the reload that is under way',
+    words:
+      'the number of slots changes only as asked for, at once or after the reload that is under way, or by the load',
     broken: ({ before, event, after, effects }) => {
       const { length } = after.slots;
       if (before.life.phase !== 'serving' || !isRunning(after)) return undefined;
       if (after.reload !== null) return length === before.slots.length ? undefined : 'in a reload';
-      const asked = event.type === 'scale' && isAccepted(effects) ? event.change : { add: 0 };
-      const wanted = before.pendingScale ?? before.slots.length;
+      if (isScaledByLoad({ before, event, after })) return undefined;
+      const change = event.type === 'scale' && isAccepted(effects) ? event.change : { add: 0 };
+      const asked = 'auto' in change ? { add: 0 } : change;
+      const wanted = 'auto' in change ? before.slots.length : (before.pendingScale ?? before.slots.length);
       const expected = 'to' in asked ? asked.to : wanted + asked.add;
       return length === expected ? undefined : `${length} slots instead of ${expected}`;
     },
@@ -101,10 +106,10 @@ export const reloadInvariants: readonly Invariant[] = [
       if (reload?.rollback === false && after.generation === reload.record.from) return undefined;
       if (reload === null || after.generation !== reload.target) return `generation ${after.generation}`;
       const steps = after.lastReload?.steps ?? [];
-      const at = (step: string) => steps.find((entry) => entry.step === step)?.at;
+      const at = (step: string) => steps.find((entry) => entry.step === step)?.atMs;
       const listened = steps.find(
         ({ step, generation }) => step === 'ready' && generation === reload.target,
-      )?.at;
+      )?.atMs;
       const soaked = at('soaked');
       if (soaked === undefined || listened === undefined) return 'no soak';
       if (reload.soak && soaked - listened < policy.reload.soak) return `soaked for ${soaked - listened} ms`;

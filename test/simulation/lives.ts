@@ -5,6 +5,7 @@ export const lives = {
   idle: () => new SimCluster(),
   starting: () => new SimCluster({ play: () => ({ boot: null }) }).start().run(500),
   serving: () => new SimCluster().start().run(500),
+  leaving: () => new SimCluster({ policy: { lameDuck: 60_000 } }).start().run(2_000).stop(),
   stopping: () =>
     new SimCluster({ play: () => ({ drain: 9_000, hang: 1 }) }).start().run(500).stop().run(500),
   failing: () => {

@@ -73,6 +73,8 @@ export interface SimOptions {
   readonly seed?: number;
   /** How each worker behaves; all goes well unless told. */
   readonly play?: (fork: Fork) => Play;
+  /** How many connections wait to be accepted; none unless told. */
+  readonly queue?: () => number | null;
 }
 
 export interface Turn {

@@ -31,11 +31,12 @@ export class SimCluster {
   #requests = 0;
   #generations = 1;
 
-  constructor({ policy, seed = 1, play = () => ({}) }: SimOptions = {}) {
+  constructor({ policy, seed = 1, play = () => ({}), queue = () => 0 }: SimOptions = {}) {
     this.policy = simPolicy(policy);
     this.state = deepFreeze(initialState({ seed }));
     this.#workers = new SimWorkers({
       play,
+      queue,
       heartbeatInterval: this.policy.heartbeatInterval,
       now: () => this.now,
       at: (at, events) => this.#at(at, events),

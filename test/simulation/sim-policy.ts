@@ -1,22 +1,27 @@
 import type { Event } from '../../src/core/events.js';
-import type { Policy, ReloadPolicy, RestartPolicy } from '../../src/core/policy.js';
+import type { HealthPolicy, Policy, ReloadPolicy, RestartPolicy } from '../../src/core/policy.js';
 import { emptyLatency, type Heartbeat } from '../../src/protocol/heartbeat.js';
 
-export type PolicyPart = Partial<Omit<Policy, 'restart' | 'reload'>> & {
+export type PolicyPart = Partial<Omit<Policy, 'restart' | 'reload' | 'health'>> & {
+  readonly health?: Partial<HealthPolicy>;
   readonly restart?: Partial<RestartPolicy>;
   readonly reload?: Partial<ReloadPolicy>;
 };
 
 /** A policy with round figures. */
-export function simPolicy({ restart, reload, ...rest }: PolicyPart = {}): Policy {
+export function simPolicy({ health, restart, reload, ...rest }: PolicyPart = {}): Policy {
   return {
     kind: 'server',
     workers: 2,
+    scale: { target: 0.7, downAfter: 300_000 },
     bootTimeout: 10_000,
     drainTimeout: 20_000,
+    listenWait: 0,
+    lameDuck: 0,
+    maxAge: 0,
+    maxRequests: 0,
     hangTimeout: 5_000,
     heartbeatInterval: 1_000,
-    health: { slowDelay: 500, slowLimit: 0 },
     memory: { maxRss: null, maxHeap: 0, pressure: 0 },
     spares: 0,
     poison: { deaths: 0, window: 600_000, block: 0 },
@@ -25,6 +30,7 @@ export function simPolicy({ restart, reload, ...rest }: PolicyPart = {}): Policy
     log: { statsInterval: 0 },
     exits: { bootTimeout: 75, appFailed: 70, noResources: 71, tooManyRestarts: 76 },
     ...rest,
+    health: { slowDelay: 500, slowLimit: 0, checkFailures: 3, ...health },
     restart: {
       intensity: 5,
       window: 60_000,
@@ -56,11 +62,11 @@ export function simHeartbeat(heartbeat: Partial<Heartbeat> = {}): Heartbeat {
     errors: 0,
     latency: emptyLatency(),
     bytesWritten: 0,
-    rss: 50 * 2 ** 20,
-    heapUsed: 10 * 2 ** 20,
-    eventLoopDelay: 1,
+    rssBytes: 50 * 2 ** 20,
+    heapUsedBytes: 10 * 2 ** 20,
+    eventLoopDelayMs: 1,
     eventLoopUtilization: 0.1,
-    heapLimit: 512 * 2 ** 20,
+    heapLimitBytes: 512 * 2 ** 20,
     current: [],
     ...heartbeat,
   };

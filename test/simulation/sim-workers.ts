@@ -20,6 +20,7 @@ interface SimWorker {
 
 export interface SimWorkersSeam {
   readonly play: (fork: Fork) => Play;
+  readonly queue: () => number | null;
   readonly heartbeatInterval: Millis;
   readonly now: () => Millis;
   /** Has the events of that time happen then. */
@@ -59,12 +60,15 @@ export class SimWorkers {
         return this.#prove(effect.key, effect.timeout);
       case 'capture':
         return this.#capture(effect.key, effect.timeout);
+      case 'read-queue':
+        return this.#at(this.#now + 2, () => [{ type: 'queue', waiting: this.#seam.queue() }]);
       case 'answer':
       case 'block':
       case 'step':
       case 'record':
       case 'release':
-      case 'hand-on':
+      case 'lame-duck':
+      case 'even-out':
       case 'notify':
       case 'log':
       case 'serving':
@@ -199,7 +203,7 @@ export class SimWorkers {
     const { probe } = worker?.play ?? {};
     if (probe === null) return;
     this.#at(this.#now + Math.min(5, timeout), () =>
-      worker?.state === 'ready' ? [{ type: 'probed', key, failure: probe ?? null, took: 5 }] : [],
+      worker?.state === 'ready' ? [{ type: 'probed', key, failure: probe ?? null, tookMs: 5 }] : [],
     );
   }
 

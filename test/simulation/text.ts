@@ -24,8 +24,12 @@ export function describeEvent(event: Event): string {
       return `> ${event.by} asks for a scale ${fields(event.change).trim()}`;
     case 'restart':
       return `> ${event.by} asks for a restart of worker ${event.slot}`;
+    case 'queue':
+      return `> ${event.waiting} connections wait to be accepted`;
     case 'memory':
       return `> memory${fields({ used: event.used, limit: event.limit, stalled: event.stalled })}`;
+    case 'leaks':
+      return `> leaks ${event.leaks.map(({ kind }) => kind).join(', ')}`;
     case 'stop':
       return `> stop: ${event.why}${event.now ? ', now' : ''}`;
     default: {
@@ -44,6 +48,8 @@ export function describeEffect(effect: Effect): string {
       return `notify ${notification(effect)}`;
     case 'log':
       return `${effect.level}: ${effect.message}${fields(effect.fields ?? {})}`;
+    case 'read-queue':
+      return 'read the queue of connections';
     case 'serving':
       return `serving on ${effect.urls.join(', ')}`;
     case 'exit':
@@ -53,13 +59,17 @@ export function describeEffect(effect: Effect): string {
         ? `answer: ${effect.answer.message}`
         : `answer: refused, ${effect.answer.reason}`;
     case 'step': {
-      const { at, step, worker, generation, detail } = effect.step;
+      const { atMs: at, step, worker, generation, detail } = effect.step;
       const who = worker === null ? '' : ` worker ${worker} of generation ${generation}`;
       return `step after ${at} ms: ${step}${who}${detail === '' ? '' : `, ${detail}`}`;
     }
     case 'record': {
-      const { generation, verdict, took, moved, lost } = effect.record;
-      return `record of generation ${generation}: ${verdict} after ${took} ms, ${moved} moved, ${lost} lost`;
+      const { generation, verdict, tookMs, moved, lost } = effect.record;
+      return `record of generation ${generation}: ${verdict} after ${tookMs} ms, ${moved} moved, ${lost} lost`;
+    }
+    case 'stall': {
+      const { type, worker, ...rest } = effect;
+      return `${type} of worker ${worker}${fields(rest)}`;
     }
     default: {
       const { type, key, ...rest } = effect;

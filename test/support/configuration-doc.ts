@@ -1,3 +1,4 @@
+import { jobDefaultOf, jobFieldOf, jobKeys } from '../../src/settings/jobs.js';
 import {
   configFile,
   defaultOf,
@@ -16,6 +17,7 @@ export function configurationDoc(): string {
     sources,
     reload(),
     ...groups().map(groupTable),
+    jobs(),
     values,
     example(),
     dotenv,
@@ -31,7 +33,12 @@ export function exampleToml(): string {
     '# Flags, the environment and .env override it. The file shows every setting with its default or an example;',
     '# remove the "#" before a setting, and before its [section], to set it. `rom-agent check` prints what is in effect.',
   ];
-  return `${[...head, ...groups().flatMap(tomlGroup)].join('\n')}\n`;
+  const tail = [
+    '',
+    '# Jobs that run on a schedule have sections of their own, [jobs.NAME]: docs/reference/settings.md lists what stands',
+    '# in them, docs/how-to/jobs.md shows how to use them.',
+  ];
+  return `${[...head, ...groups().flatMap(tomlGroup), ...tail].join('\n')}\n`;
 }
 
 interface Group {
@@ -66,7 +73,7 @@ function row(key: Key): string {
     `\`${nameInSection(key)}\``,
     description,
     // The page explains the forms of a time once, below.
-    kind.expected.split(':')[0],
+    kind.expected.split(': ')[0],
     defaultOf(key),
     flag === null ? 'the argument of `serve` and `check`' : `\`${flag}\``,
     variablesOf(key)
@@ -86,6 +93,23 @@ function tomlSetting(key: Key): readonly string[] {
   const note = value === null ? [`# Default: ${defaultOf(key).replaceAll('`', '')}.`] : [];
   const line = `#${nameInSection(key)} = ${kind.literal(shown)}`;
   return ['', `# ${description.replaceAll('`', '')}`, ...note, line];
+}
+
+function jobs(): string {
+  const rows = jobKeys.map((key) => {
+    const { kind, description } = jobFieldOf(key);
+    const cells = [`\`${key}\``, description, kind.expected.split(': ')[0], jobDefaultOf(key)];
+    return `| ${cells.map((cell) => (cell ?? '').replaceAll('|', '\\|')).join(' | ')} |`;
+  });
+  return [
+    '## Jobs',
+    '',
+    'Each section `[jobs.NAME]` of the file is a job: [how to run jobs on a schedule](../how-to/jobs.md). There are neither',
+    'flags nor variables for them. NAME has 1 to 63 letters, digits, `-` and `_`.',
+    '',
+    '| Setting | Meaning | Values | Default |\n|---|---|---|---|',
+    ...rows,
+  ].join('\n');
 }
 
 const introduction = `# Configuration

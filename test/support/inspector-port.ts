@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { get } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
-import { openSockets, tcpListeners } from '../../src/config/proc.js';
+import { openSockets, tcpListeners } from '../../src/processes.js';
 
 export interface Address {
   readonly host: '127.0.0.1' | '::1';

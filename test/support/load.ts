@@ -42,9 +42,9 @@ export interface LoadOptions {
   readonly clients: readonly ClientGroup[];
   /** The status that counts as ok, 200 unless told. */
   readonly expectStatus?: number;
-  /** ms until a request without a complete answer has failed, 10 s unless told; for connect() too. */
+  /** ms until a request without a complete answer has failed, 60 s unless told; for connect() too. */
   readonly requestTimeout?: number;
-  /** The load ends by itself after this many ms (180 s) or requests (500,000). */
+  /** The load ends by itself after this many ms (10 min) or requests (500,000). */
   readonly maxMs?: number;
   readonly maxRequests?: number;
   readonly watch?: LoadWatch;
@@ -52,7 +52,7 @@ export interface LoadOptions {
 
 export interface Load {
   counts(): LoadCounts;
-  /** Resolves once `n` more answers were ok than at this call. Rejects after `timeout` ms (10 s unless told). */
+  /** Resolves once `n` more answers were ok than at this call. Rejects after `timeout` ms (300 s unless told). */
   reached(n: number, timeout?: number): Promise<LoadCounts>;
   /** Resolves once the counts satisfy `enough`. Rejects after `timeout` ms with the counts and the first failures. */
   until(enough: (counts: LoadCounts) => boolean, timeout?: number): Promise<LoadCounts>;
@@ -96,7 +96,7 @@ class RunningLoad implements Load {
   #cutShort: LoadReport['cutShort'] = null;
 
   constructor(options: LoadOptions) {
-    const { maxMs = 180_000, maxRequests = 500_000 } = options;
+    const { maxMs = 600_000, maxRequests = 500_000 } = options;
     this.#maxRequests = maxRequests;
     this.#tally = new Tally(options.watch);
     // One listener for each client that pauses.
@@ -122,7 +122,7 @@ class RunningLoad implements Load {
     return this.until(({ ok }) => ok >= goal, timeout);
   }
 
-  until(enough: (counts: LoadCounts) => boolean, timeout = 180_000): Promise<LoadCounts> {
+  until(enough: (counts: LoadCounts) => boolean, timeout = 300_000): Promise<LoadCounts> {
     return new Promise((resolve, reject) => {
       const late = () => {
         this.#waiters.delete(waiter);

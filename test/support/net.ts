@@ -4,10 +4,13 @@ import { createServer, type Server } from 'node:net';
 
 /** Below those that the kernel hands out to clients (ip(7), ip_local_port_range), so that none of them takes one. */
 const firstPort = 16_000;
-/** Each process has so many for itself, by its number, and begins anew when it has used them up. */
+/**
+ * Each process has so many for itself, by its number, and begins anew when it has used them up. Of two processes with the
+ * same share each begins elsewhere.
+ */
 const portsEach = 150;
 const shares = 100;
-let lastPort = 0;
+let lastPort = Math.trunc(process.pid / shares) * 7;
 
 /** A TCP port that nobody listens on at this moment, and that no test file beside this one is given. */
 export async function freePort(host?: string): Promise<number> {

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { waitFor } from './wait.js';
 
@@ -18,6 +19,9 @@ export interface Datagram {
   readonly at: number;
 }
 
+/** The system's own: a shim in PATH, such as pyenv's, takes longer than all the rest. */
+export const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
+
 /** Node has no unix datagram sockets. */
 const listener = `
 import json, socket, sys
@@ -31,7 +35,7 @@ while True:
 
 /** Opens it at `path`, which must be free, or begins with `@`: abstract; needs python3. Rejects where it is not open after `timeout` ms. */
 export async function openNotifySocket(path: string, timeout = 10_000): Promise<NotifySocket> {
-  const child = spawn('python3', ['-c', listener, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(python, ['-c', listener, path], { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines: Datagram[] = [];
   createInterface({ input: child.stdout }).on('line', (text) => {
     lines.push({ text, at: performance.now() });

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { parseProcStat } from '../../src/config/proc.js';
+import { parseProcStat } from '../../src/processes.js';
 
 export interface ProcessInfo {
   readonly pid: number;

@@ -1,14 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { describeProblem } from '../../errors.js';
-import { type Key, keys, show } from '../../settings/settings.js';
+import { disclosed, type Key, keys, show } from '../../settings/settings.js';
 import type { Facts } from '../facts.js';
 import { bySysctl, type Check, inUnit, type Outcome, ok, problem, unknown, warning } from '../finding.js';
 import { isInUse } from '../units.js';
 
-export const configurationChecks: readonly Check[] = [settings, environmentFiles, app, inEffect];
+export const configurationChecks: readonly Check[] = [settings, environmentFiles, app, jobs, inEffect];
 
 /** Whether the daemon can listen where it is to. */
-export const portChecks: readonly Check[] = [daemon, firstProcess, listen, privileged, ephemeral];
+export const portChecks: readonly Check[] = [daemon, firstProcess, listen, privileged, ephemeral, keepAlive];
 
 /** As `rom-agent check` reports them; what else is looked at has the defaults instead. */
 function settings({ settings: { problems, file, asUnit, unreadable } }: Facts): readonly Outcome[] {
@@ -31,18 +31,28 @@ function app({ settings: { config, effective }, places }: Facts): readonly Outco
   if (config.app === null) return [ok('app', 'the built-in app')];
   const isThere = places.find(({ what }) => what === 'app')?.steps[0]?.stats != null;
   const found = `${config.app} (from ${effective.app.from})`;
-  return [
-    isThere
-      ? ok('app', found)
-      : problem('app', `${found} does not exist or is not visible`, 'correct app, or put the file there'),
-  ];
+  const change =
+    config.deploy.source === null
+      ? 'correct app, or put the file there'
+      : 'rom-agent deploy --init, which makes the first release, or correct app';
+  return [isThere ? ok('app', found) : problem('app', `${found} does not exist or is not visible`, change)];
+}
+
+/** A module that is not there would be noticed when it is due, at night. */
+function jobs({ places }: Facts): readonly Outcome[] {
+  return places.flatMap(({ what, path, steps }) =>
+    what.startsWith('jobs.') && steps[0]?.stats == null
+      ? [problem(what, `${path} does not exist or is not visible`, 'correct it, or put the file there')]
+      : [],
+  );
 }
 
 /** What the daemon goes by, beside what it would after a restart. */
 function inEffect({ daemon, settings: { effective, problems, asUnit } }: Facts): readonly Outcome[] {
   if (daemon.state !== 'runs' || problems.length > 0) return [];
+  const here = disclosed(effective);
   const differing = keys.filter(
-    (key) => key in daemon.settings && !isDeepStrictEqual(daemon.settings[key]?.value, effective[key].value),
+    (key) => key in daemon.settings && !isDeepStrictEqual(daemon.settings[key]?.value, here[key].value),
   );
   if (differing.length === 0) return [ok('in effect', `pid ${daemon.pid} uses the same settings`)];
   const each = differing.map((key: Key) => {
@@ -173,6 +183,23 @@ function ephemeral({ settings: { config }, sysctl, port: found }: Facts): readon
   const why = `${port} is an ephemeral port (${low} to ${high}): an outgoing connection may hold it when the service starts`;
   const change = `net.ipv4.ip_local_reserved_ports = ${port} in /etc/sysctl.d/rom-agent.conf, then sudo sysctl --system`;
   return [warning('port range', why, change)];
+}
+
+/** So long the most common balancers keep an idle connection at least: nginx and AWS's ALB by default, s. */
+const balancersKeep = 60;
+
+/** Whoever closes an idle connection first must not be the server: what is sent meanwhile is lost. */
+function keepAlive({ daemon }: Facts): readonly Outcome[] {
+  if (daemon.state !== 'runs' || daemon.keepAliveTimeoutMs === null) return [];
+  const seconds = daemon.keepAliveTimeoutMs / 1_000;
+  const name = 'keep-alive';
+  if (seconds > balancersKeep) return [ok(name, `idle connections are kept for ${seconds} s`)];
+  const found =
+    `idle connections are kept for ${seconds} s${seconds === 5 ? ", Node's default" : ''}; what balancer is in front is unknown here. ` +
+    'One that keeps them for longer (nginx and AWS ALB 60 s, Google 600 s) now and then sends a request on a connection that the app just closes, and answers 502';
+  const change =
+    'keep_alive_timeout = "75s" (behind Google "620s"); or the idle time of the balancer below that of the app';
+  return [unknown(name, found, change)];
 }
 
 /** `8080,9000-9010` */

@@ -29,7 +29,7 @@ function access({ places, systemd, account }: Facts): readonly Outcome[] {
   const unit = systemd?.unit ?? null;
   return places.flatMap((place) => {
     // One that does not exist is told of with the configuration.
-    if (place.what === 'app' && !exists(place)) return [];
+    if (place.need === 'read' && !exists(place)) return [];
     if (place.access !== null) return [ofSelf(place, place.access)];
     return unit === null ? [] : [ofService(place, { unit, account })];
   });

@@ -1,9 +1,7 @@
 import { closest } from '../../config/spelling.js';
-import { killGrace, reapGrace } from '../../protocol/limits.js';
-import { showDuration } from '../../settings/kinds.js';
 import type { Facts } from '../facts.js';
 import { type Check, inPlist, type Outcome, ok, problem, unknown, warning } from '../finding.js';
-import { roundSeconds } from '../units.js';
+import { stopOf } from '../units.js';
 
 /** The job on macOS, as its file has it: launchd itself is not asked, and reads the file at a bootstrap only. */
 export const launchdChecks: readonly Check[] = [
@@ -72,12 +70,10 @@ function exitTimeOut(
   { settings: { config } }: Facts,
 ): readonly Outcome[] {
   const has = Number(seconds) * 1_000;
-  const longest = config.drainTimeout + killGrace + reapGrace;
-  const drain = `drain_timeout is ${showDuration(config.drainTimeout)}`;
+  const { longest, enough, settings } = stopOf(config);
   // 0 is no limit.
-  if (has === 0 || has >= longest) return [ok('ExitTimeOut', `${seconds} s (${drain})`)];
-  const found = `${seconds} s, and ${drain}: requests would be cut by SIGKILL`;
-  const enough = roundSeconds(config.drainTimeout + 15_000);
+  if (has === 0 || has >= longest) return [ok('ExitTimeOut', `${seconds} s (${settings})`)];
+  const found = `${seconds} s, and ${settings}: requests would be cut by SIGKILL`;
   return [problem('ExitTimeOut', found, inPlist('ExitTimeOut', `<integer>${enough}</integer>`))];
 }
 

@@ -1,5 +1,6 @@
 import { besidesHeap, heapShare, masterSize } from '../../config/resolve.js';
 import { smallestHeap } from '../../settings/table.js';
+import { boundsOf } from '../../settings/worker-count.js';
 import type { Facts } from '../facts.js';
 import { bySysctl, type Check, inUnit, type Outcome, ok, problem, unknown, warning } from '../finding.js';
 
@@ -150,7 +151,8 @@ function hierarchy({ machine, platform }: Facts): readonly Outcome[] {
 }
 
 function memory({ settings: { config }, machine, systemd }: Facts): readonly Outcome[] {
-  const { maxOldSpaceSize: heap, workers, spares } = config;
+  const { maxOldSpaceSize: heap, spares } = config;
+  const workers = boundsOf(config.workers).max;
   const processes = workers + spares;
   const need = masterSize + processes * sizeOfWorker(config);
   const has = `${machine.memory} MiB (${machine.memoryFrom})`;
@@ -197,7 +199,7 @@ function memoryHigh({ systemd }: Facts): readonly Outcome[] {
 }
 
 function cpus({ settings: { config, effective }, machine }: Facts): readonly Outcome[] {
-  const { workers } = config;
+  const workers = boundsOf(config.workers).max;
   const has = `${machine.cpus} (${machine.cpusFrom})`;
   if (workers <= machine.cpus) return [ok('CPUs', `${has} for ${workers} workers`)];
   const found = `${has} for ${workers} workers (from ${effective.workers.from}): workers wait for CPU`;
@@ -211,7 +213,7 @@ const threadsPerProcess = 11;
 function tasks({ settings: { config }, machine: { tasks }, systemd, platform }: Facts): readonly Outcome[] {
   if (platform !== 'linux') return [];
   if (!Number.isFinite(tasks)) return [ok('threads', 'no limit')];
-  const processes = 1 + config.workers + config.spares + 1;
+  const processes = 1 + boundsOf(config.workers).max + config.spares + 1;
   const need = processes * threadsPerProcess;
   const unit = systemd?.unit ?? null;
   const change =

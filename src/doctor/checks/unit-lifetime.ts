@@ -2,7 +2,7 @@ import { extendBy, extendInterval, killGrace, reapGrace, tickInterval } from '..
 import { showDuration } from '../../settings/kinds.js';
 import type { Facts } from '../facts.js';
 import { type Check, inUnit, type Outcome, ofUnit, ok, problem, unknown, warning } from '../finding.js';
-import { roundSeconds, type ServiceUnit } from '../units.js';
+import { roundSeconds, type ServiceUnit, stopOf } from '../units.js';
 
 /** Whether a start has the time that it takes. */
 export const startChecks: readonly Check[] = [ofUnit(timeoutStart)];
@@ -41,9 +41,6 @@ function timeoutStart({ name, timeoutStart }: ServiceUnit, { settings: { config 
   return warning('TimeoutStartSec', found, inUnit(name, 'TimeoutStartSec=90'));
 }
 
-/** What a unit gets beyond the drain, so that nobody works it out to the second. ms */
-const usualMargin = 15_000;
-
 function killMode({ name, killMode }: ServiceUnit): Outcome {
   if (killMode === 'mixed')
     return ok('KillMode', 'mixed: SIGTERM to the master, then SIGKILL to remaining processes');
@@ -55,17 +52,15 @@ function killMode({ name, killMode }: ServiceUnit): Outcome {
 
 /** A drain that makes progress asks for more time (EXTEND_TIMEOUT_USEC), one that waits for a slow client does not. */
 function timeoutStop({ name, timeoutStop }: ServiceUnit, { settings: { config } }: Facts): Outcome {
-  const longest = config.drainTimeout + killGrace + reapGrace;
-  const drain = `drain_timeout is ${showDuration(config.drainTimeout)}`;
+  const { longest, enough, settings } = stopOf(config);
   const left = timeoutStop - longest;
   if (left >= 0) {
     const margin = Number.isFinite(left) ? `${showDuration(left)} more than the longest stop` : 'unlimited';
-    return ok('TimeoutStopSec', `${spanOf(timeoutStop)}, ${margin} (${drain})`);
+    return ok('TimeoutStopSec', `${spanOf(timeoutStop)}, ${margin} (${settings})`);
   }
   const found =
-    `${spanOf(timeoutStop)}, ${showDuration(-left)} too short: ${drain}, and killing remaining processes takes up to ` +
+    `${spanOf(timeoutStop)}, ${showDuration(-left)} too short: ${settings}, and killing remaining processes takes up to ` +
     `${showDuration(killGrace + reapGrace)} more; requests would be cut`;
-  const enough = roundSeconds(config.drainTimeout + usualMargin);
   return problem(
     'TimeoutStopSec',
     found,

@@ -1,5 +1,4 @@
-import { fileURLToPath } from 'node:url';
-import type { Capture, Testimony } from '../../protocol/capture.js';
+import { type Capture, scriptPath, type Testimony } from '../../protocol/capture.js';
 import type { RequestNote } from '../../protocol/requests.js';
 import { isStarved, type Look, type LookSeam, lookAt, systemLooks, waitsFor } from './process-look.js';
 import type { Witness } from './witness.js';
@@ -75,8 +74,8 @@ function requestsOf(value: unknown): readonly RequestNote[] | null {
 
 function isNote(value: unknown): value is RequestNote {
   if (typeof value !== 'object' || value === null) return false;
-  const { method, path, age } = value as Record<string, unknown>;
-  return typeof method === 'string' && typeof path === 'string' && typeof age === 'number';
+  const { method, path, ageMs } = value as Record<string, unknown>;
+  return typeof method === 'string' && typeof path === 'string' && typeof ageMs === 'number';
 }
 
 /** What is known of a process whose thread gave no answer. */
@@ -151,14 +150,6 @@ export function formatStack(
 /** `checkout (/srv/app/server.js:12:5)`; of a function without a name `/srv/app/server.js:12:5` */
 function describe({ functionName, location }: CallFrame, url: string): string {
   const { lineNumber, columnNumber = 0 } = location;
-  const place = `${url === '' ? '<anonymous>' : pathOf(url)}:${lineNumber + 1}:${columnNumber + 1}`;
+  const place = `${url === '' ? '<anonymous>' : scriptPath(url)}:${lineNumber + 1}:${columnNumber + 1}`;
   return functionName === '' ? place : `${functionName} (${place})`;
-}
-
-function pathOf(url: string): string {
-  try {
-    return url.startsWith('file://') ? fileURLToPath(url) : url;
-  } catch {
-    return url;
-  }
 }

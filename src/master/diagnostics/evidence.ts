@@ -2,11 +2,11 @@ import { join } from 'node:path';
 import type { Event } from '../../core/events.js';
 import type { Worker } from '../../core/state.js';
 import { slotOf } from '../../core/workers.js';
+import { makeDirectory } from '../../files.js';
 import type { Capture } from '../../protocol/capture.js';
 import type { EvidenceAnswer, StackAnswer } from '../../protocol/control-api.js';
 import { type Millis, profileGrace, snapshotLimit } from '../../protocol/limits.js';
 import type { EvidenceKind, EvidenceMessage, MasterMessage, WorkerKey } from '../../protocol/messages.js';
-import { makeDirectory } from '../history.js';
 import type { CaptureOptions } from './capture.js';
 import type { Witness } from './witness.js';
 
@@ -48,6 +48,10 @@ const names: Readonly<Record<EvidenceKind, string>> = {
   'heap-snapshot': 'a heap snapshot',
 };
 
+export function evidenceFolder(stateDir: string): string {
+  return join(stateDir, 'evidence');
+}
+
 /** A file that a worker is writing. */
 interface Writing {
   readonly id: number;
@@ -57,7 +61,7 @@ interface Writing {
 
 export function createEvidence(seam: EvidenceSeam): Evidence {
   const { workers, send, post, capture, stateDir, clock, onAsked, after } = seam;
-  const directory = join(stateDir, 'evidence');
+  const directory = evidenceFolder(stateDir);
   const writing = new Map<WorkerKey, Writing>();
   let lastId = 0;
 

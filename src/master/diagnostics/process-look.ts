@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { attempt } from '../../config/cgroup.js';
-import { parseProcStat } from '../../config/proc.js';
+import { parseProcStat } from '../../processes.js';
 import { systemFiles } from '../system.js';
 
 /** What the kernel says of a process at one moment. */

@@ -1,7 +1,7 @@
 import { showDuration } from '../../settings/kinds.js';
 import { calendarOf } from './cron.js';
-import { nodeFlagsOf } from './node-flags.js';
 import { becomes, dropped, numberOf, type Outcome, refused, todo } from './outcome.js';
+import { nodeFlagsOf } from './script.js';
 
 export interface KeyContext {
   /** Of the service. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { endianness } from 'node:os';
-import { openSockets } from '../../config/proc.js';
+import { openSockets } from '../../processes.js';
 import type { Ran } from '../world.js';
 
 /** A TCP connection; its ends as ss(8) names them: `127.0.0.1:3000`, `[::1]:3000`. */

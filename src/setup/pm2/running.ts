@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
-import { isAlive, openSockets, parseProcStat, tcpListeners } from '../../config/proc.js';
 import { exitCodes, RomAgentError } from '../../errors.js';
+import { isAlive, openSockets, parseProcStat, tcpListeners } from '../../processes.js';
 import { appsOfList, type Ecosystem, type Pm2App } from './apps.js';
 import type { Seen } from './convert.js';
 

@@ -1,10 +1,12 @@
-import { basename, dirname, extname, join, resolve } from 'node:path';
+import { basename, extname, resolve } from 'node:path';
 import { commandFile } from '../../config/app.js';
+import { isRecord, packageFolder, readPackage } from '../../config/package.js';
 import type { ReadFile } from '../../config/sources.js';
-import { joinWords, splitWords } from '../../settings/kinds.js';
+import { type StartCommand, startCommandOf, wordsOfLine } from '../../config/start-script.js';
+import { joinWords } from '../../settings/kinds.js';
+import { settingOf } from '../../settings/settings.js';
 import type { Pm2App } from './apps.js';
-import { nodeFlagsOf } from './node-flags.js';
-import { wordsOf } from './outcome.js';
+import { becomes, dropped, type Outcome, todo, wordsOf } from './outcome.js';
 
 /** How node is to be called for an app of PM2. */
 export interface Called {
@@ -56,6 +58,37 @@ export function scriptOf({ config, cwd }: Pm2App, readFile: ReadFile): Script {
   return called({ app: path, args });
 }
 
+/** What comes of `node_args`: flags of Node, some of which are settings of ours. */
+export function nodeFlagsOf(value: unknown): Outcome {
+  const words = wordsOf(value ?? []);
+  if (words === null)
+    return todo(`node_args in the configuration: ${JSON.stringify(value)} has an open quote`);
+  const flags = joined(words);
+  const settings: Record<string, unknown> = {};
+  const kept: string[] = [];
+  const left: string[] = [];
+  for (const flag of flags) {
+    const [, name = '', size] =
+      /^--(max[-_]old[-_]space[-_]size|max[-_]semi[-_]space[-_]size)=(\d+)$/.exec(flag) ?? [];
+    if (size !== undefined) settings[name.replaceAll('-', '_')] = Number(size);
+    else if (settingOf('node_args').kind.parse([flag], 'toml') === undefined || isInspector(flag))
+      left.push(flag);
+    else kept.push(flag);
+  }
+  const said = [
+    ...(kept.length === 0 ? [] : [`node_args = ${JSON.stringify(kept)}`]),
+    ...Object.entries(settings).map(([name, size]) => `${name} = ${size}`),
+  ];
+  if (left.length > 0) {
+    const why = left.every(isInspector)
+      ? 'an open inspector is no thing for a service; rom-agent stack, profile and heap-snapshot look into a worker'
+      : 'they are no flags with which an app runs';
+    return { ...todo([...said, `left out: ${left.join(' ')}: ${why}`].join('; ')), settings, nodeArgs: kept };
+  }
+  if (said.length === 0) return dropped('none');
+  return { ...becomes(said.join(', '), settings), nodeArgs: kept };
+}
+
 interface Look {
   readonly cwd: string;
   readonly readFile: ReadFile;
@@ -88,8 +121,8 @@ function isManager(command: string): boolean {
 
 /** A command line as PM2 hands it to a shell. */
 function ofCommand(line: string, look: Look): Script {
-  const words = splitWords(line);
-  if (words === null || /[;&|<>`$()*?#~{}]/.test(line))
+  const words = wordsOfLine(line);
+  if (words === null)
     return refusal(
       `${JSON.stringify(line)} needs a shell: name the file of JavaScript that it runs in script`,
     );
@@ -97,62 +130,35 @@ function ofCommand(line: string, look: Look): Script {
 }
 
 function ofWords(words: readonly string[], look: Look): Script {
-  const start = words.findIndex(
-    (word) => !/^[A-Za-z_]\w*=/.test(word) && word !== 'cross-env' && word !== 'env',
-  );
-  if (start === -1) return refusal('it has no command');
-  const environment = Object.fromEntries(
-    words.slice(0, start).flatMap((word) => {
-      const at = word.indexOf('=');
-      return at === -1 ? [] : [[word.slice(0, at), word.slice(at + 1)] as const];
-    }),
-  );
-  const [command = '', ...rest] = words.slice(start);
-  const script = ofProgram(basename(command), { command, rest, look });
+  const start = startCommandOf(words);
+  if (start === null) return refusal(`${joinWords(words)} names nothing that Node runs`);
+  const script = ofStart(start, { words, look });
   if ('refusal' in script) return script;
-  return { called: { ...script.called, environment: { ...environment, ...script.called.environment } } };
+  return { called: { ...script.called, environment: { ...start.env, ...script.called.environment } } };
 }
 
-function ofProgram(
-  program: string,
-  { command, rest, look }: { command: string; rest: readonly string[]; look: Look },
+function ofStart(
+  { runs, app, args, nodeArgs }: StartCommand,
+  { words, look }: { words: readonly string[]; look: Look },
 ): Script {
-  if (isManager(program)) return ofPackageScript(rest, look);
-  if (program === 'npx' || program === 'bunx')
-    return ofWords(
-      rest.filter((word) => word !== '--yes' && word !== '-y'),
-      look,
-    );
-  if (program === 'node' || program === 'nodejs') return ofNode(rest, look);
-  const path = resolve(look.cwd, command);
-  if (/\.[cm]?[jt]s$/.test(command) && isThere(path, look.readFile)) return called({ app: path, args: rest });
-  const file = commandFile(program, look.cwd, look.readFile);
+  const { cwd, readFile } = look;
+  const path = resolve(cwd, app);
+  if (runs === 'file') {
+    const flags = nodeFlagsOf(nodeArgs);
+    return called({
+      ...{ app: path, args, nodeArgs: flags.nodeArgs ?? [], settings: flags.settings ?? {} },
+      from: joinWords(words),
+    });
+  }
+  const program = basename(app);
+  if (isManager(program)) return ofPackageScript(args, look);
+  if (/\.[cm]?[jt]s$/.test(app) && isThere(path, readFile)) return called({ app: path, args });
+  const file = commandFile(program, cwd, readFile);
   if (file === null)
     return refusal(
-      `${joinWords([command, ...rest])}: no package in ${look.cwd}/node_modules has this command; name the file of JavaScript in script`,
+      `${joinWords([app, ...args])}: no package in ${cwd}/node_modules has this command; name the file of JavaScript in script`,
     );
-  return called({ app: file, args: rest, from: `the command ${joinWords([program, ...rest])}` });
-}
-
-function ofNode(words: readonly string[], { cwd }: Look): Script {
-  const at = words.findIndex((word, index) => !word.startsWith('-') && !takesNext(words[index - 1]));
-  const file = words[at];
-  if (at === -1 || file === undefined) return refusal('node is called without a file');
-  const flags = nodeFlagsOf(words.slice(0, at));
-  return called({
-    app: resolve(cwd, file),
-    args: words.slice(at + 1),
-    nodeArgs: flags.nodeArgs ?? [],
-    settings: flags.settings ?? {},
-    from: joinWords(['node', ...words]),
-  });
-}
-
-function takesNext(flag: string | undefined): boolean {
-  return (
-    flag !== undefined &&
-    /^(-r|--require|--import|--loader|--experimental-loader|-C|--conditions|--env-file)$/.test(flag)
-  );
+  return called({ app: file, args, from: `the command ${joinWords([program, ...args])}` });
 }
 
 /** `npm start`, `npm run serve -- --flag`, `yarn serve`: what the script of that name in package.json runs. */
@@ -176,16 +182,9 @@ function ofPackageScript(words: readonly string[], look: Look): Script {
 }
 
 function packageScript(name: string, { cwd, readFile }: Look): string | null {
-  for (let folder = cwd; ; folder = dirname(folder)) {
-    try {
-      const found: unknown = JSON.parse(readFile(join(folder, 'package.json')));
-      const { scripts } = found as { scripts?: Readonly<Record<string, unknown>> };
-      const line = scripts !== undefined && Object.hasOwn(scripts, name) ? scripts[name] : undefined;
-      return typeof line === 'string' ? line : null;
-    } catch {
-      if (dirname(folder) === folder) return null;
-    }
-  }
+  const scripts = readPackage(packageFolder(cwd, readFile) ?? cwd, readFile)?.scripts;
+  const line = isRecord(scripts) && Object.hasOwn(scripts, name) ? scripts[name] : null;
+  return typeof line === 'string' ? line : null;
 }
 
 function isThere(path: string, readFile: ReadFile): boolean {
@@ -195,4 +194,24 @@ function isThere(path: string, readFile: ReadFile): boolean {
   } catch (error) {
     return !['ENOENT', 'ENOTDIR', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
   }
+}
+
+/** A value that stands behind a blank belongs to the flag before it. */
+function joined(words: readonly string[]): readonly string[] {
+  const flags: string[] = [];
+  for (const word of words) {
+    const before = flags.at(-1);
+    if (word.startsWith('-') || before === undefined) flags.push(long(word));
+    else flags[flags.length - 1] = `${before}=${word}`;
+  }
+  return flags;
+}
+
+/** `-r x` has no form with "=". */
+function long(flag: string): string {
+  return flag === '-r' ? '--require' : flag === '-C' ? '--conditions' : flag;
+}
+
+function isInspector(flag: string): boolean {
+  return /^--inspect(-|=|$)/.test(flag) || flag === '--debug';
 }

@@ -1,4 +1,5 @@
 import { Server } from 'node:net';
+import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { exitCodes, RomAgentError } from '../../errors.js';
 import type { Dispatch } from '../../settings/config.js';
@@ -6,6 +7,7 @@ import { untracked } from '../connections/servers.js';
 import { deferred } from '../deferred.js';
 import {
   aroundListenNow,
+  type GetServer,
   getServerOf,
   type ListenHandle,
   type ListenQuery,
@@ -16,10 +18,15 @@ import {
   setGetServer,
   setListenHandle,
 } from '../node-internals/listening.js';
-import { passedTo } from './target.js';
+import { numbering } from './surroundings.js';
+import { isWorkerPort, passedTo } from './target.js';
 
 export interface ListenCallsSeam {
   readonly dispatch: Dispatch;
+  /** How long a port may belong to another process, ms: see portWaiter. */
+  readonly listenWait?: number;
+  /** The wait for a port begins. */
+  readonly onWait?: (port: number) => void;
   /** The app has called `listen()` where a server of ours listens, and gets that server's socket. */
   readonly onTakenOver: (server: Server) => void;
   /** node:cluster and the prototype of net.Server; a test passes in its own. */
@@ -30,6 +37,8 @@ export interface ListenCallsSeam {
 export interface ListenCalls {
   /** Marks a server that we opened for the app: if the app calls `listen()` after all, it gets the socket. */
   lend(server: Server): void;
+  /** How long it has waited for ports in all, ms. */
+  waited(): number;
 }
 
 /**
@@ -42,13 +51,18 @@ export interface ListenCalls {
  *   would find the address in use,
  * - the socket that we opened for the app where the app listens late.
  */
-export function redirectListens({ dispatch, onTakenOver, giver, prototype }: ListenCallsSeam): ListenCalls {
-  const give = getServerOf(giver);
-  if (give === undefined) return { lend: () => {} };
+export function redirectListens(seam: ListenCallsSeam): ListenCalls {
+  const { dispatch, onTakenOver, giver, prototype, listenWait = 0, onWait = () => {} } = seam;
+  const original = getServerOf(giver);
+  if (original === undefined) return { lend: () => {}, waited: () => 0 };
+  const waiter = portWaiter(original, { limit: listenWait, onWait });
+  const give = listenWait === 0 ? original : waiter.give;
   const lent = new Set<Server>();
 
   const ask = function (this: unknown, asking: object, query: ListenQuery, reply: ListenReply): unknown {
     const server = asking as Server;
+    // Shared with the next worker of the slot, whatever `dispatch` says.
+    if (isWorkerPort(server)) return original.call(this, server, query, reply);
     const passed = passedTo(server);
     if (passed !== undefined) {
       const instead = { address: null, port: null, addressType: null, fd: passed.fd, backlog: query.backlog };
@@ -85,8 +99,62 @@ export function redirectListens({ dispatch, onTakenOver, giver, prototype }: Lis
     });
   }, prototype);
   setGetServer(ask, giver);
-  return { lend: (server) => void lent.add(server) };
+  return { lend: (server) => void lent.add(server), waited: waiter.waited };
 }
+
+/** ms between two attempts to get a port: what a client may notice when one service replaces another. */
+const askAgain = 20;
+
+/**
+ * Asks for a TCP port that another process has again and again, within one limit for all ports. To the app its listen() is
+ * under way meanwhile, as it is until the master answers.
+ *
+ * node:cluster counts an index up with each query, and has a socket for each index: all attempts have to have one index, the
+ * same in every worker (Node 20 to 26).
+ */
+function portWaiter(
+  original: GetServer,
+  { limit, onWait }: { readonly limit: number; readonly onWait: (port: number) => void },
+): { readonly give: GetServer; readonly waited: () => number } {
+  const take = numbering();
+  let since: number | null = null;
+  let waited = 0;
+  return {
+    waited: () => waited,
+    give(asking, query, reply) {
+      const server = asking as Server;
+      const port = Number(query.port ?? 0);
+      if (!isTcp(query) || port === 0) return original.call(this, server, query, reply);
+      const { number, giveBack } = take(server, query);
+      const asked = listeningIdOf(server);
+      const attempt = (): unknown => {
+        const before = new Set(server.rawListeners('listening'));
+        // node:cluster wants to hear when the server listens, once for each query.
+        let added: readonly Listener[] = [];
+        const result = original.call(this, server, { ...query, index: `${number}` }, (error, handle) => {
+          const isBusy = error === addressInUse;
+          if (isBusy && since === null) onWait(port);
+          if (isBusy) since ??= performance.now();
+          waited = since === null ? 0 : performance.now() - since;
+          if (isBusy && waited < limit && asked === listeningIdOf(server)) {
+            for (const each of added) server.removeListener('listening', each);
+            return void setTimeout(attempt, askAgain);
+          }
+          if (error) giveBack();
+          reply(error, handle);
+        });
+        added = (server.rawListeners('listening') as Listener[]).filter((each) => !before.has(each));
+        return result;
+      };
+      return attempt();
+    },
+  };
+}
+
+type Listener = (...args: unknown[]) => void;
+
+/** UV_EADDRINUSE */
+const addressInUse = -constants.errno.EADDRINUSE;
 
 /** Stops listening and leaves the connections to the server; the server ends with the last of them. */
 function letGo(server: Server): void {

@@ -1,7 +1,9 @@
 import type { Server } from 'node:http';
 import type { Info } from '../../http/info.js';
 import type { LazyLog } from '../../logging/lazy-log.js';
+import type { PublicFleet } from '../../protocol/fleet.js';
 import { heapUsed, residentSet } from '../../protocol/memory.js';
+import type { MetricsSnapshot } from '../../protocol/metrics.js';
 import type { WorkerSettings } from '../../protocol/settings.js';
 import type { PublicStats } from '../../protocol/stats.js';
 import type { Channel } from '../channel.js';
@@ -15,6 +17,8 @@ export interface Operations {
   /** Adds the routes to a server before it listens: otherwise the app would get their first requests. */
   mount(server: Server): void;
   onStats(answer: { readonly id: number; readonly stats: PublicStats }): void;
+  onFleet(answer: { readonly id: number; readonly fleet: PublicFleet | null }): void;
+  onSnapshot(answer: { readonly id: number; readonly snapshot: MetricsSnapshot }): void;
 }
 
 export interface OperationsSeam {
@@ -30,23 +34,23 @@ export interface OperationsSeam {
 const infoAge = 1_000;
 
 export function createOperations({ settings, worker, channel, ready, log }: OperationsSeam): Operations {
-  const waiting = new Map<number, (stats: PublicStats) => void>();
+  const stats = createQuestions<PublicStats>((id) => void channel.send({ type: 'stats-request', id }));
+  const fleets = createQuestions<PublicFleet | null>(
+    (id) => void channel.send({ type: 'fleet-request', id }),
+  );
+  const snapshots = createQuestions<MetricsSnapshot>(
+    (id) => void channel.send({ type: 'metrics-request', id }),
+  );
+  const hasMetrics = settings.metrics.enabled === 'on' && settings.metrics.http === 'on';
   const mounted = new WeakSet<Server>();
   let mountOn: (server: Server) => void = () => {};
-  let lastId = 0;
-  const stats = (): Promise<PublicStats> =>
-    new Promise((resolve) => {
-      const id = ++lastId;
-      waiting.set(id, resolve);
-      // The route has its own time limit; this removes the entry if the master never answers.
-      setTimeout(() => waiting.delete(id), 10_000).unref();
-      void channel.send({ type: 'stats-request', id });
-    });
   const load = async (prefix: string | null) => {
     const { createApp } = await import('../../http/app.js');
     return createApp({
       info: cachedInfo(settings, worker),
-      stats,
+      stats: stats.ask,
+      fleet: fleets.ask,
+      metrics: hasMetrics ? snapshots.ask : null,
       ready,
       prefix,
       onError: (error, request) => log.error('a request failed', { error, ...request }),
@@ -72,8 +76,27 @@ export function createOperations({ settings, worker, channel, ready, log }: Oper
       mounted.add(server);
       mountOn(server);
     },
-    onStats: ({ id, stats }) => {
-      waiting.get(id)?.(stats);
+    onStats: (answer) => stats.answered(answer.id, answer.stats),
+    onFleet: ({ id, fleet }) => fleets.answered(id, fleet),
+    onSnapshot: ({ id, snapshot }) => snapshots.answered(id, snapshot),
+  };
+}
+
+/** Questions to the master, which are answered by their numbers. */
+function createQuestions<Answer>(send: (id: number) => void) {
+  const waiting = new Map<number, (answer: Answer) => void>();
+  let lastId = 0;
+  return {
+    ask: (): Promise<Answer> =>
+      new Promise((resolve) => {
+        const id = ++lastId;
+        waiting.set(id, resolve);
+        // The route has its own time limit; this removes the entry if the master never answers.
+        setTimeout(() => waiting.delete(id), 10_000).unref();
+        send(id);
+      }),
+    answered: (id: number, answer: Answer): void => {
+      waiting.get(id)?.(answer);
       waiting.delete(id);
     },
   };
@@ -85,11 +108,11 @@ function infoOf({ version, mode, cpus }: WorkerSettings, worker: number | null):
     version,
     pid: process.pid,
     worker,
-    uptime: Math.floor(process.uptime()),
+    uptimeSeconds: Math.floor(process.uptime()),
     node: process.version,
     cpus,
     mode,
-    memory: { rss: mebibytes(residentSet()), heapUsed: mebibytes(heapUsed()) },
+    memory: { rssBytes: residentSet(), heapUsedBytes: heapUsed() },
   };
 }
 
@@ -104,8 +127,4 @@ function cachedInfo(settings: WorkerSettings, worker: () => number | null): () =
     }
     return info;
   };
-}
-
-function mebibytes(bytes: number): number {
-  return Math.round(bytes / 2 ** 20);
 }

@@ -1,4 +1,5 @@
 import { executionAsyncResource } from 'node:async_hooks';
+import type { BackplaneHook } from '../../protocol/backplane-process.js';
 import { getServerOf, type ListenQuery, setGetServer } from '../node-internals/listening.js';
 
 type Listener = (...args: unknown[]) => void;
@@ -87,25 +88,39 @@ export function ownUdpPorts(pid: number = process.pid, giver?: object): void {
 export function ownSockets(slot: number, { pid = process.pid, giver }: OwnSocketsSeam = {}): void {
   const give = getServerOf(giver);
   if (give === undefined) return;
-  const open = new Map<string, Set<number>>();
+  const take = numbering();
   setGetServer(function (asking, query, reply) {
-    const { address, port, addressType } = query;
-    const name = `${address}:${port}:${addressType}`;
-    const taken = open.get(name) ?? new Set();
-    open.set(name, taken);
-    // Opening the same port a second time in this process fails, as under plain Node.
-    let number = 0;
-    while (taken.has(number)) number++;
-    taken.add(number);
-    (asking as NodeJS.EventEmitter).once('close', () => taken.delete(number));
-    const owner = Number(port ?? 0) === 0 ? `pid ${pid}` : `slot ${slot}`;
+    const { number, giveBack } = take(asking, query);
+    const owner = Number(query.port ?? 0) === 0 ? `pid ${pid}` : `slot ${slot}`;
     const answered: typeof reply = (error, handle) => {
       // The app may try again.
-      if (error) taken.delete(number);
+      if (error) giveBack();
       reply(error, handle);
     };
     return give.call(this, asking, { ...query, index: `${owner} ${number}` }, answered);
   }, giver);
+}
+
+/**
+ * Numbers the servers of this process at one address, from 0, for the index of a query: a second one opens the same port
+ * again, which fails as under plain Node.
+ */
+export function numbering() {
+  const open = new Map<string, Set<number>>();
+  return (
+    asking: object,
+    { address, port, addressType }: ListenQuery,
+  ): { readonly number: number; readonly giveBack: () => void } => {
+    const name = `${address}:${port}:${addressType}`;
+    const taken = open.get(name) ?? new Set();
+    open.set(name, taken);
+    let number = 0;
+    while (taken.has(number)) number++;
+    taken.add(number);
+    const giveBack = (): void => void taken.delete(number);
+    (asking as NodeJS.EventEmitter).once('close', giveBack);
+    return { number, giveBack };
+  };
 }
 
 interface OwnSocketsSeam {
@@ -116,4 +131,15 @@ interface OwnSocketsSeam {
 /** addressType is 4 or 6 for TCP, -1 for a unix socket, a name such as `udp4` for UDP. */
 function isUdp({ addressType }: ListenQuery): boolean {
   return addressType === 'udp4' || addressType === 'udp6';
+}
+
+/**
+ * What `import ... from 'rom-agent'` finds in a worker (app-api/connection.ts): by it the first use has the backplane started.
+ * Apps that enumerate the global object do not see it.
+ */
+export function exposeBackplane(want: () => void): void {
+  Object.defineProperty(globalThis, Symbol.for('rom-agent'), {
+    value: { wantBackplane: want } satisfies BackplaneHook,
+    configurable: true,
+  });
 }

@@ -1,7 +1,8 @@
 import { type AddressInfo, Server } from 'node:net';
 import { resolve as absolute, resolve } from 'node:path';
+import { exitCodes, RomAgentError } from '../../errors.js';
 import type { Listen, ListenSocket } from '../../protocol/settings.js';
-import { type ListenOptions, urlOf } from '../connections/servers.js';
+import { type ListenOptions, type Servers, urlOf } from '../connections/servers.js';
 
 /** Whether a server listens where the configuration says. */
 export function isTarget(server: Server, listen: Listen): boolean {
@@ -30,8 +31,9 @@ export function targetFirst<Entry extends { readonly server: Server }>(
  * is on the configured address.
  */
 export function serversBeside(servers: readonly Server[], listen: Listen): ReadonlySet<Server> {
-  const beside = servers.filter((server) => !isTarget(server, listen));
-  return new Set(beside.length < servers.length ? beside : []);
+  const shared = servers.filter((server) => !isWorkerPort(server));
+  const beside = shared.filter((server) => !isTarget(server, listen));
+  return new Set(beside.length < shared.length ? beside : []);
 }
 
 /** The configured address in words. */
@@ -75,6 +77,17 @@ export function redirectToPassed(
   const standIn = standIns.get(socket.fd);
   // The app listens on this socket after all.
   if (standIn !== undefined && standIn !== server) standIn.close();
+}
+
+/** Servers of ours on the worker's own port: see worker-port.ts. */
+const workerPorts = new WeakSet<Server>();
+
+export function markWorkerPort(server: Server): void {
+  workerPorts.add(server);
+}
+
+export function isWorkerPort(server: Server): boolean {
+  return workerPorts.has(server);
 }
 
 /** The passed socket on which a server listens, or is about to. */
@@ -137,6 +150,53 @@ export function addressOf(server: Server): string {
   return sockets.get(server)?.path ?? urlOf(server, targets.get(server));
 }
 
+/**
+ * How often the worker checks whether its app listens, ms; an app that closes and opens its server between two checks
+ * is fine.
+ */
+const lookInterval = 1_000;
+const looks = 2;
+
+export interface DeafSeam {
+  readonly servers: Pick<Servers, 'listening' | 'pending'>;
+  readonly listen: Listen;
+  /** False: the worker drains. */
+  readonly isServing: () => boolean;
+  readonly onDeaf: (error: Error) => void;
+  readonly every?: (interval: number, act: () => void) => () => void;
+}
+
+/**
+ * Whether a client can reach this process. For a worker that never listened on its target any listening server
+ * counts.
+ */
+export function hears(
+  { servers, listen }: Pick<DeafSeam, 'servers' | 'listen'>,
+  wasOnTarget: boolean,
+): boolean {
+  const listening = servers.listening();
+  return wasOnTarget ? listening.some((server) => isTarget(server, listen)) : listening.length > 0;
+}
+
+/**
+ * Notices an app that has closed its server and goes on running. Plain Node often ends then; a worker would stay
+ * ready and healthy and never get a connection again. Call it when the worker is ready.
+ */
+export function watchDeaf(seam: DeafSeam): void {
+  const { servers, listen, isServing, onDeaf, every = repeat } = seam;
+  const wasOnTarget = servers.listening().some((server) => isTarget(server, listen));
+  let deafFor = 0;
+  const stop = every(lookInterval, () => {
+    if (!isServing()) return stop();
+    deafFor = servers.pending() > 0 || hears(seam, wasOnTarget) ? 0 : deafFor + 1;
+    if (deafFor < looks) return;
+    stop();
+    const what = wasOnTarget ? `its server on ${targetName(listen)}` : 'its last server';
+    const message = `the app has closed ${what} and goes on: nobody can reach this worker`;
+    onDeaf(new RomAgentError(message, { exitCode: exitCodes.appFailed }));
+  });
+}
+
 function meantBy({ fd, port, path }: ListenOptions, listen: Passed): ListenSocket | undefined {
   if (fd !== undefined) return listen.sockets.find((socket) => socket.fd === fd);
   if (path !== undefined) return listen.sockets.find((socket) => socket.path === nameOf(path));
@@ -153,4 +213,9 @@ function firstTcp({ sockets }: Passed): ListenSocket | undefined {
 /** A path as the kernel writes it. */
 function nameOf(path: string): string {
   return path.startsWith('\0') ? `@${path.slice(1)}` : absolute(path);
+}
+
+function repeat(interval: number, act: () => void): () => void {
+  const timer = setInterval(act, interval).unref();
+  return () => clearInterval(timer);
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { RequestTally } from '../../metrics/tally.js';
 import { bucketOf, emptyLatency } from '../../protocol/heartbeat.js';
 import { withoutQuery } from '../../protocol/requests.js';
 import { ours } from './follow-server.js';
@@ -44,6 +45,8 @@ export interface Connections {
   /** Counts an answer that node:http did not send. @param took ms */
   count(status: number, took: number): void;
   counts(): ConnectionCounts;
+  /** Requests at this moment. */
+  inFlight(): number;
   /** Called with every heartbeat: see RequestClock. */
   renewClock(): void;
   /** Written on connections that are closed. */
@@ -68,7 +71,7 @@ export class Connection {
   isWaiting = false;
   /** Whether it could ever be handed on is known; if so it is in the set of those that can: see hand-on.ts. */
   isWeighed = false;
-  /** It stays with this worker because of its last request: see may-move.ts. */
+  /** It stays with this worker because of its last request: see pins() in transfer/moving.ts. */
   isPinned = false;
   /** The answer under way; null: none. */
   response: ServerResponse | null = null;
@@ -86,7 +89,11 @@ export class Connection {
 type Known = Socket & { [key]?: Connection };
 const key = Symbol('connection');
 
-export function trackConnections(now: () => number = () => performance.now()): Connections {
+/** @param tally counts the answers of node:http for the metrics; null: nobody does */
+export function trackConnections(
+  now: () => number = () => performance.now(),
+  tally: Pick<RequestTally, 'answered'> | null = null,
+): Connections {
   const counter = createAnswerCounter();
   const clock = new RequestClock(now);
   let requests = 0;
@@ -150,7 +157,10 @@ export function trackConnections(now: () => number = () => performance.now()): C
       // HTTP/1 sends answers in the order of the requests.
       if (connection?.response !== response) return undefined;
       counter.count(response.statusCode);
-      if (connection.weight > 0) counter.time(clock.since(connection.begun), connection.weight);
+      const { weight } = connection;
+      const took = weight > 0 ? clock.since(connection.begun) : 0;
+      if (weight > 0) counter.time(took, weight);
+      tally?.answered(response, took, weight);
       inFlight--;
       const next = connection.behind?.shift();
       connection.response = next?.response ?? null;
@@ -165,6 +175,7 @@ export function trackConnections(now: () => number = () => performance.now()): C
       counter.time(took, 1);
     },
     counts: () => ({ requests, inFlight, accepted, connections: open, ...counter.counts() }),
+    inFlight: () => inFlight,
     renewClock: () => clock.renew(),
     bytesWritten: () => bytesOfClosed,
   };

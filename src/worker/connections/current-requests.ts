@@ -57,7 +57,7 @@ export function newestAndOldest(
   return told.map(({ method, path, begun }) => ({
     method,
     path: tellPath(path),
-    age: Math.round(now - begun),
+    ageMs: Math.round(now - begun),
   }));
 }
 
@@ -68,10 +68,11 @@ interface Streams {
   requests(): number;
   /** In flight, oldest first. */
   current(): readonly StreamNote[];
+  inFlight(): number;
 }
 
 /** @param onAnswered called when an answer was sent completely or failed: its status, and how long it took, ms */
-export function trackStreams(onAnswered: (status: number, took: number) => void): Streams {
+export function trackStreams(onAnswered: (status: number, took: number, note: StreamNote) => void): Streams {
   const underWay = new Map<object, StreamNote>();
   let requests = 0;
   return {
@@ -82,11 +83,12 @@ export function trackStreams(onAnswered: (status: number, took: number) => void)
       stream.once('close', () => {
         underWay.delete(stream);
         const status = statusOf(stream);
-        if (status !== null) onAnswered(status, performance.now() - note.begun);
+        if (status !== null) onAnswered(status, performance.now() - note.begun, note);
       });
     },
     requests: () => requests,
     current: () => [...underWay.values()],
+    inFlight: () => underWay.size,
   };
 }
 

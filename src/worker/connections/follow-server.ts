@@ -29,7 +29,7 @@ export interface Follower {
   onAccepted(socket: Socket): void;
   onClosed(socket: Socket): void;
   /** A connection was upgraded from HTTP. */
-  onUpgraded(socket: Socket): void;
+  onUpgraded(socket: Socket, request?: IncomingMessage): void;
 }
 
 /** Keeps track of a server's connections from now on. */
@@ -90,7 +90,7 @@ function followUpgrades(
   const note = (request: IncomingMessage, socket: Socket): void => {
     const protocol = (request.headers.upgrade ?? event).toLowerCase();
     upgraded.set(socket, { protocol, end: protocol === 'websocket' ? followWebSocket(socket) : null });
-    onUpgraded(socket);
+    onUpgraded(socket, request);
   };
   const isOn = (): boolean => server.listeners(event).includes(note);
   if (server.listenerCount(event) > 0) server.prependListener(event, note);
@@ -110,6 +110,11 @@ export function arrival(server: Server): string {
 /** HTTP/1, of whose connections Node tells which are idle. */
 export function isHttp(server: Server): server is HttpServer {
   return 'closeIdleConnections' in server;
+}
+
+/** HTTP servers of every kind have one of the two properties; HTTP/2 without TLS has only the second. */
+export function isAnyHttp(server: Server): boolean {
+  return 'requestTimeout' in server || 'updateSettings' in server;
 }
 
 export function isTls(server: Server): boolean {

@@ -1,7 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { subscribe } from 'node:diagnostics_channel';
 import { errorMonitor } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressInfo, Server, Socket } from 'node:net';
+import type { AddressInfo, ListenOptions as NetListenOptions, Server, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { RequestTally } from '../../metrics/tally.js';
 import type { RequestNote } from '../../protocol/requests.js';
 import { isAccepting } from '../node-internals/listening.js';
 import {
@@ -14,7 +18,7 @@ import {
   writtenTo,
 } from './connections.js';
 import { asNote, newestAndOldest, redacted, type TellPath, trackStreams } from './current-requests.js';
-import { followServer, isTls, type TrackedServer } from './follow-server.js';
+import { followServer, isAnyHttp, isTls, type TrackedServer } from './follow-server.js';
 
 export type { TrackedServer } from './follow-server.js';
 
@@ -36,6 +40,8 @@ export interface Servers {
   /** Some of the requests that began since the last call: see Heartbeat. */
   begun(): readonly Pick<RequestNote, 'method' | 'path'>[];
   counts(): ConnectionCounts;
+  /** Requests at this moment: `counts()` without the rest. */
+  inFlight(): number;
   /** Called with every heartbeat: see RequestClock. */
   renewClock(): void;
   bytesWritten(): number;
@@ -69,7 +75,7 @@ export interface ServerEvents {
   /** The answer was sent completely. */
   onAnswered(response: ServerResponse, connection: Connection): void;
   /** A connection was upgraded from HTTP. */
-  onUpgraded(socket: Socket): void;
+  onUpgraded(socket: Socket, request?: IncomingMessage): void;
   /** Without it only the route is told. */
   tellPath: TellPath;
 }
@@ -88,13 +94,17 @@ interface Exchanged {
   readonly server: Server;
 }
 
-export function trackServers(first: Partial<ServerEvents>): Servers {
+/** @param tally see trackConnections */
+export function trackServers(first: Partial<ServerEvents>, tally: RequestTally | null = null): Servers {
   let events = first;
   const known = new WeakSet<Server>();
   const tracked = new Set<TrackedServer>();
   const opening = new Set<Server>();
-  const connections = trackConnections();
-  const streams = trackStreams(connections.count);
+  const connections = trackConnections(undefined, tally);
+  const streams = trackStreams((status, took, note) => {
+    connections.count(status, took);
+    tally?.counted(note, status, took);
+  });
   let begun: IncomingMessage[] = [];
   let listenError: Error | null = null;
   let latest: Server | null = null;
@@ -114,7 +124,7 @@ export function trackServers(first: Partial<ServerEvents>): Servers {
         events.onAccepted?.(connections.open(), newest);
       },
       onClosed: connections.closed,
-      onUpgraded: (socket) => events.onUpgraded?.(socket),
+      onUpgraded: (socket, request) => events.onUpgraded?.(socket, request),
     });
     tracked.add(entry);
     server.on('listening', () => tracked.add(entry));
@@ -181,9 +191,10 @@ export function trackServers(first: Partial<ServerEvents>): Servers {
       return {
         ...counts,
         requests: requests + streams.requests(),
-        inFlight: inFlight + streams.current().length,
+        inFlight: inFlight + streams.inFlight(),
       };
     },
+    inFlight: () => connections.inFlight() + streams.inFlight(),
     renewClock: connections.renewClock,
     bytesWritten: () => {
       const open = new Set(all().flatMap(({ accepted }) => [...accepted]));
@@ -213,9 +224,29 @@ export function urlOf(server: Server, answers: Server = server): string {
   return `${schemeOf(answers)}://${host}:${address.port}`;
 }
 
+/** Where to connect to, as net.connect() takes it. */
+export type Where = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/**
+ * Makes a server of ours listen for this process alone. It listens on loopback, because an app's listeners of
+ * 'connection' expect a client with an address; on a unix socket where the service may not use the network.
+ *
+ * @throws the system's error where neither can be opened
+ */
+export async function listenForOurselves(server: Server): Promise<Where> {
+  for (const host of ['127.0.0.1', '::1']) {
+    try {
+      await open(server, { port: 0, host });
+      return { host, port: (server.address() as AddressInfo).port };
+    } catch {}
+  }
+  const path = unixPath();
+  await open(server, { path });
+  return { path };
+}
+
 function schemeOf(server: Server): string {
-  // HTTP servers of every kind have one of the two properties; HTTP/2 without TLS has only the second.
-  const isHttp = 'requestTimeout' in server || 'updateSettings' in server;
+  const isHttp = isAnyHttp(server);
   if (isTls(server)) return isHttp ? 'https' : 'tls';
   return isHttp ? 'http' : 'tcp';
 }
@@ -231,4 +262,21 @@ function onListenCalls(handlers: {
 }): void {
   subscribe('tracing:net.server.listen:asyncStart', (call) => handlers.start(call as ListenCall));
   subscribe('tracing:net.server.listen:asyncEnd', (call) => handlers.end(call as ListenCall));
+}
+
+/** `exclusive`: the listener belongs to this process and not to the cluster. */
+function open(server: Server, options: NetListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ ...options, exclusive: true }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** On Linux an abstract name, which is no file (unix(7)). */
+function unixPath(): string {
+  const name = `rom-agent-${randomUUID()}`;
+  return process.platform === 'linux' ? `\0${name}` : join(tmpdir(), name.slice(0, 20));
 }

@@ -1,14 +1,21 @@
 import type { ServerResponse } from 'node:http';
+import type { Http2Session } from 'node:http2';
 import type { Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isPassed } from '../app/target.js';
-import { isHttp, type TrackedServer } from '../connections/follow-server.js';
+import { isHttp, type TrackedServer, type Upgrade } from '../connections/follow-server.js';
 import type { Servers } from '../connections/servers.js';
-import { idleConnections, isHttpBusy } from '../node-internals/http.js';
+import { idleConnections, isHttpBusy, writeBetweenFrames } from '../node-internals/http.js';
 import { closeListener, isAccepting } from '../node-internals/listening.js';
-import { createFarewells, type Farewells } from './farewells.js';
-import { closeBehindAnswer, createLastAnswers, dropBehindClose, isLingering } from './last-answer.js';
-import { closeFull, holdConnections, longestHold } from './last-close.js';
+import {
+  closeBehindAnswer,
+  closeFull,
+  createLastAnswers,
+  dropBehindClose,
+  holdConnections,
+  isLingering,
+  longestHold,
+} from './closing.js';
 
 export interface DrainOptions {
   /** How long an idle keep-alive connection is kept for one more request, ms. */
@@ -29,10 +36,10 @@ export interface Elsewhere {
   underWay(): number;
 }
 
-export interface DrainCall {
+interface DrainCall {
   /** When the master kills the worker, ms from now. */
   readonly timeout: number;
-  /** No other worker goes on accepting: see last-close.ts. */
+  /** No other worker goes on accepting: see holdConnections() in closing.ts. */
   readonly last: boolean;
   /** Tells the master that the listeners are closed; resolves when the listeners of all workers are. */
   readonly closed: () => Promise<void>;
@@ -54,6 +61,10 @@ const sweepInterval = 25;
  * only a hung one is not waited for.
  */
 const releaseLimit = 2_000;
+
+/** The shares of the timeout after which a worker closes its listeners in any case, and in which it waits for the others'. */
+const shareToClose = 1 / 2;
+const shareToWait = 1 / 4;
 
 /**
  * The share of the timeout in which the service's own connections drain; after that the app's other servers drain as
@@ -98,14 +109,14 @@ export function createDrainer(servers: Servers, options: DrainOptions): Drainer 
       // A client that is told reconnects at once. At a stop no other worker is there to take it, and it would be told
       // again here.
       if (!last) farewells.tell(service());
-      await closeListeners({ all: service(), counts: servers.counts }, { last, closed });
+      await closeListeners({ all: service(), counts: servers.counts }, { last, timeout, closed });
       quietSince = performance.now();
       if (later.size > 0) {
         await every(sweepInterval, () => {
           sweep(service());
           return service().every(isEmpty) || performance.now() > half;
         });
-        await closeBeside(servers, last);
+        await closeBeside(servers, { last, timeout });
         quietSince = Math.max(quietSince, performance.now() - linger + Math.min(linger, firstBytes));
       }
       await every(sweepInterval, () => {
@@ -124,24 +135,96 @@ export function createDrainer(servers: Servers, options: DrainOptions): Drainer 
   };
 }
 
+/** Tells clients of anything but plain HTTP/1 to go, once each. */
+interface Farewells {
+  /** Called repeatedly: it tells what began during the drain, and the next ones in turn. */
+  tell(entries: readonly Pick<TrackedServer, 'sessions' | 'upgraded'>[]): void;
+}
+
+/** How many WebSockets are told at once, and how many each second after that if time allows. */
+const burst = 100;
+const perSecond = 500;
+/** The share of the drain in which all of them are told; in the rest they end. */
+const share = 1 / 3;
+
+export function createFarewells(
+  { linger, closeWebSockets }: Pick<DrainOptions, 'linger' | 'closeWebSockets'>,
+  { last, timeout }: Pick<DrainCall, 'last' | 'timeout'>,
+  now: () => number = () => performance.now(),
+): Farewells {
+  const goodBye = createGoodBye({ linger });
+  const began = now();
+  const told = new WeakSet<object>();
+  let count = 0;
+
+  const sayGoodBye = (sockets: readonly (readonly [Socket, Upgrade])[]): void => {
+    const total = count + sockets.length;
+    // At the last drain no worker is left to which they could come back at once.
+    const due = last ? total : farewellsDue({ total, elapsed: now() - began, limit: timeout * share });
+    for (const [socket, { end }] of sockets) {
+      if (count >= due) return;
+      if (end?.goAway() !== true) continue;
+      told.add(socket);
+      count++;
+    }
+  };
+  return {
+    tell: (entries) => {
+      for (const { sessions } of entries) {
+        for (const session of sessions.keys()) goodBye.tell(session);
+      }
+      if (!closeWebSockets) return;
+      sayGoodBye(
+        entries.flatMap(({ upgraded }) =>
+          [...upgraded].filter(([socket, { end }]) => end !== null && !told.has(socket)),
+        ),
+      );
+    },
+  };
+}
+
+/**
+ * How many WebSockets should have been told by now. If all were told at once, they would all reconnect at once, to
+ * few workers.
+ *
+ * @param options how many there are; how long the drain has lasted, and in which time all are told, ms
+ */
+export function farewellsDue({
+  total,
+  elapsed,
+  limit,
+}: {
+  readonly total: number;
+  readonly elapsed: number;
+  readonly limit: number;
+}): number {
+  if (elapsed >= limit) return total;
+  const rate = Math.max(perSecond / 1_000, total / limit);
+  return Math.min(total, burst + Math.floor(elapsed * rate));
+}
+
 type Closing = Pick<Servers, 'all' | 'counts'>;
 
-async function closeListeners(servers: Closing, { last, closed }: Omit<DrainCall, 'timeout'>): Promise<void> {
-  const held = last ? holdConnections(servers) : null;
+async function closeListeners(servers: Closing, { last, timeout, closed }: DrainCall): Promise<void> {
+  const until = performance.now() + timeout * shareToClose;
+  const held = last ? holdConnections(servers, until) : null;
   await held?.quiet();
   for (const { server } of servers.all) {
     if (held === null || isPassed(server)) closeListener(server);
-    else await closeFull(server, { empty: held.empty, close: closeListener, limit: longestHold });
+    else await closeFull(server, { empty: held.empty, close: closeListener, limit: longestHold, until });
   }
   if (held === null) return void closed();
-  await Promise.race([closed(), sleep(releaseLimit)]);
+  await Promise.race([closed(), sleep(Math.min(releaseLimit, timeout * shareToWait))]);
   held.release();
   // Read what clients have sent before looking for connections on which nothing came.
   await sleep(sweepInterval);
 }
 
 /** Clients other than the app may use them, on a port of their own; each worker closes its own. */
-async function closeBeside({ all, counts }: Closing, last: boolean): Promise<void> {
+async function closeBeside(
+  { all, counts }: Closing,
+  { last, timeout }: Omit<DrainCall, 'closed'>,
+): Promise<void> {
   const { accepted } = counts();
   const others = async (): Promise<void> => {
     // A client that got an answer connects again, perhaps to a worker that has not closed yet.
@@ -149,7 +232,7 @@ async function closeBeside({ all, counts }: Closing, last: boolean): Promise<voi
   };
   await closeListeners(
     { all: all.filter(({ server }) => isAccepting(server)), counts },
-    { last, closed: others },
+    { last, timeout: timeout * shareOfService, closed: others },
   );
 }
 
@@ -199,4 +282,74 @@ function every(interval: number, done: () => boolean): Promise<void> {
     const timer = setInterval(() => setImmediate(look), interval);
     look();
   });
+}
+
+/** A GOAWAY frame (RFC 9113, section 6.8): no error, and every stream that the client can still open will be served. */
+const openNoMore = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+/** How long a client may take to answer a ping, ms. */
+const longestAnswer = 1_000;
+
+/** Tells HTTP/2 clients to go, once each. */
+interface GoodBye {
+  /** Called repeatedly. */
+  tell(session: Http2Session): void;
+}
+
+/**
+ * Ends HTTP/2 sessions without refusing a stream. RFC 9113 does it in two steps. The server tells the client to open
+ * no more streams, and serves those that the client sent before it read that. Once the client has answered a ping,
+ * nothing is on its way any more, and the server tells it which stream was the last. Node only does the second step:
+ * it refuses streams that come after its GOAWAY. Without TLS we write the first GOAWAY past Node; with TLS that is
+ * not possible.
+ *
+ * The moment matters in both cases. A client that reads GOAWAY while a request waits in its own queue refuses that
+ * request itself (nghttp2, and so Node and grpc-js, with REFUSED_STREAM). Its queue is empty when it has just sent a
+ * request, and most clients then wait for the answer. So we tell it at that moment, or when nothing has come for the
+ * linger.
+ */
+function createGoodBye({ linger }: { readonly linger: number }): GoodBye {
+  const told = new WeakSet<Http2Session>();
+  const since = new WeakMap<Http2Session, number>();
+
+  const say = (session: Http2Session): void => {
+    if (told.has(session)) return;
+    if (session.encrypted === true) close(session);
+    else if (writeBetweenFrames(session, openNoMore)) closeAfterAnswer(session);
+    else return;
+    told.add(session);
+  };
+  const sayAtRequests = (session: Http2Session): void => {
+    session.on('stream', () => {
+      if (told.has(session)) return;
+      if (session.encrypted !== true) say(session);
+      // Streams that came together with it begin before the session ends, and Node's first frame goes before ours.
+      if (!told.has(session)) setImmediate(say, session);
+    });
+  };
+  return {
+    tell: (session) => {
+      if (told.has(session)) return;
+      const first = since.get(session);
+      const now = performance.now();
+      since.set(session, first ?? now);
+      if (first === undefined) return sayAtRequests(session);
+      if (now - first < linger) return;
+      say(session);
+      // The client may not have read everything that the session has to write.
+      if (now - first >= linger + longestAnswer) close(session);
+    },
+  };
+}
+
+function closeAfterAnswer(session: Http2Session): void {
+  setTimeout(close, longestAnswer, session).unref();
+  if (isOpen(session)) session.ping(() => close(session));
+}
+
+function close(session: Http2Session): void {
+  if (isOpen(session)) session.close();
+}
+
+function isOpen({ closed, destroyed }: Http2Session): boolean {
+  return !closed && !destroyed;
 }

@@ -8,14 +8,13 @@ import type { Listen } from '../../protocol/settings.js';
 import { targetFirst } from '../app/target.js';
 import { announce } from '../connections/connections.js';
 import { isHttp, isTls, type TrackedServer } from '../connections/follow-server.js';
-import { listenForOurselves, type Where } from '../connections/own-listener.js';
-import { type Servers, untracked } from '../connections/servers.js';
+import { listenForOurselves, type Servers, untracked, type Where } from '../connections/servers.js';
 
 export interface ProbeResult {
   /** What was wrong with the answer; null where nothing was, or where no server here speaks HTTP/1. */
   readonly failure: string | null;
   /** ms */
-  readonly took: number;
+  readonly tookMs: number;
 }
 
 export interface ProbeSeam {
@@ -36,7 +35,7 @@ export async function probe(
   const begun = performance.now();
   const entry = asked(seam).find(({ server }) => isHttp(server));
   const failure = entry === undefined ? null : await ask(entry, { path, timeout });
-  return { failure, took: Math.round((performance.now() - begun) * 10) / 10 };
+  return { failure, tookMs: Math.round((performance.now() - begun) * 10) / 10 };
 }
 
 export interface StartProbe {
@@ -73,9 +72,9 @@ export async function answersAtStart(
 ): Promise<number | null> {
   const begun = now();
   for (;;) {
-    const { failure, took } = await ask({ path, timeout: Math.round(Math.max(shortest, until - now())) });
+    const { failure, tookMs } = await ask({ path, timeout: Math.round(Math.max(shortest, until - now())) });
     if (isDraining()) return null;
-    if (failure === null) return took;
+    if (failure === null) return tookMs;
     if (now() + pause >= until) throw failed(failure, now() - begun);
     await sleep(pause);
   }

@@ -33,6 +33,12 @@ export function keepOpen(response: ServerResponse): boolean {
   return true;
 }
 
+/** The header of an answer as it was sent, in ASCII or Latin 1; empty: none was, or Node does not say. */
+export function sentHeader(response: ServerResponse): string {
+  const { _header: header } = response as unknown as { _header?: unknown };
+  return typeof header === 'string' ? header : '';
+}
+
 /** Sets the field as a first answer leaves it. Must come before other fields: see markIdle. */
 export function setHttpIdle(socket: Socket): void {
   inner(socket)._httpMessage = null;

@@ -1,5 +1,5 @@
 /** Sockets (net.js), their handles and their timers. */
-import type { Server, Socket } from 'node:net';
+import { type Server, type Socket, Socket as TcpSocket } from 'node:net';
 import type { RawHandle } from '../../protocol/handles.js';
 import { type InnerHandle, inner, sendable, symbolOf } from './fields.js';
 import { stopParsing } from './http.js';
@@ -44,6 +44,31 @@ function keepByteCounts(socket: Socket, { bytesRead, bytesWritten }: InnerHandle
     const key = symbolOf(socket, name);
     if (key !== undefined && count !== undefined) Reflect.set(socket, key, count);
   }
+}
+
+/**
+ * Has Node read from a server's connection before it closes it for its silence. After a stall of the event loop timers run
+ * before anything is read: a kept connection whose time has passed meanwhile would be closed although its next request
+ * waits in the kernel, which then resets the client. With this the end of its time counts a poll later, and only if nothing
+ * was read or written until then (net.js and internal/stream_base_commons.js: a timer calls `_onTimeout`).
+ *
+ * Returns the undo function; null where this version of Node has no such method.
+ */
+export function readBeforeTimeouts(prototype: object = TcpSocket.prototype): (() => void) | null {
+  const original: unknown = Reflect.get(prototype, '_onTimeout');
+  if (typeof original !== 'function') return null;
+  const late = function (this: Socket): void {
+    const end = (): void => void Reflect.apply(original, this, []);
+    if (serverOf(this) === undefined) return end();
+    const { bytesRead, bytesWritten } = this;
+    // Immediates run after the next poll, and so after what it has read.
+    setImmediate(() => {
+      if (this.destroyed || this.bytesRead !== bytesRead || this.bytesWritten !== bytesWritten) return;
+      end();
+    });
+  };
+  Reflect.set(prototype, '_onTimeout', late);
+  return () => void Reflect.set(prototype, '_onTimeout', original);
 }
 
 /** How long a socket may stay silent, ms; null: for ever. Undefined where this version of Node does not say. */

@@ -10,6 +10,7 @@ import {
   type ReadyWorker,
   type WorkerKey,
 } from '../../protocol/messages.js';
+import { isWorkerPort } from '../app/target.js';
 import { type Channel, createAway } from '../channel.js';
 import {
   attach,
@@ -24,28 +25,35 @@ import { announce, type Connection, connectionOf, isAnswering } from '../connect
 import { ours } from '../connections/follow-server.js';
 import { failRequestTimeout } from '../node-internals/http.js';
 import { isFull } from '../node-internals/listening.js';
-import { serverOf, silenceLeft } from '../node-internals/sockets.js';
+import { acceptorOf, serverOf, silenceLeft } from '../node-internals/sockets.js';
 import {
   cameByDetour,
   countsRequests,
   hasForeignListeners,
   hasOwnConnections,
   isFronted,
+  type Moving,
   pins,
-} from './may-move.js';
-import type { Moving } from './moving.js';
+} from './moving.js';
 
 /*
  * How a connection moves to another worker:
  *
- * 1. Why: the core evens out the kept connections (`order`, see core/balance.ts), this worker drains (`leave`), or the
- *    client belongs to another worker (`give`, see sticky.ts).
+ * 1. Why: one worker has more kept connections than another (by two, or by a tenth of the average where that is more),
+ *    and the core evens that out (`even-out`, core/balance.ts; `order` here); this worker drains (`leave`, from
+ *    drain/drain.ts); or the client belongs to another worker (`give`, from sticky.ts). Only a kept connection moves: plain
+ *    HTTP/1, between two requests, on which nobody but Node listens (`canGo`); kept: it has had an answer and stays open.
+ *    One that sticky.ts gives away has not reached a server here yet.
+ *    The first two happen only where moving.ts is able: `balance` is not off, `dispatch` is shared, `sticky` is off, and its
+ *    self-test has passed. At a stop nothing moves, as no worker stays (serve.ts).
  * 2. This worker detaches the handle from its socket and sends it to the master: `hand-on`. It keeps a copy open until the
  *    master answers `handed` (channel.ts).
  * 3. The master chooses a worker and sends it the handle: `take`. It keeps a copy too (master/hand-over.ts).
  * 4. That worker answers `taken` before it reads from the connection, and attaches the handle to its server of the same
  *    address (`receive`). If it has no such server, or no room, the connection goes back: `hand-on` with one hop more.
  * 5. The master closes its copy, or after `lost`, `late`, a death or too long a wait it chooses another worker.
+ *
+ * `silence` is how long the head of the next request may still take: a move must not give a slow client more time.
  */
 
 /** Connections that this worker gives to another, or gets from one. */
@@ -61,7 +69,7 @@ export interface HandOn {
   /** Gives such a connection to this worker's own server. */
   serveHere(server: Server, connection: Placed): void;
   /** Hands on kept connections as they become idle, for a moment. */
-  order(order: Extract<MasterMessage, { type: 'hand-on' }>): void;
+  order(order: Extract<MasterMessage, { type: 'even-out' }>): void;
   take(message: Extract<MasterMessage, { type: 'take' }>, handle: RawHandle | undefined): void;
   onHanded(message: Extract<MasterMessage, { type: 'handed' }>): void;
   /** A connection was upgraded from HTTP. */
@@ -111,7 +119,7 @@ const leaveLimit = 2_000;
 const calm = 100;
 const longestChange = 400;
 
-export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
+export function createHandOn({ channel, moving }: HandOnSeam): HandOn {
   const names = new WeakMap<Server, string>();
   const servers = new Map<string, Server>();
   /**
@@ -121,6 +129,8 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
   const refused = new Map<string, number>();
   // Not a SocketList: properties that only some sockets have make property look-ups slower for all of them.
   const kept = new Set<Socket>();
+  /** Those of the worker's own port, which go to the next worker of its slot only. */
+  const bound = new Set<Socket>();
   const away = createAway(channel);
   const overdue = createOverdue();
   let orders: Order[] = [];
@@ -128,7 +138,7 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
   let reported = 0;
   let changing = false;
   let changedAt = 0;
-  let moving = false;
+  let reporting = false;
   let onChange = (): void => {};
   /** Connections that wait for their turn to leave, and those that could not leave. */
   const leaving = new Set<Socket>();
@@ -153,21 +163,28 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
   };
   /** The master needs the new number before it orders more moves. */
   const reportMove = (): void => {
-    if (moving) return;
-    moving = true;
+    if (reporting) return;
+    reporting = true;
     setTimeout(
       () => {
-        moving = false;
+        reporting = false;
         onChange();
       },
       settleTime + calm / 2,
     ).unref();
   };
   const onClose = ours(function (this: Socket): void {
+    bound.delete(this);
     if (kept.delete(this)) noteChange();
   });
   const keep = (socket: Socket): void => {
-    if (kept.has(socket)) return;
+    if (kept.has(socket) || bound.has(socket)) return;
+    if (cameByWorkerPort(socket)) {
+      bound.add(socket);
+      connectionOf(socket).isWeighed = true;
+      socket.on('close', onClose);
+      return;
+    }
     kept.add(socket);
     connectionOf(socket).isWeighed = true;
     socket.on('close', onClose);
@@ -175,7 +192,7 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
   };
 
   const handOn = async (socket: Socket, { to, slot, onGone }: Destination): Promise<void> => {
-    const name = names.get(serverOf(socket) as Server);
+    const name = names.get((cameByWorkerPort(socket) ? acceptorOf(socket) : serverOf(socket)) as Server);
     if (name === undefined || (refused.get(name) ?? 0) > performance.now()) return;
     const silence = silenceLeft(socket);
     if (silence === undefined) return;
@@ -190,13 +207,13 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
   };
   /** Whether a server's connections may be moved at all. */
   const isOpen = (server: Server): boolean => {
-    const isOwn = means.mode === 'auto' ? hasOwnConnections(server) : isFronted(server);
-    if (isOwn) means.tell("the app listens for 'connection' of its server itself");
+    const isOwn = moving.mode === 'auto' ? hasOwnConnections(server) : isFronted(server);
+    if (isOwn) moving.tell("the app listens for 'connection' of its server itself");
     return !isOwn;
   };
   const mayGo = (socket: Socket): boolean => underWay < mostUnderWay && canGo(socket);
   const canGo = (socket: Socket): boolean => {
-    if (!means.isAble() || !isOpen(serverOf(socket) as Server)) return false;
+    if (!moving.isAble() || !isOpen(serverOf(socket) as Server)) return false;
     if (isAnswering(socket)) return false;
     if (connectionOf(socket).isPinned) return false;
     if (countsRequests(serverOf(socket) as Server)) return false;
@@ -271,7 +288,7 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
       });
     },
     onRequest: (response, connection) => {
-      if (means.mode !== 'off') connection.isPinned = pins(response);
+      if (moving.mode !== 'off') connection.isPinned = pins(response);
       if (overdue.any()) overdue.forget(connection.socket);
       if (!connection.isWaiting) return;
       connection.isWaiting = false;
@@ -282,7 +299,7 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
       if (!response.shouldKeepAlive || (connection.isWeighed && orders.length === 0) || socket.destroyed)
         return;
       if (
-        means.mode === 'off' ||
+        moving.mode === 'off' ||
         !isPlainHttp(socket) ||
         !names.has(serverOf(socket) as Server) ||
         cameByDetour(socket)
@@ -297,12 +314,12 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
       // Node and listeners of the app still have to process the end of this answer.
       setImmediate(() => {
         const order = openOrder();
-        if (order !== undefined && mayGo(socket)) void handOn(socket, inOrder(order));
+        if (order !== undefined && kept.has(socket) && mayGo(socket)) void handOn(socket, inOrder(order));
       });
     },
     kept: () => {
       reported = kept.size;
-      return means.isAble() ? reported : null;
+      return moving.isAble() ? reported : null;
     },
     give: (server, { to: { key, slot }, ...placed }) => {
       const name = names.get(server);
@@ -333,13 +350,15 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
     onHanded: away.onHanded,
     onUpgraded: (socket) => {
       overdue.forget(socket);
+      bound.delete(socket);
       if (kept.delete(socket)) noteChange();
     },
     leave: (socket, slot) => {
       if (leaving.has(socket)) return true;
       const now = performance.now();
       leaveUntil = Math.min(leaveUntil, now + leaveLimit);
-      if (now > leaveUntil || returned.has(socket) || !kept.has(socket) || !canGo(socket)) return false;
+      if (now > leaveUntil || returned.has(socket) || !(kept.has(socket) || bound.has(socket))) return false;
+      if (!canGo(socket)) return false;
       leaving.add(socket);
       letLeave(slot);
       return true;
@@ -349,6 +368,11 @@ export function createHandOn({ channel, moving: means }: HandOnSeam): HandOn {
       orders = [];
     },
   };
+}
+
+function cameByWorkerPort(socket: Socket): boolean {
+  const acceptor = acceptorOf(socket);
+  return acceptor !== undefined && isWorkerPort(acceptor);
 }
 
 interface Destination {

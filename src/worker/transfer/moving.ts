@@ -1,7 +1,9 @@
-import { createServer, type Server } from 'node:http';
-import { connect, type Socket } from 'node:net';
+import type { EventEmitter } from 'node:events';
+import { createServer, type Server as HttpServer, type ServerResponse } from 'node:http';
+import { connect, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkerSettings } from '../../protocol/settings.js';
+import { isForwarderTo } from '../app/target.js';
 import {
   attach,
   detach,
@@ -9,10 +11,11 @@ import {
   learnAccepting,
   markIdle,
 } from '../connections/connection-handle.js';
-import { listenForOurselves, type Where } from '../connections/own-listener.js';
-import { untracked } from '../connections/servers.js';
-import { silenceLeft } from '../node-internals/sockets.js';
-import { testedMajors } from '../node-internals/tested-majors.js';
+import { isOurs } from '../connections/follow-server.js';
+import { listenForOurselves, untracked, type Where } from '../connections/servers.js';
+import { testedMajors } from '../node-internals/fields.js';
+import { isNodesHttpListener, isNodesListener } from '../node-internals/http.js';
+import { acceptorOf, serverOf, silenceLeft } from '../node-internals/sockets.js';
 
 /** Whether this worker moves kept connections: see docs/explanation/dispatch.md. */
 export interface Moving {
@@ -96,6 +99,53 @@ export async function testMove(): Promise<string | null> {
   }
 }
 
+/**
+ * Whether a connection must stay where it is after this request, until the next one. An `Upgrade` that nobody takes
+ * leaves the parser in a state to which no other parser can be brought; after `close` nothing may follow, even if the
+ * app says otherwise.
+ */
+export function pins({ req, shouldKeepAlive }: ServerResponse): boolean {
+  return !shouldKeepAlive || asksForUpgrade(req.rawHeaders);
+}
+
+/** Runs for every request, so it tells most names apart by their length. */
+function asksForUpgrade(rawHeaders: readonly string[]): boolean {
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at];
+    if (name?.length === 7 && name.toLowerCase() === 'upgrade') return true;
+  }
+  return false;
+}
+
+/** Whether Node counts the requests of each connection, in a field that we cannot read. */
+export function countsRequests(server: Server): boolean {
+  return Number((server as HttpServer).maxRequestsPerSocket) > 0;
+}
+
+/** Whether the app itself listens for a server's connections, or has put something between them and node:http. */
+export function hasOwnConnections(server: Server): boolean {
+  const listeners = foreign(server, 'connection');
+  return listeners.length !== 1 || !listeners.every(isNodesHttpListener);
+}
+
+/** Whether something of the app takes the server's connections in place of node:http. */
+export function isFronted(server: Server): boolean {
+  return !server.listeners('connection').some(isNodesHttpListener);
+}
+
+/** Whether anybody besides Node and us listens for an event of a connection. */
+export function hasForeignListeners(socket: Socket): boolean {
+  return socket
+    .eventNames()
+    .some((event) => !foreign(socket, event).every((listener) => isNodesListener(event, listener)));
+}
+
+/** Whether the connection reached its server through another server of the app, which may have read from it. */
+export function cameByDetour(socket: Socket): boolean {
+  const [server, acceptor] = [serverOf(socket), acceptorOf(socket)];
+  return server !== acceptor && !isForwarderTo(acceptor, server);
+}
+
 interface Trial {
   readonly socket: Socket;
   readonly client: Socket;
@@ -142,4 +192,10 @@ function met(server: Server, where: Where): Promise<[Socket, Socket]> {
     server.once('connection', (socket: Socket) => resolve([socket.on('error', () => {}), client]));
     setTimeout(() => reject(new Error('no connection came')), patience).unref();
   });
+}
+
+type Listener = ReturnType<EventEmitter['listeners']>[number];
+
+function foreign(emitter: EventEmitter, event: string | symbol): Listener[] {
+  return emitter.listeners(event).filter((listener) => !isOurs(listener));
 }

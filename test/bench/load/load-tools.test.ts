@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { heapLimitOf } from './contenders.js';
 import { parseAb, parseWrk, pinning } from './load-tools.js';
 import { nanoseconds, pssOf } from './proc-figures.js';
 import { summarise } from './samples.js';
@@ -53,13 +52,4 @@ test('PSS is not taken for one of its parts', () => {
 test('the median of an even number of values is the mean of the middle two', () => {
   assert.deepEqual(summarise([4, 1, 2, 9]), { median: 3, min: 1, max: 9 });
   assert.deepEqual(summarise([9, 1, 2]), { median: 2, min: 1, max: 9 });
-});
-
-test("the bare cluster's heap limit is that of V8 unless it is told", () => {
-  assert.equal(heapLimitOf({}), null);
-  assert.equal(heapLimitOf({ BENCH_HEAP_LIMIT: '512' }), 512);
-  assert.throws(
-    () => heapLimitOf({ BENCH_HEAP_LIMIT: '0.5G' }),
-    /BENCH_HEAP_LIMIT: "0.5G"; expected a number of MiB/,
-  );
 });

@@ -22,8 +22,8 @@ export function ab(url: string, requests: number): Load {
 }
 
 /** 64 connections that are kept, one thread, for so many seconds. */
-export function wrk(url: string, seconds: number): Load {
-  return start('wrk', ['-t1', '-c64', `-d${seconds}s`, url], parseWrk);
+export function wrk(url: string, seconds: number, more: readonly string[] = []): Load {
+  return start('wrk', ['-t1', '-c64', `-d${seconds}s`, ...more, url], parseWrk);
 }
 
 /**

@@ -11,7 +11,7 @@ import { buildVariant, restless } from '../variant.js';
 
 /** The same scripts every time: `make fuzz` looks for new ones. */
 const seed = 2_000;
-const scripts = 48;
+const scripts = 16;
 const lanes = 32;
 
 const titles = {

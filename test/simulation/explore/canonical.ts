@@ -8,12 +8,12 @@ import type { World } from './world.js';
  * What decides how a world goes on, as a string. Two worlds with the same one are taken for the same: keys and
  * generations are named by their part, times are seen from now, and what is only told or counted is left out.
  */
-export function canonical({ state, now, hung, ill, left }: World): string {
+export function canonical({ state, now, hung, ill, load, left }: World): string {
   const { slots, workers } = state;
   const dues = slots.map(
-    ({ id, forkAt, forkAfter, crashes, bootFailures, treatedAt, relievedAt }) =>
+    ({ id, forkAt, forkAfter, crashes, bootFailures, treatedAt, relievedAt, recycledAt }) =>
       `${id}:${forkAt === null ? '' : forkAt - now}${crashes > 0 ? 'c' : ''}${bootFailures > 0 ? 'b' : ''}${treatedAt === null ? '' : 't'}` +
-      `${relievedAt === null ? '' : 'm'}` +
+      `${relievedAt === null ? '' : 'm'}${recycledAt === null ? '' : 'r'}` +
       (forkAfter === null ? '' : `a${workers.findIndex(({ key }) => key === forkAfter)}`),
   );
   const people = workers.map(
@@ -21,7 +21,8 @@ export function canonical({ state, now, hung, ill, left }: World): string {
       describe(state, worker, now) +
       (hung.includes(worker.key) ? '!' : '') +
       (ill.includes(worker.key) ? 'i' : '') +
-      (left.shortages > 0 ? size(worker) : ''),
+      (left.shortages > 0 ? size(worker) : '') +
+      (state.scaling.trend.lookedAt === null ? '' : `u${worker.vitals.utilization}`),
   );
   return [
     life(state, now),
@@ -30,8 +31,18 @@ export function canonical({ state, now, hung, ill, left }: World): string {
     apart(state, now),
     dues.join(),
     people.join(),
+    scaling(state, now),
+    load,
     Object.values(left).join(),
   ].join('|');
+}
+
+/** Nothing where the number of workers is fixed. */
+function scaling({ scaling: { held, trend, reading } }: State, now: Millis): string {
+  const { lookedAt, heat, demand, peaks, partSince, patience, fewerAt } = trend;
+  if (lookedAt === null) return held ? 'h' : '';
+  const seen = [lookedAt, partSince, fewerAt, reading?.at].map((at) => (at == null ? '' : now - at));
+  return [held, ...seen, heat, demand?.toFixed(2), peaks.join(' '), patience].join();
 }
 
 /** Of spares, memory and pings. */
@@ -46,7 +57,7 @@ function apart({ spares, pressure, timers, watchdog, startedAt }: State, now: Mi
 
 /** How it has grown since it was ready. */
 function size({ vitals: { firstRss }, heartbeat }: Worker): string {
-  return firstRss === null ? '' : heartbeat?.rss === firstRss ? '1' : '2';
+  return firstRss === null ? '' : heartbeat?.rssBytes === firstRss ? '1' : '2';
 }
 
 function life({ life }: State, now: Millis): string {

@@ -58,6 +58,18 @@ const campaigns: readonly Campaign[] = [
     budget: { illnesses: 2, shortages: 1, crashes: 1 },
     depths: [8, 7, 6],
   },
+  {
+    title: 'a number that follows the load, among crashes, reloads and commands',
+    budget: { loads: 2, reloads: 1, scales: 1, crashes: 1 },
+    policy: { workers: '1..3', scale: { target: 0.7, downAfter: 1_000 } },
+    depths: [4],
+  },
+  {
+    title: 'a number that follows the load, for long',
+    budget: { loads: 2, hangs: 1 },
+    policy: { workers: '1..3', scale: { target: 0.7, downAfter: 1_000 } },
+    depths: [7],
+  },
 ];
 
 describe('the core, explored', () => {

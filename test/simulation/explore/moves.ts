@@ -5,7 +5,7 @@ import type { Heartbeat } from '../../../src/protocol/heartbeat.js';
 import type { Millis } from '../../../src/protocol/limits.js';
 import type { WorkerKey } from '../../../src/protocol/messages.js';
 import { simHeartbeat } from '../sim-policy.js';
-import { type Core, type Move, rssOfIll, type World } from './world.js';
+import { type Core, littleLoad, type Move, muchLoad, rssOfIll, type World } from './world.js';
 
 const [rssAtFirst, rssOfGrown] = [50 * 2 ** 20, 100 * 2 ** 20];
 
@@ -20,6 +20,7 @@ export function moves(core: Core, world: World, policy: Policy): readonly Move[]
       ...silenceMoves(world, worker),
     ]),
     ...memoryMoves(world),
+    ...loadMoves(world),
     ...probeMoves(world),
     ...commandMoves(world),
     ...stops,
@@ -97,6 +98,20 @@ function memoryMoves({ left }: World): readonly Move[] {
   return left.shortages > 0 ? [{ words: 'the memory is short', events: high, costs: 'shortages' }] : [];
 }
 
+function loadMoves({ left, load }: World): readonly Move[] {
+  if (left.loads === 0) return [];
+  const comes = load === littleLoad;
+  const events: readonly Event[] = comes ? [{ type: 'queue', waiting: 100 }] : [];
+  return [
+    {
+      words: comes ? 'a load comes' : 'the load goes',
+      events,
+      load: comes ? muchLoad : littleLoad,
+      costs: 'loads',
+    },
+  ];
+}
+
 function reading(used: number): Event {
   return { type: 'memory', used, limit: 1, stalled: null };
 }
@@ -123,7 +138,7 @@ export function probeMoves({ state, hung }: World): readonly Move[] {
   if (stage?.name !== 'soak' || stage.probeBy === null || hung.includes(stage.key)) return [];
   return [null, 'status 500'].map((failure) => ({
     words: failure === null ? 'the canary answers' : 'the canary fails its probe',
-    events: [{ type: 'probed', key: stage.key, failure, took: 1 }],
+    events: [{ type: 'probed', key: stage.key, failure, tookMs: 1 }],
   }));
 }
 
@@ -167,7 +182,7 @@ function sendsHeartbeats({ phase }: Worker): boolean {
 }
 
 /** Everybody has answered something since, and grows from the second heartbeat on. */
-function heartbeatOf({ ill }: World, { key, vitals }: Worker, now: Millis): Heartbeat {
+function heartbeatOf({ ill, load }: World, { key, vitals }: Worker, now: Millis): Heartbeat {
   const rss = ill.includes(key) ? rssOfIll : vitals.firstRss === null ? rssAtFirst : rssOfGrown;
-  return simHeartbeat({ answers: now, rss });
+  return simHeartbeat({ answers: now, rssBytes: rss, eventLoopUtilization: load });
 }

@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { checked } from '../scaling/model.js';
 import type { PolicyPart } from '../sim-policy.js';
+import { brokenModules } from './broken.js';
 import { explore } from './explorer.js';
 import { type Mutation, mutations } from './mutations.js';
 import { mutationsOfHealth } from './mutations-of-health.js';
+import { mutationsOfPace, mutationsOfScaling } from './mutations-of-scaling.js';
 import { type Budget, type Core, explorePolicy, nothing, serving, Violation } from './world.js';
 
-const compiled = fileURLToPath(new URL('../../../src/', import.meta.url));
 interface Campaign {
   readonly budget: Partial<Budget>;
   readonly depth: number;
@@ -36,6 +37,14 @@ const campaignsOfHealth: readonly Campaign[] = [
   { budget: { reloads: 1, crashes: 1 }, depth: 4, policy: { spares } },
 ];
 
+const scaling: PolicyPart = { workers: '1..3', scale: { target: 0.7, downAfter: 1_000 } };
+const campaignsOfScaling: readonly Campaign[] = [
+  { budget: { loads: 1, scales: 1 }, depth: 5, policy: scaling },
+  { budget: { loads: 1, reloads: 1 }, depth: 5, policy: scaling },
+  { budget: { loads: 1, restarts: 1 }, depth: 5, policy: { ...scaling, bootTimeout: 5_000 } },
+  { budget: { scales: 1, reloads: 1 }, depth: 5, policy: { ...scaling, workers: '2..3' } },
+];
+
 describe('the exploration finds a core in which', () => {
   const folder = mkdtempSync(join(tmpdir(), 'broken-core-'));
   after(() => rmSync(folder, { recursive: true, force: true }));
@@ -49,6 +58,17 @@ describe('the exploration finds a core in which', () => {
     });
   for (const mutation of mutations) finds(mutation, campaigns);
   for (const mutation of mutationsOfHealth) finds(mutation, campaignsOfHealth);
+  for (const mutation of mutationsOfScaling) finds(mutation, campaignsOfScaling);
+
+  for (const mutation of mutationsOfPace) {
+    test(mutation.fault, async (context) => {
+      const load = brokenModules(mutation, mkdtempSync(join(folder, 'core-')));
+      const [{ follow }, { freshTrend }] = await Promise.all([load('autoscale.js'), load('state.js')]);
+      const found = checked({ follow, freshTrend });
+      assert.notDeepEqual(found, [], 'nobody noticed');
+      context.diagnostic(found.join('; '));
+    });
+  }
 
   test('nothing is wrong, not', async () => {
     const same = {
@@ -58,23 +78,12 @@ describe('the exploration finds a core in which', () => {
       instead: 'return served && !left;',
     };
     const core = await broken(same, mkdtempSync(join(folder, 'same-')));
-    assert.equal(violation(core, [...campaigns, ...campaignsOfHealth]), undefined);
+    assert.equal(violation(core, [...campaigns, ...campaignsOfHealth, ...campaignsOfScaling]), undefined);
   });
 });
 
-async function broken({ file, text, instead }: Mutation, folder: string): Promise<Core> {
-  const core = join(folder, 'core');
-  cpSync(join(compiled, 'core'), core, { recursive: true });
-  symlinkSync(join(compiled, 'protocol'), join(folder, 'protocol'));
-  writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
-  const path = join(core, file);
-  const source = readFileSync(path, 'utf8');
-  assert.equal(source.split(text).length, 2, `${file} has this once: ${text}`);
-  writeFileSync(
-    path,
-    source.replace(text, () => instead),
-  );
-  const load = (name: string) => import(pathToFileURL(join(core, name)).href);
+async function broken(mutation: Mutation, folder: string): Promise<Core> {
+  const load = brokenModules(mutation, folder);
   const [{ step, nextDeadline }, { initialState }] = await Promise.all([load('step.js'), load('state.js')]);
   return { step, nextDeadline, initialState };
 }

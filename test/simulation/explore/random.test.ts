@@ -17,7 +17,9 @@ const left: Budget = {
   reloads: 6,
   scales: 6,
   restarts: 6,
+  loads: 6,
 };
+const quickly = { target: 0.7, downAfter: 1_000 };
 /** RANDOM_RUNS=100000 looks for longer, RANDOM_SEED goes the same ways again. */
 const numRuns = Number(process.env.RANDOM_RUNS ?? 1_000);
 const seed = process.env.RANDOM_SEED === undefined ? {} : { seed: Number(process.env.RANDOM_SEED) };
@@ -34,10 +36,12 @@ test('long random ways with up to eight workers keep the invariants, and end wel
     fc.property(
       fc.integer({ min: 1, max: 8 }),
       fc.integer({ min: 0, max: 3 }),
+      fc.constantFrom(0, 0, 0, 2),
       choices,
-      (workers, spares, shares) => {
+      (workers, spares, scaled, shares) => {
+        const range = scaled === 0 ? workers : (`${workers}..${workers + scaled}` as const);
         const policy = {
-          ...explorePolicy(workers, { spares, pingInterval: 3_000 }),
+          ...explorePolicy(workers, { workers: range, scale: quickly, spares, pingInterval: 3_000 }),
           restart: { ...explorePolicy(workers).restart, intensity: 8 },
         };
         let world = serving(core, { left, policy });

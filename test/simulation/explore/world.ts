@@ -28,6 +28,8 @@ export interface World {
   readonly hung: readonly WorkerKey[];
   /** Workers that have more memory than they should. */
   readonly ill: readonly WorkerKey[];
+  /** How busy the event loops are, 0 to 1. */
+  readonly load: number;
   readonly left: Budget;
   /** The generation of the next reload. */
   readonly next: number;
@@ -46,6 +48,8 @@ export interface Budget {
   readonly reloads: number;
   readonly scales: number;
   readonly restarts: number;
+  /** Times that the load comes or goes. */
+  readonly loads: number;
 }
 
 export const nothing: Budget = {
@@ -57,6 +61,7 @@ export const nothing: Budget = {
   reloads: 0,
   scales: 0,
   restarts: 0,
+  loads: 0,
 };
 
 /** Something that can happen in a world. */
@@ -68,6 +73,8 @@ export interface Move {
   readonly hangs?: WorkerKey;
   readonly recovers?: WorkerKey;
   readonly sickens?: WorkerKey;
+  /** From then on. */
+  readonly load?: number;
   readonly costs?: keyof Budget;
 }
 
@@ -78,6 +85,9 @@ export class Violation extends Error {
 
 /** One state of the generator of jitter stands for all: with it a backoff is a second. */
 const seed = 1;
+/** How busy event loops are without and with a load. */
+export const littleLoad = 0.1;
+export const muchLoad = 1;
 /** Of a worker that has grown out of its limit. */
 export const rssOfIll = 1_000 * 2 ** 20;
 const jitter = 0.5 + random(seed)[0] / 2;
@@ -101,7 +111,7 @@ export function explorePolicy(workers: number, more: PolicyPart = {}): Policy {
 }
 
 export function idle(core: Core, left: Budget): World {
-  return { state: core.initialState({ seed }), now: 0, hung: [], ill: [], left, next: 2 };
+  return { state: core.initialState({ seed }), now: 0, hung: [], ill: [], load: littleLoad, left, next: 2 };
 }
 
 /** A master that has started, and serves with all of its workers. */
@@ -125,7 +135,8 @@ export function play(core: Core, world: World, move: Move, policy: Policy): Worl
   const silent = move.hangs === undefined ? world.hung : [...world.hung, move.hangs];
   const hung = silent.filter((key) => key !== move.recovers);
   const ill = move.sickens === undefined ? world.ill : [...world.ill, move.sickens];
-  const moved = { ...world, now: move.now ?? world.now, left: spent, next: world.next + reloads, hung, ill };
+  const [now, load] = [move.now ?? world.now, move.load ?? world.load];
+  const moved = { ...world, now, load, left: spent, next: world.next + reloads, hung, ill };
   return post(core, moved, move.events, policy);
 }
 

@@ -12,11 +12,11 @@ export interface Scenario {
 const failure = { message: 'the app threw: cannot reach the database', exitCode: 70 };
 /** Long enough to be seen, short enough to be read. */
 const soaked = { reload: { soak: 500 } };
-const slow = { method: 'GET', path: '/checkout/17', age: 40 };
+const slow = { method: 'GET', path: '/checkout/17', ageMs: 40 };
 const busy = {
   at: 'checkout (/srv/app/server.js:12:5)',
   stack: '    at checkout (/srv/app/server.js:12:5)\n    at handle (/srv/app/server.js:4:3)',
-  requests: [{ ...slow, age: 4_140 }],
+  requests: [{ ...slow, ageMs: 4_140 }],
 };
 const portInUse = { message: 'port 3000 is in use', exitCode: 69, errno: 98 };
 
@@ -64,6 +64,20 @@ export const scenarios: readonly Scenario[] = [
         slot === 1 ? { drain: null, inFlight: 1, bytesPerSecond: 10_000 } : { drain: 1_200, inFlight: 8 },
     },
     script: (cluster) => cluster.start().run(2_000).stop().run(3_000).stop().runToEnd(),
+  },
+  {
+    name: 'lame-duck',
+    title:
+      'SIGTERM with a lame duck: everything is served for 8 s, a crash is replaced, and then the drain begins.',
+    options: {
+      policy: { lameDuck: 8_000 },
+      play: ({ slot, nth }) =>
+        slot === 1 && nth === 1 ? { crash: { after: 4_000, signal: 'SIGSEGV' } } : { requestsPerSecond: 20 },
+    },
+    script: (cluster) => {
+      cluster.start().run(2_000).stop().run(4_000).reload();
+      cluster.runToEnd();
+    },
   },
   {
     name: 'process-finishes-its-job',
@@ -164,7 +178,7 @@ export const scenarios: readonly Scenario[] = [
       policy: { memory: { maxRss: null, maxHeap: 0, pressure: 0.9 } },
       play: ({ slot, nth }) => ({
         drain: 700,
-        heartbeat: (served) => ({ rss: (slot === 2 && nth === 1 ? 50 + served / 20 : 50) * 2 ** 20 }),
+        heartbeat: (served) => ({ rssBytes: (slot === 2 && nth === 1 ? 50 + served / 20 : 50) * 2 ** 20 }),
       }),
     },
     script: (cluster) => {

@@ -48,6 +48,7 @@ test('a service that install plans for launchd starts from its own configuration
       () => '',
     );
   assert.equal(await waitFor('an answer', text), 'a & b');
-  assert.ok(existsSync(moved('/var/db/rom-agent.shop/run/control.sock')));
+  // It opens beside the workers' boot, and READY waits for both.
+  await waitFor('the control socket', () => existsSync(moved('/var/db/rom-agent.shop/run/control.sock')));
   assert.deepEqual(await standin.bootout(), { code: 0, signal: null });
 });

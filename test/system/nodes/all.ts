@@ -6,10 +6,10 @@ import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { testedMajors } from '../../../src/worker/node-internals/tested-majors.js';
+import { testedMajors } from '../../../src/worker/node-internals/fields.js';
 import { installNodes, majors } from './install.js';
 
-const sample = ['drain/drain', 'transfer/hand-on', 'transfer/may-move', 'transfer/moving'];
+const sample = ['drain/drain', 'transfer/hand-on', 'transfer/moving-may', 'transfer/moving'];
 const own = Number.parseInt(process.versions.node, 10);
 const isSample = process.env.NODES_SAMPLE !== undefined;
 const wanted = process.env.NODES?.split(',').map(Number) ?? majors().filter((major) => major !== own);

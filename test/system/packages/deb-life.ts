@@ -69,7 +69,6 @@ for (const suite of suites) {
           ),
           [
             ['blog', 'serving'],
-            ['rom-agent', 'disabled'],
             ['shop', 'serving'],
           ],
         );

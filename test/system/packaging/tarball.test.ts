@@ -20,8 +20,9 @@ describe('the tarball for npm', () => {
       'README.md',
     ])
       assert.ok(files.includes(needed), needed);
+    // The types of what apps import come along.
     const allowed =
-      /^(dist\/(?!.*\.(map|ts)$)|systemd\/|launchd\/|docs\/.*\.md$|packaging\/(man|completion)\/|packaging\/(newsyslog\.conf|rom-agent\.toml)$|[A-Z]+(\.pt)?(\.md)?$|package\.json$)/;
+      /^(dist\/(?!.*\.(map|ts)$)|dist\/app-api\/(index|socket-io)\.d\.ts$|systemd\/|launchd\/|docs\/.*\.md$|packaging\/(man|completion)\/|packaging\/(newsyslog\.conf|rom-agent\.toml)$|[A-Z]+(\.pt)?(\.md)?$|package\.json$)/;
     assert.deepEqual(
       files.filter((path) => !allowed.test(path)),
       [],

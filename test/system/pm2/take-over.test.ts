@@ -87,7 +87,7 @@ async function host(found: Installed, t: TestContext): Promise<Host> {
     return Object.fromEntries(all.map(({ name, pm2_env }) => [name, pm2_env.status]));
   };
   const main = `${inside.repo}/dist/cli/main.js`;
-  const romAgent = (...args: string[]) => machine.run([inside.node, main, ...args], { timeout: 300_000 });
+  const romAgent = (...args: string[]) => machine.run([inside.node, main, ...args], { timeout: 900_000 });
   for (const port of Object.values(ports))
     await waitFor('PM2 to serve', async () => (await ask({ port, path: '/' })).status === 200);
   return { machine, ports, pm2, status, romAgent };
@@ -108,7 +108,7 @@ async function withSs(machine: Machine): Promise<void> {
  * Connections one after the other at each port, and the longest time without an answer, ms. Of several clients, so that one
  * whose connection gets no answer does not stand for all, and slow ones: the load is to show the gap, not to make it longer.
  */
-function watch(ports: Host['ports'], t: TestContext) {
+function watch({ machine, ports }: Pick<Host, 'machine' | 'ports'>, t: TestContext) {
   const loads = Object.entries(ports).map(([name, port]) => {
     let [last, longest] = [performance.now(), 0];
     const answered = (): void => {
@@ -120,13 +120,23 @@ function watch(ports: Host['ports'], t: TestContext) {
       t,
       port,
       clients: [{ kind: 'per-connection', count: 5, pauseMs: 50 }],
-      maxMs: 600_000,
+      maxMs: 1_800_000,
       watch: { answered },
     });
     return { name, load, longest: () => Math.round(longest) };
   });
   return {
-    enough: () => Promise.all(loads.map(({ load }) => load.reached(50, 60_000))),
+    enough: () =>
+      Promise.all(
+        loads.map(async ({ name, load }) => {
+          try {
+            await load.reached(50);
+          } catch (cause) {
+            const { stdout } = await machine.run(['journalctl', '-n', '40', '-u', `rom-agent@${name}`]);
+            throw new Error(`${name} does not answer: ${(cause as Error).message}\n${stdout}`, { cause });
+          }
+        }),
+      ),
     stop: async (what: string) => {
       for (const { name, load, longest } of loads) {
         const report = await load.stop();
@@ -153,7 +163,7 @@ test('the apps of a host with PM2 become services under load, and go back', need
     for (const name of services) await romAgent('uninstall', name, '--purge', '--yes');
   });
 
-  const there = watch(ports, t);
+  const there = watch({ machine, ports }, t);
   await there.enough();
   const over = await romAgent('import', '--take-over', '--yes');
   assert.equal(over.code, 0, `${over.stdout}${over.stderr}`);
@@ -173,7 +183,7 @@ test('the apps of a host with PM2 become services under load, and go back', need
   assert.match(await machine.must(['systemctl', 'list-timers', '--all']), /rom-agent-reload-nightly\.timer/);
   await machine.must(['systemctl', 'start', 'rom-agent-reload-nightly.service'], { timeout: 120_000 });
 
-  const back = watch(ports, t);
+  const back = watch({ machine, ports }, t);
   await back.enough();
   const given = await romAgent('import', '--give-back', ...services);
   assert.equal(given.code, 0, `${given.stdout}${given.stderr}`);
@@ -186,7 +196,7 @@ test('the apps of a host with PM2 become services under load, and go back', need
     assert.deepEqual(seen, { ActiveState: 'inactive', UnitFileState: 'disabled' }, name);
   }
 
-  const held = watch(ports, t);
+  const held = watch({ machine, ports }, t);
   await held.enough();
   const socket = await romAgent(
     'import',
@@ -216,4 +226,59 @@ test('the apps of a host with PM2 become services under load, and go back', need
   assert.match(failed.stderr, /api was not taken over, PM2 runs it as before.*only under PM2/s);
   await waitFor('PM2 to serve it again', async () => (await by(ports.api)) === 'pm2');
   assert.equal((await machine.show('rom-agent@api.service', ['UnitFileState'])).UnitFileState, 'disabled');
+});
+
+/** How often each way is measured. */
+const runs = Number(process.env.GAP_RUNS ?? 1);
+
+/** A request every 10 ms, each on a connection of its own. The longest time between two answers, ms. */
+function everyTenMs(port: number) {
+  let [last, longest, refused] = [performance.now(), 0, 0];
+  const timer = setInterval(() => {
+    ask({ port, path: '/' }).then(
+      () => {
+        const now = performance.now();
+        longest = Math.max(longest, now - last);
+        last = now;
+      },
+      () => {
+        refused++;
+      },
+    );
+  }, 10);
+  return {
+    begin: () => {
+      [last, longest, refused] = [performance.now(), 0, 0];
+    },
+    end: () => {
+      clearInterval(timer);
+      return `${Math.round(longest)} ms without an answer, ${refused} requests failed`;
+    },
+  };
+}
+
+test('the time without answers is that of a socket, not of a start (figures only)', needs, async (t) => {
+  const { machine, ports, romAgent } = await host(installed, t);
+  await withSs(machine);
+  t.after(() => romAgent('uninstall', 'web', '--purge', '--yes'));
+  const measured = async (what: string, ...args: string[]): Promise<void> => {
+    const client = everyTenMs(ports.web);
+    await romAgent('list');
+    client.begin();
+    const { code, stdout, stderr } = await romAgent('import', ...args);
+    // What still waits is answered now.
+    await ask({ port: ports.web, path: '/' });
+    const found = client.end();
+    assert.equal(code, 0, `${stdout}${stderr}`);
+    const own = /[\d.]+ \w+ after the port was free/.exec(stdout)?.[0] ?? '';
+    t.diagnostic(`${what}: ${found}; by its own account ${own}`);
+  };
+  for (let run = 0; run < runs; run++) {
+    await measured('booted beside PM2', '--take-over', '--yes', '--only', 'web');
+    assert.equal(await by(ports.web), 'rom-agent');
+    await measured('given back', '--give-back', 'web');
+    await measured('PM2 stopped first', '--take-over', '--no-trial', '--yes', '--only', 'web');
+    assert.equal(await by(ports.web), 'rom-agent');
+    await measured('given back', '--give-back', 'web');
+  }
 });

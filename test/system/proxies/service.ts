@@ -27,7 +27,7 @@ export interface Service {
 }
 
 /** The app of these tests, with the settings that the examples ask for. */
-export async function startService(t: After): Promise<Service> {
+export async function startService(t: After, env: Readonly<Record<string, string>> = {}): Promise<Service> {
   const port = await freePort('127.0.0.1');
   const daemon = startDaemon({
     t,
@@ -39,6 +39,7 @@ export async function startService(t: After): Promise<Service> {
       ROM_AGENT_ROUTES_PREFIX: '/_ops',
       ROM_AGENT_RELOAD_SOAK: '0',
       LOG_LEVEL: 'info',
+      ...env,
     },
   });
   await daemon.waitForLine(/"msg":"serving with/);

@@ -14,6 +14,9 @@ const clients = [
   { kind: 'pipelining', count: 2, pauseMs: 10 },
 ] as const;
 
+/** A client that gets no CPU for longer than the linger finds its idle connection closed under its hands. */
+const patientLinger = { ROM_AGENT_LINGER: '20s' };
+
 /** While it is there, a worker of the app throws at its start. */
 const file = '/etc/rom-agent-reload/throw';
 
@@ -39,7 +42,7 @@ function loadOn({ port }: Service) {
 
 test('systemctl reload under load replaces every worker and fails no request', needsMachine(), async (t) => {
   const machine = await sharedMachine();
-  const own = await service(machine, t, { name: 'reload', ...breakable() });
+  const own = await service(machine, t, { name: 'reload', ...breakable(patientLinger) });
   await own.start();
   const load = loadOn(own);
   await load.reached(500, 120_000);
@@ -78,7 +81,7 @@ test(
   needsMachine(),
   async (t) => {
     const machine = await sharedMachine();
-    const own = await service(machine, t, { name: 'reload-broken', ...breakable() });
+    const own = await service(machine, t, { name: 'reload-broken', ...breakable(patientLinger) });
     t.after(() => mend(machine));
     await own.start();
     const before = await own.workers();
@@ -121,7 +124,8 @@ test('a reload during a reload is refused, SIGTERM during one ends cleanly', nee
   const machine = await sharedMachine();
   const own = await service(machine, t, {
     name: 'reload-twice',
-    ...breakable({ ROM_AGENT_RELOAD_SOAK: '20s' }),
+    // Longer than a client of the load is without CPU.
+    ...breakable({ ROM_AGENT_RELOAD_SOAK: '20s', ROM_AGENT_LINGER: '20s' }),
   });
   await own.start();
   const first = own.systemctl('reload');

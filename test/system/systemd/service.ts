@@ -111,7 +111,7 @@ export class Service {
   }
 }
 
-const ofTheMachine = /^master event loop stalled for|^worker \d+ is degraded: /;
+const ofTheMachine = /^master event loop stalled for|^worker \d+ (is degraded|stalled): /;
 
 /** Installs the unit; it is removed when the test is over. */
 export async function service(

@@ -159,7 +159,7 @@ async function servesBoth(own: Service, path: string): Promise<void> {
     'curl',
     '-s',
     '-m',
-    '10',
+    '120',
     '-w',
     '%{http_code}',
     '--unix-socket',

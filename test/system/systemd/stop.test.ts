@@ -8,7 +8,7 @@ import { service } from './service.js';
 
 test('systemctl stop under load fails no request', needsMachine(), async (t) => {
   const machine = await sharedMachine();
-  const own = await service(machine, t, { name: 'stop-load' });
+  const own = await service(machine, t, { name: 'stop-load', env: { ROM_AGENT_LINGER: '20s' } });
   for (let round = 1; round <= 3; round++) {
     await own.start();
     const load = startLoad({

@@ -30,7 +30,7 @@ describe('rom-agent check', () => {
     for (const json of [false, true]) {
       const { text } = await runCheck({ input: loadInput({ files: secret }), json });
       assert.match(text, /DATABASE_URL/);
-      assert.doesNotMatch(text, /secret/);
+      assert.doesNotMatch(text, /secret(?!_file)/);
     }
   });
 
@@ -99,6 +99,23 @@ describe('rom-agent check', () => {
     const { text, exitCode } = await runCheck({ input: loadInput({ env: { PORT: 'x' } }), json: true });
     assert.equal(JSON.parse(text).problems[0].field, 'port');
     assert.equal(exitCode, 78);
+  });
+
+  test('says that what a job runs does not exist, and how the first release is made', async () => {
+    const path = '/etc/rom-agent/rom-agent.toml';
+    const check = (toml: string) =>
+      runCheck({
+        input: loadInput({ files: { [path]: toml } }),
+        exists: (file) => file === '/bin/sh',
+      });
+    const job = await check('[jobs.report]\nschedule = "@daily"\nmodule = "/srv/report.mjs"');
+    assert.equal(job.errors, `jobs.report.module: "/srv/report.mjs" (from ${path}) does not exist\n`);
+    assert.equal(job.exitCode, 66);
+    const command = await check('[jobs.report]\nschedule = "@daily"\ncommand = ["/srv/report"]');
+    assert.match(command.errors, /^jobs\.report\.command: "\/srv\/report" .*does not exist$/m);
+    assert.equal((await check('[jobs.a]\nschedule = "@daily"\ncommand = "report"')).exitCode, 0);
+    const first = await check('app = "/srv/current/server.js"\n[deploy]\nsource = "/srv/shop.git"');
+    assert.match(first.errors, /does not exist; rom-agent deploy --init makes the first release$/m);
   });
 
   test('says that the app does not exist and exits with 66', async () => {

@@ -13,10 +13,10 @@ const gone = new RomAgentError('no rom-agent runs', { exitCode: exitCodes.addres
 function rolledBack(reason: string): readonly ReloadStep[] {
   const of = { worker: null, generation: null };
   return [
-    { at: 0, step: 'begun', ...of, detail: '/srv/shop/releases/43/server.js' },
-    { at: 200, step: 'died', worker: 1, generation: 3, detail: 'Error: no database' },
-    { at: 200, step: 'rollback', ...of, detail: reason },
-    { at: 1234, step: 'verdict', ...of, detail: `rolled-back: ${reason}` },
+    { atMs: 0, step: 'begun', ...of, detail: '/srv/shop/releases/43/server.js' },
+    { atMs: 200, step: 'died', worker: 1, generation: 3, detail: 'Error: no database' },
+    { atMs: 200, step: 'rollback', ...of, detail: reason },
+    { atMs: 1234, step: 'verdict', ...of, detail: `rolled-back: ${reason}` },
   ];
 }
 
@@ -145,7 +145,7 @@ describe('rom-agent scale', () => {
   });
 
   test('waits for the verdict of a reload for as long as it takes', async () => {
-    const under = stats({ lastReload: record({ verdict: null, took: null }) });
+    const under = stats({ lastReload: record({ verdict: null, tookMs: null }) });
     const status = inTurn(...Array.from({ length: 1000 }, () => under), stats({ wanted: 3, ready: 3 }));
     const session = fakeSession({ scale, status });
     assert.equal(await scaleCommand(session, '3', { wait: true }), 0);

@@ -87,7 +87,7 @@ describe('the completion', () => {
 
 describe('the completion of bash', { skip: missing('bash') }, () => {
   for (const [line, expected] of [
-    ['rom-agent re', ['reload', 'restart']],
+    ['rom-agent re', ['rehearse', 'releases', 'reload', 'replay', 'restart']],
     ['rom-agent --v', ['--version']],
     ['rom-agent reload --no-', ['--no-soak', '--no-rollback']],
     ['rom-agent serve --mode ', ['single', 'cluster', 'turbo']],

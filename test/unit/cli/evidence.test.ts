@@ -14,8 +14,8 @@ const running: Stack = {
   stack: '    at checkout (/srv/app.js:12:5)\n    at processImmediate (node:internal/timers:483:21)',
   at: 'checkout (/srv/app.js:12:5)',
   requests: [
-    { method: 'GET', path: '/orders/17', age: 12_300 },
-    { method: 'POST', path: '/orders', age: 40 },
+    { method: 'GET', path: '/orders/17', ageMs: 12_300 },
+    { method: 'POST', path: '/orders', ageMs: 40 },
   ],
   detail: null,
 };
@@ -95,7 +95,7 @@ describe('rom-agent profile and heap-snapshot', () => {
       },
     });
     assert.equal(await profileCommand(session, '2', { seconds: '30' }), 0);
-    assert.equal(await heapSnapshotCommand(session, '1'), 0);
+    assert.equal(await heapSnapshotCommand(session, '1', { summary: false }), 0);
     assert.equal(session.out(), `${path}\n${path}\n`);
     assert.deepEqual(asked, [
       [2, 30, 'alice'],

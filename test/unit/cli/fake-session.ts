@@ -12,19 +12,31 @@ export interface FakeSession extends Session {
   readonly slept: () => number;
   interrupt(): void;
   leave(): void;
+  /** Presses a key, where there is a screen. */
+  press(key: string): void;
+  /** What is on the screen; null where there is none, or where it was closed. */
+  readonly screen: () => string | null;
 }
 
 /** A session without a daemon, a terminal or a clock: time passes when a command sleeps. */
 export function fakeSession(
   client: Partial<ControlClient>,
-  options: { interactive?: boolean; columns?: number; alive?: (slept: number) => boolean } = {},
+  options: {
+    interactive?: boolean;
+    columns?: number;
+    rows?: number;
+    unicode?: boolean;
+    alive?: (slept: number) => boolean;
+  } = {},
 ): FakeSession {
-  const { interactive = false, columns = 120, alive = () => false } = options;
+  const { interactive = false, columns = 120, rows = 40, unicode = true, alive = () => false } = options;
   const printed: string[] = [];
   const warnings: string[] = [];
   const interrupt = new AbortController();
   const leave = new AbortController();
   let slept = 0;
+  let screen: string | null = null;
+  let onKey: (key: string) => void = () => {};
   return {
     client: { config: async () => ({}), ...client } as ControlClient,
     terminal: {
@@ -34,9 +46,26 @@ export function fakeSession(
       warn: (sentence) => void warnings.push(sentence),
       interactive,
       columns: () => columns,
+      rows: () => rows,
+      unicode,
+      openScreen: () =>
+        interactive
+          ? {
+              draw: (text) => {
+                screen = text;
+              },
+              onKey: (listener) => {
+                onKey = listener;
+              },
+              close: () => {
+                screen = null;
+              },
+            }
+          : null,
       paint: (_, text) => text,
       readerGone: leave.signal,
     },
+    controlSocket: '/run/rom-agent/control.sock',
     by: 'alice',
     clock: () => slept,
     sleep: async (ms) => {
@@ -50,6 +79,8 @@ export function fakeSession(
     slept: () => slept,
     interrupt: () => interrupt.abort(),
     leave: () => leave.abort(),
+    press: (key) => onKey(key),
+    screen: () => screen,
   };
 }
 
@@ -70,16 +101,16 @@ export function worker(id: number | null, more: Partial<WorkerStats> = {}): Work
     phase: 'ready',
     health: 'healthy',
     generation: 3,
-    uptime: 93,
+    uptimeSeconds: 93,
     restarts: 0,
-    heartbeatAge: 412,
+    heartbeatAgeMs: 412,
     requests: 602,
     requestsPerSecond: 20,
     inFlight: 1,
     connections: 3,
-    rss: 63_963_136,
-    heapUsed: 9_437_184,
-    eventLoopDelay: 10.6,
+    rssBytes: 63_963_136,
+    heapUsedBytes: 9_437_184,
+    eventLoopDelayMs: 10.6,
     eventLoopUtilization: 0.042,
     ...more,
   };
@@ -98,12 +129,14 @@ export function stats(more: Partial<ClusterStats> = {}): ClusterStats {
     requests: 1204,
     requestsPerSecond: 40,
     inFlight: 2,
-    master: { pid: 4700, uptime: 7_500, version: '0.1.0', node: 'v20.20.2', rss: 52_428_800 },
+    master: { pid: 4700, uptimeSeconds: 7_500, version: '0.1.0', node: 'v20.20.2', rssBytes: 52_428_800 },
     workers: [worker(1), worker(2)],
     lastReload: null,
     reloads: [],
     spares: { wanted: 0, ready: 0 },
     deaths: [],
+    stalls: [],
+    leaks: [],
     poison: [],
     ...more,
   };
@@ -116,12 +149,12 @@ export function record(more: Partial<ReloadRecord> = {}): ReloadRecord {
     from: 2,
     release: '/srv/shop/releases/43/server.js',
     by: 'alice',
-    at: new Date(2026, 10, 23, 12, 0, 3).getTime(),
-    took: 1234,
+    atMs: new Date(2026, 10, 23, 12, 0, 3).getTime(),
+    tookMs: 1234,
     steps: [
-      { at: 0, step: 'begun', worker: null, generation: null, detail: '/srv/shop/releases/43/server.js' },
-      { at: 12, step: 'forked', worker: 1, generation: 3, detail: '' },
-      { at: 1234, step: 'verdict', worker: null, generation: null, detail: 'done' },
+      { atMs: 0, step: 'begun', worker: null, generation: null, detail: '/srv/shop/releases/43/server.js' },
+      { atMs: 12, step: 'forked', worker: 1, generation: 3, detail: '' },
+      { atMs: 1234, step: 'verdict', worker: null, generation: null, detail: 'done' },
     ],
     accepted: 31,
     moved: 2,

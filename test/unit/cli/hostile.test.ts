@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { guarded, plain, toJson } from '../../../src/cli/output.js';
 import { examples } from '../../../src/control/openapi.js';
 import type { ControlEvent } from '../../../src/protocol/control-api.js';
 import { plainEnvironment, repoRoot } from '../../support/process.js';
 import { waitFor } from '../../support/wait.js';
-import { folder, opened } from '../control/place.js';
+import { opened } from '../control/place.js';
+import { runHere } from './in-process.js';
 
 /** Clears the screen, forges a line, rings, turns the direction, speaks C1, and breaks lines as Unicode does. */
 const evil = '\x1b[2J\x1b]0;root\x07\r\nok\x08\x7f\u009b31m\u202ecod.exe\u2066\u2028\u200f\t';
@@ -29,8 +28,6 @@ function poisoned<T>(value: T, key = ''): T {
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, poisoned(inner, name)])) as T;
 }
 
-const script = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
-
 /** What a command writes, byte by byte, at a daemon all of whose strings are evil. */
 async function output(t: TestContext, ...args: readonly string[]): Promise<{ out: string; err: string }> {
   const daemon = await opened(t);
@@ -45,10 +42,7 @@ async function output(t: TestContext, ...args: readonly string[]): Promise<{ out
     abort: async () => ({ accepted: true, message: `so${evil}` }),
   });
   const env = { ...plainEnvironment(), ROM_AGENT_CONTROL_SOCKET: daemon.path, SUDO_USER: 'alice' };
-  const ended = new Promise<{ out: string; err: string }>((resolve) => {
-    const options = { env, cwd: folder(t), timeout: 60_000 };
-    execFile(process.execPath, [script, ...args], options, (_, out, err) => resolve({ out, err }));
-  });
+  const { ended } = runHere(t, args, env);
   if (args[0] === 'reload' || args[0] === 'events') {
     await waitFor('the command to listen', () => daemon.listeners.size === 1);
     const events: readonly ControlEvent[] = [
@@ -100,10 +94,8 @@ describe('a daemon whose strings are evil', () => {
   test('does not reach it by check, whose values come from files and variables', async (t) => {
     for (const args of [['check'], ['check', '--json']]) {
       const env = { ...plainEnvironment(), LOG_DIR: `/tmp/${evil}`, ROM_AGENT_APP: `/srv/${evil}` };
-      const text = await new Promise<string>((resolve) => {
-        const options = { env, cwd: folder(t) };
-        execFile(process.execPath, [script, ...args], options, (_, out, err) => resolve(out + err));
-      });
+      const { out, err } = await runHere(t, args, env).ended;
+      const text = out + err;
       assert.doesNotMatch(text, raw);
       assert.match(text, /\\u001b\[2J/);
     }

@@ -9,15 +9,29 @@ import { type Daemon, plainEnvironment, startDaemon } from '../../support/proces
 import { waitFor } from '../../support/wait.js';
 import { folder, type Opened, opened } from '../control/place.js';
 import { record } from './fake-session.js';
+import { type RanHere, runHere } from './in-process.js';
 
 /** As compiled beside this test. */
 const script = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 
 const hasScript = /util-linux/.test(spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout ?? '');
 
+/** In a process of its own, which can be sent a signal. */
 function run(t: TestContext, path: string, ...args: readonly string[]): Daemon {
-  const env = { ROM_AGENT_CONTROL_SOCKET: path, SUDO_USER: 'alice' };
-  return startDaemon({ t, script, args, env, cwd: folder(t) });
+  return startDaemon({ t, script, args, env: environment(path), cwd: folder(t) });
+}
+
+/** In this one. */
+function here(t: TestContext, path: string, ...args: readonly string[]): Promise<RanHere> {
+  return runHere(t, args, { ...plainEnvironment(), ...environment(path) }).ended;
+}
+
+function environment(path: string): Readonly<Record<string, string>> {
+  return { ROM_AGENT_CONTROL_SOCKET: path, SUDO_USER: 'alice' };
+}
+
+function linesOf(text: string): readonly string[] {
+  return text.split('\n').filter((line) => line !== '');
 }
 
 /** Has the daemon play a reload to its end once a command follows it. */
@@ -31,10 +45,10 @@ async function reloadEndsWith(daemon: Opened, more: Partial<ReloadRecord>): Prom
 describe('the commands, over a control socket', () => {
   test('status prints what the daemon says', async (t) => {
     const { path } = await opened(t);
-    const status = run(t, path, 'status');
-    assert.deepEqual(await status.waitForExit(), { code: 0, signal: null });
-    assert.match(status.output(), /^service +serving, mode cluster, generation \d+$/m);
-    assert.equal(status.stderr.length, 0);
+    const { code, out, err } = await here(t, path, 'status');
+    assert.equal(code, 0);
+    assert.match(out, /^service +serving, mode cluster, generation \d+$/m);
+    assert.equal(err, '');
   });
 
   for (const [verdict, code] of [
@@ -44,22 +58,23 @@ describe('the commands, over a control socket', () => {
   ] as const) {
     test(`reload follows it to its end, and ends with ${code} for ${verdict}`, async (t) => {
       const daemon = await opened(t);
-      const reload = run(t, daemon.path, 'reload', '--no-soak');
+      const reload = here(t, daemon.path, 'reload', '--no-soak');
       await reloadEndsWith(daemon, { verdict, reason: verdict === 'done' ? null : 'worker 1 died' });
-      assert.deepEqual(await reload.waitForExit(), { code, signal: null });
+      const ran = await reload;
+      assert.equal(ran.code, code);
       assert.deepEqual(daemon.calls, [['reload', { by: 'alice', soak: false, rollback: true }]]);
-      assert.deepEqual(reload.stderr.length, 1);
-      assert.match(reload.stdout[0] ?? '', /^reload 12 to generation 3$/);
-      assert.match(reload.stdout[2] ?? '', /forked +worker 1, generation 3$/);
+      assert.equal(linesOf(ran.err).length, 1);
+      const [first = '', , third = ''] = linesOf(ran.out);
+      assert.match(first, /^reload 12 to generation 3$/);
+      assert.match(third, /forked +worker 1, generation 3$/);
     });
   }
 
   test('reload says why it was refused, and ends with 75', async (t) => {
     const daemon = await opened(t);
     daemon.reload = async () => ({ accepted: false, reason: 'reload: the service is stopping' });
-    const reload = run(t, daemon.path, 'reload');
-    assert.deepEqual(await reload.waitForExit(), { code: 75, signal: null });
-    assert.deepEqual(reload.lines, ['rom-agent: reload: the service is stopping']);
+    const { code, out, err } = await here(t, daemon.path, 'reload');
+    assert.deepEqual([code, out, err], [75, '', 'rom-agent: reload: the service is stopping\n']);
   });
 
   test('reload leaves the daemon to it at Ctrl-C, and ends with 130', async (t) => {
@@ -74,17 +89,15 @@ describe('the commands, over a control socket', () => {
 
   test('scale takes a change that begins with a minus', async (t) => {
     const daemon = await opened(t);
-    const scale = run(t, daemon.path, 'scale', '-1', '--no-wait');
-    assert.deepEqual(await scale.waitForExit(), { code: 0, signal: null });
+    assert.equal((await here(t, daemon.path, 'scale', '-1', '--no-wait')).code, 0);
     assert.deepEqual(daemon.calls, [['scale', { add: -1 }, 'alice']]);
   });
 
   test('scale says what the daemon refused, with 75', async (t) => {
     const daemon = await opened(t);
     daemon.answer = { accepted: false, reason: 'scale: 0 workers; expected 1 to 1024' };
-    const scale = run(t, daemon.path, 'scale', '-1');
-    assert.deepEqual(await scale.waitForExit(), { code: 75, signal: null });
-    assert.deepEqual(scale.lines, ['rom-agent: scale: 0 workers; expected 1 to 1024']);
+    const { code, out, err } = await here(t, daemon.path, 'scale', '-1');
+    assert.deepEqual([code, out, err], [75, '', 'rom-agent: scale: 0 workers; expected 1 to 1024\n']);
   });
 
   test('events end at Ctrl-C with 0', async (t) => {
@@ -144,16 +157,14 @@ describe('the commands, without a daemon', () => {
     ['config'],
   ]) {
     test(`${args[0]} says so in a sentence and ends with 69`, async (t) => {
-      const command = run(t, join(folder(t), 'none.sock'), ...args);
-      assert.deepEqual(await command.waitForExit(), { code: 69, signal: null });
-      assert.equal(command.lines.length, 1);
-      assert.match(command.output(), /^rom-agent: the service is not running: /);
+      const { code, out, err } = await here(t, join(folder(t), 'none.sock'), ...args);
+      assert.deepEqual([code, out, linesOf(err).length], [69, '', 1]);
+      assert.match(err, /^rom-agent: the service is not running: /);
     });
   }
 
   test('an argument that cannot be read ends with 64', async (t) => {
-    const scale = run(t, '/nowhere', 'scale', 'x');
-    assert.deepEqual(await scale.waitForExit(), { code: 64, signal: null });
+    assert.equal((await here(t, '/nowhere', 'scale', 'x')).code, 64);
   });
 });
 

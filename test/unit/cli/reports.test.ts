@@ -90,7 +90,7 @@ describe('rom-agent events', () => {
     },
     { ...event, worker: null, phase: 'gone', ending: { ...ending, kind: 'boot', code: 3 } },
     { ...event, phase: 'gone', ending: { ...ending, kind: 'drained', code: 0 } },
-    { type: 'step', generation: 3, step: { at: 12, step: 'forked', worker: 1, generation: 3, detail: '' } },
+    { type: 'step', generation: 3, step: { atMs: 12, step: 'forked', worker: 1, generation: 3, detail: '' } },
     { type: 'record', record: record() },
   ];
   const events = async (onEvent: (event: ControlEvent) => void) => all.forEach(onEvent);

@@ -8,7 +8,7 @@ import { fakeSession, inTurn, record, stats, worker } from './fake-session.js';
 
 function death(more: Partial<DeathSummary> = {}): DeathSummary {
   return {
-    ago: 12,
+    agoSeconds: 12,
     worker: 2,
     pid: 4712,
     generation: 3,
@@ -16,7 +16,7 @@ function death(more: Partial<DeathSummary> = {}): DeathSummary {
     cause: 'ended by SIGSEGV',
     code: null,
     signal: 'SIGSEGV',
-    uptime: 93,
+    uptimeSeconds: 93,
     lost: 0,
     requests: [],
     oomKills: 0,
@@ -28,7 +28,7 @@ function death(more: Partial<DeathSummary> = {}): DeathSummary {
 describe('rom-agent status', () => {
   test('shows the service and its workers', async () => {
     const lastReload = record({ verdict: 'rolled-back', reason: 'worker 1 died' });
-    const workers = [worker(1), worker(2, { pid: null, phase: 'starting', heartbeatAge: null })];
+    const workers = [worker(1), worker(2, { pid: null, phase: 'starting', heartbeatAgeMs: null })];
     const session = fakeSession({ status: inTurn(stats({ lastReload, workers, ready: 1 })) });
     assert.equal(await statusCommand(session, {}), 0);
     assert.equal(
@@ -49,10 +49,15 @@ WORKER   PID  PHASE     HEALTH   HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN
   test('shows spares, the last three deaths and what is suspected of them', () => {
     const workers = [worker(null, { phase: 'spare' }), worker(1, { health: 'degraded' })];
     const hang = death({ kind: 'hang', cause: 'silent for 10 s in checkout (/srv/app.js:12:5)', lost: 2 });
-    const deaths = [hang, death({ worker: null, kind: 'boot', ago: 150 }), death({ ago: 7_500 }), death()];
+    const deaths = [
+      hang,
+      death({ worker: null, kind: 'boot', agoSeconds: 150 }),
+      death({ agoSeconds: 7_500 }),
+      death(),
+    ];
     const poison = [
-      { method: 'GET', route: '/orders/:id', deaths: 3, ago: 12, blockedFor: 48 },
-      { method: 'POST', route: '/', deaths: 2, ago: 60, blockedFor: 0 },
+      { method: 'GET', route: '/orders/:id', deaths: 3, agoSeconds: 12, blockedForSeconds: 48 },
+      { method: 'POST', route: '/', deaths: 2, agoSeconds: 60, blockedForSeconds: 0 },
     ];
     const spares = { wanted: 2, ready: 1 };
     const text = overview(stats({ workers, spares, deaths, poison }), fakeSession({}).terminal);
@@ -76,7 +81,7 @@ WORKER   PID  PHASE  HEALTH    HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN-F
   });
 
   test('does not say of a worker that is silent how it does and what it has in flight', () => {
-    const workers = [worker(1), worker(2, { heartbeatAge: 2_100, inFlight: 0 })];
+    const workers = [worker(1), worker(2, { heartbeatAgeMs: 2_100, inFlight: 0 })];
     const text = overview(stats({ workers, inFlight: 1 }), fakeSession({}).terminal);
     assert.match(text, /^requests {2}40\/s, at least 1 in flight, /m);
     assert.match(text, /^silent +no heartbeat from worker 2 for 2\.1 s; rom-agent stack 2 shows/m);
@@ -112,6 +117,27 @@ WORKER   PID  PHASE  HEALTH    HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN-F
     assert.deepEqual(JSON.parse(session.out()), stats());
   });
 
+  test('names a worker whose heap is more than half full, and where to look', async () => {
+    const mib = 2 ** 20;
+    const limit = async () => ({ max_old_space_size: { value: 512, from: 'default' } });
+    const shown = async (config: typeof limit, ...used: readonly number[]) => {
+      const workers = used.map((heap, index) => worker(index + 1, { heapUsedBytes: heap * mib }));
+      const session = fakeSession({ status: async () => stats({ workers }), config });
+      await statusCommand(session, {});
+      return session
+        .out()
+        .split('\n')
+        .find((line) => line.startsWith('memory'));
+    };
+    assert.equal(
+      await shown(limit, 260, 384),
+      'memory    worker 2 (and 1 other) has filled 75 % of its heap of 512 MiB; rom-agent top shows whether it grows, rom-agent heap-snapshot 2 what keeps it',
+    );
+    assert.equal(await shown(limit, 200, 250), undefined);
+    const refused = () => Promise.reject(new RomAgentError('busy', { exitCode: 75 }));
+    assert.equal(await shown(refused, 260, 384), undefined);
+  });
+
   test('throws what the client throws', async () => {
     const gone = new RomAgentError('no rom-agent runs', { exitCode: exitCodes.addressInUse });
     await assert.rejects(statusCommand(fakeSession({ status: inTurn<ClusterStats>(gone) }), {}), gone);
@@ -137,16 +163,16 @@ describe('rom-agent status --watch', () => {
 
   test('draws over what was there on a terminal, until Ctrl-C', async () => {
     const [first = '', second = ''] = (await watched('interrupt', { interactive: true })).split(
-      '\x1b[8A\r\x1b[J',
+      '\x1b[9A\r\x1b[J',
     );
     assert.match(first, /1 in total/);
     assert.match(second, /2 in total/);
-    assert.equal(first.split('\n').length - 1, 8);
+    assert.equal(first.split('\n').length - 1, 9);
   });
 
   test('knows how many lines a narrow terminal takes', async () => {
     const text = await watched('interrupt', { interactive: true, columns: 60 });
-    assert.ok(text.includes('\x1b[9A'), JSON.stringify(text));
+    assert.ok(text.includes('\x1b[10A'), JSON.stringify(text));
   });
 
   test('prints block after block elsewhere, until nobody reads', async () => {

@@ -40,6 +40,11 @@ describe('loadConfig without any source', () => {
       workers: 4,
       port: 3000,
       host: null,
+      listenWait: 0,
+      workerPorts: null,
+      keepAliveTimeout: 0,
+      shed: { eventLoopDelay: 0, inFlight: 0, retryAfter: 1_000 },
+      lameDuck: 0,
       socketMode: null,
       nodeEnv: 'production',
       dispatch: 'shared',
@@ -51,15 +56,42 @@ describe('loadConfig without any source', () => {
       memoryBudget: null,
       bootTimeout: 30_000,
       drainTimeout: 30_000,
+      fleet: {
+        ...{ redisUrl: null, redisUrlFile: null, name: 'rom-agent', host: null, tlsCa: null },
+        ...{ canaryHost: null, reload: 'one-at-a-time' },
+      },
       linger: 500,
       hangTimeout: 10_000,
       orphanTimeout: 5000,
       websockets: 'close',
       redact: 'on',
       spares: 0,
+      maxAge: 0,
+      maxRequests: 0,
+      scale: { target: 70, downAfter: 300_000 },
       start: { probe: null },
-      health: { slowDelay: 500, slowLimit: 30_000, probe: null, masterTimeout: 30_000, capture: 'on' },
-      memory: { maxRss: null, maxHeap: 90, pressure: 90 },
+      health: {
+        slowDelay: 500,
+        slowLimit: 30_000,
+        check: null,
+        checkInterval: 10_000,
+        checkTimeout: 5_000,
+        checkFailures: 3,
+        probe: null,
+        masterTimeout: 30_000,
+        capture: 'on',
+        stallReport: 500,
+      },
+      accessLog: {
+        format: 'off',
+        file: null,
+        sample: 100,
+        errors: 'on',
+        slow: 0,
+        requestId: 'on',
+        trustedProxies: [],
+      },
+      memory: { maxRss: null, maxHeap: 90, pressure: 90, trim: 'on' },
       poison: { deaths: 3, window: 600_000, block: 0 },
       restart: {
         intensity: 25,
@@ -72,9 +104,44 @@ describe('loadConfig without any source', () => {
       reload: { soak: 5_000, probe: '/healthz', probeTimeout: 5_000, maxErrors: 5, maxLatency: 4 },
       controlSocket: '/run/rom-agent/control.sock',
       stateDir: '/var/lib/rom-agent',
+      metrics: { enabled: 'on', http: 'on', app: 'off' },
       log: { level: 'info', format: 'auto', dir: null, statsInterval: 60_000 },
+      record: { size: 8 },
+      admin: null,
+      adminTokenFile: null,
+      adminSocketMode: 0o600,
+      notify: {
+        command: [],
+        webhook: null,
+        webhookFile: null,
+        tokenFile: null,
+        interval: 600_000,
+        unhealthyAfter: 60_000,
+      },
+      deploy: {
+        source: null,
+        ref: null,
+        sha256: null,
+        directory: '/var/lib/rom-agent/deploy',
+        install: [],
+        build: [],
+        test: [],
+        steps: [],
+        stepTimeout: 600_000,
+        fetchTimeout: 300_000,
+        user: null,
+        env: {},
+        keep: 5,
+        minFree: 512,
+        minFreeInodes: 50_000,
+        schedule: null,
+        window: null,
+        hookSecretFile: null,
+        hookBranch: null,
+      },
       routesPrefix: null,
       dotenv: {},
+      jobs: [],
     });
   });
 
@@ -142,7 +209,7 @@ describe('precedence', () => {
     assert.deepEqual(variablesOf('restart.crash_delay_max'), ['ROM_AGENT_RESTART_CRASH_DELAY_MAX']);
     const common = ['PORT', 'HOST', 'NODE_ENV', 'WORKERS', 'WEB_CONCURRENCY', 'MAX_OLD_SPACE_SIZE'];
     const own = keys.flatMap(variablesOf).filter((name) => !name.startsWith('ROM_AGENT_'));
-    assert.deepEqual(own.sort(), [...common, 'LOG_LEVEL', 'LOG_FORMAT', 'LOG_DIR'].sort());
+    assert.deepEqual(own.sort(), [...common, 'REDIS_URL', 'LOG_LEVEL', 'LOG_FORMAT', 'LOG_DIR'].sort());
   });
 });
 
@@ -414,6 +481,38 @@ describe('settings that must fit each other', () => {
     assert.equal((await config({ flags: { spares: '1' } })).spares, 1);
   });
 
+  test('a port is waited for by asking the master again, which reuseport does not do', async () => {
+    const input = { nodeVersion: '24.0.0', platform: 'linux' } as const;
+    assert.deepEqual(await refused({ ...input, flags: { dispatch: 'reuseport', listenWait: '5s' } }), [
+      {
+        field: 'listen_wait',
+        value: '5s',
+        source: '--listen-wait',
+        expected: '0 with dispatch reuseport (from --dispatch)',
+      },
+    ]);
+    assert.equal((await config({ flags: { listenWait: '5s' } })).listenWait, 5_000);
+  });
+
+  test('ports of the workers that another server of the service has are refused', async () => {
+    const refusal = async (flags: Record<string, string>) => (await refused({ flags }))[0]?.expected;
+    const flags = { workers: '4', workerPorts: '2998' };
+    assert.equal(
+      await refusal(flags),
+      'ports of their own: 2998 to 3001, for 4 workers, have 3000 among them',
+    );
+    assert.equal(
+      await refusal({ ...flags, port: '8000', admin: '127.0.0.1:2999' }),
+      'ports of their own: 2998 to 3001, for 4 workers, have 2999 among them',
+    );
+    assert.equal(await refusal({ workers: '4', workerPorts: '65533' }), 'at most 65532 for 4 workers');
+    assert.equal(
+      await refusal({ ...flags, port: '8000', sticky: 'cookie' }),
+      'none with sticky (from --sticky), which sends clients to other workers',
+    );
+    assert.equal((await config({ flags: { ...flags, port: '8000' } })).workerPorts, 2_998);
+  });
+
   test('a resident set that holds no more than the heap may is refused', async () => {
     const flags = { memoryMaxRss: '512', maxOldSpaceSize: '512' };
     const [problem] = await refused({ flags });
@@ -496,6 +595,8 @@ describe('the configuration file', () => {
 
   for (const [toml, hint] of [
     ['prot = 1', 'did you mean port?'],
+    ['[job.report]\nschedule = "@daily"', 'did you mean jobs, [jobs.NAME]?'],
+    ['[fleet]\nredis = "redis://a"', 'did you mean fleet.redis_url?'],
     ['drainTimeout = 1', 'did you mean drain_timeout?'],
     ['drain-timeot = 1', 'did you mean drain_timeout?'],
     ['log_level = "info"', 'did you mean log.level (in the section [log])?'],

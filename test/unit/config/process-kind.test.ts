@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { foreignProgram } from '../../../src/config/foreign-program.js';
+import { foreignProgram } from '../../../src/config/checks.js';
 import { inspectConfig, type LoadInput, loadConfig } from '../../../src/config/load.js';
 import { fakeFiles, loadInput } from '../../support/load-input.js';
 

@@ -43,6 +43,7 @@ describe('the client', () => {
     assert.deepEqual(await client.stack(1, 'alice'), answers.Stack);
     assert.deepEqual(await client.profile(1, 5, 'alice'), answers.EvidenceFile);
     assert.deepEqual(await client.heapSnapshot(1, 'alice'), answers.EvidenceFile);
+    assert.deepEqual(await client.notify('alice'), answers.Notified);
     await client.stop('alice');
     assert.deepEqual(fake.calls, [
       ['abort', 'alice'],
@@ -51,6 +52,7 @@ describe('the client', () => {
       ['stack', 1, 'alice'],
       ['profile', 1, 5, 'alice'],
       ['heapSnapshot', 1, 'alice'],
+      ['notify', 'alice'],
       ['stop', 'alice'],
     ]);
   });

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { bodies } from '../../../src/control/input-schemas.js';
 import { jsonSchemas, openapi } from '../../../src/control/openapi.js';
 import { routes } from '../../../src/control/routes.js';
-import { bodies } from '../../../src/control/schemas.js';
 import { repoRoot } from '../../support/process.js';
 import { acceptedReload, recordEvent, stepEvent } from './fake-commands.js';
 import { get, opened, post } from './place.js';
@@ -38,8 +38,8 @@ describe('the OpenAPI document', () => {
       }),
     );
     const served = routes.map(
-      ({ method, path, isStream }) =>
-        `${method} ${path} ${isStream === true ? 'application/x-ndjson' : 'application/json'}`,
+      ({ method, path, isStream, isBytes }) =>
+        `${method} ${path} ${isBytes === true ? 'application/octet-stream' : isStream === true ? 'application/x-ndjson' : 'application/json'}`,
     );
     assert.deepEqual(documented.sort(), served.sort());
   });
@@ -121,6 +121,7 @@ describe('the OpenAPI document', () => {
       ['/v1/status', 'Status'],
       ['/v1/config', 'Config'],
       ['/v1/history', 'History'],
+      ['/v1/evidence', 'EvidenceList'],
     ] as const) {
       assert.deepEqual(mismatches((await get(path, route)).json, resolve(name)), [], route);
     }

@@ -20,6 +20,22 @@ describe('the routes', () => {
     assert.deepEqual((await get(path, '/v1/history')).json, commands.history());
   });
 
+  test('take a query where one says what to leave out, and refuse what is wrong in it', async (t) => {
+    const { path, calls } = await opened(t);
+    assert.deepEqual((await get(path, '/v1/why')).json, answers.Why);
+    assert.deepEqual((await get(path, '/v1/why?since=3600&worker=2&lines=10')).json, answers.Why);
+    assert.deepEqual(calls, [
+      ['why', {}],
+      ['why', { since: 3600, worker: 2, lines: 10 }],
+    ]);
+    const answer = await get(path, '/v1/why?worker=two&until=3');
+    assert.equal(answer.status, 400);
+    assert.deepEqual(problemsOf(answer), [
+      { field: 'worker', value: 'two', expected: 'an integer from 1 to 1024' },
+      { field: 'until', value: 3, expected: 'only the fields since, worker, lines' },
+    ]);
+  });
+
   test('hand on what is asked, and who asks', async (t) => {
     const { path, calls } = await opened(t);
     const { status, json } = await post(path, '/v1/scale', { to: 4, by: 'alice' });
@@ -112,11 +128,11 @@ describe('the routes', () => {
       { add: 0 },
       [{ field: 'add', value: 0, expected: 'an integer other than 0 from -1024 to 1024' }],
     ],
-    ['/v1/scale', {}, [{ field: 'to', value: null, expected: 'either "to" or "add"' }]],
+    ['/v1/scale', {}, [{ field: 'to', value: null, expected: 'one of "to", "add" and "auto"' }]],
     [
       '/v1/scale',
       { to: 1, add: 1 },
-      [{ field: 'to', value: { to: 1, add: 1 }, expected: 'either "to" or "add"' }],
+      [{ field: 'to', value: { to: 1, add: 1 }, expected: 'one of "to", "add" and "auto"' }],
     ],
     [
       '/v1/workers/1/profile',

@@ -24,7 +24,7 @@ function report(cluster: SimCluster, key: number, kept: number): readonly Effect
 
 function handOns(effects: readonly Effect[]): string[] {
   return effects.flatMap((effect) =>
-    effect.type === 'hand-on' ? [`${effect.count} from ${effect.key} to ${effect.to}`] : [],
+    effect.type === 'even-out' ? [`${effect.count} from ${effect.key} to ${effect.to}`] : [],
   );
 }
 
@@ -93,7 +93,7 @@ describe('balance', () => {
   test('leaves out who is slow or sick, from the heartbeat on that tells it', () => {
     const cluster = serving(3);
     report(cluster, 1, 10);
-    cluster.post({ type: 'heartbeat', key: 3, heartbeat: simHeartbeat({ kept: 0, eventLoopDelay: 900 }) });
+    cluster.post({ type: 'heartbeat', key: 3, heartbeat: simHeartbeat({ kept: 0, eventLoopDelayMs: 900 }) });
     assert.deepEqual(handOns(report(cluster, 2, 0)), ['5 from 1 to 2']);
   });
 

@@ -109,7 +109,7 @@ describe('time that the master itself missed', () => {
   });
 
   test('makes nobody degraded or unhealthy', () => {
-    const late = { eventLoopDelay: 800 };
+    const late = { eventLoopDelayMs: 800 };
     const cluster = new SimCluster({
       policy: { health: { slowDelay: 500, slowLimit: 30_000 } },
       play: ({ slot }) => (slot === 1 ? { heartbeat: (served) => (served > 5_000 ? late : {}) } : {}),
@@ -137,7 +137,7 @@ describe('time that the master itself missed', () => {
     const mebibyte = 2 ** 20;
     const cluster = new SimCluster({
       policy: { workers: 3, memory: { maxRss: null, maxHeap: 0, pressure: 0.9 } },
-      play: () => ({ heartbeat: (served) => ({ rss: (50 + served / 50) * mebibyte }) }),
+      play: () => ({ heartbeat: (served) => ({ rssBytes: (50 + served / 50) * mebibyte }) }),
     });
     cluster.start().run(10_000);
     const read = (times: number) => {

@@ -3,10 +3,10 @@ import { describe, test } from 'node:test';
 import { clusterStats } from '../../../src/core/stats.js';
 import { type Death, type Play, SimCluster } from '../../simulation/sim-cluster.js';
 
-const slow = { method: 'GET', path: '/slow', age: 12_340 };
-const upload = { method: 'POST', path: '/files/7', age: 50 };
+const slow = { method: 'GET', path: '/slow', ageMs: 12_340 };
+const upload = { method: 'POST', path: '/files/7', ageMs: 50 };
 const failure = { message: 'TypeError: no', exitCode: 70, stack: 'TypeError: no\n    at x' };
-const master = { pid: 42, version: '0.1.0', node: 'v20.19.0', rss: 1_000 };
+const master = { pid: 42, version: '0.1.0', node: 'v20.19.0', rssBytes: 1_000 };
 
 /** The first worker of slot 1 dies 5 s after it was ready. */
 function dying(death: Partial<Death>, more: Play = {}): SimCluster {
@@ -70,7 +70,7 @@ describe('the deaths in the stats', () => {
     const cluster = dying({ signal: 'SIGKILL', oomKills: 2 }, { requests: [slow] }).run(4_500);
     assert.deepEqual(deaths(cluster), [
       {
-        ago: 5,
+        agoSeconds: 5,
         worker: 1,
         pid: 1001,
         generation: 1,
@@ -78,7 +78,7 @@ describe('the deaths in the stats', () => {
         cause: 'killed by the kernel for memory',
         code: null,
         signal: 'SIGKILL',
-        uptime: 5,
+        uptimeSeconds: 5,
         lost: 1,
         requests: [slow],
         oomKills: 2,

@@ -23,7 +23,7 @@ function health(cluster: SimCluster, key = 1) {
   return cluster.state.workers.find((worker) => worker.key === key)?.vitals.health;
 }
 
-const late = { eventLoopDelay: 800 };
+const late = { eventLoopDelayMs: 800 };
 
 describe('a worker is slow', () => {
   test('while its event loop is late; the log knows once it has lasted three heartbeats, and when it is over', () => {
@@ -66,7 +66,7 @@ describe('a worker is slow', () => {
   });
 
   test('in its own eyes only where it is slower than it may be', () => {
-    const cluster = one(() => ({ eventLoopDelay: 500 })).run(20_000);
+    const cluster = one(() => ({ eventLoopDelayMs: 500 })).run(20_000);
     assert.equal(health(cluster), 'healthy');
   });
 });
@@ -112,8 +112,8 @@ describe('a worker that is slow for too long', () => {
 
 describe('a worker with too much memory', () => {
   const limited = { memory: { maxRss: 300 * mebibyte, maxHeap: 0.9, pressure: 0 } };
-  const fat = { rss: 400 * mebibyte };
-  const full = { heapUsed: 475 * mebibyte, heapLimit: 512 * mebibyte };
+  const fat = { rssBytes: 400 * mebibyte };
+  const full = { heapUsedBytes: 475 * mebibyte, heapLimitBytes: 512 * mebibyte };
 
   test('is replaced once it is over the limit of its resident set', () => {
     const cluster = one((served) => (served > 5_000 ? fat : {}), limited).run(20_000);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { slotOf } from '../../../src/core/workers.js';
 import { SimCluster } from '../../simulation/sim-cluster.js';
-import { simHeartbeat } from '../../simulation/sim-policy.js';
+import { simHeartbeat, simPolicy } from '../../simulation/sim-policy.js';
 
 function serving(options: ConstructorParameters<typeof SimCluster>[0] = {}): SimCluster {
   const cluster = new SimCluster(options).start().run(1_000);
@@ -58,7 +58,7 @@ describe('EXTEND_TIMEOUT_USEC during a drain', () => {
       cluster.post({ type: 'heartbeat', key: 1, heartbeat: simHeartbeat() });
       const before = extensions(cluster).length;
       cluster.run(5_500);
-      cluster.post({ type: 'heartbeat', key: 1, heartbeat: simHeartbeat({ rss: 1, heapUsed: 1 }) });
+      cluster.post({ type: 'heartbeat', key: 1, heartbeat: simHeartbeat({ rssBytes: 1, heapUsedBytes: 1 }) });
       assert.equal(extensions(cluster).length, before);
       cluster.post({ type: 'heartbeat', key: 1, heartbeat: simHeartbeat({ [figure]: 1 }) });
       assert.equal(extensions(cluster).length, before + 1);
@@ -161,5 +161,12 @@ describe('a worker that is well and of no use', () => {
     assert.ok(worker?.phase === 'draining' && worker.deadline - cluster.state.tickedAt > 20_000);
     cluster.run(1_000);
     assert.ok(cluster.effects('fork').some((fork) => fork.key > 2 && slotOf(fork) === 1));
+  });
+
+  test('has the drain_timeout of its own generation, whatever a newer configuration says', () => {
+    const policy = { drainTimeout: 1_000, generations: { 1: simPolicy({ drainTimeout: 20_000 }) } };
+    const cluster = serving({ policy });
+    cluster.post({ type: 'failed', key: 1, failure, drains: true });
+    assert.equal(cluster.effects('drain')[0]?.timeout, 20_000);
   });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { slotOf } from '../../../src/core/workers.js';
+import { allWait } from '../../../src/protocol/wait-status.js';
 import { SimCluster } from '../../simulation/sim-cluster.js';
 
 const refused = { message: 'port 3000 is in use', exitCode: 69, errno: 98 };
@@ -62,6 +63,34 @@ describe('the start', () => {
     });
     cluster.start().runToEnd();
     assert.deepEqual(cluster.logged('error'), ['cannot start: worker 1 did not become ready within 3 s']);
+  });
+
+  test('does not count the wait for a port that another process has, within listen_wait', () => {
+    const cluster = new SimCluster({
+      policy: { bootTimeout: 3_000, listenWait: 20_000 },
+      play: ({ slot }) => ({ boot: slot === 1 ? 15_000 : null }),
+    });
+    cluster.start().run(1_000);
+    for (const key of [1, 2]) cluster.post({ type: 'waits', key, port: 3000 });
+    const status = cluster.effects('notify').at(-1)?.status ?? '';
+    assert.equal(status, 'starting: 0 of 2 workers ready, 2 wait for port 3000');
+    assert.ok(allWait(status));
+    assert.ok(cluster.logged('info').includes('worker 2 waits for port 3000, which another process has'));
+    // Said again, it does not get that time again.
+    cluster.run(10_000).post({ type: 'waits', key: 2, port: 3000 });
+    cluster.run(10_000);
+    const statuses = cluster.effects('notify').flatMap(({ status = [] }) => status);
+    assert.equal(statuses.at(-1), 'starting: 1 of 2 workers ready, 1 waits for port 3000');
+    cluster.runToEnd();
+    assert.deepEqual(cluster.logged('error'), ['cannot start: worker 2 did not listen within 3 s']);
+    assert.equal(cluster.effects('kill').find(({ key }) => key === 2)?.at, 23_000);
+  });
+
+  test('knows no wait of a worker that does not start', () => {
+    const cluster = new SimCluster({ policy: { listenWait: 20_000 } }).start().run(2_000);
+    assert.deepEqual(cluster.post({ type: 'waits', key: 1, port: 3000 }), []);
+    assert.equal(allWait('2 of 2 workers ready, generation 1, 0 req/s, 0 restarts'), false);
+    assert.equal(allWait('starting: 0 of 2 workers ready, 1 waits for port 3000'), false);
   });
 
   test('tells nobody of readiness twice when a worker is replaced later', () => {

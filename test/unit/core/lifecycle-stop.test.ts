@@ -198,3 +198,82 @@ describe("the drain's deadline", () => {
     assert.match(cluster.logged('warn').join(), /worker 1 hung: silent for 5 s; killing it/);
   });
 });
+
+describe('a stop with a lame duck', () => {
+  const policy = { lameDuck: 12_000, pingInterval: 10_000 };
+  const drains = (cluster: SimCluster) => cluster.effects('drain').map(({ at }) => at);
+
+  test('tells the workers and systemd at once, asks for the time, and drains when it is over', () => {
+    const cluster = serving({ policy });
+    const effects = cluster.post({ type: 'stop', why: 'SIGTERM', now: false });
+    assert.deepEqual(effects, [
+      {
+        type: 'notify',
+        stopping: true,
+        status: 'stopping (SIGTERM): 2 of 2 workers ready, draining in 12 s',
+        extend: 15_000,
+      },
+      {
+        type: 'log',
+        level: 'info',
+        message: 'stopping: SIGTERM; serving on as a lame duck, /readyz answers 503',
+        fields: { drainInMs: 12_000 },
+      },
+      { type: 'lame-duck', key: 1 },
+      { type: 'lame-duck', key: 2 },
+    ]);
+    cluster.runTo(12_999);
+    assert.deepEqual(drains(cluster), []);
+    const extended = cluster.effects('notify').filter(({ extend, at }) => extend === 15_000 && at > 1_000);
+    assert.deepEqual(
+      extended.map(({ at }) => at),
+      [6_000, 11_000],
+    );
+    cluster.runToEnd();
+    assert.deepEqual(drains(cluster), [13_000, 13_000]);
+    assert.equal(cluster.exitCode, 0);
+  });
+
+  test('drains at once at a second signal, which is not the same one passed on', () => {
+    const cluster = serving({ policy });
+    cluster.stop().run(499).stop();
+    assert.deepEqual(drains(cluster), []);
+    cluster.run(1).stop();
+    assert.deepEqual(drains(cluster), [1_500, 1_500]);
+    cluster.runToEnd();
+    assert.equal(cluster.exitCode, 0);
+  });
+
+  test('is left out where nobody is to wait, and before the service serves', () => {
+    const now = serving({ policy });
+    now.post({ type: 'stop', why: 'SIGINT', now: true });
+    assert.equal(now.effects('kill').length, 2);
+    const starting = new SimCluster({ policy, play: () => ({ boot: 5_000 }) }).start().run(100).stop();
+    assert.equal(drains(starting).length, 2);
+  });
+
+  test('replaces a worker that crashes meanwhile, and tells the next one too', () => {
+    const cluster = serving({
+      policy,
+      play: ({ slot, nth }) => (slot === 1 && nth === 1 ? { crash: { after: 3_000 } } : {}),
+    });
+    cluster.stop().run(8_000);
+    assert.deepEqual(
+      cluster.effects('lame-duck').map(({ key }) => key),
+      [1, 2, 3],
+    );
+    cluster.runToEnd();
+    assert.equal(cluster.exitCode, 0);
+  });
+
+  test('refuses a reload, and is no part of one', () => {
+    const cluster = serving({ policy }).stop();
+    cluster.reload();
+    assert.ok(cluster.logged('warn').some((line) => line.includes('the service is stopping')));
+    const reloading = serving({ policy });
+    reloading.reload();
+    reloading.run(20_000);
+    assert.equal(reloading.effects('lame-duck').length, 0);
+    assert.equal(reloading.state.generation, 2);
+  });
+});

@@ -9,7 +9,7 @@ const pressed: PolicyPart = { workers: 3, memory: { maxRss: null, maxHeap: 0, pr
 
 /** Grows from 50 MiB by so much a second. */
 function growing(perSecond: number): Play {
-  return { heartbeat: (served) => ({ rss: (50 + (perSecond * served) / 1_000) * mebibyte }) };
+  return { heartbeat: (served) => ({ rssBytes: (50 + (perSecond * served) / 1_000) * mebibyte }) };
 }
 
 interface Readings {
@@ -90,12 +90,12 @@ describe('a cgroup that runs out of memory', () => {
   test('costs nobody who has not grown: a new one would be as large', () => {
     const cluster = new SimCluster({
       policy: pressed,
-      play: () => ({ heartbeat: () => ({ rss: 300 * mebibyte }) }),
+      play: () => ({ heartbeat: () => ({ rssBytes: 300 * mebibyte }) }),
     });
     assert.deepEqual(drained(read(cluster.start().run(5_000), 20)), []);
     const little = new SimCluster({
       policy: pressed,
-      play: () => ({ heartbeat: (served) => ({ rss: (served > 2_000 ? 50 : 20) * mebibyte }) }),
+      play: () => ({ heartbeat: (served) => ({ rssBytes: (served > 2_000 ? 50 : 20) * mebibyte }) }),
     });
     assert.deepEqual(drained(read(little.start().run(5_000), 20)), [], 'by less than 32 MiB');
   });
@@ -104,7 +104,7 @@ describe('a cgroup that runs out of memory', () => {
     const cluster = new SimCluster({
       policy: pressed,
       play: ({ slot }) =>
-        slot === 1 ? { heartbeat: () => ({ rss: 600 * mebibyte }) } : growing((slot ?? 0) * 10),
+        slot === 1 ? { heartbeat: () => ({ rssBytes: 600 * mebibyte }) } : growing((slot ?? 0) * 10),
     });
     assert.deepEqual(drained(read(cluster.start().run(10_000), 3)), [3]);
   });
@@ -172,7 +172,7 @@ describe('a cgroup that runs out of memory', () => {
   test('that others have filled costs no worker its place: it is said once that replacing would not help', () => {
     const cluster = new SimCluster({
       policy: { ...pressed, memory: { maxRss: null, maxHeap: 0, pressure: 0.6 } },
-      play: () => ({ heartbeat: (served) => ({ rss: (served < 1_500 ? 50 : 120) * mebibyte }) }),
+      play: () => ({ heartbeat: (served) => ({ rssBytes: (served < 1_500 ? 50 : 120) * mebibyte }) }),
     })
       .start()
       .run(10_500);

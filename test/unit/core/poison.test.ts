@@ -7,10 +7,10 @@ import { SimCluster, type SimOptions } from '../../simulation/sim-cluster.js';
 import type { PolicyPart } from '../../simulation/sim-policy.js';
 
 const minute = 60_000;
-const master = { pid: 42, version: '0.1.0', node: 'v20.19.0', rss: 1_000 };
+const master = { pid: 42, version: '0.1.0', node: 'v20.19.0', rssBytes: 1_000 };
 
 function request(path: string, method = 'GET'): RequestNote {
-  return { method, path, age: 10 };
+  return { method, path, ageMs: 10 };
 }
 
 const suspicious: PolicyPart = {
@@ -70,8 +70,8 @@ describe('a kind of request that was in flight when workers died', () => {
     die(cluster, request('/a'), request('/b'));
     die(cluster, request('/b'));
     assert.deepEqual(poison(cluster), [
-      { method: 'GET', route: '/b', deaths: 3, ago: 5, blockedFor: 0 },
-      { method: 'GET', route: '/a', deaths: 2, ago: 10, blockedFor: 0 },
+      { method: 'GET', route: '/b', deaths: 3, agoSeconds: 5, blockedForSeconds: 0 },
+      { method: 'GET', route: '/a', deaths: 2, agoSeconds: 10, blockedForSeconds: 0 },
     ]);
   });
 
@@ -231,7 +231,7 @@ describe('a kind of request that is blocked', () => {
       accusations(cluster).at(-1),
       'GET /x/:id was in flight when 3 workers died within 10 min: it is answered with 503 for 5 min',
     );
-    assert.equal(poison(cluster)[0]?.blockedFor, 295);
+    assert.equal(poison(cluster)[0]?.blockedForSeconds, 295);
   });
 
   test('is made known to who is forked later, for the time that is left', () => {
@@ -253,7 +253,7 @@ describe('a kind of request that is blocked', () => {
       blocks(cluster, over).map(([, routes, at]) => [routes, at]),
       cluster.state.workers.map(() => [[], over]),
     );
-    assert.equal(poison(cluster)[0]?.blockedFor, 0);
+    assert.equal(poison(cluster)[0]?.blockedForSeconds, 0);
   });
 
   test('is told of only where something has changed', () => {

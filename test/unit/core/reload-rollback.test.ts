@@ -207,6 +207,6 @@ describe('a rollback in the middle of the rolling', () => {
     assert.equal(cluster.state.lastReload?.verdict, 'rolled-back');
     assert.equal(cluster.state.deaths.length, 1, 'the old one counts');
     // Slot 2 is served again 100 ms after the crash at 3,220.
-    assert.equal((cluster.state.lastReload?.took ?? 0) + 1_000, 3_320);
+    assert.equal((cluster.state.lastReload?.tookMs ?? 0) + 1_000, 3_320);
   });
 });

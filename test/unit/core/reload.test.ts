@@ -159,7 +159,7 @@ describe('a reload', () => {
     cluster.run(500).stop().runToEnd();
     const records = cluster.effects('record');
     assert.deepEqual(
-      records.map(({ record }) => [record.verdict, record.reason, record.took]),
+      records.map(({ record }) => [record.verdict, record.reason, record.tookMs]),
       [['stopped', 'SIGTERM', 500]],
     );
     assert.equal(readies(cluster).length, 1);

@@ -99,7 +99,7 @@ describe('a spare takes over', () => {
   test('where a worker is sick', () => {
     const cluster = serving({
       policy: { memory: { maxRss: 100, maxHeap: 0, pressure: 0 } },
-      play: ({ slot, nth }) => ({ heartbeat: () => ({ rss: slot === 1 && nth === 1 ? 200 : 10 }) }),
+      play: ({ slot, nth }) => ({ heartbeat: () => ({ rssBytes: slot === 1 && nth === 1 ? 200 : 10 }) }),
     }).run(5_000);
     assert.equal(promotions(cluster).length, 1);
     assert.deepEqual(
@@ -113,7 +113,7 @@ describe('a spare takes over', () => {
       policy: { spares: 1, memory: { maxRss: null, maxHeap: 0, pressure: 0.9 } },
       play: ({ slot, nth }) => ({
         drain: 3_000,
-        heartbeat: (served) => ({ rss: (slot === 1 && nth === 1 ? 50 + served / 50 : 50) * 2 ** 20 }),
+        heartbeat: (served) => ({ rssBytes: (slot === 1 && nth === 1 ? 50 + served / 50 : 50) * 2 ** 20 }),
       }),
     });
     cluster.start().run(10_000);

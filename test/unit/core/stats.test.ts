@@ -4,7 +4,7 @@ import { clusterStats, publicStats } from '../../../src/core/stats.js';
 import { SimCluster } from '../../simulation/sim-cluster.js';
 import { simHeartbeat } from '../../simulation/sim-policy.js';
 
-const master = { pid: 42, version: '0.1.0', node: 'v20.19.0', rss: 1_000 };
+const master = { pid: 42, version: '0.1.0', node: 'v20.19.0', rssBytes: 1_000 };
 
 function statsOf({ state, now }: SimCluster) {
   return clusterStats(state, { now, kind: 'server', mode: 'cluster', master, records: [] });
@@ -15,12 +15,12 @@ test('clusterStats shows every worker with its last heartbeat, and the sums', ()
   cluster.post({
     type: 'heartbeat',
     key: 1,
-    heartbeat: simHeartbeat({ requests: 10, inFlight: 1, connections: 4, rss: 7 }),
+    heartbeat: simHeartbeat({ requests: 10, inFlight: 1, connections: 4, rssBytes: 7 }),
   });
   cluster.post({
     type: 'heartbeat',
     key: 2,
-    heartbeat: simHeartbeat({ requests: 5, inFlight: 2, eventLoopDelay: 3.5 }),
+    heartbeat: simHeartbeat({ requests: 5, inFlight: 2, eventLoopDelayMs: 3.5 }),
   });
   cluster.run(949);
   const { workers, ...rest } = statsOf(cluster);
@@ -35,11 +35,13 @@ test('clusterStats shows every worker with its last heartbeat, and the sums', ()
     requests: 15,
     requestsPerSecond: 0,
     inFlight: 3,
-    master: { ...master, uptime: 1 },
+    master: { ...master, uptimeSeconds: 1 },
     lastReload: null,
     reloads: [],
     spares: { wanted: 0, ready: 0 },
     deaths: [],
+    stalls: [],
+    leaks: [],
     poison: [],
   });
   assert.deepEqual(workers[0], {
@@ -48,19 +50,19 @@ test('clusterStats shows every worker with its last heartbeat, and the sums', ()
     phase: 'ready',
     health: 'healthy',
     generation: 1,
-    uptime: 1,
+    uptimeSeconds: 1,
     restarts: 0,
-    heartbeatAge: 949,
+    heartbeatAgeMs: 949,
     requests: 10,
     requestsPerSecond: 0,
     inFlight: 1,
     connections: 4,
-    rss: 7,
-    heapUsed: 10 * 2 ** 20,
-    eventLoopDelay: 1,
+    rssBytes: 7,
+    heapUsedBytes: 10 * 2 ** 20,
+    eventLoopDelayMs: 1,
     eventLoopUtilization: 0.1,
   });
-  assert.equal(workers[1]?.eventLoopDelay, 3.5);
+  assert.equal(workers[1]?.eventLoopDelayMs, 3.5);
 });
 
 test('clusterStats shows a worker that has not said anything yet with zeros', () => {
@@ -73,16 +75,16 @@ test('clusterStats shows a worker that has not said anything yet with zeros', ()
     phase: 'starting',
     health: 'healthy',
     generation: 1,
-    uptime: 0,
+    uptimeSeconds: 0,
     restarts: 0,
-    heartbeatAge: null,
+    heartbeatAgeMs: null,
     requests: 0,
     requestsPerSecond: 0,
     inFlight: 0,
     connections: 0,
-    rss: 0,
-    heapUsed: 0,
-    eventLoopDelay: 0,
+    rssBytes: 0,
+    heapUsedBytes: 0,
+    eventLoopDelayMs: 0,
     eventLoopUtilization: 0,
   });
 });
@@ -124,8 +126,8 @@ test('clusterStats tells how long ago the last sign of life was', () => {
   const cluster = new SimCluster({ play: ({ slot }) => (slot === 2 ? { hang: 1 } : {}) });
   cluster.start().run(3_200);
   const [first, second] = statsOf(cluster).workers;
-  assert.ok((first?.heartbeatAge ?? 9_999) <= 1_000);
-  assert.ok((second?.heartbeatAge ?? 0) > 2_000);
+  assert.ok((first?.heartbeatAgeMs ?? 9_999) <= 1_000);
+  assert.ok((second?.heartbeatAgeMs ?? 0) > 2_000);
 });
 
 test('clusterStats has how each worker does, and the spares without a number', () => {
@@ -180,7 +182,7 @@ test('clusterStats has the record of the reload that is under way, and later of 
   assert.equal(statsOf(cluster).lastReload, null);
   cluster.reload();
   const { lastReload } = statsOf(cluster);
-  assert.deepEqual([lastReload?.generation, lastReload?.verdict, lastReload?.took], [2, null, null]);
+  assert.deepEqual([lastReload?.generation, lastReload?.verdict, lastReload?.tookMs], [2, null, null]);
   cluster.run(5_000);
   assert.equal(statsOf(cluster).lastReload?.verdict, 'done');
 });
@@ -190,19 +192,19 @@ test('what is answered over HTTP holds nothing of the app, its requests and its 
   const play = ({ slot, nth }: { slot: number | null; nth: number }) =>
     slot === 1 && nth <= 2
       ? {
-          requests: [{ method: 'GET', path: `/${secret}`, age: 1 }],
+          requests: [{ method: 'GET', path: `/${secret}`, ageMs: 1 }],
           crash: { after: 1_000, failure: { message: secret, exitCode: 70, stack: secret } },
         }
       : {};
   const cluster = new SimCluster({ play, policy: { poison: { deaths: 2, window: 60_000, block: 0 } } });
   cluster.start().run(10_000);
   const kept = {
-    ...{ serial: 1, generation: 2, from: 1, at: 5, took: 1, accepted: 2, moved: 3, lost: 4 },
+    ...{ serial: 1, generation: 2, from: 1, atMs: 5, tookMs: 1, accepted: 2, moved: 3, lost: 4 },
     ...{ release: secret, by: secret, reason: secret, verdict: 'rolled-back' as const },
   };
   const record = {
     ...kept,
-    steps: [{ at: 1, step: 'died' as const, worker: 1, generation: 2, detail: secret }],
+    steps: [{ atMs: 1, step: 'died' as const, worker: 1, generation: 2, detail: secret }],
   };
   const own = clusterStats(cluster.state, {
     now: cluster.now,

@@ -48,7 +48,7 @@ describe('the status line', () => {
       // The spare that follows the second one is no better.
       play: ({ key }) => ({
         heartbeat: () =>
-          key === 1 ? { eventLoopDelay: 900 } : key === 2 || key === 4 ? { rss: 2 ** 31 } : {},
+          key === 1 ? { eventLoopDelayMs: 900 } : key === 2 || key === 4 ? { rssBytes: 2 ** 31 } : {},
       }),
     });
     cluster.start().run(30_000);
@@ -137,7 +137,7 @@ describe('the statistics line', () => {
       requests: 1_180,
       inFlight: 6,
       connections: 6,
-      rssMiB: 100,
+      rssBytes: 100 * 2 ** 20,
       uptimeSeconds: 60,
     });
   });

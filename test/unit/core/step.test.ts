@@ -8,6 +8,7 @@ import { lives } from '../../simulation/lives.js';
 import { SimCluster } from '../../simulation/sim-cluster.js';
 import { simHeartbeat } from '../../simulation/sim-policy.js';
 import { pureStep } from '../../simulation/step.js';
+import { anyStall } from '../../support/stall.js';
 
 /** Worker 1 in each of its phases, in a master that serves unless the phase says otherwise. */
 const workers = {
@@ -43,11 +44,12 @@ function events(key: number): Readonly<Record<Event['type'], Event>> {
     start: { type: 'start' },
     forked: { type: 'forked', key, pid: 4242 },
     'fork-failed': { type: 'fork-failed', key, failure },
+    waits: { type: 'waits', key, port: 3000 },
     ready: { type: 'ready', key, urls: [] },
     failed: { type: 'failed', key, failure },
     heartbeat: { type: 'heartbeat', key, heartbeat: simHeartbeat({ requests: 7 }) },
     closed: { type: 'closed', key, inFlight: 1, accepted: 2 },
-    probed: { type: 'probed', key, failure: null, took: 3 },
+    probed: { type: 'probed', key, failure: null, tookMs: 3 },
     reload: {
       type: 'reload',
       serial: 1,
@@ -71,7 +73,17 @@ function events(key: number): Readonly<Record<Event['type'], Event>> {
     },
     proved: { type: 'proved', key },
     excused: { type: 'excused', key, for: 5_000 },
+    stalled: {
+      type: 'stalled',
+      key,
+      stall: anyStall,
+    },
+    leaks: {
+      type: 'leaks',
+      leaks: [{ kind: 'GET /a', bytesPerRequest: 2, lowBytes: 1, highBytes: 3, share: 1 }],
+    },
     memory: { type: 'memory', used: 1, limit: 2, stalled: null },
+    queue: { type: 'queue', waiting: 3 },
     cut: { type: 'cut', key, requests: 1, connections: 1 },
     exited: { type: 'exited', key, code: 1, signal: null },
     stop: { type: 'stop', why: 'SIGTERM', now: false },
@@ -106,13 +118,14 @@ function row(make: () => SimCluster, key: number): Record<string, string> {
 
 /** The same, without the events that are about no worker. */
 function workerRow(make: () => SimCluster, key: number): Record<string, string> {
-  const { start, stop, tick, reload, abort, scale, restart, memory, ...rest } = row(make, key);
+  const { start, stop, tick, reload, abort, scale, restart, memory, queue, leaks, ...rest } = row(make, key);
   return rest;
 }
 
 const nobodyKnown = {
   forked: 'ignored',
   'fork-failed': 'ignored',
+  waits: 'ignored',
   ready: 'ignored',
   failed: 'ignored',
   heartbeat: 'ignored',
@@ -126,6 +139,7 @@ const nobodyKnown = {
   captured: 'ignored',
   proved: 'ignored',
   excused: 'ignored',
+  stalled: 'ignored',
 };
 
 /** A reload is under way: a scale waits for it, and a stop leaves its record. */
@@ -134,14 +148,18 @@ const inReload = {
   abort: 'answer warn',
   scale: 'answer',
   restart: 'answer warn',
+  leaks: 'warn',
   memory: 'ignored',
+  queue: 'ignored',
   start: 'ignored',
   stop: 'step record warn notify(stopping,status,extend) info drain drain drain',
 };
 
 /** An answer, and a line in the log for those whom no answer reaches; and the memory is nobody's business yet. */
 const allRefused = {
+  leaks: 'warn',
   memory: 'ignored',
+  queue: 'ignored',
   reload: 'answer warn',
   abort: 'answer warn',
   scale: 'answer warn',
@@ -175,6 +193,7 @@ describe('step', () => {
         stop: 'notify(stopping,status,extend) info drain drain',
         tick: 'noted',
       },
+      leaving: { ...nobodyKnown, ...allRefused, start: 'ignored', stop: 'ignored', tick: 'noted' },
       stopping: { ...nobodyKnown, ...allRefused, start: 'ignored', stop: 'info', tick: 'noted' },
       failing: { ...nobodyKnown, ...allRefused, start: 'ignored', stop: 'info', tick: 'noted' },
       ended: { ...nobodyKnown, ...allRefused, start: 'ignored', stop: 'ignored', tick: 'ignored' },
@@ -213,9 +232,11 @@ describe('step', () => {
       ...nobodyKnown,
       forked: 'noted',
       'fork-failed': 'error notify(status)',
+      waits: 'info',
       ready: 'info notify(status)',
       failed: 'noted',
       cut: 'warn',
+      stalled: 'stall warn',
       current: 'noted',
       excused: 'noted',
       exited: 'error notify(status)',
@@ -227,6 +248,7 @@ describe('step', () => {
       failed: 'noted',
       heartbeat: 'noted',
       cut: 'warn',
+      stalled: 'stall warn',
       current: 'noted',
       excused: 'noted',
       exited: 'error notify(status)',
@@ -238,6 +260,7 @@ describe('step', () => {
       failed: 'error notify(status) fork',
       heartbeat: 'noted',
       cut: 'warn',
+      stalled: 'stall warn',
       current: 'noted',
       proved: 'noted',
       excused: 'noted',
@@ -250,6 +273,7 @@ describe('step', () => {
       failed: 'error notify(status) fork',
       heartbeat: 'noted',
       cut: 'warn',
+      stalled: 'stall warn',
       current: 'noted',
       captured: 'noted',
       proved: 'noted',
@@ -265,6 +289,7 @@ describe('step', () => {
       closed: 'noted',
       drained: 'noted',
       cut: 'warn',
+      stalled: 'stall warn',
       current: 'noted',
       excused: 'noted',
       exited: 'warn',
@@ -275,6 +300,7 @@ describe('step', () => {
       'fork-failed': 'noted',
       failed: 'noted',
       cut: 'warn',
+      stalled: 'stall warn',
       current: 'noted',
       exited: 'debug',
     });
@@ -284,6 +310,7 @@ describe('step', () => {
       'fork-failed': 'noted',
       failed: 'noted',
       cut: 'warn',
+      stalled: 'stall warn',
       current: 'noted',
       exited: 'debug',
     });

@@ -75,7 +75,7 @@ describe('a worker that falls silent', () => {
   });
 });
 
-const slow = { method: 'GET', path: '/slow', age: 4_100 };
+const slow = { method: 'GET', path: '/slow', ageMs: 4_100 };
 const stack = '    at checkout (/srv/app.js:12:5)\n    at handle (/srv/app.js:3:1)';
 const inCheckout: Partial<Capture> = { state: 'running', stack, at: 'checkout (/srv/app.js:12:5)' };
 
@@ -161,7 +161,7 @@ describe('a silent worker is looked at', () => {
   });
 
   test('and the requests of its last heartbeat are told where it could not be asked, older by the silence', () => {
-    const cluster = oneSilent({ requests: [{ ...slow, age: 200 }] }).run(10_000);
+    const cluster = oneSilent({ requests: [{ ...slow, ageMs: 200 }] }).run(10_000);
     assert.deepEqual(entry(cluster, 'error', /hung/)?.fields?.requests, ['GET /slow 5.2 s']);
   });
 });

@@ -29,6 +29,7 @@ export interface World extends Partial<Pick<DoctorSeam, 'platform' | 'now' | 'no
   readonly unitName?: string | null;
   readonly daemon?: DaemonFacts;
   /** Told of each control socket that is asked. */
+  readonly redis?: Facts['redis'];
   readonly onAsk?: (controlSocket: string) => void;
   /** The error of listening. */
   readonly listens?: string | null;
@@ -175,6 +176,7 @@ export function fakeSeam(world: World = {}): DoctorSeam {
       world.onAsk?.(controlSocket);
       return world.daemon ?? { state: 'none' };
     },
+    probeRedis: async () => world.redis ?? { shown: null, error: 'none', info: {}, aheadMs: null },
     canReap: () => false,
     loadAddon: () => {
       if (addon !== null) throw addon;

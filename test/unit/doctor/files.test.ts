@@ -130,6 +130,7 @@ describe('files with secrets', () => {
     for (const mode of [0o600, 0o640])
       assert.equal((await withFile(mode, 'TOKEN=1\n')).one(path).verdict, 'ok');
     assert.equal((await withFile(0o644, 'COLOUR=red\n')).one(path).verdict, 'ok');
+    assert.equal((await withFile(0o644, 'TOKEN_FILE=/run/token\n')).one(path).verdict, 'ok');
   });
 
   test('that anybody may write are a problem', async () => {

@@ -159,6 +159,7 @@ describe('resources', () => {
       pids: [1],
       version: '',
       node: '',
+      keepAliveTimeoutMs: null,
       settings: {},
     };
     const { found, change } = (await examined({ daemon: first })).one('process 1');
@@ -176,6 +177,7 @@ describe('resources', () => {
       pids: [158],
       version: '',
       node: '',
+      keepAliveTimeoutMs: null,
       settings: {},
     };
     const daemon = await examined({ daemon: running, files: { '/proc/158/limits': limits } });

@@ -63,6 +63,15 @@ describe('the settings', () => {
     assert.deepEqual(report.those('problem'), []);
   });
 
+  test('name the module of a job that does not exist, and how the first release is made', async () => {
+    const file = '/etc/rom-agent/rom-agent.toml';
+    const toml =
+      'app = "/srv/current/server.js"\n[deploy]\nsource = "/srv/shop.git"\n[jobs.report]\nschedule = "@daily"\nmodule = "/srv/report.mjs"\n';
+    const report = await examined({ files: { [file]: toml } });
+    assert.match(report.one('jobs.report.module').found, /^\/srv\/report\.mjs does not exist/);
+    assert.match(report.one('app').change ?? '', /rom-agent deploy --init/);
+  });
+
   test('name an app that does not exist', async () => {
     const flags = { app: '/srv/shop/server.js' };
     const missing = await examined({ flags });
@@ -85,6 +94,7 @@ describe('a daemon that runs', () => {
       pids: [158, 170],
       version: '0.1.0',
       node: 'v24.11.0',
+      keepAliveTimeoutMs: null,
       settings: effective,
     };
   };
@@ -141,9 +151,70 @@ describe('a daemon that runs', () => {
   });
 });
 
+describe('an app without a listener', () => {
+  const queue: World = {
+    unit: { Environment: 'ROM_AGENT_KIND=process ROM_AGENT_APP=/srv/shop/queue.js' },
+    stats: { '/srv/shop/queue.js': {} },
+  };
+
+  test('is in order without a port, whoever holds it', async () => {
+    const report = await examined({ ...queue, listens: 'EADDRINUSE', holder: { pid: 9, name: 'nginx' } });
+    assert.deepEqual(report.of('port'), ['ok: none is needed with kind process']);
+    assert.deepEqual([...report.those('problem'), ...report.those('warning')], []);
+  });
+
+  test('needs no right for a port below 1024, and no port apart from the ephemeral ones', async () => {
+    for (const port of [80, 40_000]) {
+      const unit = { Environment: `${queue.unit?.Environment} PORT=${port}` };
+      const report = await examined({ ...queue, unit });
+      assert.deepEqual([...report.of('ports below 1024'), ...report.of('port range')], []);
+    }
+  });
+
+  test('does not start with a socket unit', async () => {
+    const socket = { ActiveState: 'active', UnitFileState: 'enabled' };
+    const { verdict, found, change } = (await examined({ ...queue, socket })).one('socket unit');
+    assert.equal(verdict, 'problem');
+    assert.match(found, /^rom-agent\.socket passes sockets in, and kind is process: a start ends with 78$/);
+    assert.equal(change, 'sudo systemctl disable --now rom-agent.socket');
+  });
+});
+
+describe('how long idle connections are kept', () => {
+  const verdict = async (keepAliveTimeoutMs: number | null) => {
+    const daemon = {
+      state: 'runs',
+      pid: 1,
+      pids: [1],
+      version: '',
+      node: '',
+      keepAliveTimeoutMs,
+      settings: {},
+    } as const;
+    return (await examined({ daemon })).findings.find(({ check }) => check === 'keep-alive');
+  };
+
+  test('is told where a balancer may keep them for longer, which is what steady 502s come from', async () => {
+    const found = await verdict(5_000);
+    assert.equal(found?.verdict, 'unknown');
+    assert.match(found?.found ?? '', /^idle connections are kept for 5 s, Node's default; .* answers 502$/);
+    assert.match(found?.change ?? '', /^keep_alive_timeout = "75s"/);
+    assert.equal((await verdict(75_000))?.verdict, 'ok');
+    assert.equal(await verdict(null), undefined);
+  });
+});
+
 describe('the daemon that answers', () => {
   const other = {
-    daemon: { state: 'runs', pid: 77, pids: [77], version: '0.1.0', node: 'v24.11.0', settings: {} },
+    daemon: {
+      state: 'runs',
+      pid: 77,
+      pids: [77],
+      version: '0.1.0',
+      node: 'v24.11.0',
+      keepAliveTimeoutMs: null,
+      settings: {},
+    },
     unitName: 'api.service',
     files: { '/proc/77/cgroup': '0::/system.slice/rom-agent.service\n' },
   } as const;

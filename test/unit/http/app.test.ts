@@ -17,7 +17,11 @@ test('/api/info answers with what the process says of itself', async (t) => {
 test('/api/info follows the values', async (t) => {
   let info = sampleInfo;
   const { url } = await serving(t, { info: () => info });
-  for (const values of [{ uptime: 9 }, { uptime: 10, pid: 4_194_304 }, { uptime: 1e9, worker: 128 }]) {
+  for (const values of [
+    { uptimeSeconds: 9 },
+    { uptimeSeconds: 10, pid: 4_194_304 },
+    { uptimeSeconds: 1e9, worker: 128 },
+  ]) {
     info = { ...sampleInfo, ...values };
     const body = await (await fetch(`${url}/api/info`)).text();
     assert.equal(body, `${JSON.stringify(info)}\n`);
@@ -71,7 +75,7 @@ test('/ lists the routes', async (t) => {
     {
       name: 'rom-agent',
       version: '0.1.0',
-      routes: ['/api/info', '/api/cluster/stats', '/healthz', '/readyz', '/'],
+      routes: [...['/api/info', '/api/cluster/stats', '/api/scheduler/status', '/healthz', '/readyz', '/']],
     },
   ]);
 });
@@ -263,7 +267,7 @@ const sampleStats: PublicStats = {
   requests: 10,
   requestsPerSecond: 1,
   inFlight: 0,
-  master: { pid: 4700, uptime: 9, version: '0.1.0', node: 'v20.19.0', rss: 50_000_000 },
+  master: { pid: 4700, uptimeSeconds: 9, version: '0.1.0', node: 'v20.19.0', rssBytes: 50_000_000 },
   workers: [],
   lastReload: null,
   reloads: [],

@@ -40,11 +40,11 @@ export const sampleInfo: Info = {
   version: '0.1.0',
   pid: 4711,
   worker: 1,
-  uptime: 9,
+  uptimeSeconds: 9,
   node: 'v20.19.0',
   cpus: 2,
   mode: 'cluster',
-  memory: { rss: 61, heapUsed: 9 },
+  memory: { rssBytes: 61, heapUsedBytes: 9 },
 };
 
 export interface RawAnswer {

@@ -172,9 +172,52 @@ describe('an entry of the native protocol', () => {
     length.writeBigUInt64LE(BigInt(Buffer.byteLength(text)));
     assert.deepEqual(
       native({ err: { ...cause, code: 'é' } }),
-      Buffer.concat([Buffer.from('MESSAGE\n'), length, Buffer.from(`${text}\n${rest}`)]),
+      Buffer.concat([
+        Buffer.from('MESSAGE\n'),
+        length,
+        Buffer.from(`${text}\n${rest.replace('ROM_', 'CODE_FILE=b.js\nCODE_LINE=1\nCODE_FUNC=a\nROM_')}`),
+      ]),
     );
   });
+
+  const fields = (given: Record<string, unknown>) =>
+    Object.fromEntries(
+      native(given)
+        .toString('latin1')
+        .split('\n')
+        .filter((line) => /^(?:CODE|REQUEST)_/.test(line))
+        .map((line) => line.split('=')),
+    );
+
+  it('names the place in the code of an error or a stack: the topmost frame of the app', () => {
+    const stack = [
+      'Error: boom',
+      '    at query (/srv/app/node_modules/pg/lib/client.js:3:1)',
+      '    at async checkout (file:///srv/my%20app/server.mjs:12:5)',
+      '    at run (/srv/app/server.js:90:1)',
+    ].join('\n');
+    const place = { CODE_FILE: '/srv/my app/server.mjs', CODE_LINE: '12', CODE_FUNC: 'checkout' };
+    assert.deepEqual(fields({ stack }), place);
+    assert.deepEqual(fields({ error: { type: 'Error', message: 'boom', stack } }), place);
+    assert.deepEqual(fields({ stack: 'Error: a\n    at /srv/app.js:5:69' }), {
+      CODE_FILE: '/srv/app.js',
+      CODE_LINE: '5',
+    });
+  });
+
+  it('names a place in a package where the app has no frame, and none where there is only Node', () => {
+    const ofPackage = '    at query (/srv/node_modules/pg/lib/client.js:3:1)';
+    const ofNode = '    at node:internal/main:1:2';
+    assert.equal(
+      fields({ stack: `Error: a\n${ofNode}\n${ofPackage}` }).CODE_FILE,
+      '/srv/node_modules/pg/lib/client.js',
+    );
+    assert.deepEqual(fields({ stack: `Error: a\n${ofNode}` }), {});
+    assert.deepEqual(fields({ stack: 'no stack at all' }), {});
+  });
+
+  it('names the request', () =>
+    assert.deepEqual(fields({ requestId: 'a\nPRIORITY=0' }), { REQUEST_ID: 'a\\nPRIORITY' }));
 
   it('has nothing in a stack that could steer a terminal, nor a field that the app has made up', () =>
     assert.match(

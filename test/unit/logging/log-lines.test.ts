@@ -21,6 +21,11 @@ const composed: Readonly<Record<string, readonly string[]>> = {
     'are of build \0',
   ],
   'did not become ready': ['did not \0 within', "'become ready'"],
+  'the job report failed': ['the job \0 \0', "'failed'"],
+  'the job report was lost': ['the job \0 \0', "'was lost'"],
+  'the job report was left out': ['the job \0 \0', "'was left out'"],
+  'the run': ['the run \0'],
+  'the job report missed': ['the job \0 missed \0'],
 };
 
 /** Each line that the page names, in the words between its values. */

@@ -60,10 +60,12 @@ describe('the log', () => {
   it('sends entries to journald itself where that is standard output, and writes a line where it is not taken', async () => {
     const { dev, ino } = fstatSync(fd, { bigint: true });
     const sent: string[] = [];
-    const open = () => (entry: Buffer) => {
+    const send = (entry: Buffer) => {
       if (entry.includes('refused')) return false;
       return sent.push(entry.toString()) > 0;
     };
+    let unread = 3;
+    const open = () => ({ send, hasUnread: () => unread-- > 0 });
     const journal = { open, subject: ({ workerPid }: Fields) => (workerPid === 7 ? { ROM_WORKER: 3 } : {}) };
     const log = make({ format: 'auto' }, { env: { JOURNAL_STREAM: `${dev}:${ino}` }, journal });
     log.info('taken', { workerPid: 7 });
@@ -72,6 +74,8 @@ describe('the log', () => {
     assert.equal(await settled(1), `<4>refused ${rest}`);
     const fields = 'PRIORITY=6\nSYSLOG_IDENTIFIER=rom-agent\nROM_WORKER=3\n';
     assert.deepEqual(sent, [`MESSAGE=taken workerPid=7 ${rest}${fields}`]);
+    await log.drained();
+    assert.equal(unread, -1);
     make({ format: 'journal' }, { journal }).info('to a file');
     assert.match(await settled(2), /<6>to a file/);
   });

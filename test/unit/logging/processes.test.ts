@@ -41,7 +41,7 @@ describe('the log of real processes', () => {
   };
 
   const ask = async (child: ChildProcess, order: object): Promise<Answer> => {
-    const answer = once(child, 'message', { signal: AbortSignal.timeout(20_000) });
+    const answer = once(child, 'message', { signal: AbortSignal.timeout(120_000) });
     child.send(order);
     const [message] = (await answer) as [Answer];
     return message;
@@ -128,7 +128,7 @@ describe('the log of real processes', () => {
   it('ends in good time behind a blocked pipe', async () => {
     const { child, reader } = onPipe();
     await ask(child, { kind: 'flood' });
-    const gone = once(child, 'exit', { signal: AbortSignal.timeout(5000) });
+    const gone = once(child, 'exit', { signal: AbortSignal.timeout(60_000) });
     child.send({ kind: 'exit', text: 'last' });
     assert.deepEqual(await gone, [0, null]);
     reader.close();
@@ -140,7 +140,7 @@ describe('the log of real processes', () => {
     const gone = [1, 2, 3, 4].map((worker) => {
       const child = start('ignore', { LOG_DIR: logs, WORKER: String(worker) });
       child.send({ kind: 'lines', count: 500, text });
-      return once(child, 'exit', { signal: AbortSignal.timeout(20_000) });
+      return once(child, 'exit', { signal: AbortSignal.timeout(120_000) });
     });
     assert.deepEqual(
       await Promise.all(gone),

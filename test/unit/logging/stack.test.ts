@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { formatJournal, formatPretty } from '../../../src/logging/format.js';
-import { foldStack, stackOnOneLine } from '../../../src/logging/key-values.js';
+import { foldStack, formatJournal, formatPretty, stackOnOneLine } from '../../../src/logging/format.js';
 
 const stack = [
   'Error: no such order',

@@ -10,6 +10,7 @@ import { createReleases } from '../../../src/master/releases.js';
 import type { ControlEvent } from '../../../src/protocol/control-api.js';
 import { SimCluster } from '../../simulation/sim-cluster.js';
 import { loadInput } from '../../support/load-input.js';
+import { sampleSnapshot } from '../metrics/samples.js';
 
 /** The commands of a fake cluster that serves. */
 async function fakeCommands({ load = () => loadConfig(loadInput()) } = {}) {
@@ -29,7 +30,7 @@ async function fakeCommands({ load = () => loadConfig(loadInput()) } = {}) {
         now: cluster.now,
         kind: 'server',
         mode: 'cluster',
-        master: { pid: 1, version: '0', node: 'v0', rss: 0 },
+        master: { pid: 1, version: '0', node: 'v0', rssBytes: 0 },
         records: [],
       }),
     releases,
@@ -39,7 +40,23 @@ async function fakeCommands({ load = () => loadConfig(loadInput()) } = {}) {
       add: (record) => void records.push(record),
       settled: async () => {},
     }),
+    why: async () => ({ lines: [], problem: null }),
+    metrics: async () => sampleSnapshot,
+    jobs: {
+      list: async () => [],
+      run: async () => null,
+      follow: () => null,
+      runs: async () => null,
+      output: async () => '',
+    },
+    notifier: { test: async () => null },
+    fleet: () => null,
+    deploys: async () => Promise.reject(new Error('no deploys here')),
+    backplane: { want: () => {}, ask: () => Promise.reject(new Error('no backplane here')) },
     evidence: { stack: refuse, profile: refuse, heapSnapshot: refuse },
+    evidenceFolder: '/nowhere',
+    recent: { lines: () => [], follow: () => () => {} },
+    logSource: () => ({ kind: 'none' }),
     generation: () => cluster.state.generation,
     clock: () => 77,
     onRefused: (reason) => void refused.push(reason),
@@ -76,7 +93,7 @@ describe('commands', () => {
     });
     runOn();
     assert.equal(commands.status().generation, 2);
-    assert.equal(commands.status().lastReload?.at, 77);
+    assert.equal(commands.status().lastReload?.atMs, 77);
     assert.equal(commands.status().lastReload?.serial, 12);
     assert.ok(records.length > 0);
     for (const type of ['step', 'record', 'worker'] as const) assert.ok(seen.includes(type), type);

@@ -19,8 +19,8 @@ function record(generation: number, more: Partial<ReloadRecord> = {}): ReloadRec
     from: generation - 1,
     release: '/srv/app',
     by: 'ann',
-    at: 1_000 * generation,
-    took: 5,
+    atMs: 1_000 * generation,
+    tookMs: 5,
     steps: [],
     accepted: 0,
     moved: 0,
@@ -55,6 +55,18 @@ describe('the history of reloads', () => {
     assert.deepEqual(again.problems, []);
   });
 
+  test('of a build whose fields had no units is set aside, and the history begins anew', async (t) => {
+    const dir = directory(t);
+    const { atMs, tookMs, ...rest } = record(1);
+    const old = JSON.stringify([{ ...rest, at: atMs, took: tookMs }]);
+    writeFileSync(join(dir, 'reloads.json'), old);
+    const { history, problems } = open(dir);
+    assert.equal(await history.nextSerial(), 1);
+    assert.deepEqual(history.records(), []);
+    assert.match(problems.join(), /^cannot read the history of reloads .*: renamed it to .*\.bad$/);
+    assert.equal(readFileSync(join(dir, 'reloads.json.bad'), 'utf8'), old);
+  });
+
   test('keeps the last fifty, and the newest state of each', async (t) => {
     const { history } = open(directory(t));
     for (let generation = 1; generation <= 60; generation++) history.add(record(generation));
@@ -73,7 +85,7 @@ describe('the history of reloads', () => {
     await first.settled();
     const second = open(dir).history;
     assert.equal(await second.nextSerial(), 3);
-    second.add(record(2, { serial: 3, at: 9_000_000 }));
+    second.add(record(2, { serial: 3, atMs: 9_000_000 }));
     await second.settled();
     assert.deepEqual(
       second.records().map(({ serial, generation }) => [serial, generation]),

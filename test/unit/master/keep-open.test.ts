@@ -57,6 +57,19 @@ describe('keepOpen', () => {
     );
   });
 
+  test('tells the worker at once that a port is in use, and keeps nothing of it', () => {
+    const errors = [-98, 0];
+    let closed = 0;
+    const maker = {
+      _createServerHandle: () => ({ close: () => void closed++, getsockname: () => errors.shift() ?? 0 }),
+    };
+    keepOpen([], maker as never);
+    const open = maker._createServerHandle as unknown as (...query: unknown[]) => unknown;
+    assert.equal(open('127.0.0.1', 3000, 4), -98);
+    assert.equal(closed, 1);
+    assert.equal(typeof open('127.0.0.1', 3000, 4), 'object');
+  });
+
   test('lets the workers of node:cluster find the socket again after the last of them was killed', async (t) => {
     const holder = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
     t.after(() => holder.close());

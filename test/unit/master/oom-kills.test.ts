@@ -50,6 +50,18 @@ describe('the kills of the kernel', () => {
     assert.equal(kills(), 0, 'and for none that dies later');
   });
 
+  test('of a job are none of a worker, once each has a cgroup of its own', () => {
+    const files: Record<string, string> = { ...v2, [events]: 'oom_kill 1\n' };
+    const { kills } = watched(files);
+    const main = events.replace('app.service/', 'app.service/main/');
+    files['/proc/self/cgroup'] = '0::/system.slice/app.service/main\n';
+    files[main] = 'oom_kill 0\n';
+    files[events] = 'oom_kill 2\n';
+    assert.equal(kills(), 0);
+    files[main] = 'oom_kill 1\n';
+    assert.equal(kills(), 1);
+  });
+
   test('are unknown where no cgroup counts them', () => {
     assert.equal(watched({}).kills(), null);
     assert.equal(

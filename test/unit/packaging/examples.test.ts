@@ -20,8 +20,8 @@ const files = {
 test('Docker and Kubernetes wait longer than a drain takes by default', () => {
   const { compose, deployment } = files;
   assert.ok(number(compose, /stop_grace_period: (\d+)s/) >= drain + margin);
-  const preStop = number(deployment, /preStop:\s+exec:\s+command: \["sleep", "(\d+)"\]/);
-  assert.ok(number(deployment, /terminationGracePeriodSeconds: (\d+)/) >= preStop + drain + margin);
+  const lameDuck = number(deployment, /ROM_AGENT_LAME_DUCK\s+value: (\d+)s/);
+  assert.ok(number(deployment, /terminationGracePeriodSeconds: (\d+)/) >= lameDuck + drain + margin);
 });
 
 test('a container has longer to start than the first workers may take by default', () => {

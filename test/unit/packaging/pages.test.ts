@@ -10,6 +10,7 @@ const shown = [
   { page: 'docs/how-to/haproxy.md', language: 'haproxy', file: 'packaging/haproxy/haproxy.cfg' },
   { page: 'docs/how-to/containers.md', language: 'dockerfile', file: 'packaging/container/app.Dockerfile' },
   { page: 'docs/how-to/containers.md', language: 'yaml', file: 'packaging/container/compose.yaml' },
+  { page: 'docs/how-to/prometheus.md', language: 'yaml', file: 'packaging/prometheus/prometheus.yml' },
   {
     page: 'docs/how-to/containers.md',
     language: 'yaml kubernetes',

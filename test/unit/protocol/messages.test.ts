@@ -10,24 +10,32 @@ import {
   withLostHandle,
 } from '../../../src/protocol/messages.js';
 import { simHeartbeat } from '../../simulation/sim-policy.js';
+import { anyStall } from '../../support/stall.js';
+import { sampleSnapshot, workerMetrics } from '../metrics/samples.js';
 
 type Raw = Record<string, unknown>;
 
 const fromWorker: Readonly<Record<WorkerMessage['type'], WorkerMessage>> = {
   hello: { type: 'hello' },
   ready: { type: 'ready', urls: ['http://localhost:3000', 'http://localhost:3001'], onTarget: true },
+  waits: { type: 'waits', port: 3000 },
   listens: { type: 'listens', urls: ['http://localhost:3000'], onTarget: false },
   failed: { type: 'failed', failure: { message: 'boom', exitCode: 70, errno: 98, stack: 'Error: boom' } },
   heartbeat: {
     type: 'heartbeat',
-    heartbeat: simHeartbeat({ requests: 3, current: [{ method: 'GET', path: '/', age: 12 }] }),
+    heartbeat: simHeartbeat({ requests: 3, current: [{ method: 'GET', path: '/', ageMs: 12 }] }),
   },
   spare: { type: 'spare' },
-  current: { type: 'current', inFlight: 1, requests: [{ method: 'GET', path: '/', age: 12 }] },
+  current: { type: 'current', inFlight: 1, requests: [{ method: 'GET', path: '/', ageMs: 12 }] },
   proved: { type: 'proved' },
+  stall: {
+    type: 'stall',
+    stall: anyStall,
+  },
+  collected: { type: 'collected', atMs: 1_000, bytes: 50e6, counts: { 'GET /': 7 } },
   evidence: { type: 'evidence', id: 3, path: '/var/lib/x.cpuprofile', bytes: 4_096, failure: null },
   closed: { type: 'closed', inFlight: 3, accepted: 40 },
-  probed: { type: 'probed', failure: null, took: 1.5 },
+  probed: { type: 'probed', failure: null, tookMs: 1.5 },
   cut: { type: 'cut', requests: 1, connections: 2 },
   drained: { type: 'drained' },
   'hand-on': {
@@ -41,19 +49,27 @@ const fromWorker: Readonly<Record<WorkerMessage['type'], WorkerMessage>> = {
     silence: null,
   },
   taken: { type: 'taken', id: 5, outcome: 'read' },
+  'fleet-request': { type: 'fleet-request', id: 7 },
   'stats-request': { type: 'stats-request', id: 7 },
+  'want-backplane': { type: 'want-backplane' },
+  'metrics-request': { type: 'metrics-request', id: 8 },
+  metrics: { type: 'metrics', id: 9, metrics: workerMetrics(3, { app: { json: '[]', failure: 'none' } }) },
 };
 
 const fromMaster: Readonly<Record<MasterMessage['type'], unknown>> = {
   drain: { type: 'drain', timeout: 30_000, last: true },
   release: { type: 'release' },
-  'hand-on': { type: 'hand-on', id: 4, to: 3, count: 2 },
+  'lame-duck': { type: 'lame-duck' },
+  'even-out': { type: 'even-out', id: 4, to: 3, count: 2 },
   take: { type: 'take', id: 5, from: 2, until: 900, server: '::|3000', hops: 1, head: 'R0VU', silence: 900 },
   handed: { type: 'handed', id: 4, came: true },
   workers: { type: 'workers', own: 2, ready: [{ key: 2, slot: 1 }] },
   heartbeat: { type: 'heartbeat' },
   probe: { type: 'probe', path: '/healthz', timeout: 5_000 },
+  fleet: { type: 'fleet', id: 7, fleet: null },
   stats: { type: 'stats', id: 7, stats: { status: 'serving' } },
+  metrics: { type: 'metrics', id: 9 },
+  'metrics-snapshot': { type: 'metrics-snapshot', id: 8, snapshot: sampleSnapshot },
   promote: { type: 'promote', slot: 2 },
   prove: { type: 'prove', timeout: 1_000 },
   block: { type: 'block', requests: [{ method: 'GET', route: '/', for: 1_000 }] },
@@ -97,12 +113,20 @@ const nullable = [
   'hand-on.head',
   'hand-on.silence',
   'evidence.failure',
+  ...['function', 'file', 'line', 'column', 'stack'].map((field) => `stall.stall.${field}`),
+  'metrics.metrics.gauges.openFds',
+  'metrics.metrics.gauges.maxFds',
+  'metrics.metrics.app',
+  'metrics.metrics.app.json',
+  'metrics.metrics.app.failure',
 ];
 
 /** What would be wrong for most fields is right for a few. */
 function isRight(field: string, value: unknown): boolean {
-  if (field === 'heartbeat.heartbeat.latency') return Array.isArray(value);
-  if (field === 'ready.onTarget' || field === 'listens.onTarget') return typeof value === 'boolean';
+  if (field === 'ready.onTarget' || field === 'listens.onTarget' || field === 'stall.stall.exact')
+    return typeof value === 'boolean';
+  if (field === 'heartbeat.heartbeat.latency' || field === 'metrics.metrics.delays.counts')
+    return Array.isArray(value);
   return nullable.includes(field) && value === null;
 }
 
@@ -149,9 +173,11 @@ describe('messages between worker and master', () => {
     );
     assert.equal(
       reasonOf(
-        parseWorkerMessage(marked({ type: 'heartbeat', heartbeat: { ...simHeartbeat(), rss: Number.NaN } })),
+        parseWorkerMessage(
+          marked({ type: 'heartbeat', heartbeat: { ...simHeartbeat(), rssBytes: Number.NaN } }),
+        ),
       ),
-      'heartbeat.heartbeat.rss is null, expected a finite number',
+      'heartbeat.heartbeat.rssBytes is null, expected a finite number',
     );
   });
 
@@ -195,7 +221,7 @@ describe('messages between worker and master', () => {
       { toString: 1 },
     ]) {
       const reason = reasonOf(parseWorkerMessage({ cmd: 'NODE_ROM_AGENT', type }));
-      assert.match(reason, /^type is .*, expected one of hello, ready, listens, failed, heartbeat, /);
+      assert.match(reason, /^type is .*, expected one of hello, ready, waits, listens, failed, heartbeat, /);
     }
     assert.match(reasonOf(parseWorkerMessage({ cmd: 'NODE_ROM_AGENT' })), /^type is undefined/);
   });

@@ -5,15 +5,15 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { journalSocket, sharedJournal } from '../../../src/logging/journal.js';
 import { requireAddon } from '../../../src/service-manager/detect.js';
 import {
   createSender,
-  journalSocket,
   type Koffi,
   socketAddress,
   unixDatagrams,
 } from '../../../src/service-manager/unix-datagram.js';
-import { openNotifySocket } from '../../support/notify-socket.js';
+import { openNotifySocket, python } from '../../support/notify-socket.js';
 import { processes } from '../../support/proc.js';
 import { waitFor } from '../../support/wait.js';
 
@@ -128,7 +128,7 @@ describe('the addon for systemd', () => {
 });
 
 const koffi = loaded();
-const hasPython = spawnSync('python3', ['--version']).status === 0;
+const hasPython = spawnSync(python, ['--version']).status === 0;
 const skip =
   process.platform !== 'linux' || koffi === null || !hasPython ? 'needs Linux, koffi and python3' : false;
 
@@ -220,17 +220,38 @@ describe('a real socket', { skip }, () => {
   test('of journald gets entries; one that is too large for a datagram, or that nobody reads, is not taken', async (t) => {
     const address = place(t);
     const socket = await socketAt(t, address);
-    const send = journalSocket(address);
-    assert.equal(send?.(Buffer.from('MESSAGE=ä\nPRIORITY=6\n')), true);
+    const sender = journalSocket(address);
+    assert.equal(sender?.send(Buffer.from('MESSAGE=ä\nPRIORITY=6\n')), true);
     await waitFor('the entry', () => socket.datagrams[0]?.text === 'MESSAGE=ä\nPRIORITY=6\n');
-    assert.equal(send?.(Buffer.alloc(2 ** 24)), false);
-    assert.equal(journalSocket(`${address}.none`)?.(Buffer.from('MESSAGE=a\n')), false);
+    assert.equal(sender?.send(Buffer.alloc(2 ** 24)), false);
+    assert.equal(journalSocket(`${address}.none`)?.send(Buffer.from('MESSAGE=a\n')), false);
     assert.equal(
       journalSocket(address, () => {
         throw new Error('no koffi');
       }),
       null,
     );
+  });
+
+  test('of journald is known to have something unread until it is read', async (t) => {
+    const address = place(t);
+    const socket = await socketAt(t, address);
+    const sender = journalSocket(address);
+    assert.equal(sender?.hasUnread(), false);
+    await stopReading(t, socket.pid);
+    assert.equal(sender?.send(Buffer.from('MESSAGE=a\n')), true);
+    assert.equal(sender?.hasUnread(), true);
+    process.kill(socket.pid, 'SIGCONT');
+    await waitFor('that it is read', () => sender?.hasUnread() === false);
+  });
+
+  test('of journald is opened once for all logs of a process, also where there is none', () => {
+    let opened = 0;
+    const open = sharedJournal(() => {
+      opened += 1;
+      return null;
+    });
+    assert.deepEqual([open(), open(), opened], [null, null, 1]);
   });
 
   test('that is gone is no reason to fail', (t) => {

@@ -17,7 +17,7 @@ const { config } = await loadConfig(loadInput());
 
 describe('an entry of the table is all that a setting needs: each', () => {
   test('has a place in the Config', () => {
-    assert.deepEqual(leaves(config).sort(), [...keys.map(place), 'dotenv'].sort());
+    assert.deepEqual(leaves(config).sort(), [...keys.map(place), 'dotenv', 'jobs'].sort());
   });
 
   test('reaches the core or a worker where the table says so, and nobody else', () => {
@@ -76,7 +76,8 @@ test('as many workers can be configured as a service can be scaled to', () => {
 /** Names such as `health.slowDelay`. */
 function leaves(tree: object, above: readonly string[] = []): string[] {
   return Object.entries(tree).flatMap(([name, value]) => {
-    const isSection = keys.some((key) => pathOf(key).length === 2 && pathOf(key)[0] === name);
+    const isSection =
+      above.length === 0 && keys.some((key) => pathOf(key).length === 2 && pathOf(key)[0] === name);
     return isSection ? leaves(value as object, [...above, name]) : [[...above, name].join('.')];
   });
 }

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { installService, requestFrom, uninstallService } from '../../../src/cli/install.js';
-import { fitsEngines } from '../../../src/setup/engines.js';
 import { findServices, onlyService, serviceNamed } from '../../../src/setup/find.js';
-import { prepareService } from '../../../src/setup/prepare.js';
+import { fitsEngines, prepareService } from '../../../src/setup/prepare.js';
 import { loadInput } from '../../support/load-input.js';
 import { request } from './facts.js';
 import { FakeHost, type HostOptions } from './fake-host.js';
@@ -254,6 +253,31 @@ describe('install', () => {
     assert.equal((await prepare(taken, { settings })).address, null);
   });
 
+  test('warns of a service that does not run now and is set to the same port', async () => {
+    const unit = (name: string) =>
+      `Id=rom-agent@${name}.service\nLoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\nMainPID=0\nEnvironment=ROM_AGENT_CONFIG=/etc/rom-agent/${name}.toml`;
+    const host: HostOptions = {
+      files: {
+        '/etc/systemd/system/rom-agent@.service': '',
+        '/etc/rom-agent/api.toml': 'port = 3001\n',
+        '/etc/rom-agent/web.toml': 'port = 3002\n',
+      },
+      run: async (_, [verb, ...units]) =>
+        verb === 'show' && units.includes('rom-agent@api.service')
+          ? `${unit('api')}\n\n${unit('web')}`
+          : null,
+    };
+    const { warnings } = await prepare(host);
+    assert.deepEqual(
+      warnings.filter((warning) => warning.includes('port')),
+      [
+        'The service api is set to port 3001 too: only one of the two can run at a time. Give one another port, or rom-agent uninstall api.',
+      ],
+    );
+    const elsewhere = await prepare(host, { settings: { app: '/srv/shop/server.js', port: 3003 } });
+    assert.ok(!elsewhere.warnings.join().includes('only one of the two'));
+  });
+
   test('warns of a node that the app does not ask for', async () => {
     const manifest = JSON.stringify({ name: 'x', engines: { node: '>=24' } });
     const { warnings } = await prepare({ files: { '/srv/shop/package.json': manifest } });
@@ -280,6 +304,17 @@ describe('what to run', () => {
       node_args: ['--enable-source-maps'],
     });
     assert.deepEqual(environment, { NODE_ENV: 'production', DEBUG: 'x' });
+  });
+
+  test('is what a start script says that has another program in the place of node, or npx', () => {
+    const files = { '/srv/shop/server.ts': '' };
+    const tsx = from({ name: 'a', scripts: { start: 'tsx --env-file .env server.ts' } }, files).settings;
+    assert.deepEqual(tsx, { app: '/srv/shop/server.ts', node_args: ['--import=tsx', '--env-file=.env'] });
+    const next = { '/srv/shop/node_modules/next/package.json': '{"bin":{"next":"dist/bin/next"}}' };
+    assert.deepEqual(from({ name: 'web', scripts: { start: 'npx next start' } }, next).settings, {
+      app: '/srv/shop/next',
+      args: ['start'],
+    });
   });
 
   test('is a command that a package brings', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parse as parsePlist } from 'plist';
 import { parse as parseToml } from 'smol-toml';
-import { ownershipOf } from '../../../src/setup/ownership.js';
+import { ownershipOf } from '../../../src/setup/files.js';
 import { planService, type ServicePlan } from '../../../src/setup/plan.js';
 import { facts, request } from './facts.js';
 

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Listed } from '../../../../src/setup/list.js';
 import { ask } from '../../../support/net.js';
+import { fixtures } from '../../../support/process.js';
+import { waitFor } from '../../../support/wait.js';
 import { needsMachine } from '../machine.js';
 import { type Host, ports, sharedHost } from './host.js';
 
@@ -254,3 +258,61 @@ test('what cannot run is refused before anything is written', needsMachine(), as
     /\+ \/etc\/rom-agent\/other\.toml[\s\S]*systemctl enable --now rom-agent@other\.service/,
   );
 });
+
+test(
+  'the worker of a queue is a service without a port, which ends its job at a stop',
+  needsMachine(),
+  async (t) => {
+    const host = await sharedHost();
+    const { machine } = host;
+    const queue = '/var/lib/rom-agent@queue/queue';
+    host.tidy(t, 'queue');
+    const file = '/srv/queue/worker.mjs';
+    await machine.writeFile(file, readFileSync(join(fixtures, 'integration/queue-worker.mjs'), 'utf8'));
+    await machine.writeFile('/srv/queue/env', `QUEUE=${queue}\n`);
+    // The folders of the queue, before the app looks at them.
+    await machine.writeFile(
+      '/srv/queue/start.mjs',
+      `import { mkdirSync } from 'node:fs';
+for (const name of ['jobs', 'taken', 'done', 'stopping']) mkdirSync(\`\${process.env.QUEUE}/\${name}\`, { recursive: true });
+await import('./worker.mjs');\n`,
+    );
+    const given = ['/srv/queue/start.mjs', '--name', 'queue', '--kind', 'process', '--workers', '2'];
+    await host.must('install', ...given, '--env-file', '/srv/queue/env', '--yes');
+    const unit = 'rom-agent@queue.service';
+    assert.match(
+      (await machine.show(unit, ['StatusText'])).StatusText,
+      /^2 of 2 workers ready, generation 1, 0 restarts/,
+    );
+    const { state, listens, workers } = (await list(host)).get('queue') ?? {};
+    assert.deepEqual(
+      { state, listens, workers },
+      { state: 'serving', listens: [], workers: { ready: 2, wanted: 2 } },
+    );
+
+    const job = (name: string) => machine.must(['touch', `${queue}/jobs/${name}`]);
+    const isThere = async (path: string) =>
+      (await machine.run(['test', '-e', `${queue}/${path}`])).code === 0;
+    await job('slow-1');
+    await waitFor('the job to begin', () => isThere('taken/slow-1'), { timeout: 120_000 });
+    await machine.must(['systemctl', 'reload', unit], { timeout: 300_000 });
+    assert.match((await machine.show(unit, ['StatusText'])).StatusText, /generation 2/);
+    const { stdout } = await host.rom('doctor', '--name', 'queue');
+    assert.doesNotMatch(stdout, /port \d+/);
+    assert.doesNotMatch(stdout, /^ *problem/m);
+
+    const stopping = machine.run(['systemctl', 'stop', unit], { timeout: 300_000 });
+    await waitFor(
+      'the stop',
+      async () => (await machine.show(unit, ['ActiveState'])).ActiveState === 'deactivating',
+      { timeout: 120_000 },
+    );
+    await job('../go');
+    assert.equal((await stopping).code, 0);
+    assert.ok(await isThere('done/slow-1'));
+    assert.deepEqual(await machine.show(unit, ['Result', 'ActiveState']), {
+      Result: 'success',
+      ActiveState: 'inactive',
+    });
+  },
+);

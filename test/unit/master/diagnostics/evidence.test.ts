@@ -101,7 +101,10 @@ describe('evidence', () => {
   test('is one at a time of a worker of which two are asked at once, too', async (t) => {
     const { evidence, order, answer } = fakes(t);
     const both = [evidence.profile(1, 10, 'ann'), evidence.profile(1, 10, 'bob')];
-    answer(1, (await order()).id);
+    const { id } = await order();
+    // Before that one is over: the other would be the next one.
+    assert.equal((await Promise.race(both)).accepted, false);
+    answer(1, id);
     const accepted = (await Promise.all(both)).map((each) => each.accepted);
     assert.deepEqual(accepted.sort(), [false, true]);
   });

@@ -7,12 +7,18 @@ const passage: Passage = {
   units: ['rom-agent@web.socket', 'rom-agent@web.service'],
   timer: 'rom-agent-reload-web.timer',
   ports: [3000],
+  beside: true,
 };
+/** Without a socket unit. */
+const alone: Passage = { ...passage, units: ['rom-agent@web.service'] };
 
 /** A host on which everything takes a tick. `fails`: what does not work. `frees`: PM2 gives up the port before it says so. */
 function hostWith({ fails = [], frees = false }: { fails?: readonly string[]; frees?: boolean } = {}) {
   const log: string[] = [];
   let [taken, time] = [true, 0];
+  let canWait = false;
+  let looks = 0;
+  let ready: (() => void) | null = null;
   let stopping: (() => void) | null = null;
   const pm2 = (verb: string) => async (name: string) => {
     log.push(`pm2 ${verb} ${name}`);
@@ -34,6 +40,11 @@ function hostWith({ fails = [], frees = false }: { fails?: readonly string[]; fr
       log.push(line);
       if (args[0] === 'stop') taken = false;
       if (args[0] === 'start') stopping?.();
+      // It waits as long as PM2 has the port.
+      if (args[0] === 'start' && canWait && taken && !fails.includes(line))
+        await new Promise<void>((resolve) => {
+          ready = resolve;
+        });
       const ok = !fails.some((each) => line.startsWith(each));
       return { ok, output: ok ? '' : `${line} failed` };
     },
@@ -41,8 +52,17 @@ function hostWith({ fails = [], frees = false }: { fails?: readonly string[]; fr
       log.push(`end what is left at ${ports.join()}`);
       return 0;
     },
-    isTaken: () => taken,
+    statusOf: async () =>
+      looks++ === 0
+        ? 'starting: 0 of 2 workers ready'
+        : 'starting: 0 of 2 workers ready, 2 wait for port 3000',
+    allowWait: async (unit, allowed) => {
+      log.push(`${unit} ${allowed ? 'may' : 'may not'} wait`);
+      canWait = allowed;
+    },
+    listeners: () => (taken ? 'pm2' : ready === null ? '' : 'service'),
     sleep: async (ms) => {
+      if (!taken) ready?.();
       time += ms;
       if (frees) taken = false;
     },
@@ -63,6 +83,43 @@ describe('an app that is taken over', () => {
       'start rom-agent@web.service',
       'enable --now rom-agent-reload-web.timer',
     ]);
+  });
+
+  test('is stopped in PM2 when its service has booted and waits for the port', async () => {
+    const { seam, log } = hostWith();
+    const passed = await takeOver(alone, seam);
+    assert.ok(passed.ok && passed.gap !== null, JSON.stringify(passed));
+    assert.deepEqual(log, [
+      'enable rom-agent@web.service',
+      'rom-agent@web.service may wait',
+      'start rom-agent@web.service',
+      'pm2 stop Web',
+      'end what is left at 3000',
+      'enable --now rom-agent-reload-web.timer',
+      'rom-agent@web.service may not wait',
+    ]);
+  });
+
+  test('is not stopped in PM2 where its service does not boot beside it', async () => {
+    const { seam, log } = hostWith({ fails: ['start rom-agent@web.service'] });
+    const passed = await takeOver(alone, seam);
+    assert.deepEqual(passed, { ok: false, why: 'start rom-agent@web.service failed', back: true });
+    assert.deepEqual(log.slice(-2), [
+      'disable --now rom-agent@web.service',
+      'rom-agent@web.service may not wait',
+    ]);
+    assert.ok(!log.includes('pm2 stop Web'));
+  });
+
+  test('is stopped first where it may not run twice, and where it has no port', async () => {
+    for (const each of [
+      { ...alone, beside: false },
+      { ...alone, ports: [] },
+    ]) {
+      const { seam, log } = hostWith();
+      assert.equal((await takeOver(each, seam)).ok, true);
+      assert.ok(log.indexOf('pm2 stop Web') < log.indexOf('start rom-agent@web.service'), log.join('; '));
+    }
   });
 
   test('is started as soon as the port is free, before PM2 says that it has stopped it', async () => {

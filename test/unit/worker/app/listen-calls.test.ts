@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, Server } from 'node:net';
+import { constants } from 'node:os';
 import { describe, type TestContext, test } from 'node:test';
 import { exitCodes, RomAgentError } from '../../../../src/errors.js';
 import type { Dispatch } from '../../../../src/settings/config.js';
-import { holdListeners, redirectListens } from '../../../../src/worker/app/listen-calls.js';
+import {
+  holdListeners,
+  type ListenCallsSeam,
+  redirectListens,
+} from '../../../../src/worker/app/listen-calls.js';
 import { redirectToPassed } from '../../../../src/worker/app/target.js';
 import {
   type ListenQuery,
@@ -13,7 +18,7 @@ import {
 } from '../../../../src/worker/node-internals/listening.js';
 
 /** Fakes of node:cluster and net.Server: what the master is asked for, and what a server listens with in the end. */
-function fakes(dispatch: Dispatch = 'shared') {
+function fakes(dispatch: Dispatch = 'shared', wait: Pick<ListenCallsSeam, 'listenWait' | 'onWait'> = {}) {
   const asked: ListenQuery[] = [];
   const listened: unknown[][] = [];
   const takenOver: Server[] = [];
@@ -34,6 +39,7 @@ function fakes(dispatch: Dispatch = 'shared') {
     giver,
     prototype,
     onTakenOver: (server) => takenOver.push(server),
+    ...wait,
   });
   return {
     asked,
@@ -106,6 +112,66 @@ test('it fails as net.Server does where the address is in use', () => {
   replies[0]?.(-98, undefined);
   assert.match(errors[0]?.message ?? '', /^bind EADDRINUSE :::3000$/);
   assert.equal(errors[0]?.syscall, 'bind');
+});
+
+describe('a port that another process has', () => {
+  function waiting(t: TestContext, listenWait: number) {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    let now = 0;
+    t.mock.method(performance, 'now', () => now);
+    const waits: number[] = [];
+    const fake = fakes('shared', { listenWait, onWait: (port) => waits.push(port) });
+    const pass = (ms: number): void => {
+      now += ms;
+      t.mock.timers.tick(ms);
+    };
+    return { ...fake, waits, pass };
+  }
+  const inUse = -constants.errno.EADDRINUSE;
+
+  test('is asked for again until the master has it, and the app hears nothing meanwhile', (t) => {
+    const { asked, replies, giver, waits, calls, pass } = waiting(t, 1_000);
+    const told: unknown[] = [];
+    giver._getServer(createServer(), tcp(3000), (error, given) => told.push([error, given]));
+    replies[0]?.(inUse, undefined);
+    pass(20);
+    replies[1]?.(inUse, undefined);
+    assert.deepEqual([told, waits], [[], [3000]]);
+    pass(20);
+    const given = handle();
+    replies[2]?.(null, given as never);
+    assert.deepEqual(told, [[null, given]]);
+    assert.deepEqual([asked.length, calls.waited()], [3, 40]);
+  });
+
+  test('is in use once the limit is over, for all ports together', (t) => {
+    const { asked, replies, giver, pass } = waiting(t, 30);
+    const told: unknown[] = [];
+    giver._getServer(createServer(), tcp(3000), (error) => told.push(error));
+    replies[0]?.(inUse, undefined);
+    pass(20);
+    replies[1]?.(inUse, undefined);
+    pass(20);
+    replies[2]?.(inUse, undefined);
+    assert.deepEqual([told, asked.length], [[inUse], 3]);
+    giver._getServer(createServer(), tcp(3001), (error) => told.push(error));
+    replies[3]?.(inUse, undefined);
+    assert.deepEqual(told, [inUse, inUse]);
+  });
+
+  test('is not waited for unless the setting says so, nor for another error, nor where it is no port', (t) => {
+    const none = fakes();
+    const told: unknown[] = [];
+    none.giver._getServer(createServer(), tcp(3000), (error) => told.push(error));
+    none.replies[0]?.(inUse, undefined);
+    const { replies, giver, waits } = waiting(t, 1_000);
+    giver._getServer(createServer(), tcp(80), (error) => told.push(error));
+    replies[0]?.(-13, undefined);
+    const path = { address: '/run/app.sock', port: -1, addressType: -1 };
+    giver._getServer(createServer(), path, (error) => told.push(error));
+    replies[1]?.(inUse, undefined);
+    assert.deepEqual([told, waits], [[inUse, -13, inUse], []]);
+  });
 });
 
 test('a free port, a descriptor and what the app shares itself are left alone', () => {

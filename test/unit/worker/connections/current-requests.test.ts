@@ -34,7 +34,7 @@ test('requests in flight are told by method and path without the query, oldest f
   );
   const { inFlight, requests } = currentOf(servers);
   assert.deepEqual([inFlight, requests.length], [2, 2]);
-  assert.ok(requests.every(({ age }) => age >= 0 && Number.isInteger(age)));
+  assert.ok(requests.every(({ ageMs }) => ageMs >= 0 && Number.isInteger(ageMs)));
   for (const response of waiting) response.end();
   await waitFor('no requests', servers.current, { until: ({ length }) => length === 0 });
 });
@@ -73,17 +73,17 @@ test('of many the ten oldest and the ten newest are told, and not more than 200 
   }));
   const told = newestAndOldest([...notes].reverse(), { now: 1_000, tellPath: whole });
   assert.equal(told.length, 20);
-  assert.deepEqual(told[0], { method: 'GET', path: '/0', age: 1_000 });
+  assert.deepEqual(told[0], { method: 'GET', path: '/0', ageMs: 1_000 });
   assert.equal(told[9]?.path, '/9');
   assert.equal(told[10]?.path, '/490');
-  assert.deepEqual(told.at(-1), { method: 'GET', path: '/499', age: 501 });
+  assert.deepEqual(told.at(-1), { method: 'GET', path: '/499', ageMs: 501 });
   const [long] = newestAndOldest([{ method: 'GET', path: `/${'x/'.repeat(999)}`, begun: 0 }], { now: 1 });
   assert.equal(long?.path.length, 200);
 });
 
 test('of a path its route is told: what may be secret does not leave the worker', () => {
   const secret = { method: 'POST', path: '/reset/kQ2x9vTn', begun: 0 };
-  assert.deepEqual(newestAndOldest([secret], { now: 1 }), [{ method: 'POST', path: '/reset/:id', age: 1 }]);
+  assert.deepEqual(newestAndOldest([secret], { now: 1 }), [{ method: 'POST', path: '/reset/:id', ageMs: 1 }]);
 });
 
 test('a debugger finds what is in flight, and nobody else stumbles over it', async () => {

@@ -1,10 +1,10 @@
 import cluster from 'node:cluster';
 import { createServer } from 'node:http';
 import { keepOpen } from '../../../../src/master/listen-sockets.js';
-import { createAccepting } from '../../../../src/worker/connections/pause-accepting.js';
+import { createAccepting } from '../../../../src/worker/connections/descriptors.js';
 
 /**
- * A cluster of two for pause-accepting.test.ts, which forks it: each order goes to both workers, and their answers come
+ * A cluster of two for descriptors-pause.test.ts, which forks it: each order goes to both workers, and their answers come
  * back as a list. Its argument is what to listen on, as JSON.
  */
 type Order = 'pause' | 'resume' | 'close' | 'address' | 'listen twice';

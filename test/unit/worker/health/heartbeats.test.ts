@@ -12,38 +12,49 @@ function heartbeating() {
       delay.on = true;
       return true;
     },
-    percentile: () => 25e6,
+    disable: () => {
+      delay.on = false;
+      return true;
+    },
+    percentile: () => (delay.on ? 25e6 : 0),
     reset: () => {},
+  };
+  const turns = {
+    begin: () => {},
+    busy: () => false,
+    onChange: (hear: (busy: boolean, at: number) => void) => {
+      turns.change = (busy) => hear(busy, 0);
+    },
+    onTurn: () => {},
+    settle: () => {},
+    takeLongest: () => 3,
+    change: (_busy: boolean) => {},
   };
   const heartbeats = createHeartbeats({
     servers,
+    turns,
     kept: () => 0,
     send: (heartbeat) => sent.push(heartbeat),
     interval: 60_000,
     delay,
   });
-  return { heartbeats, sent, delay };
+  return { heartbeats, sent, delay, turns };
 }
 
-test('a spare heartbeats without measuring its event loop, which would wake it up fifty times a second', () => {
+test('an idle worker tells its longest turn, and runs no timer that wakes it up fifty times a second', () => {
   const { heartbeats, sent, delay } = heartbeating();
-  heartbeats.start({ withBytes: false, idle: true });
-  assert.equal(sent.length, 1);
+  heartbeats.start({ withBytes: false });
+  assert.equal(sent[0]?.eventLoopDelayMs, 3);
   assert.equal(delay.on, false);
 });
 
-test('a spare that takes over measures its event loop from then on', () => {
-  const { heartbeats, sent, delay } = heartbeating();
-  heartbeats.start({ withBytes: false, idle: true });
+test('a busy worker tells how late its event loop was, without the interval of the looks', () => {
+  const { heartbeats, sent, delay, turns } = heartbeating();
+  turns.change(true);
   heartbeats.start({ withBytes: false });
-  assert.equal(sent.length, 2);
-  assert.equal(delay.on, true);
-});
-
-test('what is told of the event loop is how late it was, without the interval of the looks', () => {
-  const { heartbeats, sent } = heartbeating();
-  heartbeats.start({ withBytes: false });
-  assert.equal(sent[0]?.eventLoopDelay, 5);
+  assert.equal(sent[0]?.eventLoopDelayMs, 5);
+  turns.change(false);
+  assert.equal(delay.on, false);
 });
 
 test('a worker without a free file descriptor heartbeats on, with the memory that it had', (t) => {
@@ -60,6 +71,6 @@ test('a worker without a free file descriptor heartbeats on, with the memory tha
   });
   heartbeats.now();
   const [before, now] = sent;
-  assert.ok(before !== undefined && before.rss > 0);
-  assert.equal(now?.rss, before.rss);
+  assert.ok(before !== undefined && before.rssBytes > 0);
+  assert.equal(now?.rssBytes, before.rssBytes);
 });

@@ -17,12 +17,12 @@ async function probed(t: Parameters<typeof listening>[0], listener: RequestListe
 
 test('an app that answers is fine, whatever it answers below 500', async (t) => {
   const asked: string[] = [];
-  const { failure, took } = await probed(t, (request, response) => {
+  const { failure, tookMs } = await probed(t, (request, response) => {
     asked.push(`${request.method} ${request.url} ${request.socket.remoteAddress}`);
     response.writeHead(404).end('no such thing');
   });
   assert.equal(failure, null);
-  assert.ok(took > 0);
+  assert.ok(tookMs > 0);
   assert.deepEqual(asked, ['GET /healthz 127.0.0.1']);
 });
 

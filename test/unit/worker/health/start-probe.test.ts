@@ -14,7 +14,7 @@ function app(failures: readonly (string | null)[], isDraining = () => false) {
         time += 1000;
         asked.push(question);
         const failure = failures[Math.min(asked.length, failures.length) - 1] ?? null;
-        return Promise.resolve({ failure, took: 7 });
+        return Promise.resolve({ failure, tookMs: 7 });
       },
       isDraining,
       now: () => time,

@@ -152,7 +152,7 @@ test('how long a connection may still be silent goes along with it', async (t) =
   const socket = first(place.sockets);
   await waitFor('some of the time to pass', () => performance.now() - answered, { until: (ms) => ms > 300 });
   const { timeout = 0 } = socket;
-  handOn.order({ type: 'hand-on', to: 9, count: 1 });
+  handOn.order({ type: 'even-out', to: 9, count: 1 });
   await waitFor('the connection to go', () => sent.length);
   const [message] = sent;
   assert.ok(message?.type === 'hand-on' && message.silence !== null);
@@ -167,7 +167,7 @@ test('a connection without a limit has none afterwards', async (t) => {
   const place = await echo(t, server);
   const { sent, handOn } = desk(place, true);
   await asked(t, place.port, get('/'));
-  handOn.order({ type: 'hand-on', to: 9, count: 1 });
+  handOn.order({ type: 'even-out', to: 9, count: 1 });
   await waitFor('the connection to go', () => sent.length);
   assert.equal(sent[0]?.type === 'hand-on' && sent[0].silence, null);
 });
@@ -206,7 +206,7 @@ test('an order is carried out, and not beyond its number', async (t) => {
   const { sent, handOn } = desk(place, true);
   for (let count = 0; count < 4; count++) await asked(t, place.port, get('/'));
   await waitFor('the count', () => handOn.kept(), { until: (count) => count === 4 });
-  handOn.order({ type: 'hand-on', to: 9, count: 3 });
+  handOn.order({ type: 'even-out', to: 9, count: 3 });
   await waitFor('the connections to go', () => handOn.kept(), { until: (count) => count === 1 });
   const name = `127.0.0.1|${place.port}`;
   const message = { type: 'hand-on', to: 9, slot: null, server: name, hops: 0, head: null };
@@ -218,7 +218,7 @@ test('a connection that the master does not get is served on', async (t) => {
   const { handOn } = desk(place, false);
   const client = await asked(t, place.port, get('/'));
   await waitFor('the count', () => handOn.kept(), { until: (count) => count === 1 });
-  handOn.order({ type: 'hand-on', to: 9, count: 1 });
+  handOn.order({ type: 'even-out', to: 9, count: 1 });
   await waitFor('the attempt', () => place.sockets.length, { until: (count) => count > 1 });
   client.socket.write(get('/again'));
   await client.until('[/again]');
@@ -229,7 +229,7 @@ test('a connection that is lost on its way to the master is served on', async (t
   const { handOn, sent } = desk(place, 'lost');
   const client = await asked(t, place.port, get('/'));
   await waitFor('the count', () => handOn.kept(), { until: (count) => count === 1 });
-  handOn.order({ type: 'hand-on', to: 9, count: 1 });
+  handOn.order({ type: 'even-out', to: 9, count: 1 });
   await waitFor('the attempt', () => sent.length);
   client.socket.write(get('/again'));
   await client.until('[/again]');
@@ -240,7 +240,7 @@ test('a connection that a master took with it to its end is served on', async (t
   const { handOn, sent, loseMaster } = desk(place, 'unanswered');
   const client = await asked(t, place.port, get('/'));
   await waitFor('the count', () => handOn.kept(), { until: (count) => count === 1 });
-  handOn.order({ type: 'hand-on', to: 9, count: 1 });
+  handOn.order({ type: 'even-out', to: 9, count: 1 });
   await waitFor('the attempt', () => sent.length);
   client.socket.write(get('/again'));
   loseMaster();

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { createServer, get, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
-import { rendezvous } from '../../../../src/worker/transfer/sticky.js';
 import {
   addCookie,
   cookieField,
   cookieValue,
   newestOf,
+  rendezvous,
   workerOf,
-} from '../../../../src/worker/transfer/sticky-cookie.js';
+} from '../../../../src/worker/transfer/sticky.js';
 
 const addresses = Array.from({ length: 2_000 }, (_, nth) => `10.0.${nth >> 8}.${nth & 255}`);
 

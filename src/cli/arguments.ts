@@ -1,0 +1,42 @@
+import { exitCodes, RomAgentError } from '../errors.js';
+
+/**
+ * An argument that is wrong: exit 64.
+ *
+ * @param name of the argument, as the sentence begins: `history: -n`
+ */
+export function notRight(name: string, value: string, expected: string): RomAgentError {
+  return new RomAgentError(`${name} ${JSON.stringify(value)} is not right: expected ${expected}`, {
+    exitCode: exitCodes.usage,
+  });
+}
+
+/**
+ * A number from 1 to `most`.
+ *
+ * @throws RomAgentError exit 64
+ */
+export function wholeNumber(
+  name: string,
+  value: string,
+  { most, expected = `a number from 1 to ${most}` }: { readonly most: number; readonly expected?: string },
+): number {
+  if (/^[1-9]\d{0,9}$/.test(value) && Number(value) <= most) return Number(value);
+  throw notRight(name, value, expected);
+}
+
+const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
+
+/**
+ * From when on, ms since 1970: so long ago, or a moment.
+ *
+ * @throws RomAgentError exit 64
+ */
+export function sinceOf(name: string, text: string, now: number): number {
+  const [, number, unit = ''] = /^(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])$/.exec(text) ?? [];
+  const seconds = units[unit];
+  if (number !== undefined && seconds !== undefined) return now - Number(number) * seconds * 1000;
+  const at = Date.parse(text);
+  if (!Number.isNaN(at) && /^\d{4}-/.test(text)) return at;
+  throw notRight(name, text, 'a duration such as 90s, 10m, 2h or 1d, or a time such as 2026-11-23T12:00');
+}

@@ -1,0 +1,8 @@
+/** How a worker is called in log lines, answers and records; null: it has no slot. */
+export function workerName(slot: number | null): string {
+  return slot === null ? 'a spare' : `worker ${slot}`;
+}
+
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,38 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Sample, send } from '../load.js';
+import type { Looked, Traffic } from '../observations.js';
+import { answerLimit, deathsSince, eventsSince, loadOf, type Scene } from '../scene.js';
+
+/** Each path is asked for alone so many times, after the first that each worker may need to load things. */
+const looks = 3;
+
+/** What each path does alone, and all of them under load. */
+export async function traffic(scene: Scene, all: readonly Sample[]): Promise<Traffic> {
+  const began = scene.now();
+  const paths: Looked[] = [];
+  for (const sample of all) paths.push(await look(scene, sample));
+  const load = loadOf(scene);
+  await sleep(scene.loadMs);
+  const report = await load.stop();
+  return {
+    act: 'load',
+    paths,
+    load: report,
+    stalls: eventsSince(scene, { type: 'stall', at: began }),
+    deaths: await deathsSince(scene, began),
+    uncaught: scene.sandbox.reports().filter((report) => report.type === 'uncaught'),
+  };
+}
+
+async function look({ sandbox: { target }, workers }: Scene, sample: Sample): Promise<Looked> {
+  const ask = () => send(sample, { target, agent: false, timeout: answerLimit });
+  // Which worker gets a connection is up to the kernel.
+  for (let times = 0; times < 2 * workers; times++) await ask();
+  const outcomes = [];
+  for (let times = 0; times < looks; times++) outcomes.push(await ask());
+  return {
+    sample,
+    statuses: outcomes.map((outcome) => (outcome.kind === 'answered' ? outcome.status : null)),
+    tookMs: outcomes.map((outcome) => (outcome.kind === 'answered' ? outcome.tookMs : answerLimit)),
+  };
+}
