@@ -6,7 +6,7 @@ _rom_agent() {
   if [[ $cur == '=' ]]; then cur=''; elif [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      serve | check | doctor | rehearse | install | import | uninstall | list | status | top | health | reload | notify | jobs | deploy | rollback | releases | queues | abort | scale | restart | stack | profile | heap-snapshot | stop | history | why | events | logs | dashboard | config | replay | init | completion)
+      serve | check | rehearse | init | install | import | uninstall | list | doctor | reload | abort | scale | restart | stop | deploy | rollback | releases | jobs | queues | notify | history | status | top | health | logs | dashboard | why | events | stack | profile | heap-snapshot | config | replay | completion)
         command=${COMP_WORDS[i]}
         break
         ;;
@@ -14,7 +14,7 @@ _rom_agent() {
   done
   case $command in
     '')
-      words='serve check doctor rehearse install import uninstall list status top health reload notify jobs deploy rollback releases queues abort scale restart stack profile heap-snapshot stop history why events logs dashboard config replay init completion help --version --help'
+      words='serve check rehearse init install import uninstall list doctor reload abort scale restart stop deploy rollback releases jobs queues notify history status top health logs dashboard why events stack profile heap-snapshot config replay completion help --version --help'
       ;;
     serve)
       case $prev in
@@ -273,136 +273,6 @@ _rom_agent() {
           ;;
       esac
       ;;
-    doctor)
-      case $prev in
-        --config) file=1 ;;
-        --kind) words='server process' ;;
-        --wait-ready) words='on off' ;;
-        --args) words='' ;;
-        --node-args) words='' ;;
-        --working-directory) file=1 ;;
-        --mode) words='single cluster turbo' ;;
-        --workers) words='' ;;
-        --port) words='' ;;
-        --host) words='' ;;
-        --listen-wait) words='' ;;
-        --socket-mode) words='' ;;
-        --node-env) words='' ;;
-        --dispatch) words='shared round-robin reuseport' ;;
-        --balance) words='auto on off' ;;
-        --sticky) words='off address cookie' ;;
-        --sticky-cookie) words='' ;;
-        --max-old-space-size) words='' ;;
-        --max-semi-space-size) words='' ;;
-        --memory-budget) words='' ;;
-        --worker-ports) words='' ;;
-        --keep-alive-timeout) words='' ;;
-        --boot-timeout) words='' ;;
-        --drain-timeout) words='' ;;
-        --lame-duck) words='' ;;
-        --linger) words='' ;;
-        --hang-timeout) words='' ;;
-        --orphan-timeout) words='' ;;
-        --websockets) words='close leave' ;;
-        --redact) words='on off' ;;
-        --control-socket) file=1 ;;
-        --state-dir) file=1 ;;
-        --admin) words='' ;;
-        --admin-token-file) file=1 ;;
-        --admin-socket-mode) words='' ;;
-        --routes-prefix) words='' ;;
-        --spares) words='' ;;
-        --max-age) words='' ;;
-        --max-requests) words='' ;;
-        --start-probe) words='' ;;
-        --health-slow-delay) words='' ;;
-        --health-slow-limit) words='' ;;
-        --health-probe) words='' ;;
-        --health-check) words='' ;;
-        --health-check-interval) words='' ;;
-        --health-check-timeout) words='' ;;
-        --health-check-failures) words='' ;;
-        --health-master-timeout) words='' ;;
-        --health-capture) words='on off' ;;
-        --health-stall-report) words='' ;;
-        --memory-max-rss) words='' ;;
-        --memory-max-heap) words='' ;;
-        --memory-pressure) words='' ;;
-        --memory-trim) words='on off' ;;
-        --poison-deaths) words='' ;;
-        --poison-window) words='' ;;
-        --poison-block) words='' ;;
-        --shed-event-loop-delay) words='' ;;
-        --shed-in-flight) words='' ;;
-        --shed-retry-after) words='' ;;
-        --restart-intensity) words='' ;;
-        --restart-window) words='' ;;
-        --restart-crash-delay) words='' ;;
-        --restart-crash-delay-max) words='' ;;
-        --restart-boot-delay) words='' ;;
-        --restart-boot-delay-max) words='' ;;
-        --reload-soak) words='' ;;
-        --reload-probe) words='' ;;
-        --reload-probe-timeout) words='' ;;
-        --reload-max-errors) words='' ;;
-        --reload-max-latency) words='' ;;
-        --metrics-enabled) words='on off' ;;
-        --metrics-http) words='on off' ;;
-        --metrics-app) words='on off' ;;
-        --log-level) words='trace debug info warn error fatal silent' ;;
-        --log-format) words='auto pretty journal json' ;;
-        --log-dir) file=1 ;;
-        --log-stats-interval) words='' ;;
-        --record-size) words='' ;;
-        --notify-command) words='' ;;
-        --notify-webhook) words='' ;;
-        --notify-webhook-file) file=1 ;;
-        --notify-token-file) file=1 ;;
-        --notify-interval) words='' ;;
-        --notify-unhealthy-after) words='' ;;
-        --scale-target) words='' ;;
-        --scale-down-after) words='' ;;
-        --deploy-source) words='' ;;
-        --deploy-ref) words='' ;;
-        --deploy-sha256) words='' ;;
-        --deploy-directory) file=1 ;;
-        --deploy-install) words='' ;;
-        --deploy-build) words='' ;;
-        --deploy-test) words='' ;;
-        --deploy-steps) words='' ;;
-        --deploy-step-timeout) words='' ;;
-        --deploy-fetch-timeout) words='' ;;
-        --deploy-user) words='' ;;
-        --deploy-env) words='' ;;
-        --deploy-keep) words='' ;;
-        --deploy-min-free) words='' ;;
-        --deploy-min-free-inodes) words='' ;;
-        --deploy-schedule) words='' ;;
-        --deploy-window) words='' ;;
-        --deploy-hook-secret-file) file=1 ;;
-        --deploy-hook-branch) words='' ;;
-        --fleet-redis-url) words='' ;;
-        --fleet-redis-url-file) file=1 ;;
-        --fleet-name) words='' ;;
-        --fleet-host) words='' ;;
-        --fleet-tls-ca) file=1 ;;
-        --fleet-canary-host) words='' ;;
-        --fleet-reload) words='one-at-a-time any' ;;
-        --access-log-format) words='off combined json' ;;
-        --access-log-file) file=1 ;;
-        --access-log-sample) words='' ;;
-        --access-log-errors) words='on off' ;;
-        --access-log-slow) words='' ;;
-        --access-log-request-id) words='on off' ;;
-        --access-log-trusted-proxies) words='' ;;
-        --name) words='' ;;
-        --unit) words='' ;;
-        *)
-          words='--config --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --listen-wait --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --worker-ports --keep-alive-timeout --boot-timeout --drain-timeout --lame-duck --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --admin --admin-token-file --admin-socket-mode --routes-prefix --spares --max-age --max-requests --start-probe --health-slow-delay --health-slow-limit --health-probe --health-check --health-check-interval --health-check-timeout --health-check-failures --health-master-timeout --health-capture --health-stall-report --memory-max-rss --memory-max-heap --memory-pressure --memory-trim --poison-deaths --poison-window --poison-block --shed-event-loop-delay --shed-in-flight --shed-retry-after --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --metrics-enabled --metrics-http --metrics-app --log-level --log-format --log-dir --log-stats-interval --record-size --notify-command --notify-webhook --notify-webhook-file --notify-token-file --notify-interval --notify-unhealthy-after --scale-target --scale-down-after --deploy-source --deploy-ref --deploy-sha256 --deploy-directory --deploy-install --deploy-build --deploy-test --deploy-steps --deploy-step-timeout --deploy-fetch-timeout --deploy-user --deploy-env --deploy-keep --deploy-min-free --deploy-min-free-inodes --deploy-schedule --deploy-window --deploy-hook-secret-file --deploy-hook-branch --fleet-redis-url --fleet-redis-url-file --fleet-name --fleet-host --fleet-tls-ca --fleet-canary-host --fleet-reload --access-log-format --access-log-file --access-log-sample --access-log-errors --access-log-slow --access-log-request-id --access-log-trusted-proxies --name --unit --all --json --help'
-          if [[ $cur != -* ]]; then file=1; fi
-          ;;
-      esac
-      ;;
     rehearse)
       case $prev in
         --config) file=1 ;;
@@ -417,6 +287,13 @@ _rom_agent() {
         *)
           words='--config --workers --paths --har --openapi --cut --only --duration --junit --json --help'
           if [[ $cur != -* ]]; then file=1; fi
+          ;;
+      esac
+      ;;
+    init)
+      case $prev in
+        *)
+          words='--stdout --help'
           ;;
       esac
       ;;
@@ -577,34 +454,133 @@ _rom_agent() {
           ;;
       esac
       ;;
-    status)
+    doctor)
       case $prev in
-        --name) words='' ;;
-        --control-socket) file=1 ;;
         --config) file=1 ;;
-        *)
-          words='--watch --fleet --json --name --control-socket --config --help'
-          ;;
-      esac
-      ;;
-    top)
-      case $prev in
-        -n | --number) words='' ;;
-        --name) words='' ;;
+        --kind) words='server process' ;;
+        --wait-ready) words='on off' ;;
+        --args) words='' ;;
+        --node-args) words='' ;;
+        --working-directory) file=1 ;;
+        --mode) words='single cluster turbo' ;;
+        --workers) words='' ;;
+        --port) words='' ;;
+        --host) words='' ;;
+        --listen-wait) words='' ;;
+        --socket-mode) words='' ;;
+        --node-env) words='' ;;
+        --dispatch) words='shared round-robin reuseport' ;;
+        --balance) words='auto on off' ;;
+        --sticky) words='off address cookie' ;;
+        --sticky-cookie) words='' ;;
+        --max-old-space-size) words='' ;;
+        --max-semi-space-size) words='' ;;
+        --memory-budget) words='' ;;
+        --worker-ports) words='' ;;
+        --keep-alive-timeout) words='' ;;
+        --boot-timeout) words='' ;;
+        --drain-timeout) words='' ;;
+        --lame-duck) words='' ;;
+        --linger) words='' ;;
+        --hang-timeout) words='' ;;
+        --orphan-timeout) words='' ;;
+        --websockets) words='close leave' ;;
+        --redact) words='on off' ;;
         --control-socket) file=1 ;;
-        --config) file=1 ;;
-        *)
-          words='--number --name --control-socket --config --help'
-          ;;
-      esac
-      ;;
-    health)
-      case $prev in
+        --state-dir) file=1 ;;
+        --admin) words='' ;;
+        --admin-token-file) file=1 ;;
+        --admin-socket-mode) words='' ;;
+        --routes-prefix) words='' ;;
+        --spares) words='' ;;
+        --max-age) words='' ;;
+        --max-requests) words='' ;;
+        --start-probe) words='' ;;
+        --health-slow-delay) words='' ;;
+        --health-slow-limit) words='' ;;
+        --health-probe) words='' ;;
+        --health-check) words='' ;;
+        --health-check-interval) words='' ;;
+        --health-check-timeout) words='' ;;
+        --health-check-failures) words='' ;;
+        --health-master-timeout) words='' ;;
+        --health-capture) words='on off' ;;
+        --health-stall-report) words='' ;;
+        --memory-max-rss) words='' ;;
+        --memory-max-heap) words='' ;;
+        --memory-pressure) words='' ;;
+        --memory-trim) words='on off' ;;
+        --poison-deaths) words='' ;;
+        --poison-window) words='' ;;
+        --poison-block) words='' ;;
+        --shed-event-loop-delay) words='' ;;
+        --shed-in-flight) words='' ;;
+        --shed-retry-after) words='' ;;
+        --restart-intensity) words='' ;;
+        --restart-window) words='' ;;
+        --restart-crash-delay) words='' ;;
+        --restart-crash-delay-max) words='' ;;
+        --restart-boot-delay) words='' ;;
+        --restart-boot-delay-max) words='' ;;
+        --reload-soak) words='' ;;
+        --reload-probe) words='' ;;
+        --reload-probe-timeout) words='' ;;
+        --reload-max-errors) words='' ;;
+        --reload-max-latency) words='' ;;
+        --metrics-enabled) words='on off' ;;
+        --metrics-http) words='on off' ;;
+        --metrics-app) words='on off' ;;
+        --log-level) words='trace debug info warn error fatal silent' ;;
+        --log-format) words='auto pretty journal json' ;;
+        --log-dir) file=1 ;;
+        --log-stats-interval) words='' ;;
+        --record-size) words='' ;;
+        --notify-command) words='' ;;
+        --notify-webhook) words='' ;;
+        --notify-webhook-file) file=1 ;;
+        --notify-token-file) file=1 ;;
+        --notify-interval) words='' ;;
+        --notify-unhealthy-after) words='' ;;
+        --scale-target) words='' ;;
+        --scale-down-after) words='' ;;
+        --deploy-source) words='' ;;
+        --deploy-ref) words='' ;;
+        --deploy-sha256) words='' ;;
+        --deploy-directory) file=1 ;;
+        --deploy-install) words='' ;;
+        --deploy-build) words='' ;;
+        --deploy-test) words='' ;;
+        --deploy-steps) words='' ;;
+        --deploy-step-timeout) words='' ;;
+        --deploy-fetch-timeout) words='' ;;
+        --deploy-user) words='' ;;
+        --deploy-env) words='' ;;
+        --deploy-keep) words='' ;;
+        --deploy-min-free) words='' ;;
+        --deploy-min-free-inodes) words='' ;;
+        --deploy-schedule) words='' ;;
+        --deploy-window) words='' ;;
+        --deploy-hook-secret-file) file=1 ;;
+        --deploy-hook-branch) words='' ;;
+        --fleet-redis-url) words='' ;;
+        --fleet-redis-url-file) file=1 ;;
+        --fleet-name) words='' ;;
+        --fleet-host) words='' ;;
+        --fleet-tls-ca) file=1 ;;
+        --fleet-canary-host) words='' ;;
+        --fleet-reload) words='one-at-a-time any' ;;
+        --access-log-format) words='off combined json' ;;
+        --access-log-file) file=1 ;;
+        --access-log-sample) words='' ;;
+        --access-log-errors) words='on off' ;;
+        --access-log-slow) words='' ;;
+        --access-log-request-id) words='on off' ;;
+        --access-log-trusted-proxies) words='' ;;
         --name) words='' ;;
-        --control-socket) file=1 ;;
-        --config) file=1 ;;
+        --unit) words='' ;;
         *)
-          words='--name --control-socket --config --help'
+          words='--config --kind --wait-ready --args --node-args --working-directory --mode --workers --port --host --listen-wait --socket-mode --node-env --dispatch --balance --sticky --sticky-cookie --max-old-space-size --max-semi-space-size --memory-budget --worker-ports --keep-alive-timeout --boot-timeout --drain-timeout --lame-duck --linger --hang-timeout --orphan-timeout --websockets --redact --control-socket --state-dir --admin --admin-token-file --admin-socket-mode --routes-prefix --spares --max-age --max-requests --start-probe --health-slow-delay --health-slow-limit --health-probe --health-check --health-check-interval --health-check-timeout --health-check-failures --health-master-timeout --health-capture --health-stall-report --memory-max-rss --memory-max-heap --memory-pressure --memory-trim --poison-deaths --poison-window --poison-block --shed-event-loop-delay --shed-in-flight --shed-retry-after --restart-intensity --restart-window --restart-crash-delay --restart-crash-delay-max --restart-boot-delay --restart-boot-delay-max --reload-soak --reload-probe --reload-probe-timeout --reload-max-errors --reload-max-latency --metrics-enabled --metrics-http --metrics-app --log-level --log-format --log-dir --log-stats-interval --record-size --notify-command --notify-webhook --notify-webhook-file --notify-token-file --notify-interval --notify-unhealthy-after --scale-target --scale-down-after --deploy-source --deploy-ref --deploy-sha256 --deploy-directory --deploy-install --deploy-build --deploy-test --deploy-steps --deploy-step-timeout --deploy-fetch-timeout --deploy-user --deploy-env --deploy-keep --deploy-min-free --deploy-min-free-inodes --deploy-schedule --deploy-window --deploy-hook-secret-file --deploy-hook-branch --fleet-redis-url --fleet-redis-url-file --fleet-name --fleet-host --fleet-tls-ca --fleet-canary-host --fleet-reload --access-log-format --access-log-file --access-log-sample --access-log-errors --access-log-slow --access-log-request-id --access-log-trusted-proxies --name --unit --all --json --help'
+          if [[ $cur != -* ]]; then file=1; fi
           ;;
       esac
       ;;
@@ -618,7 +594,7 @@ _rom_agent() {
           ;;
       esac
       ;;
-    notify)
+    abort)
       case $prev in
         --name) words='' ;;
         --control-socket) file=1 ;;
@@ -628,14 +604,33 @@ _rom_agent() {
           ;;
       esac
       ;;
-    jobs)
+    scale)
       case $prev in
-        --run) words='' ;;
         --name) words='' ;;
         --control-socket) file=1 ;;
         --config) file=1 ;;
         *)
-          words='run log --run --json --name --control-socket --config --help'
+          words='--no-wait --name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    restart)
+      case $prev in
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    stop)
+      case $prev in
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--name --control-socket --config --help'
           ;;
       esac
       ;;
@@ -669,6 +664,17 @@ _rom_agent() {
           ;;
       esac
       ;;
+    jobs)
+      case $prev in
+        --run) words='' ;;
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='run log --run --json --name --control-socket --config --help'
+          ;;
+      esac
+      ;;
     queues)
       case $prev in
         -n | --number) words='' ;;
@@ -680,7 +686,7 @@ _rom_agent() {
           ;;
       esac
       ;;
-    abort)
+    notify)
       case $prev in
         --name) words='' ;;
         --control-socket) file=1 ;;
@@ -690,23 +696,91 @@ _rom_agent() {
           ;;
       esac
       ;;
-    scale)
+    history)
+      case $prev in
+        -n | --number) words='' ;;
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--number --json --name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    status)
       case $prev in
         --name) words='' ;;
         --control-socket) file=1 ;;
         --config) file=1 ;;
         *)
-          words='--no-wait --name --control-socket --config --help'
+          words='--watch --fleet --json --name --control-socket --config --help'
           ;;
       esac
       ;;
-    restart)
+    top)
+      case $prev in
+        -n | --number) words='' ;;
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--number --name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    health)
       case $prev in
         --name) words='' ;;
         --control-socket) file=1 ;;
         --config) file=1 ;;
         *)
           words='--name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    logs)
+      case $prev in
+        -n | --lines) words='' ;;
+        --worker) words='' ;;
+        --level) words='' ;;
+        --since) words='' ;;
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--follow --lines --worker --level --since --json --name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    dashboard)
+      case $prev in
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--no-open --name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    why)
+      case $prev in
+        --since) words='' ;;
+        -n | --number) words='' ;;
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--since --number --json --name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    events)
+      case $prev in
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--json --name --control-socket --config --help'
           ;;
       esac
       ;;
@@ -741,73 +815,6 @@ _rom_agent() {
           ;;
       esac
       ;;
-    stop)
-      case $prev in
-        --name) words='' ;;
-        --control-socket) file=1 ;;
-        --config) file=1 ;;
-        *)
-          words='--name --control-socket --config --help'
-          ;;
-      esac
-      ;;
-    history)
-      case $prev in
-        -n | --number) words='' ;;
-        --name) words='' ;;
-        --control-socket) file=1 ;;
-        --config) file=1 ;;
-        *)
-          words='--number --json --name --control-socket --config --help'
-          ;;
-      esac
-      ;;
-    why)
-      case $prev in
-        --since) words='' ;;
-        -n | --number) words='' ;;
-        --name) words='' ;;
-        --control-socket) file=1 ;;
-        --config) file=1 ;;
-        *)
-          words='--since --number --json --name --control-socket --config --help'
-          ;;
-      esac
-      ;;
-    events)
-      case $prev in
-        --name) words='' ;;
-        --control-socket) file=1 ;;
-        --config) file=1 ;;
-        *)
-          words='--json --name --control-socket --config --help'
-          ;;
-      esac
-      ;;
-    logs)
-      case $prev in
-        -n | --lines) words='' ;;
-        --worker) words='' ;;
-        --level) words='' ;;
-        --since) words='' ;;
-        --name) words='' ;;
-        --control-socket) file=1 ;;
-        --config) file=1 ;;
-        *)
-          words='--follow --lines --worker --level --since --json --name --control-socket --config --help'
-          ;;
-      esac
-      ;;
-    dashboard)
-      case $prev in
-        --name) words='' ;;
-        --control-socket) file=1 ;;
-        --config) file=1 ;;
-        *)
-          words='--no-open --name --control-socket --config --help'
-          ;;
-      esac
-      ;;
     config)
       case $prev in
         --name) words='' ;;
@@ -824,13 +831,6 @@ _rom_agent() {
         --config) file=1 ;;
         *)
           words='--why --json --name --config --help'
-          ;;
-      esac
-      ;;
-    init)
-      case $prev in
-        *)
-          words='--stdout --help'
           ;;
       esac
       ;;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { runCheck } from '../../../src/cli/config.js';
+import { runCheck } from '../../../src/cli/start/config.js';
 import { keys } from '../../../src/settings/settings.js';
 import { loadInput } from '../../support/load-input.js';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { reloadCommand } from '../../../src/cli/reload.js';
+import { reloadCommand } from '../../../src/cli/act/reload.js';
+import { changeOf, restartCommand, scaleCommand, stopCommand } from '../../../src/cli/act/workers.js';
 import { whoAsks } from '../../../src/cli/session.js';
-import { changeOf, restartCommand, scaleCommand, stopCommand } from '../../../src/cli/workers.js';
 import { exitCodes, RomAgentError } from '../../../src/errors.js';
 import type { ReloadLine } from '../../../src/protocol/control-api.js';
 import type { ReloadRecord, ReloadStep } from '../../../src/protocol/reload-record.js';

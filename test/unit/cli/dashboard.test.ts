@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { browserProgram, instructions } from '../../../src/cli/dashboard.js';
+import { browserProgram, instructions } from '../../../src/cli/look/dashboard.js';
 
 const linux = { platform: 'linux' } as const;
 

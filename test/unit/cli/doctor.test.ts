@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { countsOf, reportOf, runDoctor } from '../../../src/cli/doctor.js';
+import { countsOf, reportOf, runDoctor } from '../../../src/cli/host/doctor.js';
 import { toJson } from '../../../src/cli/output.js';
 import type { Finding } from '../../../src/doctor/finding.js';
 import { loadInput } from '../../support/load-input.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { heapSnapshotCommand, profileCommand, stackCommand } from '../../../src/cli/evidence.js';
+import { heapSnapshotCommand, profileCommand, stackCommand } from '../../../src/cli/look/evidence.js';
 import { exitCodes, RomAgentError } from '../../../src/errors.js';
 import type { Found, StackAnswer } from '../../../src/protocol/control-api.js';
 import { fakeSession } from './fake-session.js';

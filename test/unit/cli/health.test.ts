@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { healthCommand } from '../../../src/cli/health.js';
+import { healthCommand } from '../../../src/cli/look/health.js';
 import type { ClusterStats } from '../../../src/protocol/stats.js';
 import { fakeSession, inTurn, stats, worker } from './fake-session.js';
 

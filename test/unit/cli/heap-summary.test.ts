@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { heapSnapshotCommand } from '../../../src/cli/evidence.js';
-import { largestSnapshot, readSummary } from '../../../src/cli/heap-summary.js';
+import { heapSnapshotCommand } from '../../../src/cli/look/evidence.js';
+import { largestSnapshot, readSummary } from '../../../src/cli/look/heap-summary.js';
 import { fakeSession } from './fake-session.js';
 
 const mib = 2 ** 20;

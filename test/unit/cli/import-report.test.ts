@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { documentOf } from '../../../src/cli/import-report.js';
+import { documentOf } from '../../../src/cli/host/import-report.js';
 import { appsOfFile } from '../../../src/setup/pm2/apps.js';
 import { convert } from '../../../src/setup/pm2/convert.js';
 import { prepareService } from '../../../src/setup/prepare.js';

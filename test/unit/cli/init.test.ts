@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parse } from 'smol-toml';
-import { planInit } from '../../../src/cli/init.js';
+import { planInit } from '../../../src/cli/start/init.js';
 import { RomAgentError } from '../../../src/errors.js';
 
 /** The plan for a folder /srv/shop with these files. */

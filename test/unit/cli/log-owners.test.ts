@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createOwners, findOwners } from '../../../src/cli/log-owners.js';
+import { createOwners, findOwners } from '../../../src/cli/look/log-owners.js';
 import { exitCodes, RomAgentError } from '../../../src/errors.js';
 import type { LogLine } from '../../../src/protocol/log-line.js';
 import type { WhyLine } from '../../../src/protocol/why.js';

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { type LogsFlags, logsCommand } from '../../../src/cli/logs.js';
+import { type LogsFlags, logsCommand } from '../../../src/cli/look/logs.js';
 import type { LogLine } from '../../../src/protocol/log-line.js';
 import type { WhyLine } from '../../../src/protocol/why.js';
 import { fakeSession, stats, worker } from './fake-session.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { runningConfigCommand } from '../../../src/cli/config.js';
-import { historyCommand } from '../../../src/cli/reload.js';
-import { eventsCommand } from '../../../src/cli/status.js';
+import { historyCommand } from '../../../src/cli/act/reload.js';
+import { eventsCommand } from '../../../src/cli/look/status.js';
+import { runningConfigCommand } from '../../../src/cli/start/config.js';
 import type { ControlEvent } from '../../../src/protocol/control-api.js';
 import type { ReloadRecord } from '../../../src/protocol/reload-record.js';
 import { fakeSession, record } from './fake-session.js';

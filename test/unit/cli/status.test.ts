@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { overview, statusCommand } from '../../../src/cli/look/status.js';
 import { height, table } from '../../../src/cli/output.js';
-import { overview, statusCommand } from '../../../src/cli/status.js';
 import { exitCodes, RomAgentError } from '../../../src/errors.js';
 import type { ClusterStats, DeathSummary } from '../../../src/protocol/stats.js';
 import { fakeSession, inTurn, record, stats, worker } from './fake-session.js';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createTrends, cut, sparkline } from '../../../src/cli/live.js';
+import { createTrends, cut, sparkline } from '../../../src/cli/look/live.js';
+import { overview, statusCommand } from '../../../src/cli/look/status.js';
+import { top, topCommand } from '../../../src/cli/look/top.js';
 import { showsUnicode } from '../../../src/cli/output.js';
-import { overview, statusCommand } from '../../../src/cli/status.js';
-import { top, topCommand } from '../../../src/cli/top.js';
 import { RomAgentError } from '../../../src/errors.js';
 import type { ClusterStats } from '../../../src/protocol/stats.js';
 import { fakeSession, stats, worker } from './fake-session.js';

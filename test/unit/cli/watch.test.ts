@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { planWatch } from '../../../src/cli/watch.js';
+import { planWatch } from '../../../src/cli/start/watch.js';
 import type { Key } from '../../../src/settings/settings.js';
 
 function plan(words: readonly string[], { given = [] as readonly Key[], isTerminal = true } = {}) {

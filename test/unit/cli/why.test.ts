@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { whyCommand } from '../../../src/cli/why.js';
+import { whyCommand } from '../../../src/cli/look/why.js';
 import { exitCodes, RomAgentError } from '../../../src/errors.js';
 import type { WhyLine, WhyQuery } from '../../../src/protocol/why.js';
 import { fakeSession } from './fake-session.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { DOMParser } from '@xmldom/xmldom';
-import { reportOf } from '../../../src/cli/rehearse.js';
+import { reportOf } from '../../../src/cli/start/rehearse.js';
 import { findingsOf, type RehearsalReport, toJUnit } from '../../../src/rehearse/report.js';
 import { parseReports } from '../../../src/rehearse/reports.js';
 

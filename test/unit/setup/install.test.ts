@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { installService, requestFrom, uninstallService } from '../../../src/cli/install.js';
+import { installService, requestFrom, uninstallService } from '../../../src/cli/host/install.js';
 import { findServices, onlyService, serviceNamed } from '../../../src/setup/find.js';
 import { fitsEngines, prepareService } from '../../../src/setup/prepare.js';
 import { loadInput } from '../../support/load-input.js';
