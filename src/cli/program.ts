@@ -41,10 +41,15 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
     // A connection that is still open must not keep the process; the callback comes once the text is out.
     finish: (exitCode) => whenPrinted(() => exit(exitCode)),
   };
+  program.commandsGroup('Serve an app:');
   addStarting(program, app);
+  program.commandsGroup('Services of this host:');
   addHosting(program, app);
+  program.commandsGroup('Act on a service that runs:');
   addActing(program, control);
+  program.commandsGroup('Look at a service:');
   addLooking(program, control);
+  program.commandsGroup('Other:').helpCommand('help [command]', 'show the help of a command');
   program
     .command('completion')
     .description('print the completion of a shell')
@@ -53,6 +58,9 @@ export function createProgram({ exit, called, appArguments }: ProgramSeam): Comm
       const { completionFor } = await import('./completion.js');
       print(completionFor(shell, program));
     });
+  // The list has a line each; exit statuses and what follows a semicolon stand in the help of the command itself.
+  for (const command of program.commands)
+    command.summary(command.description().replace(/ \(.*|[;:] .*/s, ''));
   return program;
 }
 

@@ -45,6 +45,19 @@ describe('the documents made from the commands', () => {
   });
 });
 
+describe('rom-agent --help', () => {
+  test('has each command once, under a heading of its own subject, on one line', () => {
+    const [, ...groups] = program.helpInformation().split(/\n(?=\S.*:\n)/);
+    const listed = groups.flatMap((group) => group.trimEnd().split('\n').slice(1));
+    const names = listed.map((line) => /^ {2}(\S+)/.exec(line)?.[1]).filter((name) => !name?.startsWith('-'));
+    assert.deepEqual(names, [...program.commands.map((command) => command.name()), 'help']);
+    assert.deepEqual(
+      program.commands.map((command) => command.helpGroup()).filter((heading) => heading === ''),
+      [],
+    );
+  });
+});
+
 describe('the manual page', () => {
   test('is laid out without a warning', { skip: missing('groff') }, () => {
     const { status, stderr } = spawnSync('groff', ['-man', '-ww', '-z', '-Tutf8', join(repoRoot, man)], {
