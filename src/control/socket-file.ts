@@ -1,4 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto';
 import {
   linkSync,
   lstatSync,
@@ -52,6 +51,8 @@ export const lengthBeside = 11;
 
 /** Whoever replaces a stale socket holds this name meanwhile. */
 export function lockOf(path: string): string {
+  // Only a stale socket needs it, and the module takes milliseconds of a start.
+  const { createHash } = process.getBuiltinModule('node:crypto');
   const digest = createHash('sha256').update(basename(path)).digest('hex');
   return join(dirname(path), `.${digest.slice(0, lengthBeside - 1)}`);
 }
@@ -150,7 +151,14 @@ export function userName(uid: number, file = '/etc/passwd'): string {
 
 /** A name beside `path` that nobody has. */
 function nameBeside(path: string): string {
-  return join(dirname(path), `.${randomBytes(5).toString('hex')}`);
+  return join(
+    dirname(path),
+    `.${Math.random()
+      .toString(36)
+      .slice(2)
+      .padEnd(lengthBeside - 1, '0')
+      .slice(0, lengthBeside - 1)}`,
+  );
 }
 
 /** What is made in `make`, which must be synchronous, has none of the permission bits of `mask`. */

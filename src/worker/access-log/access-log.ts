@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { subscribe } from 'node:diagnostics_channel';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import { constants, type Http2Session, type ServerHttp2Stream } from 'node:http2';
+import type { Http2Session, ServerHttp2Stream } from 'node:http2';
 import type { Server, Socket } from 'node:net';
 import { createLineFile } from '../../logging/line-file.js';
 import type { WorkerSettings } from '../../protocol/settings.js';
 import { connectionOf, pathOf, writtenTo } from '../connections/connections.js';
-import { redacted } from '../connections/current-requests.js';
+import { noError, redacted } from '../connections/current-requests.js';
 import { ours } from '../connections/follow-server.js';
 import { isHttpBusy, sentHeader } from '../node-internals/http.js';
 import type { WorkerLog } from '../worker-log.js';
@@ -179,7 +179,7 @@ export function startAccessLog({
         method: String(method),
         httpVersion: '2.0',
         status: typeof status === 'number' ? status : null,
-        aborted: stream.rstCode !== constants.NGHTTP2_NO_ERROR,
+        aborted: stream.rstCode !== noError,
         upgrade: null,
       };
       end(entry, headers, told, () => ({

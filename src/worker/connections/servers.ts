@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { subscribe } from 'node:diagnostics_channel';
 import { errorMonitor } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -277,6 +276,6 @@ function open(server: Server, options: NetListenOptions): Promise<void> {
 
 /** On Linux an abstract name, which is no file (unix(7)). */
 function unixPath(): string {
-  const name = `rom-agent-${randomUUID()}`;
+  const name = `rom-agent-${process.pid.toString(36)}-${Math.random().toString(36).slice(2)}`;
   return process.platform === 'linux' ? `\0${name}` : join(tmpdir(), name.slice(0, 20));
 }

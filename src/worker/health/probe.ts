@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { type Server as HttpServer, get as httpGet, type IncomingMessage } from 'node:http';
 import { Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -92,7 +91,7 @@ export async function proves(
   const candidates = asked(seam).map(({ server }) => server);
   const server = candidates.find(isHttp);
   if (server === undefined) return candidates.length > 0;
-  const token = randomUUID();
+  const token = process.getBuiltinModule('node:crypto').randomUUID();
   const takes = ({ headers }: IncomingMessage): boolean => path === null && headers[proofHeader] === token;
   const undo = divert(server as HttpServer, { takes, handle: (_, response) => response.end() });
   try {
