@@ -85,24 +85,44 @@ export function canaryFault(state: State, reload: Reload, { reload: limits }: Po
   const { key, probeBy } = reload.stage;
   if (probeBy !== null && state.tickedAt >= probeBy) return 'the canary did not answer its probe';
   const canary = state.workers.find((worker) => worker.key === key)?.heartbeat ?? null;
-  return canary === null ? null : worse(canary, servedByOthers(state, reload, reload.stage), limits);
+  if (canary === null) return null;
+  return worse(added(nothing, canary, undefined), servedByOthers(state, reload, reload.stage), limits);
 }
 
-type Served = Pick<Heartbeat, 'answers' | 'errors' | 'latency'>;
+export interface Served extends Pick<Heartbeat, 'answers' | 'errors' | 'latency'> {
+  /** Requests that were answered with 503 without the app. */
+  readonly shed: number;
+}
 
 /** What is wrong with the canary beside the others; null where nothing is, or too little is known. */
-export function worse(
-  canary: Served,
-  others: Served,
-  { maxErrors, maxLatency }: ReloadPolicy,
-): string | null {
+export function worse(canary: Served, others: Served, limits: ReloadPolicy): string | null {
   if (canary.answers < fewestAnswers) return null;
-  const [share, usual] = [shareOfErrors(canary), shareOfErrors(others)];
-  // Of few answers some more fail by chance: two standard deviations of a share are no sign yet.
-  const chance = 2 * Math.sqrt((usual * (1 - usual)) / canary.answers);
-  if (share > usual + maxErrors + chance) {
-    return `${percent(share)} of the canary's ${canary.answers} answers failed, ${percent(usual)} of the others'`;
-  }
+  return (
+    failsMore(canary, others, limits) ?? shedsMore(canary, others, limits) ?? isSlower(canary, others, limits)
+  );
+}
+
+/** By the answers of the app: what was shed has not reached it. */
+function failsMore(canary: Served, others: Served, { maxErrors }: ReloadPolicy): string | null {
+  const [own, usual] = [answersOfApp(canary), answersOfApp(others)];
+  if (own.answers < fewestAnswers) return null;
+  const [share, usually] = [shareOf(own.errors, own.answers), shareOf(usual.errors, usual.answers)];
+  if (share <= usually + maxErrors + chanceOf(usually, own.answers)) return null;
+  return `${percent(share)} of the canary's ${own.answers} answers failed, ${percent(usually)} of the others'`;
+}
+
+/**
+ * By what it sheds. Where the others shed as well the load is to blame, and how much each sheds differs by chance and by how
+ * warm it is: the canary may shed as many times more as it may be slower. Where nobody else sheds it is an error of its own.
+ */
+function shedsMore(canary: Served, others: Served, { maxErrors, maxLatency }: ReloadPolicy): string | null {
+  const [share, usual] = [shareOf(canary.shed, canary.answers), shareOf(others.shed, others.answers)];
+  if (share <= usual * maxLatency + maxErrors + chanceOf(usual, canary.answers)) return null;
+  return `the canary shed ${percent(share)} of its ${canary.answers} requests, the others ${percent(usual)}`;
+}
+
+/** By how long answers take. */
+function isSlower(canary: Served, others: Served, { maxLatency }: ReloadPolicy): string | null {
   const [slow, usually] = [quantile(canary.latency, compared), quantile(others.latency, compared)];
   if (slow === null || usually === null || others.answers < fewestAnswers) return null;
   if (slow <= Math.max(fastEnough, usually * maxLatency)) return null;
@@ -119,18 +139,20 @@ function servedByOthers(state: State, reload: Reload, { before }: Soak): Served 
 }
 
 function sum(workers: readonly Worker[], earlier: ReadonlyMap<WorkerKey, Heartbeat>): Served {
-  return workers.reduce<Served>((all, { key, heartbeat }) => added(all, heartbeat, earlier.get(key)), {
-    answers: 0,
-    errors: 0,
-    latency: emptyLatency(),
-  });
+  return workers.reduce<Served>(
+    (all, { key, heartbeat }) => added(all, heartbeat, earlier.get(key)),
+    nothing,
+  );
 }
+
+const nothing: Served = { answers: 0, errors: 0, shed: 0, latency: emptyLatency() };
 
 function added(sum: Served, heartbeat: Heartbeat | null, before: Heartbeat | undefined): Served {
   if (heartbeat === null) return sum;
   return {
     answers: sum.answers + heartbeat.answers - (before?.answers ?? 0),
     errors: sum.errors + heartbeat.errors - (before?.errors ?? 0),
+    shed: sum.shed + (heartbeat.shed?.requests ?? 0) - (before?.shed?.requests ?? 0),
     latency: sum.latency.map(
       (count, index) => count + (heartbeat.latency[index] ?? 0) - (before?.latency[index] ?? 0),
     ),
@@ -144,8 +166,18 @@ function othersOf({ workers, generation }: State, { target }: Reload): readonly 
   );
 }
 
-function shareOfErrors({ answers, errors }: Served): number {
-  return answers === 0 ? 0 : errors / answers;
+/** Upgrades that were shed are in no count of answers. */
+function answersOfApp({ answers, errors, shed }: Served): Pick<Served, 'answers' | 'errors'> {
+  return { answers: Math.max(0, answers - shed), errors: Math.max(0, errors - shed) };
+}
+
+/** Of few answers some more fail by chance: two standard deviations of a share are no sign yet. */
+function chanceOf(usual: number, answers: number): number {
+  return 2 * Math.sqrt((usual * (1 - Math.min(1, usual))) / answers);
+}
+
+function shareOf(some: number, all: number): number {
+  return all === 0 ? 0 : Math.min(1, some / all);
 }
 
 function percent(share: number): string {

@@ -14,13 +14,20 @@ function soaking(canary: Play, old: Play = {}, options: SimOptions = {}): SimClu
 }
 
 function fakeServed(answers: number, share: number) {
-  return simHeartbeat({ requests: answers, ...served(answers, share) });
+  const { shed: _, ...counts } = served(answers, share);
+  return simHeartbeat({ requests: answers, ...counts });
 }
 
 function served(answers: number, share: number, latency = 3) {
   const counts = emptyLatency();
   counts[bucketOf(latency)] = answers;
-  return { answers, errors: Math.round(answers * share), latency: counts };
+  return { answers, errors: Math.round(answers * share), shed: 0, latency: counts };
+}
+
+/** `share` of the requests got 503 without the app; all others were answered well. */
+function shedding(answers: number, share: number) {
+  const all = served(answers, share);
+  return { ...all, shed: all.errors };
 }
 
 const limits = { soak: 2_000, probe: null, probeTimeout: 0, maxErrors: 0.05, maxLatency: 3 };
@@ -39,6 +46,27 @@ describe('a canary', () => {
     const cluster = soaking({ requestsPerSecond: 100, errors: 0.2 }, { requestsPerSecond: 100, errors: 0.2 });
     cluster.run(5_000);
     assert.equal(cluster.state.lastReload?.verdict, 'done');
+  });
+
+  test('that sheds as the others do, in the same overload, is not blamed for it', () => {
+    const cluster = soaking({ hang: 1 }, { hang: 1 }, { policy: { hangTimeout: 60_000 } });
+    const heartbeat = (key: number, answers: number, share: number) => {
+      const errors = Math.round(answers * share);
+      const shed = { requests: errors, why: 'late' as const };
+      return cluster.post({ type: 'heartbeat', key, heartbeat: { ...fakeServed(answers, share), shed } });
+    };
+    heartbeat(1, 1_000, 0);
+    cluster.run(150);
+    assert.equal(cluster.state.reload?.stage.name, 'soak');
+    heartbeat(1, 1_100, 30 / 1_100);
+    heartbeat(3, 50, 0.4);
+    assert.equal(cluster.state.reload?.stage.name, 'soak');
+    heartbeat(3, 100, 1);
+    assert.equal(
+      cluster.state.reload?.stage.name,
+      'soak',
+      'half of its errors are sheds, but the others shed as well',
+    );
   });
 
   test('that takes several times as long as the others is rolled back', () => {
@@ -127,6 +155,35 @@ describe('worse', () => {
     assert.match(worse(served(100, 0.22), served(100, 0.1), limits) ?? '', /^22 %.* 10 % of the others'$/);
     assert.equal(worse(served(100, 0.05), served(100, 0), limits), null);
     assert.match(worse(served(100, 0.06), served(100, 0), limits) ?? '', /^6 %.* 0 % of the others'$/);
+  });
+
+  test('blames no canary for requests that it sheds while the others shed as well', () => {
+    assert.equal(worse(shedding(100, 0.4), shedding(1_000, 0.3), limits), null);
+    assert.equal(worse(shedding(100, 0.1), shedding(1_000, 0.02), limits), null);
+  });
+
+  test('blames a canary that sheds where the others do not, or much less', () => {
+    assert.equal(
+      worse(shedding(100, 0.4), shedding(1_000, 0), limits),
+      'the canary shed 40 % of its 100 requests, the others 0 %',
+    );
+    assert.match(
+      worse(shedding(100, 0.4), shedding(1_000, 0.02), limits) ?? '',
+      /shed 40 %.* the others 2 %/,
+    );
+  });
+
+  test('finds errors of the app among requests that are shed', () => {
+    const failing = { ...shedding(100, 0.5), errors: 60 };
+    assert.equal(
+      worse(failing, shedding(1_000, 0.5), limits),
+      "20 % of the canary's 50 answers failed, 0 % of the others'",
+    );
+    assert.equal(worse(shedding(100, 0.9), shedding(1_000, 0.9), limits), null, 'too few are left');
+  });
+
+  test('counts upgrades that were shed, which are in no count of answers', () => {
+    assert.equal(worse({ ...served(100, 0), shed: 300 }, { ...served(100, 0), shed: 300 }, limits), null);
   });
 
   test('compares latency only with others that answered, and beyond 100 ms', () => {
