@@ -1,11 +1,11 @@
 import type { Millis } from '../protocol/limits.js';
 import { count } from '../protocol/words.js';
 import { changeScaling, type Rules, rulesOf } from './scaling.js';
-import { applyScale, isMemoryShort } from './slots.js';
-import { freshTrend, type Trend } from './state.js';
-import { connectionsAccepted } from './status.js';
+import { applyScale, isMemoryShort, removeSlot } from './slots.js';
+import { freshTrend, type Slot, type Trend } from './state.js';
+import { connectionsAccepted, notifyIfChanged } from './status.js';
 import type { Transaction } from './transaction.js';
-import { isEnding, type Ready, seconds } from './workers.js';
+import { isEnding, type Ready, readiness, seconds } from './workers.js';
 
 /*
  * Where `workers` is a range, the number of workers follows the load. Once a second the core looks at how busy the event
@@ -17,7 +17,8 @@ import { isEnding, type Ready, seconds } from './workers.js';
  * - Down, slowly: to the most that any time of the last `scale.down_after` needed. Where a number that was given up is
  *   needed again soon, the next time is longer.
  *
- * `follow` decides from what was seen; `autoscale` looks, and only while nothing else is under way.
+ * `follow` decides from what was seen; `autoscale` looks, and only while nothing else is under way. A worker that does not
+ * start is such a thing: `giveBack` ends it, lest nobody look for ever.
  */
 
 /** A tick is due every second, and may come a little early. */
@@ -40,6 +41,8 @@ const longestReading: Millis = 1_500;
 const longestGap: Millis = 10_000;
 /** Deaths within `restart.window` from which on workers count as crashing in a loop. */
 const deathsOfLoop = 2;
+/** Deaths in a row before listening after which a worker is not tried again: the first may have been chance. */
+const deathsToGiveBack = 2;
 /** Heartbeats that a worker may owe before it counts as busy: its loop does not turn. */
 const heartbeatsOwed = 2.5;
 
@@ -161,8 +164,8 @@ function needOf(busy: number, { min, max, target }: Rules): number {
 
 /** Has the number of workers follow the load, where it is a range. */
 export function autoscale(t: Transaction): void {
-  const { state, policy, now } = t;
-  const rules = rulesOf(policy);
+  const { state, now } = t;
+  const rules = rulesInForce(t);
   if (rules === null || state.life.phase !== 'serving' || isEnding(state.life)) return;
   const { scaling } = state;
   if (state.reload !== null || scaling.held) return changeScaling(t, { trend: forgotten(scaling.trend) });
@@ -182,6 +185,43 @@ export function autoscale(t: Transaction): void {
 export function queueRead(t: Transaction, { waiting }: { readonly waiting: number | null }): void {
   if (rulesOf(t.policy) === null) return;
   changeScaling(t, { reading: waiting === null ? null : { at: t.now, waiting } });
+}
+
+/**
+ * Whether a worker that has died so often in a row before it listened is one too many: above the lower end of the range the
+ * load has asked for it, and the next one would fare the same (a database without free connections, a port that is taken).
+ */
+export function isOneTooMany({ state, policy }: Transaction, failures: number): boolean {
+  const rules = rulesOf(policy);
+  if (rules === null || state.slots.length <= rules.min || failures < deathsToGiveBack) return false;
+  if (state.life.phase !== 'serving' || isEnding(state.life)) return false;
+  return state.reload === null && !state.scaling.held;
+}
+
+/** Gives up its slot, and asks for no more until `scale.down_after` is over. */
+export function giveBack(t: Transaction, { id }: Pick<Slot, 'id'>, failures: number): void {
+  const { state, now, policy } = t;
+  const from = state.slots.length;
+  const to = from - 1;
+  const { downAfter } = policy.scale;
+  const why = `worker ${id} died ${count(failures, 'time')} before ${readiness(policy)}; for ${seconds(downAfter)} the load gets no more than ${to}`;
+  changeScaling(t, {
+    trend: forgotten(state.scaling.trend),
+    reading: null,
+    last: { at: now, from, to, why },
+    cap: { to, until: now + downAfter },
+  });
+  t.log('warn', `scaled from ${from} to ${count(to, 'worker')}: ${why}`);
+  removeSlot(t, id);
+  notifyIfChanged(t);
+}
+
+/** The range, up to what could be started. */
+function rulesInForce({ state, policy, now }: Transaction): Rules | null {
+  const rules = rulesOf(policy);
+  const { cap } = state.scaling;
+  if (rules === null || cap === null || now >= cap.until) return rules;
+  return { ...rules, max: Math.max(rules.min, Math.min(rules.max, cap.to)) };
 }
 
 function decide(t: Transaction, { to, why }: Decision): void {

@@ -3,6 +3,7 @@ import { emptyLatency, type Heartbeat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import { killGrace, lastAnswers } from '../protocol/limits.js';
 import type { RequestNote } from '../protocol/requests.js';
+import { giveBack, isOneTooMany } from './autoscale.js';
 import { backoff, intensity, random } from './backoff.js';
 import type { Event } from './events.js';
 import { beginStop, giveUpStart, workerLeft } from './lifecycle.js';
@@ -237,6 +238,10 @@ function refill(t: Transaction, slot: Slot, death: Death): void {
   const kind = death.kind === 'boot' ? 'boot' : 'crash';
   const before = kind === 'crash' ? slot.crashes : slot.bootFailures;
   const failures = (wasStable(death, t) ? 0 : before) + 1;
+  if (kind === 'boot' && isOneTooMany(t, failures)) {
+    tell(t, death, null);
+    return giveBack(t, slot, failures);
+  }
   // From the second crash on there is a backoff; a spare has booted already and needs none.
   const isAtOnce = kind === 'crash' && waitingSpare(t.state, t.state.generation) !== undefined;
   const delay = backoffOf(t, kind, failures);

@@ -20,12 +20,12 @@ export function rulesOf({ workers, scale }: Pick<Policy, 'workers' | 'scale'>): 
 
 /** An operator asks for a number: it holds. */
 export function hold(t: Transaction): void {
-  if (rulesOf(t.policy) !== null) changeScaling(t, { held: true });
+  if (rulesOf(t.policy) !== null) changeScaling(t, { held: true, cap: null });
 }
 
 /** The load decides again: an operator says so, or a reload is done. */
 export function letGo(t: Transaction): void {
-  changeScaling(t, { held: false });
+  changeScaling(t, { held: false, cap: null });
 }
 
 export function changeScaling(t: Transaction, changed: Partial<Scaling>): void {

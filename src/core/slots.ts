@@ -290,10 +290,17 @@ export function scale(t: Transaction, event: Extract<Event, { type: 'scale' }>):
   hold(t);
   if (t.state.reload !== null) {
     t.update({ pendingScale: to });
-    return t.accept(event, `${count(to, 'worker')} once the reload is over`);
+    return t.accept(event, `${count(to, 'worker')} once the reload is over${beyondRange(t, to)}`);
   }
-  t.accept(event, `from ${from} to ${count(to, 'worker')}`);
+  t.accept(event, `from ${from} to ${count(to, 'worker')}${beyondRange(t, to)}`);
   applyScale(t, to);
+}
+
+/** It may be meant, and may be a slip of the finger: the answer says so. */
+function beyondRange({ policy }: Transaction, to: number): string {
+  const rules = rulesOf(policy);
+  if (rules === null || (to >= rules.min && to <= rules.max)) return '';
+  return `, outside of workers = "${rules.min}..${rules.max}", until rom-agent scale auto or a reload`;
 }
 
 /** Where `workers` is a range, a number that somebody asked for holds no longer. */
@@ -332,9 +339,12 @@ function grow(t: Transaction, to: number): void {
 
 /** The slots with the highest numbers go. */
 function shrink(t: Transaction, to: number): void {
-  const { slots } = t.state;
-  const gone = slots.slice(to).flatMap(({ id }) => workersIn(t.state, id).filter(isUp));
-  t.update({ slots: slots.slice(0, to) });
+  for (const { id } of t.state.slots.slice(to)) removeSlot(t, id);
+}
+
+export function removeSlot(t: Transaction, id: number): void {
+  const gone = workersIn(t.state, id).filter(isUp);
+  t.update({ slots: t.state.slots.filter((slot) => slot.id !== id) });
   for (const worker of gone) retire(t, worker, 'fewer workers are wanted');
 }
 

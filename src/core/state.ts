@@ -216,6 +216,8 @@ export interface Scaling {
   readonly reading: Reading | null;
   /** What the load last brought about. */
   readonly last: LastScale | null;
+  /** No more than this, since one more did not start; null: as many as the range allows. */
+  readonly cap: { readonly to: number; readonly until: Millis } | null;
 }
 
 export interface Trend {
@@ -294,7 +296,7 @@ export function initialState({ seed }: { seed: number }): State {
     lastReload: null,
     acceptedBefore: null,
     pendingScale: null,
-    scaling: { held: false, trend: freshTrend, accepted: 0, reading: null, last: null },
+    scaling: { held: false, trend: freshTrend, accepted: 0, reading: null, last: null, cap: null },
     slots: [],
     workers: [],
     nextKey: 1,

@@ -1,6 +1,6 @@
 import type { Reload } from '../../src/core/state.js';
 import { isEnding, slotOf } from '../../src/core/workers.js';
-import { isScaledByLoad } from './invariants-of-scaling.js';
+import { givenBack, isScaledByLoad } from './invariants-of-scaling.js';
 import { type Invariant, isAccepted, isRunning, isUp, serves, type Transition } from './transition.js';
 
 /** It ends in this step, perhaps because another takes over. */
@@ -83,16 +83,17 @@ export const reloadInvariants: readonly Invariant[] = [
   },
   {
     words:
-      'the number of slots changes only as asked for, at once or after the reload that is under way, or by the load',
-    broken: ({ before, event, after, effects }) => {
+      'the number of slots changes only as asked for, at once or after the reload that is under way, by the load, or where a worker does not start',
+    broken: ({ before, event, after, effects, policy }) => {
       const { length } = after.slots;
       if (before.life.phase !== 'serving' || !isRunning(after)) return undefined;
       if (after.reload !== null) return length === before.slots.length ? undefined : 'in a reload';
       if (isScaledByLoad({ before, event, after })) return undefined;
+      const fewer = givenBack({ before, after, policy });
       const change = event.type === 'scale' && isAccepted(effects) ? event.change : { add: 0 };
       const asked = 'auto' in change ? { add: 0 } : change;
       const wanted = 'auto' in change ? before.slots.length : (before.pendingScale ?? before.slots.length);
-      const expected = 'to' in asked ? asked.to : wanted + asked.add;
+      const expected = 'to' in asked ? asked.to : wanted + asked.add - fewer;
       return length === expected ? undefined : `${length} slots instead of ${expected}`;
     },
   },

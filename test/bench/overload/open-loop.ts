@@ -12,11 +12,12 @@ export interface OpenLoad {
 }
 
 export interface OpenReport {
-  /** Per second. */
+  /** Answers that came while the load lasted, per second. */
   readonly served: number;
   readonly shed: number;
+  /** Requests that were never answered, per second. */
   readonly lost: number;
-  /** Of those served, from when each was due to its answer, ms. */
+  /** Of all that were served, from when each was due to its answer, ms. */
   readonly p50: number;
   readonly p99: number;
 }
@@ -31,8 +32,9 @@ const patience = 20_000;
 export async function openLoad({ port, rate, seconds, warmup, kept }: OpenLoad): Promise<OpenReport> {
   const agent = kept ? new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY }) : false;
   const took: number[] = [];
-  let [shed, lost, sent] = [0, 0, 0];
+  let [served, shed, lost, sent] = [0, 0, 0, 0];
   const begun = performance.now();
+  const end = begun + seconds * 1_000;
   const total = Math.round(rate * seconds);
   const underWay: Promise<void>[] = [];
   const send = (nth: number): Promise<void> =>
@@ -45,8 +47,11 @@ export async function openLoad({ port, rate, seconds, warmup, kept }: OpenLoad):
       };
       const asked = request({ host: '127.0.0.1', port, agent, timeout: patience }, (answer) => {
         answer.resume().on('end', () => {
-          if (counts && answer.statusCode === 200) took.push(performance.now() - due);
-          else if (counts && answer.statusCode === 503) shed++;
+          const at = performance.now();
+          const isInTime = at >= begun + warmup * 1_000 && at < end;
+          if (counts && answer.statusCode === 200) took.push(at - due);
+          if (isInTime && answer.statusCode === 200) served++;
+          if (isInTime && answer.statusCode === 503) shed++;
           resolve();
         });
       });
@@ -69,7 +74,7 @@ export async function openLoad({ port, rate, seconds, warmup, kept }: OpenLoad):
   const per = seconds - warmup;
   took.sort((one, other) => one - other);
   const at = (share: number): number => took[Math.min(took.length - 1, Math.floor(took.length * share))] ?? 0;
-  return { served: took.length / per, shed: shed / per, lost: lost / per, p50: at(0.5), p99: at(0.99) };
+  return { served: served / per, shed: shed / per, lost: lost / per, p50: at(0.5), p99: at(0.99) };
 }
 
 /** Requests per second that so many clients get, each of which sends its next request after the answer. */

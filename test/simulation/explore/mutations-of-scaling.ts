@@ -27,6 +27,30 @@ export const mutationsOfScaling: readonly Mutation[] = [
     instead: 'if (fails',
   },
   {
+    fault: 'a worker that the load asked for is tried for ever',
+    file: 'deaths.js',
+    text: "if (kind === 'boot' && isOneTooMany(t, failures))",
+    instead: 'if (false)',
+  },
+  {
+    fault: 'a worker that does not start is given up at its first death',
+    file: 'autoscale.js',
+    text: 'const deathsToGiveBack = 2;',
+    instead: 'const deathsToGiveBack = 1;',
+  },
+  {
+    fault: 'a worker of the lower end of the range is given up',
+    file: 'autoscale.js',
+    text: 'state.slots.length <= rules.min || failures',
+    instead: 'failures',
+  },
+  {
+    fault: 'what an operator asked for is given up where it does not start',
+    file: 'autoscale.js',
+    text: 'return state.reload === null && !state.scaling.held;',
+    instead: 'return state.reload === null;',
+  },
+  {
     fault: 'a number that an operator asked for is not held',
     file: 'slots.js',
     text: 'hold(t);',

@@ -142,6 +142,65 @@ describe('the number of workers that follows the load', () => {
     assert.deepEqual(scaled(other.run(30_000)), []);
   });
 
+  test('gives back the slot of a worker that does not start, and tries no other one until down_after is over', () => {
+    let load = 0.3;
+    let starts = false;
+    const cluster = loaded(() => load, {
+      play: ({ slot }) =>
+        slot !== null && slot > 3 && !starts ? { bootFailure: { after: 100, code: 1 } } : {},
+    });
+    load = 8;
+    cluster.run(30_000);
+    assert.equal(ready(cluster), 3, 'the third one starts');
+    assert.deepEqual(
+      cluster.state.slots.map(({ id }) => id),
+      [1, 2, 3],
+    );
+    const given = cluster.logged('warn').filter((message) => message.startsWith('scaled'));
+    assert.match(
+      given.at(-1) ?? '',
+      /^scaled from 4 to 3 workers: worker \d died 2 times before it listened; for 60 s the load gets no more than 3$/,
+    );
+    const forked = cluster.effects('fork').length;
+    starts = true;
+    cluster.run(20_000);
+    assert.equal(cluster.effects('fork').length, forked, 'nothing is tried meanwhile');
+    cluster.run(minute);
+    assert.equal(ready(cluster), 8);
+  });
+
+  test('keeps trying to start what an operator asked for, or the range has at least', () => {
+    const cluster = loaded(() => 0.3, {
+      play: ({ slot }) => (slot === 3 ? { bootFailure: { after: 100, code: 1 } } : {}),
+      policy: { restart: { intensity: 1_000 } },
+    });
+    scale(cluster, { to: 3 });
+    cluster.run(30_000);
+    assert.equal(cluster.state.slots.length, 3);
+    scale(cluster, { auto: true });
+    cluster.run(2 * minute);
+    assert.equal(cluster.state.slots.length, 2, 'once it follows the load again');
+  });
+
+  test('a number that was given back is tried at once when an operator or a reload changes something', () => {
+    let starts = false;
+    let load = 0.3;
+    const cluster = loaded(() => load, {
+      play: ({ slot }) =>
+        slot !== null && slot > 2 && !starts ? { bootFailure: { after: 100, code: 1 } } : {},
+      policy: { scale: { target: 0.7, downAfter: 60 * minute } },
+    });
+    load = 8;
+    cluster.run(30_000);
+    assert.notEqual(cluster.state.scaling.cap, null);
+    starts = true;
+    cluster.run(5 * minute);
+    assert.equal(ready(cluster), 2);
+    cluster.reload();
+    cluster.run(30_000);
+    assert.equal(ready(cluster), 8);
+  });
+
   test('a spare takes over as the next worker at once', () => {
     let load = 0.3;
     const cluster = loaded(() => load, { policy: { spares: 1 } });
@@ -191,6 +250,19 @@ describe('a number that an operator asks for', () => {
     cluster.reload();
     cluster.run(3 * minute);
     assert.equal(ready(cluster), 2);
+  });
+
+  test('may be outside of the range, and the answer says so', () => {
+    const cluster = loaded(() => 0.3);
+    assert.deepEqual(scale(cluster, { to: 9 }), {
+      accepted: true,
+      message: 'from 2 to 9 workers, outside of workers = "2..8", until rom-agent scale auto or a reload',
+    });
+    assert.deepEqual(scale(cluster, { to: 8 }), { accepted: true, message: 'from 9 to 8 workers' });
+    assert.deepEqual(scale(cluster, { to: 0 }), {
+      accepted: false,
+      reason: 'scale: 0 workers; expected 1 to 1024',
+    });
   });
 
   test('is the only way where the number is fixed', () => {
