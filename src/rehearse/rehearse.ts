@@ -218,17 +218,21 @@ async function usualSamples(
   const configured = [config.start.probe, config.health.probe, config.health.check].filter(
     (path) => path !== null,
   );
-  const healths: Sample[] = [];
-  for (const path of ['/healthz', '/health']) {
-    const outcome = await send(
-      { method: 'GET', path },
-      { target: scene.sandbox.target, agent: false, timeout: answerLimit },
-    );
-    if (outcome.kind === 'answered' && outcome.status < 300) healths.push({ method: 'GET', path });
+  const isThere = async (path: string): Promise<boolean> => {
+    const sending = { target: scene.sandbox.target, agent: false, timeout: answerLimit } as const;
+    const outcome = await send({ method: 'GET', path }, sending);
+    return outcome.kind === 'answered' && outcome.status < 300;
+  };
+  const healths: string[] = [];
+  // An app that answers every path has no health route: each of its faults would be told three times.
+  if (!(await isThere(nowhere))) {
+    for (const path of ['/healthz', '/health']) if (await isThere(path)) healths.push(path);
   }
-  const paths = new Set(['/', ...configured, ...healths.map(({ path }) => path)]);
-  return [...paths].map((path) => ({ method: 'GET', path }));
+  return [...new Set(['/', ...configured, ...healths])].map((path) => ({ method: 'GET', path }));
 }
+
+/** A path that no app has. */
+const nowhere = '/rom-agent-rehearsal-nowhere';
 
 /** Those that are answered below 500 as things are. */
 async function usableOf({ sandbox: { target } }: Scene, all: readonly Sample[]): Promise<readonly Sample[]> {

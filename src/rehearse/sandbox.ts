@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { Loaded } from '../config/load.js';
 import { allProcesses, kill, signalGroup, withEnvironment } from '../processes.js';
 import { type InEffect, type Key, keys, settingOf, variablesOf } from '../settings/settings.js';
+import { startGuard } from './guard.js';
 import type { Target } from './load.js';
 import {
   aloneVariable,
@@ -103,6 +104,7 @@ export async function createSandbox(input: SandboxInput): Promise<Sandbox> {
   writeFileSync(join(folder, environmentFile), JSON.stringify(apart(input)));
   writeFileSync(join(folder, reportsFile), '');
   const orders = await openOrders(join(folder, ordersSocket));
+  const guard = startGuard({ variable: sandboxVariable, folder });
   const children: ChildProcess[] = [];
   const run = (
     args: readonly string[],
@@ -116,6 +118,11 @@ export async function createSandbox(input: SandboxInput): Promise<Sandbox> {
       detached: true,
     });
     children.push(child);
+    const { pid } = child;
+    if (pid !== undefined) {
+      guard.watch(pid);
+      child.once('exit', () => guard.forget(pid));
+    }
     return running(child);
   };
   const env = { ...config.dotenv, ...surroundings(input), [sandboxVariable]: folder };
@@ -147,6 +154,7 @@ export async function createSandbox(input: SandboxInput): Promise<Sandbox> {
       for (const pid of await left()) kill(pid);
       orders.close();
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+      guard.dismiss();
     },
   };
 }

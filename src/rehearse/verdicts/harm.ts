@@ -30,17 +30,28 @@ export function ofHarm(observation: Kill | Hang | Memory): Told {
   };
 }
 
+/** The first few by name: one client of the database keeps all of them waiting. */
+function named(names: readonly string[]): string {
+  const more = names.length - mostNamed;
+  const list = [...names.slice(0, mostNamed), ...(more > 0 ? [count(more, 'other path')] : [])];
+  const [last = '', ...others] = list.reverse();
+  return others.length === 0 ? `${last} is` : `${others.reverse().join(', ')} and ${last} are`;
+}
+
+const mostNamed = 3;
+
 export function ofCut({ variable, connections, paths, deaths, recoveredMs }: Cut): Told {
-  const findings: Found[] = paths
-    .filter(({ status }) => status === null)
-    .slice(0, 5)
-    .map(({ sample, tookMs }) => ({
+  const findings: Found[] = [];
+  const waits = paths.filter(({ status }) => status === null);
+  const [first] = waits;
+  if (first !== undefined)
+    findings.push({
       kind: 'no-timeout',
-      text: `${nameOf(sample)} is not answered within ${seconds(tookMs)} while ${variable} is silent`,
+      text: `${named(waits.map(({ sample }) => nameOf(sample)))} not answered within ${seconds(first.tookMs)} while ${variable} is silent`,
       at: null,
       advice:
         'give the client of the database a timeout for commands and for connecting, and answer 503 when it is over',
-    }));
+    });
   findings.push(...deaths.slice(0, 3).map(ofDeath));
   if (recoveredMs === null)
     findings.push({

@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { allProcesses, withEnvironment } from '../../../src/processes.js';
+import { sandboxVariable } from '../../../src/rehearse/reports.js';
 import type { Finding } from '../../../src/rehearse/verdict.js';
 import { run } from '../../integration/run.js';
-import { fixtures } from '../../support/process.js';
+import { fixtures, mainPath, plainEnvironment } from '../../support/process.js';
+import { waitFor } from '../../support/wait.js';
 
 /** ms */
 const limit = 900_000;
@@ -33,6 +39,35 @@ function told(all: readonly Finding[]): readonly string[] {
 }
 
 describe('a whole rehearsal', () => {
+  test('that is killed leaves no process and no folder behind', {
+    skip: !existsSync('/proc/self/environ'),
+  }, async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'rehearsal-killed-'));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const app = join(fixtures, 'rehearse', 'faultless.cjs');
+    const args = [mainPath, 'rehearse', app, '--only', 'load', '--duration', '10m'];
+    const rehearsal = spawn(process.execPath, args, {
+      env: { ...plainEnvironment(), TMPDIR: folder },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    t.after(() => rehearsal.kill('SIGKILL'));
+    let said = '';
+    rehearsal.stderr.on('data', (chunk) => {
+      said += chunk;
+    });
+    await waitFor('the load', () => said.includes('rehearsing: load'), { timeout: limit });
+    const [sandbox = ''] = readdirSync(folder);
+    const inIt = async () =>
+      withEnvironment(`${sandboxVariable}=${join(folder, sandbox)}`, await allProcesses());
+    assert.ok((await inIt()).length >= 3, 'a daemon and two workers');
+    rehearsal.kill('SIGKILL');
+    await waitFor('the end of the sandbox', inIt, { timeout: limit, until: (pids) => pids.length === 0 });
+    await waitFor('an empty folder', () => readdirSync(folder), {
+      timeout: limit,
+      until: (names) => names.length === 0,
+    });
+  });
+
   test('names all three faults of an app with their lines', async (t) => {
     const all = await findings(t, 'three-faults.cjs', ['--paths', join(fixtures, 'rehearse', 'paths.txt')]);
     assert.deepEqual(

@@ -366,6 +366,15 @@ describe('a cut', () => {
     assert.equal(judge(cut, folder).result, 'ok');
   });
 
+  test('is one finding, however many paths wait for the database', () => {
+    const told = (names: readonly string[]) => {
+      const paths = names.map((path) => ({ sample: { method: 'GET', path }, status: null, tookMs: 10_000 }));
+      return judge({ ...cut, paths }, folder).findings.map(({ text }) => text.replace(/ not answered.*/, ''));
+    };
+    assert.deepEqual(told(['/a', '/b']), ['GET /a and GET /b are']);
+    assert.deepEqual(told(['/a', '/b', '/c', '/d']), ['GET /a, GET /b, GET /c and 1 other path are']);
+  });
+
   test('names the path that waits for ever, and an app that does not come back', () => {
     const verdict = judge(
       { ...cut, paths: [{ sample: root, status: null, tookMs: 10_000 }], recoveredMs: null },
