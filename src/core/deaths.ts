@@ -30,8 +30,13 @@ import { becomeDraining, isExitExpected, nameOf, readiness, slotOf } from './wor
  * All four end in `died`, unless the worker was to go anyway (`workerLeft`) or the service is still starting
  * (`giveUpStart`). `died` keeps the death for the stats, writes the one log entry that says it all, and decides what
  * follows: a rollback, a new worker in the slot, or the end of the master where there were too many. The new worker comes
- * at once after a first crash or where a spare waits, else after a backoff (backoff.ts): `forkAt` has the time, and
+ * at once after a first crash, and after any crash or hang where a spare waits; else after a backoff (backoff.ts): `forkAt` has the time, and
  * `forkDue` in slots.ts forks once it has come, which may be in the same step (`reconcile` in step.ts calls it).
+ *
+ * Each event comes through master/mailbox.ts, which hands the turn to the record before it performs the effects. A death is
+ * kept in four places: in `lastDeaths` (`keepDeath`), which the stats show; in the log (`tell`); in the record of decisions
+ * (master/record.ts), which record/tell-workers.ts puts into words for `rom-agent why`; and in `newDeaths`, which alerts
+ * (master/alerts.ts) and counters (master/metrics.ts) read.
  *
  * master/perform.ts carries out what follows: `fork` starts a process by the pool, with the settings of its generation
  * (master/launch.ts); `exit` ends the master, and its service manager starts another one.

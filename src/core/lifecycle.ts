@@ -16,12 +16,14 @@ import { becomeDraining, becomeDying, becomeReady, isUp, nameOf, slotOf } from '
 /*
  * The life of the service: idle -> starting -> serving -> stopping -> ended. When systemd is told READY=1:
  *
- * 1. `start` forks a worker for each slot. A worker sends `ready` when its app listens where it is configured to; with
- *    `start.probe`, once it has answered a request; with `kind = "process"`, once it has run for a second. With
+ * 1. `start` forks a worker for each slot. A worker sends `ready` (`run` in worker/serve.ts) when its app listens where it is
+ *    configured to; with `start.probe`, once it has answered a request; with `kind = "process"`, once it has run for a
+ *    second, or with `wait_ready` when the app says so. With
  *    `listen_wait` it first waits until its port is free (`waits`).
  * 2. With the last slot `finishStart` emits `notify` with `ready`. Spares are not waited for.
  * 3. master/perform.ts passes it to the service manager. `holdReadyUntilOpen` (master/control-door.ts) holds it back until
- *    the control socket is open, for two seconds at most; then service-manager/systemd.ts writes the datagram.
+ *    the control socket is open, for two seconds at most; then service-manager/systemd.ts encodes it and sends it by the addon that detect.ts
+ *    has found.
  * 4. A reload begins with RELOADING=1, and ends with another READY=1, whatever its verdict (`begin` and `end` in
  *    reload.ts); only a stop ends it without.
  * 5. A start that fails goes from starting to stopping (`giveUpStart`): systemd is told STOPPING=1, and never READY=1.

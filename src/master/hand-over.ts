@@ -60,7 +60,10 @@ interface Waiting extends HandedOn {
   readonly forget: () => void;
 }
 
-/** After so many attempts without a worker that takes it, a connection is closed. */
+/**
+ * So often may a connection come back from workers that have no server or no room for it; it is closed then. Workers that
+ * die or are late do not count: `tried` has them.
+ */
 const mostHops = 4;
 /** How long a worker has to take a connection, ms ... */
 const lease = 5_000;

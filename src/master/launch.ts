@@ -14,8 +14,10 @@ import type { Release } from './releases.js';
  * generation, and calls `workerSettings` and `launchOf`. The pool (pool.ts) starts the process with what they return: the
  * settings are JSON in one variable of its environment, ROM_AGENT_WORKER. In the worker, worker/main.ts takes them out of
  * it (`takeSettings` in protocol/settings.ts), so that the app never sees them, and passes them to worker/serve.ts, which
- * gives each part what it reads. No message changes them later: a reload replaces the worker. Limits that the master keeps
- * (`readers: ['policy']`, such as `drain_timeout`) are not among them.
+ * gives each part what it reads. No message changes them later, but for the slot, which a spare gets by `promote`: a reload
+ * replaces the worker. Limits that the master keeps (`readers: ['policy']`, such as `drain_timeout`) are not among them, but
+ * for what a worker has to know in advance: `portWait` and `probeWait` are parts of `boot_timeout`, `heartbeatInterval` is
+ * one of `hang_timeout`.
  */
 
 export interface Surroundings {

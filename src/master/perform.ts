@@ -81,6 +81,7 @@ export function perform(effect: Effect, means: Means): void {
     case 'serving':
       return onServing(effect.urls);
     case 'answer':
+    // A step and the record of a reload.
     case 'step':
     case 'record':
     case 'stall':

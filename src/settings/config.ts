@@ -12,19 +12,23 @@ import {
 } from './settings.js';
 
 /*
- * The way of a setting, such as health.slow_delay:
+ * The way of a setting, such as keep_alive_timeout:
  *
  * 1. It is an entry of table.ts or sections.ts, with its kind, its default, and who reads it apart from the master
  *    (`readers`).
  * 2. config/load.ts takes its value from the command line, the environment, .env, the TOML file or the default, checks it,
- *    and computes what is `auto`. `toConfig` makes the Config of all values: `config.health.slowDelay`, in ms.
+ *    and computes what is `auto`. `toConfig` makes the Config of all values: `config.keepAliveTimeout`, in ms.
  * 3. Each generation has its own Config (master/releases.ts): a reload reads the sources anew, the old workers keep what
  *    they have, and a setting that is `fixed` stays as it was at the start.
  * 4. With `readers: ['worker']`, `workerShare` picks it for the settings of each worker that is forked: master/launch.ts.
- * 5. With `readers: ['policy']`, `policyShare` picks it for the Policy, which the core's `step` gets with each event:
- *    master/policy.ts.
+ *    worker/serve.ts gives each part what it reads: `settings.keepAliveTimeout` goes to connections/keep-alive.ts.
+ * 5. With `readers: ['policy']`, such as health.slow_delay, `policyShare` picks it for the Policy, which the core's `step`
+ *    gets with each event: master/policy.ts.
  * 6. What a worker has to know of the policy comes with a message when it is due: `drain_timeout` is the `timeout` of
  *    `drain`, which the core emits (slots.ts, lifecycle.ts) and master/perform.ts sends.
+ * 7. What Node or the app itself reads needs no reader: `node_args` and the heap limits reach a worker as flags (`setUp` in
+ *    master/pool.ts); `port`, `host`, `node_env` and .env as variables, and `working_directory` as its directory (`launchOf`
+ *    in master/launch.ts).
  */
 
 /**

@@ -112,7 +112,7 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means, shedding: typ
     closeWebSockets: settings.websockets === 'close',
     beside: (listening) => serversBeside(listening, settings.listen),
     elsewhere: {
-      take: (socket) => !state.last && handOn.leave(socket, state.worker),
+      leave: (socket) => !state.last && handOn.leave(socket, state.worker),
       underWay: () => handOn.underWay(),
     },
   });

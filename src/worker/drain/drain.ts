@@ -31,7 +31,7 @@ export interface DrainOptions {
 /** The other workers, which go on serving. */
 export interface Elsewhere {
   /** False: the connection cannot go to another worker. */
-  take(socket: Socket): boolean;
+  leave(socket: Socket): boolean;
   /** How many connections are on their way. */
   underWay(): number;
 }
@@ -236,17 +236,17 @@ async function closeBeside(
   );
 }
 
-const nowhere: Elsewhere = { take: () => false, underWay: () => 0 };
+const nowhere: Elsewhere = { leave: () => false, underWay: () => 0 };
 
 function closeIdle({ server, accepted, sockets, upgraded }: TrackedServer, elsewhere: Elsewhere): void {
   if (!isHttp(server)) return;
   const idle = idleConnections(server);
   if (idle === null) server.closeIdleConnections();
-  else for (const socket of idle) if (!isEnding(socket) && !elsewhere.take(socket)) socket.destroy();
+  else for (const socket of idle) if (!isEnding(socket) && !elsewhere.leave(socket)) socket.destroy();
   // For Node a connection on which nothing ever came is not idle. On one from another worker something was read
   // there.
   const closeUnread = (socket: Socket): void => {
-    if (socket.bytesRead === 0 && !elsewhere.take(socket)) socket.destroy();
+    if (socket.bytesRead === 0 && !elsewhere.leave(socket)) socket.destroy();
   };
   for (const socket of sockets) if (!upgraded.has(socket)) closeUnread(socket);
   for (const socket of accepted) closeUnread(socket);

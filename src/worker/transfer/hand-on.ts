@@ -40,12 +40,12 @@ import {
  * How a connection moves to another worker:
  *
  * 1. Why: one worker has more kept connections than another (by two, or by a tenth of the average where that is more),
- *    and the core evens that out (`even-out`, core/balance.ts; `order` here); this worker drains (`leave`, from
- *    drain/drain.ts); or the client belongs to another worker (`give`, from sticky.ts). Only a kept connection moves: plain
+ *    and the core evens that out (`even-out`, core/balance.ts; `order` here); this worker drains (`leave`, which
+ *    drain/drain.ts calls); or the client belongs to another worker (`give`, from sticky.ts). Only a kept connection moves: plain
  *    HTTP/1, between two requests, on which nobody but Node listens (`canGo`); kept: it has had an answer and stays open.
  *    One that sticky.ts gives away has not reached a server here yet.
  *    The first two happen only where moving.ts is able: `balance` is not off, `dispatch` is shared, `sticky` is off, and its
- *    self-test has passed. At a stop nothing moves, as no worker stays (serve.ts).
+ *    self-test has passed. At a stop nothing moves, as no worker stays (worker/serve.ts).
  * 2. This worker detaches the handle from its socket and sends it to the master: `hand-on`. It keeps a copy open until the
  *    master answers `handed` (channel.ts).
  * 3. The master chooses a worker and sends it the handle: `take`. It keeps a copy too (master/hand-over.ts).

@@ -72,17 +72,17 @@ test('a connection that stays idle goes to another worker instead, and the drain
   const port = await serving(t, (_req, res) => res.end('fine'));
   const client = await open(t, port);
   await client.request(get(), timeout);
-  const taken = new Set<Socket>();
+  const left = new Set<Socket>();
   let underWay = 0;
-  const take = (socket: Socket): boolean => {
-    taken.add(socket);
+  const leave = (socket: Socket): boolean => {
+    left.add(socket);
     underWay = 1;
     // As it goes, it is no connection of this server any more.
     socket.emit('close');
     return true;
   };
-  const draining = drain(t, { linger: 50, elsewhere: { take, underWay: () => underWay } });
-  await waitFor('the connection to be taken', () => taken.size === 1);
+  const draining = drain(t, { linger: 50, elsewhere: { leave, underWay: () => underWay } });
+  await waitFor('the connection to leave', () => left.size === 1);
   await waitFor('no connection', () => servers.counts().connections === 0);
   assert.deepEqual([draining.over(), client.idle], [false, null]);
   underWay = 0;
