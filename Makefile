@@ -86,7 +86,7 @@ explore-sample: build/.stamp ## The same a move less deep, and without the fault
 # A line that goes on puts a space before its `|`.
 empty :=
 names = $(subst $(empty) |,|,$(1))
-SLOW := $(addprefix build/test/,$(addsuffix .test.js,system/packaging/install $(addprefix integration/,leaks sticky reload-bad \
+SLOW := $(addprefix build/test/,$(addsuffix .test.js,system/packaging/install $(addprefix integration/,leaks costs sticky reload-bad \
 	spares reload-releases balance evidence capture process process-kind failures logs orphans reload-long reload-signals hang \
 	listen-wait memory metrics replaced poison beginning deploy serve admin watch)))
 OF_SLOW := puts the daemon, a command, a unit|tells its version with nothing|by cookie: connections find their worker\

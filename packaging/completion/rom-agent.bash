@@ -713,7 +713,7 @@ _rom_agent() {
         --control-socket) file=1 ;;
         --config) file=1 ;;
         *)
-          words='--watch --fleet --json --name --control-socket --config --help'
+          words='--watch --fleet --routes --json --name --control-socket --config --help'
           ;;
       esac
       ;;

@@ -639,6 +639,7 @@ complete -c rom-agent -n '__fish_seen_subcommand_from history' -l config -r -F -
 complete -c rom-agent -n '__fish_seen_subcommand_from history' -s h -l help -d 'display help for command'
 complete -c rom-agent -n '__fish_seen_subcommand_from status' -l watch -d 'refresh once a second until Ctrl-C'
 complete -c rom-agent -n '__fish_seen_subcommand_from status' -l fleet -d 'show every host of the fleet instead'
+complete -c rom-agent -n '__fish_seen_subcommand_from status' -l routes -d 'show what each kind of request costs the workers instead'
 complete -c rom-agent -n '__fish_seen_subcommand_from status' -l json -d 'print JSON; with --watch a document a line'
 complete -c rom-agent -n '__fish_seen_subcommand_from status' -l name -r -d 'the service, as rom-agent list shows it (default: the only one of this host)'
 complete -c rom-agent -n '__fish_seen_subcommand_from status' -l control-socket -r -F -d 'Unix socket on which the daemon answers rom-agent reload and the other commands. (default: control.sock in $RUNTIME_DIRECTORY; without it in /run/rom-agent for root, in $XDG_RUNTIME_DIR/rom-agent for others; a checkout has its own)'

@@ -16,7 +16,7 @@ import { type Why, whyKinds } from '../protocol/why.js';
 import { deployAnswers, deploySummary } from './deploy-schema.js';
 import { fleetAnswers } from './fleet-schema.js';
 import { jobSchemas } from './job-schemas.js';
-import { LeakSchema, Metrics } from './metrics-schema.js';
+import { LeakSchema, Metrics, RouteCostsSchema } from './metrics-schema.js';
 import { queueAnswers } from './queues-schema.js';
 
 const whole = v.pipe(v.number(), v.integer());
@@ -212,6 +212,12 @@ const Status = v.strictObject({
   leaks: v.pipe(
     v.array(LeakSchema),
     v.description('Kinds of requests that leave memory behind, the worst first.'),
+  ),
+  costs: v.exactOptional(
+    v.pipe(
+      RouteCostsSchema,
+      v.description('What the kinds of requests cost; absent until that can be told.'),
+    ),
   ),
   poison: v.pipe(v.array(Poison), v.description('Requests that were in flight at more than one death.')),
   autoscale: v.exactOptional(

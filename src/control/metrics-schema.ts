@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { gcKinds, type MetricsSnapshot } from '../protocol/metrics.js';
+import { mostRouteCosts } from '../protocol/route-cost.js';
 import { deployMetrics } from './deploy-schema.js';
 import { JobCountersSchema } from './job-schemas.js';
 
@@ -45,6 +46,33 @@ export const LeakSchema = v.strictObject({
   lowBytes: v.pipe(number, v.description('The 95 % interval of that, from here to highBytes.')),
   highBytes: number,
   share: v.pipe(number, v.description('Of the growth of all heaps, 0 to 1.')),
+});
+
+const Estimate = v.strictObject({
+  ms: number,
+  lowMs: v.pipe(number, v.description('The 95 % interval of that, from here to highMs.')),
+  highMs: number,
+  share: v.pipe(number, v.description('Of what all workers spent, 0 to 1.')),
+});
+
+/** What a kind of request costs. */
+const RouteCostSchema = v.strictObject({
+  kind: v.pipe(v.string(), v.description('Method and route.')),
+  requests: v.pipe(whole, v.description('How many of them this is known from.')),
+  cpu: v.pipe(Estimate, v.description('CPU time of one request.')),
+  loop: v.pipe(Estimate, v.description('How long one request keeps the event loop busy.')),
+  blocks: v.pipe(v.boolean(), v.description('It does so in one piece: other requests wait.')),
+  heavy: v.pipe(
+    v.nullable(v.picklist(['cpu', 'loop'])),
+    v.description('By what it stands out from all other kinds; null: it does not.'),
+  ),
+  where: v.pipe(v.nullable(v.string()), v.description('The function in which a stall of it was seen.')),
+});
+
+export const RouteCostsSchema = v.strictObject({
+  overSeconds: v.pipe(whole, v.description('From how much time of all workers together.')),
+  restShare: v.pipe(number, v.description('Of the CPU what no request explains, 0 to 1.')),
+  routes: v.pipe(v.array(RouteCostSchema), v.maxLength(mostRouteCosts)),
 });
 
 /** `GET /v1/metrics`. */
@@ -141,6 +169,11 @@ export const Metrics = v.strictObject({
   leaks: v.pipe(
     v.array(LeakSchema),
     v.description('Kinds of requests that leave memory behind, the worst first.'),
+  ),
+  costs: v.pipe(
+    v.array(RouteCostSchema),
+    v.maxLength(mostRouteCosts),
+    v.description('What the kinds of requests cost; empty until that can be told.'),
   ),
   delays: distribution,
   gc: v.strictObject({
@@ -261,6 +294,14 @@ export const metricsExample: MetricsSnapshot = {
     {
       ...{ kind: 'GET /reports/:id', bytesPerRequest: 3_250_000, share: 0.92 },
       ...{ lowBytes: 2_940_000, highBytes: 3_570_000 },
+    },
+  ],
+  costs: [
+    {
+      ...{ kind: 'GET /report', requests: 312, blocks: true, heavy: 'cpu' },
+      cpu: { ms: 180, lowMs: 170, highMs: 190, share: 0.61 },
+      loop: { ms: 176, lowMs: 167, highMs: 185, share: 0.6 },
+      where: 'checkout (/srv/app/server.js:12:5)',
     },
   ],
   delays: { counts: [590, 6, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0], sumSeconds: 0.6 },

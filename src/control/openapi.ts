@@ -254,6 +254,7 @@ const status: ClusterStats = {
   ],
   stalls: [{ ...stall, agoSeconds: 30 }],
   leaks: metricsExample.leaks,
+  costs: { overSeconds: 2400, restShare: 0.08, routes: metricsExample.costs },
   poison: [{ method: 'GET', route: '/orders/:id', deaths: 2, agoSeconds: 60, blockedForSeconds: 0 }],
 };
 

@@ -1,8 +1,9 @@
 import type { Millis } from '../protocol/limits.js';
 import { count } from '../protocol/words.js';
 import { changeScaling, type Rules, rulesOf } from './scaling.js';
+import { freshTrend, type Trend } from './scaling-state.js';
 import { applyScale, isMemoryShort, removeSlot } from './slots.js';
-import { freshTrend, type Slot, type Trend } from './state.js';
+import type { Slot } from './state.js';
 import { connectionsAccepted, notifyIfChanged } from './status.js';
 import type { Transaction } from './transaction.js';
 import { isEnding, type Ready, readiness, seconds } from './workers.js';

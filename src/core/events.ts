@@ -6,6 +6,7 @@ import type { Leak } from '../protocol/leak.js';
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { RequestNote } from '../protocol/requests.js';
+import type { RouteCost } from '../protocol/route-cost.js';
 import type { Stall } from '../protocol/stall.js';
 /** Everything that can happen to the master. */
 export type Event =
@@ -68,6 +69,8 @@ export type Event =
   | { readonly type: 'stalled'; readonly key: WorkerKey; readonly stall: Stall }
   /** Which requests leave memory behind, by what the workers' heaps kept; in place of what was said before. */
   | { readonly type: 'leaks'; readonly leaks: readonly Leak[] }
+  /** Kinds of requests that take much of the workers' CPU or event loops; the others do not. */
+  | { readonly type: 'costs'; readonly heavy: readonly RouteCost[] }
   | MemoryReading
   /** How many connections wait to be accepted; null where the kernel does not say. See the effect `read-queue`. */
   | { readonly type: 'queue'; readonly waiting: number | null }

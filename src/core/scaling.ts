@@ -1,7 +1,7 @@
 import type { Millis } from '../protocol/limits.js';
 import { type Bounds, boundsOf } from '../settings/worker-count.js';
 import type { Policy } from './policy.js';
-import type { Scaling } from './state.js';
+import type { Scaling } from './scaling-state.js';
 import type { Transaction } from './transaction.js';
 
 /** What the number of workers follows, where it follows the load: see autoscale.ts. */

@@ -1,6 +1,7 @@
 import type { DeploySummary } from '../protocol/deploy.js';
 import type { Millis } from '../protocol/limits.js';
 import type { ReloadRecord, ReloadSummary } from '../protocol/reload-record.js';
+import type { RouteCosts } from '../protocol/route-cost.js';
 import type {
   ClusterStats,
   DeathSummary,
@@ -10,6 +11,7 @@ import type {
   WorkerStats,
 } from '../protocol/stats.js';
 import { boundsOf, type WorkerCount } from '../settings/worker-count.js';
+import { located } from './costs.js';
 import { perSecond } from './health.js';
 import { currentRecord } from './reload-record.js';
 import { findSlot } from './slots.js';
@@ -33,12 +35,14 @@ export interface Surroundings {
   readonly records: readonly ReloadRecord[];
   /** null: none is configured. */
   readonly deploys?: DeploySummary | null;
+  /** null: not known yet. */
+  readonly costs?: RouteCosts | null;
 }
 
 /** The master's view of the service, for the control socket. */
 export function clusterStats(
   state: State,
-  { now, kind, mode, workers = 1, master, records, deploys = null }: Surroundings,
+  { now, kind, mode, workers = 1, master, records, deploys = null, costs = null }: Surroundings,
 ): ClusterStats {
   return {
     status: serviceStatus(state.life),
@@ -62,6 +66,7 @@ export function clusterStats(
     deaths: state.lastDeaths.map((death) => deathSummary(death, now)),
     stalls: state.lastStalls.map(({ at, ...stall }) => ({ ...stall, agoSeconds: wholeSeconds(now - at) })),
     leaks: state.leaks,
+    ...routeCosts(state, costs),
     ...(deploys === null ? {} : { deploys }),
     ...autoscaleStats(state, workers, now),
     poison: state.suspects
@@ -75,6 +80,7 @@ export function publicStats({
   deaths,
   stalls,
   leaks,
+  costs: _costs,
   poison,
   lastReload,
   reloads,
@@ -91,6 +97,11 @@ export function publicStats({
 function publicReload(record: ReloadSummary): PublicReload {
   const { serial, generation, from, atMs, tookMs, accepted, moved, lost, verdict } = record;
   return { serial, generation, from, atMs, tookMs, accepted, moved, lost, verdict };
+}
+
+function routeCosts({ lastStalls }: State, costs: RouteCosts | null): Pick<ClusterStats, 'costs'> {
+  if (costs === null) return {};
+  return { costs: { ...costs, routes: costs.routes.map((cost) => located(cost, lastStalls)) } };
 }
 
 function autoscaleStats(

@@ -4,6 +4,7 @@ import { autoscale, queueRead } from './autoscale.js';
 import { balance } from './balance.js';
 import { askWhileSoaking, soakDeadlines } from './canary.js';
 import { forgiveStall } from './clock-stall.js';
+import { costly } from './costs.js';
 import { current, exited, failed, forkFailed } from './deaths.js';
 import type { Effect } from './effects.js';
 import type { Event } from './events.js';
@@ -162,6 +163,8 @@ function answer(t: Transaction, event: Event): void {
       return stalled(t, event);
     case 'leaks':
       return leaked(t, event);
+    case 'costs':
+      return costly(t, event);
     case 'memory':
       return memory(t, event);
     case 'queue':

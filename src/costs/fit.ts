@@ -155,7 +155,7 @@ function mean(values: readonly number[], weights: readonly number[]): number {
 }
 
 /** Gauss and Jordan, with the columns scaled to the same size; null where one column is a sum of others. */
-function inverted(matrix: readonly (readonly number[])[]): number[][] | null {
+export function inverted(matrix: readonly (readonly number[])[]): number[][] | null {
   const size = matrix.length;
   const scales = matrix.map((row, at) => Math.sqrt(row[at] ?? 0));
   if (scales.some((scale) => !(scale > 0))) return null;

@@ -19,6 +19,7 @@ import type {
   ServiceCounters,
   WorkerSnapshot,
 } from '../protocol/metrics.js';
+import type { RouteCosts } from '../protocol/route-cost.js';
 import { boundsOf, type WorkerCount } from '../settings/worker-count.js';
 import { differences } from './commands.js';
 import type { LazyDeploys } from './lazy-deploys.js';
@@ -52,6 +53,7 @@ export interface MetricsSeam {
   /** null: there are none. */
   readonly jobs: () => MetricsSnapshot['jobs'] | null;
   readonly deploys?: Pick<LazyDeploys, 'summary' | 'counts'>;
+  readonly costs?: () => RouteCosts | null;
   readonly readListenQueue: () => Promise<ListenQueue>;
   /** ms, monotonic. */
   readonly now: () => number;
@@ -124,6 +126,7 @@ export function createMetrics(seam: MetricsSeam): Metrics {
       ...jobsIn(seam.jobs()),
       workers,
       leaks: current.leaks,
+      costs: seam.costs?.()?.routes ?? [],
       ...totals.totals(),
       app: appsOf(current, totals, goneApp),
     };

@@ -22,7 +22,6 @@ import { createHandOver, createInTrouble, endConnection, leastBusyFirst } from '
 import { openHistory } from './history.js';
 import { createMasterJobs } from './jobs.js';
 import { lazyDeploys, recoverDeploy } from './lazy-deploys.js';
-import { createLeakWatch } from './leaks.js';
 import { portsIn, readListenQueue } from './listen-queue.js';
 import { adviceFor, clearStaleSocket, createSocketFiles, keepOpen, listenTarget } from './listen-sockets.js';
 import { findLogSource } from './log-source.js';
@@ -37,6 +36,7 @@ import { noReaper, startReaper } from './reaper.js';
 import { createRecentLog, type RecentLog } from './recent-log.js';
 import { bugLine, openRecord } from './record.js';
 import { createReleases } from './releases.js';
+import { watchRequests } from './request-watch.js';
 import { createAddresses, createAnnouncer, createAppMessages, isHeard } from './siblings.js';
 import { onSignals, ownTerminal } from './signals.js';
 import { after, afterReading, lazy, now, oneTimer, systemFiles } from './system.js';
@@ -138,6 +138,7 @@ async function build(
       master: { pid: process.pid, version, node: process.version, rssBytes: residentSet() },
       records: history().records(),
       deploys: deploys.summary(),
+      costs: requests.costs(),
     });
     return jobs.inStats(stats);
   };
@@ -199,19 +200,19 @@ async function build(
   });
   const deploys = lazyDeploys({ config, load, log, observe: (seen) => notifier.observe(seen), after });
   const readQueue = () => readListenQueue(portsIn(addresses.urls()));
+  const requests = watchRequests({ workers, post, now });
   const metrics = createMetrics({
     state,
     send,
     asksWorkers: config.metrics.enabled === 'on',
     about: { version, kind: config.kind, mode: config.mode, workers: config.workers },
     isWatched: serviceManager.pingInterval !== null,
-    ...{ jobs: () => jobs.counters(), deploys },
+    ...{ jobs: () => jobs.counters(), deploys, costs: requests.costs },
     readListenQueue: readQueue,
     now,
     clock: Date.now,
     after,
   });
-  const leaks = createLeakWatch({ workers, post });
   const backplane = lazyBackplane(config, { version, log });
   let fleet: LazyFleet | null = null;
   const jobs = createMasterJobs({
@@ -262,7 +263,7 @@ async function build(
     pool,
     appMessages,
     ...{ addresses, announce, handOver, looker },
-    ...{ evidence, metrics, readQueue, leaks, notifier, jobs, deploys, centre },
+    ...{ evidence, metrics, readQueue, requests, notifier, jobs, deploys, centre },
     ...{ door, backplane, fleet },
     serviceManager: holdReadyUntilOpen(serviceManager, { open: door.open, after }),
     watches: createWatches(() => [
@@ -306,7 +307,7 @@ function connect(parts: Parts, options: ServeOptions, end: (exitCode: number) =>
       current: (key, message) => post({ ...message, key }),
       proved: (key, message) => post({ ...message, key }),
       stall: (key, { stall }) => post({ type: 'stalled', key, stall }),
-      collected: parts.leaks.collected,
+      ...parts.requests.messages,
       evidence: evidence.receive,
       'hand-on': (key, message, connection) => {
         metrics.moved();

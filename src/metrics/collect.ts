@@ -15,6 +15,8 @@ import { Histogram, type RequestTally } from './tally.js';
 export interface Collector {
   /** A heartbeat measured the event-loop delay, ms. */
   delayed(delay: number): void;
+  /** The longest of them since the last call, ms. */
+  takeLongest(): number;
   /** What there is to tell now, without the app's own metrics. */
   collect(): WorkerMetrics;
   /** As collect(), and begins to watch the garbage collector: whoever never asks pays nothing for it. */
@@ -39,6 +41,7 @@ export interface CollectorSeam {
 export function createCollector({ tally, counts, readApp, ...seam }: CollectorSeam): Collector {
   const delays = new Histogram(pauseLimits);
   let lastDelay = 0;
+  let longest = 0;
   let gc: GcPauses | null = null;
 
   const collect = (): WorkerMetrics => {
@@ -66,7 +69,13 @@ export function createCollector({ tally, counts, readApp, ...seam }: CollectorSe
   return {
     delayed: (delay) => {
       lastDelay = delay / 1_000;
+      longest = Math.max(longest, delay);
       delays.add(lastDelay);
+    },
+    takeLongest: () => {
+      const taken = longest;
+      longest = 0;
+      return taken;
     },
     collect,
     asked: async () => {

@@ -1,5 +1,6 @@
 import type { MetricsSnapshot, SlotCounters, WorkerGauges, WorkerSnapshot } from '../protocol/metrics.js';
 import { durationLimits, pauseLimits } from '../protocol/metrics.js';
+import type { Estimate } from '../protocol/route-cost.js';
 import type { Family, Maybe, Sample } from './family.js';
 
 const worker = ['worker'];
@@ -37,6 +38,27 @@ export const workerFamilies: readonly Family[] = [
         const [method = '', route = ''] = kind.split(' ');
         return { labels: [route, method], value: Math.round(bytesPerRequest) };
       }),
+  },
+  {
+    name: 'rom_agent_route_cpu_seconds_per_request',
+    type: 'gauge',
+    help: 'What one request takes of the CPU, by class of route and method, as an estimate; of at most twenty that are known to take some.',
+    labels: ['route', 'method'],
+    samples: ({ costs }) => costs.flatMap(({ kind, cpu }) => estimated(kind, cpu, cpu.ms / 1_000)),
+  },
+  {
+    name: 'rom_agent_route_event_loop_seconds_per_request',
+    type: 'gauge',
+    help: 'How long one request keeps the event loop busy, by class of route and method, as an estimate; of at most twenty.',
+    labels: ['route', 'method'],
+    samples: ({ costs }) => costs.flatMap(({ kind, loop }) => estimated(kind, loop, loop.ms / 1_000)),
+  },
+  {
+    name: 'rom_agent_route_cpu_ratio',
+    type: 'gauge',
+    help: 'What share of the CPU of all workers a class of route takes, by method, as an estimate; of at most twenty.',
+    labels: ['route', 'method'],
+    samples: ({ costs }) => costs.flatMap(({ kind, cpu }) => estimated(kind, cpu, cpu.share)),
   },
   {
     name: 'rom_agent_event_loop_delay_seconds',
@@ -224,4 +246,10 @@ function gauge(name: keyof WorkerGauges, combine: 'sum' | 'max' = 'sum') {
 function perSlot(value: (slot: SlotCounters) => number) {
   return ({ slots }: MetricsSnapshot): readonly Sample[] =>
     slots.map((slot) => ({ labels: [slot.worker], value: value(slot) }));
+}
+
+/** Where it may as well be nothing, nothing is told. */
+function estimated(kind: string, { lowMs }: Estimate, value: number): readonly Sample[] {
+  const [method = '', route = ''] = kind.split(' ');
+  return lowMs > 0 ? [{ labels: [route, method], value: Number(value.toPrecision(3)) }] : [];
 }

@@ -4,6 +4,7 @@ import type { Heartbeat } from './heartbeat.js';
 import type { Collection } from './leak.js';
 import type { MetricsSnapshot, WorkerMetrics } from './metrics.js';
 import type { Blocked, RequestNote } from './requests.js';
+import type { Work } from './route-cost.js';
 import type { Stall } from './stall.js';
 import type { PublicStats } from './stats.js';
 
@@ -40,6 +41,7 @@ export type WorkerMessage =
   | { readonly type: 'stall'; readonly stall: Stall }
   /** V8 has collected its whole heap. */
   | ({ readonly type: 'collected' } & Collection)
+  | ({ readonly type: 'worked' } & Work)
   /** What came of `evidence`: a file, or why there is none. */
   | {
       readonly type: 'evidence';
@@ -323,6 +325,14 @@ const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
     }),
   },
   collected: { atMs: number, bytes: number, counts: valuesOf(number) },
+  worked: {
+    atMs: number,
+    cpuMs: number,
+    loopMs: number,
+    longestMs: number,
+    outsideBytes: number,
+    counts: valuesOf(number),
+  },
   evidence: { id: number, path: string, bytes: number, failure: nullable(string) },
   'hand-on': {
     id: number,

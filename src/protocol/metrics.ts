@@ -1,5 +1,6 @@
 import type { JobCounters } from './jobs.js';
 import type { WorkerKey } from './messages.js';
+import type { RouteCosts } from './route-cost.js';
 import type { ClusterStats, Health, WorkerStats } from './stats.js';
 
 /** Upper limits of the buckets in which durations of answers are counted, s; what is slower is in one more. */
@@ -193,6 +194,8 @@ export interface MetricsSnapshot {
   readonly slots: readonly SlotCounters[];
   readonly routes: readonly RouteCounts[];
   readonly leaks: ClusterStats['leaks'];
+  /** Empty until they can be told. */
+  readonly costs: RouteCosts['routes'];
   readonly delays: Distribution;
   readonly gc: Readonly<Partial<Record<GcKind, Distribution>>>;
   /** Empty unless `metrics.app` is on. `worker` null: the counters of workers that are gone. */

@@ -63,7 +63,12 @@ function ms(time: Millis): string {
 }
 
 /** `checkout (/srv/app/server.js:12:5)`; null where nothing is known. */
-function placeOf({ function: name, file, line, column }: Stall): string | null {
+export function placeOf({
+  function: name,
+  file,
+  line,
+  column,
+}: Pick<Stall, 'function' | 'file' | 'line' | 'column'>): string | null {
   if (file === null) return name;
   const place = [file, line, column].filter((part) => part !== null).join(':');
   return name === null ? place : `${name} (${place})`;

@@ -4,6 +4,7 @@ import type { PublicJob } from './jobs.js';
 import type { Leak } from './leak.js';
 import type { Millis } from './limits.js';
 import type { ReloadRecord, ReloadSummary } from './reload-record.js';
+import type { RouteCosts } from './route-cost.js';
 import type { StallRecord } from './stall.js';
 
 /**
@@ -52,6 +53,8 @@ export interface ClusterStats {
   readonly stalls: readonly StallSummary[];
   /** Kinds of requests that leave memory behind, the worst first. */
   readonly leaks: readonly Leak[];
+  /** What the kinds of requests cost; absent until that can be told. */
+  readonly costs?: RouteCosts;
   /** Requests that were in flight at more than one death, the most suspicious first. */
   readonly poison: readonly PoisonSummary[];
   /** Absent where `workers` is a fixed number. */
@@ -68,7 +71,7 @@ export interface ClusterStats {
  */
 export type PublicStats = Omit<
   ClusterStats,
-  'deaths' | 'stalls' | 'leaks' | 'poison' | 'lastReload' | 'reloads' | 'deploys'
+  'deaths' | 'stalls' | 'leaks' | 'costs' | 'poison' | 'lastReload' | 'reloads' | 'deploys'
 > & {
   readonly lastReload: PublicReload | null;
   readonly reloads: readonly PublicReload[];

@@ -115,6 +115,16 @@ export const rules: readonly Rule[] = [
       }),
   },
   {
+    pattern: /^(\S+ \S+ takes .* per request) \(.*?\): (.*)$/s,
+    tell: (t, [, text = '', cause = '']) =>
+      t.say({
+        kind: cause.includes('blocks the event loop') ? 'stall' : 'note',
+        text,
+        cause,
+        advice: 'rom-agent profile shows the functions, rom-agent status --routes the other routes',
+      }),
+  },
+  {
     pattern: /^(master event loop stalled for \d+ ms); (.*)$/,
     tell: (t, [, cause, text = '']) =>
       t.say({

@@ -52,6 +52,7 @@ import { report, witness } from './health/reports.js';
 import { restOf } from './health/rest.js';
 import { followTurns } from './health/turns.js';
 import { currentOf, exposeCurrent } from './health/witness.js';
+import { createWork } from './health/work.js';
 import { isAccepting } from './node-internals/listening.js';
 import { readBeforeTimeouts } from './node-internals/sockets.js';
 import { obey } from './orders.js';
@@ -161,6 +162,14 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means, shedding: typ
     ask: async (question) =>
       (await import('./health/probe.js')).probe({ servers, listen: settings.listen }, question),
   });
+  const rest = restOf(settings, turns);
+  const work =
+    collector === null || tally === null || isProcess
+      ? null
+      : createWork({
+          ...{ tally, collector, interval: settings.heartbeatInterval, isServing },
+          tell: (work) => void channel.send({ type: 'worked', ...work }),
+        });
   const heartbeats = createHeartbeats({
     servers,
     turns,
@@ -173,7 +182,10 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means, shedding: typ
     shed: () => shed?.report(),
     keepAliveTimeout: () => shortestKeepAlive(servers.listening()),
     onDelay: (delay) => collector?.delayed(delay),
-    onBeat: restOf(settings, turns).beat,
+    onBeat: () => {
+      rest.beat();
+      work?.beat();
+    },
     interval: settings.heartbeatInterval,
   });
   const blocked = createBlockedRequests({ servers, now: () => performance.now() });

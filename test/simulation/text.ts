@@ -28,6 +28,8 @@ export function describeEvent(event: Event): string {
       return `> ${event.waiting} connections wait to be accepted`;
     case 'memory':
       return `> memory${fields({ used: event.used, limit: event.limit, stalled: event.stalled })}`;
+    case 'costs':
+      return `> costs ${event.heavy.map(({ kind }) => kind).join(', ')}`;
     case 'leaks':
       return `> leaks ${event.leaks.map(({ kind }) => kind).join(', ')}`;
     case 'stop':

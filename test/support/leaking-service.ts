@@ -26,7 +26,7 @@ export interface Leaking {
 const mebibyte = 2 ** 20;
 
 /** The same numbers for the same seed. */
-function randomBy(seed: number): () => number {
+export function randomBy(seed: number): () => number {
   let state = seed;
   return () => {
     const [value, next] = step(state);
@@ -94,8 +94,9 @@ function born(routes: number, key: number) {
   };
 }
 
-/** Knuth's way: for small means. */
-function poisson(mean: number, random: () => number): number {
+/** Knuth's way, which is for small means: the sum of several for a large one. */
+export function poisson(mean: number, random: () => number): number {
+  if (mean > 100) return poisson(100, random) + poisson(mean - 100, random);
   const least = Math.exp(-mean);
   let product = random();
   let count = 0;

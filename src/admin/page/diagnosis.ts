@@ -2,6 +2,7 @@
 
 import type { Growth } from '../../heap/growth.js';
 import { leakInWords } from '../../protocol/leak.js';
+import { costInWords } from '../../protocol/route-cost.js';
 import type { ClusterStats, DeathSummary, StallSummary, WorkerStats } from '../../protocol/stats.js';
 import type { DaemonState } from '../api.js';
 import { ago, bytes, count, duration, inWords, ownFrame, percent, plural, wholeSeconds } from './words.js';
@@ -77,6 +78,7 @@ export function diagnose(situation: Situation): readonly Problem[] {
     ...poison(situation),
     ...reload(situation),
     ...leaks(situation),
+    ...costly(situation),
     ...growth(situation),
     ...slow(situation),
     ...stalls(situation),
@@ -285,6 +287,19 @@ function leaks({ stats }: Situation): readonly Problem[] {
     detail: 'A heap snapshot of a worker that has grown says what keeps it.',
     remedies: [{ kind: 'show', anchor: 'workers', label: 'Workers' }],
   }));
+}
+
+/** One that blocks the event loop: others wait for it. */
+function costly({ stats }: Situation): readonly Problem[] {
+  return (stats?.costs?.routes ?? [])
+    .filter(({ heavy, blocks }) => heavy !== null && blocks)
+    .map((cost) => ({
+      key: `cost ${cost.kind}`,
+      severity: 'note',
+      title: `${costInWords(cost)}.`,
+      detail: 'All other requests of the same worker wait meanwhile. A profile shows the functions.',
+      remedies: [{ kind: 'show', anchor: 'routes', label: 'Routes' }],
+    }));
 }
 
 function reload({ stats, nowMs }: Situation): readonly Problem[] {

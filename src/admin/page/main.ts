@@ -9,6 +9,7 @@ import { Link } from './link.js';
 import { LogView } from './log.js';
 import { showDeploys, showHosts, showJobs } from './operations.js';
 import { showDeaths, showEvidence, showReloads, watchRecords } from './records.js';
+import { showRoutes } from './routes.js';
 import { Store } from './store.js';
 import { momentsOf } from './timeline.js';
 import { bytes, clock, count, duration, moment, percent } from './words.js';
@@ -94,6 +95,7 @@ function render(): void {
   charts.show(view);
   lanes.show(store, view);
   showWorkers(store, commands);
+  showRoutes(store);
   showDeaths(store);
   showReloads(store);
   showDeploys(store, commands);

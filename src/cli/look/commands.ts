@@ -12,6 +12,7 @@ export function addLooking(program: Command, seam: ControlSeam): void {
       .description('show the service and its workers')
       .option('--watch', 'refresh once a second until Ctrl-C')
       .option('--fleet', 'show every host of the fleet instead')
+      .option('--routes', 'show what each kind of request costs the workers instead')
       .option('--json', 'print JSON; with --watch a document a line'),
     async (session, flags) => (await import('./status.js')).statusCommand(session, flags),
   );

@@ -4,6 +4,7 @@ import { bytes, percent } from '../../heap/words.js';
 import type { ControlEvent, WorkerEnding } from '../../protocol/control-api.js';
 import { leakInWords } from '../../protocol/leak.js';
 import type { ReloadRecord } from '../../protocol/reload-record.js';
+import { costInWords, type RouteCost } from '../../protocol/route-cost.js';
 import { stallInWords } from '../../protocol/stall.js';
 import type { ClusterStats, DeathSummary, PoisonSummary, WorkerStats } from '../../protocol/stats.js';
 import { count, workerName } from '../../protocol/words.js';
@@ -18,21 +19,24 @@ export interface StatusFlags {
   readonly watch?: boolean;
   readonly json?: boolean;
   readonly fleet?: boolean;
+  readonly routes?: boolean;
 }
 
 /** `rom-agent status`; with `--watch` until Ctrl-C. */
 export async function statusCommand(
   session: Session,
-  { watch = false, json = false, fleet = false }: StatusFlags,
+  { watch = false, json = false, fleet = false, routes = false }: StatusFlags,
 ): Promise<CommandExit> {
   if (fleet) {
     if (watch) throw notRight('status: --watch', 'true', 'no --watch with --fleet');
     return (await import('../act/fleet.js')).fleetStatus(session, json);
   }
   const { client, terminal } = session;
+  if (watch && routes) throw notRight('status: --watch', 'true', 'no --watch with --routes');
   if (watch) return watchStatus(session, json);
   const stats = await client.status();
-  if (json) terminal.printJson(stats, 'pretty');
+  if (json) terminal.printJson(routes ? (stats.costs ?? null) : stats, 'pretty');
+  else if (routes) terminal.print((await import('./route-table.js')).routeTable(stats, terminal));
   else terminal.print(overview(stats, terminal, null, await fullHeaps(session, stats)));
   return exitCodes.ok;
 }
@@ -152,6 +156,7 @@ function serviceRows(
     ...under('silent', silent.map(silenceLine)),
     ...under('deaths', [...deaths.slice(0, shownDeaths).map(deathLine), ...whereToLook(deaths)]),
     ...under('leaks', leaks.map(leakInWords)),
+    ...under('cost', heaviest(stats).map(costInWords)),
     ...under('poison', poison.map(poisonLine)),
   ];
 }
@@ -190,6 +195,11 @@ const dispensable: readonly Column[] = [
   columns.uptime,
   columns.heartbeat,
 ];
+
+/** One line says enough: `--routes` has the others. */
+function heaviest({ costs }: ClusterStats): readonly RouteCost[] {
+  return (costs?.routes ?? []).filter(({ heavy }) => heavy !== null).slice(0, 1);
+}
 
 /** Several lines of one subject. */
 function under(subject: string, lines: readonly string[]): readonly (readonly string[])[] {

@@ -34,7 +34,7 @@ export function tellCollections({ tally, tell, ...seam }: CollectionsSeam): void
 }
 
 /** Answers of any status: `GET /reports/:id`. */
-function countsByKind(routes: readonly RouteCounts[]): Readonly<Record<string, number>> {
+export function countsByKind(routes: readonly RouteCounts[]): Readonly<Record<string, number>> {
   const counts: Record<string, number> = {};
   for (const { route, answers } of routes) {
     for (const [name, count] of Object.entries(answers)) {

@@ -65,7 +65,10 @@ describe('the exploration finds a core in which', () => {
   for (const mutation of mutationsOfPace) {
     test(mutation.fault, async (context) => {
       const load = brokenModules(mutation, mkdtempSync(join(folder, 'core-')));
-      const [{ follow }, { freshTrend }] = await Promise.all([load('autoscale.js'), load('state.js')]);
+      const [{ follow }, { freshTrend }] = await Promise.all([
+        load('autoscale.js'),
+        load('scaling-state.js'),
+      ]);
       const found = checked({ follow, freshTrend });
       assert.notDeepEqual(found, [], 'nobody noticed');
       context.diagnostic(found.join('; '));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { follow } from '../../../src/core/autoscale.js';
-import { freshTrend } from '../../../src/core/state.js';
+import { freshTrend } from '../../../src/core/scaling-state.js';
 import { checkedDay } from '../scaling/model.js';
 
 /** With EXPLORE_DEEPER=-1, as make test has it, a few. */

@@ -1,7 +1,7 @@
 import type { Decision, Look } from '../../../src/core/autoscale.js';
 import { random } from '../../../src/core/backoff.js';
 import type { Rules } from '../../../src/core/scaling.js';
-import type { Trend } from '../../../src/core/state.js';
+import type { Trend } from '../../../src/core/scaling-state.js';
 
 export type Follow = (trend: Trend, look: Look, rules: Rules) => readonly [Trend, Decision | null];
 

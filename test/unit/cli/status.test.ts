@@ -4,6 +4,7 @@ import { overview, statusCommand } from '../../../src/cli/look/status.js';
 import { height, table } from '../../../src/cli/output.js';
 import { exitCodes, RomAgentError } from '../../../src/errors.js';
 import type { ClusterStats, DeathSummary } from '../../../src/protocol/stats.js';
+import { anyCost } from '../../support/route-cost.js';
 import { fakeSession, inTurn, record, stats, worker } from './fake-session.js';
 
 function death(more: Partial<DeathSummary> = {}): DeathSummary {
@@ -44,6 +45,37 @@ WORKER   PID  PHASE     HEALTH   HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN
      2     -  starting  healthy          -    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
 `,
     );
+  });
+
+  test('names the route that costs most, and shows what each costs', async () => {
+    const light = { ...anyCost, kind: 'GET /', heavy: null, blocks: false };
+    const costs = {
+      ...{ overSeconds: 2_400, restShare: 0.08 },
+      routes: [
+        { ...anyCost, where: 'render (/srv/app.js:9:3)' },
+        { ...light, cpu: { ms: 0.04, lowMs: 0, highMs: 0.21, share: 0.02 } },
+      ],
+    };
+    const session = fakeSession({ status: inTurn(stats({ costs })) });
+    await statusCommand(session, {});
+    assert.match(
+      session.out(),
+      /^cost +GET \/report takes 180 ms of CPU per request \(170 to 190\): 61 % of the workers' CPU; it blocks the event loop, in render \(\/srv\/app\.js:9:3\)$/m,
+    );
+    const asked = fakeSession({ status: inTurn(stats({ costs })) });
+    await statusCommand(asked, { routes: true });
+    assert.equal(
+      asked.out(),
+      `ROUTE        ANSWERS          CPU/REQUEST  OF CPU         LOOP/REQUEST  OF LOOP  BLOCKS
+GET /report      312  180 ms (170 to 190)    61 %  176 ms (167 to 185)     60 %  render (/srv/app.js:9:3)
+GET /            312        up to 0.21 ms     2 %  176 ms (167 to 185)     60 %
+
+from 2400 s of the workers; 8 % of their CPU goes with no request
+`,
+    );
+    const none = fakeSession({ status: inTurn(stats()) });
+    await statusCommand(none, { routes: true });
+    assert.match(none.out(), /^nothing is known of the routes yet/);
   });
 
   test('shows spares, the last three deaths and what is suspected of them', () => {

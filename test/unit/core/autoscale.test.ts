@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { follow } from '../../../src/core/autoscale.js';
-import { freshTrend } from '../../../src/core/state.js';
+import { freshTrend } from '../../../src/core/scaling-state.js';
 import type { Answer, ScaleChange } from '../../../src/protocol/control-api.js';
 import { checked, checkedDay } from '../../simulation/scaling/model.js';
 import { SimCluster, type SimOptions } from '../../simulation/sim-cluster.js';

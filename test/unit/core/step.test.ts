@@ -8,6 +8,7 @@ import { lives } from '../../simulation/lives.js';
 import { SimCluster } from '../../simulation/sim-cluster.js';
 import { simHeartbeat } from '../../simulation/sim-policy.js';
 import { pureStep } from '../../simulation/step.js';
+import { anyCost } from '../../support/route-cost.js';
 import { anyStall } from '../../support/stall.js';
 
 /** Worker 1 in each of its phases, in a master that serves unless the phase says otherwise. */
@@ -78,6 +79,10 @@ function events(key: number): Readonly<Record<Event['type'], Event>> {
       key,
       stall: anyStall,
     },
+    costs: {
+      type: 'costs',
+      heavy: [anyCost],
+    },
     leaks: {
       type: 'leaks',
       leaks: [{ kind: 'GET /a', bytesPerRequest: 2, lowBytes: 1, highBytes: 3, share: 1 }],
@@ -118,7 +123,10 @@ function row(make: () => SimCluster, key: number): Record<string, string> {
 
 /** The same, without the events that are about no worker. */
 function workerRow(make: () => SimCluster, key: number): Record<string, string> {
-  const { start, stop, tick, reload, abort, scale, restart, memory, queue, leaks, ...rest } = row(make, key);
+  const { start, stop, tick, reload, abort, scale, restart, memory, queue, leaks, costs, ...rest } = row(
+    make,
+    key,
+  );
   return rest;
 }
 
@@ -148,6 +156,7 @@ const inReload = {
   abort: 'answer warn',
   scale: 'answer',
   restart: 'answer warn',
+  costs: 'info',
   leaks: 'warn',
   memory: 'ignored',
   queue: 'ignored',
@@ -157,6 +166,7 @@ const inReload = {
 
 /** An answer, and a line in the log for those whom no answer reaches; and the memory is nobody's business yet. */
 const allRefused = {
+  costs: 'info',
   leaks: 'warn',
   memory: 'ignored',
   queue: 'ignored',

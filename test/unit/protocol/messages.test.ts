@@ -33,6 +33,10 @@ const fromWorker: Readonly<Record<WorkerMessage['type'], WorkerMessage>> = {
     stall: anyStall,
   },
   collected: { type: 'collected', atMs: 1_000, bytes: 50e6, counts: { 'GET /': 7 } },
+  worked: {
+    ...{ type: 'worked', atMs: 1_000, cpuMs: 200, loopMs: 150, longestMs: 3, outsideBytes: 40e6 },
+    counts: { 'GET /': 7 },
+  },
   evidence: { type: 'evidence', id: 3, path: '/var/lib/x.cpuprofile', bytes: 4_096, failure: null },
   closed: { type: 'closed', inFlight: 3, accepted: 40 },
   probed: { type: 'probed', failure: null, tookMs: 1.5 },

@@ -1,4 +1,5 @@
 import type { SimCluster, SimOptions } from '../../simulation/sim-cluster.js';
+import { anyCost } from '../../support/route-cost.js';
 import { anyStall } from '../../support/stall.js';
 
 /** What an operator may ask about: each with a simulation in which it happens. */
@@ -196,6 +197,20 @@ export const stories: readonly Story[] = [
         stall: { ...anyStall, share: 0.9, looks: 30, requests: [report] },
       });
       cluster.post({ type: 'excused', key: 2, for: 60_000 });
+      cluster.run(1_000).stop().runToEnd();
+    },
+  },
+  {
+    title: 'One route takes most of the CPU and blocks the event loops, another one keeps memory.',
+    options: {},
+    script: (cluster) => {
+      cluster.start().run(1_000);
+      cluster.post({ type: 'costs', heavy: [anyCost] });
+      const leak = { kind: 'GET /cart', bytesPerRequest: 3 * mebibyte, share: 0.9 };
+      cluster.post({
+        type: 'leaks',
+        leaks: [{ ...leak, lowBytes: 2 * mebibyte, highBytes: 4 * mebibyte }],
+      });
       cluster.run(1_000).stop().runToEnd();
     },
   },
