@@ -116,7 +116,7 @@ export function createPool(seam: PoolSeam): Pool {
     cluster.setupPrimary(setUp(launch, output));
     if (outlets === null) throw new Error('the pool is not connected');
     const { onAppMessage, onGone } = outlets;
-    const receive = receiver(outlets, onHello);
+    const receive = receiver(outlets, { onHello, onDrained: () => say(key, { type: 'dismissed' }) });
     const worker = cluster.fork({
       ...exactly(launch.env),
       ...seam.mark(key),
@@ -220,13 +220,19 @@ function exactly(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(hidden.map((name) => [name, undefined])), ...env };
 }
 
-function receiver({ messages, onMalformed }: PoolOutlets, onHello: (from: WorkerKey) => void) {
+interface Answers {
+  readonly onHello: (from: WorkerKey) => void;
+  readonly onDrained: () => void;
+}
+
+function receiver({ messages, onMalformed }: PoolOutlets, { onHello, onDrained }: Answers) {
   return (from: WorkerKey, raw: unknown, connection: RawHandle | undefined): void => {
     const parsed = parseWorkerMessage(withLostHandle(raw, connection));
     if (parsed.kind === 'malformed') return onMalformed(from, parsed.reason);
     if (parsed.kind !== 'message') return;
     const { message } = parsed;
     if (message.type === 'hello') return onHello(from);
+    if (message.type === 'drained') onDrained();
     // The table has for each type who takes a message of that type.
     const take = messages[message.type] as (
       from: WorkerKey,

@@ -100,6 +100,8 @@ export type HandOnMessage = Extract<WorkerMessage, { type: 'hand-on' | 'taken' }
 export type MasterMessage =
   | { readonly type: 'drain'; readonly timeout: number; readonly last: boolean }
   | { readonly type: 'release' }
+  /** Answers `drained`: all that the worker has sent until then is read, and so no connection is handed to it any more. */
+  | { readonly type: 'dismissed' }
   /** The service will stop: `/readyz` answers 503 from now on, and all else is served. */
   | { readonly type: 'lame-duck' }
   /** Hand so many kept connections on to another worker. */
@@ -354,6 +356,7 @@ const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
 const masterShapes: Readonly<Record<MasterMessage['type'], Shape>> = {
   drain: { timeout: number, last: boolean },
   release: {},
+  dismissed: {},
   'lame-duck': {},
   'even-out': { to: number, count: number },
   take: {

@@ -34,6 +34,7 @@ function ordersFor(parts: Parts): Orders {
   return {
     drain: parts.drain,
     release: () => shutdown.release(),
+    dismissed: () => shutdown.dismissed(),
     'lame-duck': () => {
       parts.state.leaving = true;
     },

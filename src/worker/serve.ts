@@ -120,6 +120,7 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means, shedding: typ
   const shutdown = createShutdown({
     servers,
     drainer: isProcess ? noDrainer : drainer,
+    isHanded: settings.dispatch === 'round-robin',
     signals,
     channel,
     exit,

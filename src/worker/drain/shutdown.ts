@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
 import { Server } from 'node:net';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { ownEndingCut } from '../../protocol/limits.js';
 import type { Channel } from '../channel.js';
 import type { Servers } from '../connections/servers.js';
@@ -20,11 +20,15 @@ export interface Shutdown {
   begin(options: { timeout: number; last: boolean }): void;
   /** The listeners of all workers are closed. */
   release(): void;
+  /** The master has read that this worker is drained. */
+  dismissed(): void;
 }
 
 export interface ShutdownSeam {
   readonly servers: Servers;
   readonly drainer: Pick<Drainer, 'drain'>;
+  /** Whether the master accepts connections and hands them to the workers. */
+  readonly isHanded: boolean;
   readonly signals: ShelteredSignals;
   readonly channel: Channel;
   readonly exit: (code: number) => void;
@@ -40,6 +44,7 @@ export function createShutdown(seam: ShutdownSeam): Shutdown {
   let begun = false;
   let drains = true;
   const released = deferred<void>();
+  const dismissed = deferred<void>();
   return {
     begin: ({ timeout, last }) => {
       if (begun) return;
@@ -48,9 +53,11 @@ export function createShutdown(seam: ShutdownSeam): Shutdown {
       const drained = (): void => {
         drains = false;
       };
-      void end(seam, { timeout, last, released: released.promise, drained });
+      const [isReleased, isDismissed] = [released.promise, dismissed.promise];
+      void end(seam, { timeout, last, released: isReleased, dismissed: isDismissed, drained });
     },
     release: () => released.resolve(),
+    dismissed: () => dismissed.resolve(),
   };
 }
 
@@ -58,13 +65,14 @@ interface Ending {
   readonly timeout: number;
   readonly last: boolean;
   readonly released: Promise<void>;
+  readonly dismissed: Promise<void>;
   /** What is left is the app's own ending. */
   readonly drained: () => void;
 }
 
 async function end(
-  { servers, drainer, signals, channel, exit, onError }: ShutdownSeam,
-  { timeout, last, released, drained }: Ending,
+  { servers, drainer, isHanded, signals, channel, exit, onError }: ShutdownSeam,
+  { timeout, last, released, dismissed, drained }: Ending,
 ): Promise<void> {
   const work = tellApp(timeout, onError);
   await drainer.drain({
@@ -78,6 +86,10 @@ async function end(
   drained();
   await work();
   await channel.send({ type: 'drained' });
+  // The master may have handed connections to this worker before it read that the listeners are closed. Node answers that
+  // they are not taken, and the master hands them to another worker, for as long as this one lives (onconnection of
+  // lib/internal/cluster/child.js, Node 20 to 26); else nobody would ever close or serve them.
+  if (isHanded) await Promise.race([dismissed, sleep(Math.min(longestDismissal, timeout / 2))]);
   const handlers = await signals.deliver().catch((error) => {
     onError('the app failed in its SIGTERM handler', error);
     return 0;
@@ -86,6 +98,9 @@ async function end(
   await closeServers(servers);
   exit(0);
 }
+
+/** How long the answer of a master that gets no CPU is waited for, ms. */
+const longestDismissal = 10_000;
 
 /** An app may have no signal handler and clean up in its server's 'close' event. */
 async function closeServers({ all }: Pick<Servers, 'all'>): Promise<void> {

@@ -63,6 +63,7 @@ const fromWorker: Readonly<Record<WorkerMessage['type'], WorkerMessage>> = {
 const fromMaster: Readonly<Record<MasterMessage['type'], unknown>> = {
   drain: { type: 'drain', timeout: 30_000, last: true },
   release: { type: 'release' },
+  dismissed: { type: 'dismissed' },
   'lame-duck': { type: 'lame-duck' },
   'even-out': { type: 'even-out', id: 4, to: 3, count: 2 },
   take: { type: 'take', id: 5, from: 2, until: 900, server: '::|3000', hops: 1, head: 'R0VU', silence: 900 },

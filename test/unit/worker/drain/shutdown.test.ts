@@ -9,6 +9,7 @@ async function ending(drain: () => Promise<void>, connections: number): Promise<
     const shutdown = createShutdown({
       servers: { all: [], counts: () => ({ inFlight: connections, connections }) },
       drainer: { drain },
+      isHanded: false,
       signals: { deliver: () => new Promise(() => {}) },
       channel: {
         send: async (message: unknown) => void said.push(message),
