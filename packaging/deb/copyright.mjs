@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs';
 const terms =
   /^[ \t]*Apache License\n[ \t]*Version 2\.0, January 2004\n[\s\S]*?END OF TERMS AND CONDITIONS\n/gm;
 const [text, license] = process.argv.slice(2).map((path) => readFileSync(path, 'utf8'));
-const words = (part) => part.replace(/\s+/g, ' ').replaceAll('http://', 'https://');
+const words = (part) => part.replace(/\s+/g, ' ').replaceAll('http://', 'https://').trim();
 const [known] = license.match(terms);
 
 process.stdout.write(

@@ -3,6 +3,7 @@ import { gcKinds, type MetricsSnapshot } from '../protocol/metrics.js';
 import { mostRouteCosts } from '../protocol/route-cost.js';
 import { deployMetrics } from './deploy-schema.js';
 import { JobCountersSchema } from './job-schemas.js';
+import { queueAnswers } from './queues-schema.js';
 
 const number = v.number();
 const whole = v.pipe(number, v.integer());
@@ -134,6 +135,7 @@ export const Metrics = v.strictObject({
     watchdogPings: whole,
   }),
   jobs: v.exactOptional(v.pipe(v.array(JobCountersSchema), v.description('Absent where there are none.'))),
+  queues: v.exactOptional(v.pipe(queueAnswers.Queues, v.description('Absent where the app uses none.'))),
   deploys: v.pipe(v.exactOptional(deployMetrics), v.description('Absent where there is no `[deploy]`.')),
   listenQueue: v.strictObject({
     waiting: v.pipe(maybe, v.description('Connections that wait to be accepted; null: unknown.')),
@@ -248,6 +250,10 @@ export const metricsExample: MetricsSnapshot = {
       ...{ lastSeconds: 48.2, lastSuccessSeconds: 1_795_744_848.21, nextSeconds: 1_795_831_200, running: 0 },
     },
   ],
+  queues: {
+    engine: { kind: 'embedded', connected: true },
+    queues: [{ name: 'pdf', waiting: 12, delayed: 0, active: 4, completed: 8_211, failed: 1 }],
+  },
   deploys: {
     verdicts: { done: 3, failed: 1 },
     lastTookSeconds: 48.1,

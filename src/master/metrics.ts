@@ -19,6 +19,7 @@ import type {
   ServiceCounters,
   WorkerSnapshot,
 } from '../protocol/metrics.js';
+import type { QueuesAnswer } from '../protocol/queues.js';
 import type { RouteCosts } from '../protocol/route-cost.js';
 import { boundsOf, type WorkerCount } from '../settings/worker-count.js';
 import { differences } from './commands.js';
@@ -53,6 +54,8 @@ export interface MetricsSeam {
   /** null: there are none. */
   readonly jobs: () => MetricsSnapshot['jobs'] | null;
   readonly deploys?: Pick<LazyDeploys, 'summary' | 'counts'>;
+  /** The queues of the app; null where there are none, or they do not answer within so many ms. Never rejects. */
+  readonly queues?: (limit: number) => Promise<QueuesAnswer | null>;
   readonly costs?: () => RouteCosts | null;
   readonly readListenQueue: () => Promise<ListenQueue>;
   /** ms, monotonic. */
@@ -103,7 +106,11 @@ export function createMetrics(seam: MetricsSeam): Metrics {
   };
   const make = async (): Promise<MetricsSnapshot> => {
     const begun = now();
-    const [listenQueue] = await Promise.all([seam.readListenQueue(), ask()]);
+    const [listenQueue, queues] = await Promise.all([
+      seam.readListenQueue(),
+      seam.queues?.(patience) ?? null,
+      ask(),
+    ]);
     await keepGoneApps();
     const current = state();
     const workers = current.workers.map((worker) => workerSnapshot(worker, { now: now(), begun, totals }));
@@ -124,6 +131,7 @@ export function createMetrics(seam: MetricsSeam): Metrics {
       ...deployMetrics(seam.deploys),
       listenQueue,
       ...jobsIn(seam.jobs()),
+      ...(queues === null ? {} : { queues }),
       workers,
       leaks: current.leaks,
       costs: seam.costs?.()?.routes ?? [],

@@ -207,7 +207,7 @@ async function build(
     asksWorkers: config.metrics.enabled === 'on',
     about: { version, kind: config.kind, mode: config.mode, workers: config.workers },
     isWatched: serviceManager.pingInterval !== null,
-    ...{ jobs: () => jobs.counters(), deploys, costs: requests.costs },
+    ...{ jobs: () => jobs.counters(), queues: (ms) => backplane.queues(ms), deploys, costs: requests.costs },
     readListenQueue: readQueue,
     now,
     clock: Date.now,

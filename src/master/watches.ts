@@ -3,6 +3,7 @@ import type { LazyLog } from '../logging/lazy-log.js';
 import { backplaneDirectory } from '../protocol/backplane-process.js';
 import type { Commands } from '../protocol/control-api.js';
 import { isInFleet, type PublicFleet, publicFleet } from '../protocol/fleet.js';
+import type { QueuesAnswer } from '../protocol/queues.js';
 import type { ClusterStats } from '../protocol/stats.js';
 import type { ServiceManager } from '../service-manager/service-manager.js';
 import type { Config } from '../settings/config.js';
@@ -51,11 +52,17 @@ export function watchAdminServer(
   };
 }
 
+export interface LazyBackplane extends Pick<Backplane, 'ask' | 'want' | 'end'> {
+  load(): Promise<Backplane>;
+  /** The queues of an app that uses some; null: it does not, or there is no answer within `limit` ms. Starts nothing. */
+  queues(limit: number): Promise<QueuesAnswer | null>;
+}
+
 /** The backplane, whose code is loaded when it is first wanted. */
 export function lazyBackplane(
   config: Config,
   { version, log }: Pick<Surroundings, 'version' | 'log'>,
-): Pick<Backplane, 'ask' | 'want' | 'end'> & { load(): Promise<Backplane> } {
+): LazyBackplane {
   let loading: Promise<Backplane> | null = null;
   let ended = false;
   const load = (): Promise<Backplane> => {
@@ -73,6 +80,11 @@ export function lazyBackplane(
       const isUsed = loading !== null || existsSync(backplaneDirectory(config.stateDir));
       if (!isUsed && question.kind === 'queues') return { engine: null, queues: [] };
       return (await load()).ask(question, limitMs);
+    },
+    queues: async (limit) => {
+      const backplane = await loading?.catch(() => null);
+      if (!backplane?.wanted()) return null;
+      return (backplane.ask({ kind: 'queues' }, limit) as Promise<QueuesAnswer>).catch(() => null);
     },
     end: () => {
       ended = true;

@@ -1,5 +1,6 @@
 import { type Family, one } from './family.js';
 import { jobFamilies } from './job-families.js';
+import { queueFamilies } from './queue-families.js';
 import { masterFamilies, serviceFamilies } from './service-families.js';
 import { workerFamilies } from './worker-families.js';
 
@@ -28,6 +29,7 @@ const answerFamilies: readonly Family[] = [
 export const families: readonly Family[] = [
   ...serviceFamilies,
   ...jobFamilies,
+  ...queueFamilies,
   ...workerFamilies,
   ...masterFamilies,
   ...answerFamilies,

@@ -1,5 +1,6 @@
 import type { JobCounters } from './jobs.js';
 import type { WorkerKey } from './messages.js';
+import type { QueuesAnswer } from './queues.js';
 import type { RouteCosts } from './route-cost.js';
 import type { ClusterStats, Health, WorkerStats } from './stats.js';
 
@@ -189,6 +190,8 @@ export interface MetricsSnapshot {
   readonly listenQueue: ListenQueue;
   /** Absent where the configuration has none. */
   readonly jobs?: readonly JobCounters[];
+  /** Absent where the app uses no queues, and where these do not answer. */
+  readonly queues?: QueuesAnswer;
   readonly workers: readonly WorkerSnapshot[];
   /** By the number of the slot. */
   readonly slots: readonly SlotCounters[];

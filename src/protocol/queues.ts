@@ -9,6 +9,9 @@ export interface QueuesAnswer {
   readonly queues: readonly QueueSummary[];
 }
 
+/** Queues that the metrics tell apart; what comes after them by name is summed up. */
+export const countedQueues = 100;
+
 export interface QueueSummary {
   readonly name: string;
   readonly waiting: number;

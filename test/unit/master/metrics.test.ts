@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createCounters, createMetrics, patience } from '../../../src/master/metrics.js';
 import type { MasterMessage, WorkerKey } from '../../../src/protocol/messages.js';
+import type { QueuesAnswer } from '../../../src/protocol/queues.js';
 import { SimCluster } from '../../simulation/sim-cluster.js';
 import { workerMetrics } from '../metrics/samples.js';
 
 /** A master on paper with two workers that are ready. */
-function scraped({ asksWorkers = true } = {}) {
+function scraped({ asksWorkers = true, queues = null as QueuesAnswer | null } = {}) {
   const cluster = new SimCluster({ play: () => ({ hang: 0, immortal: true }) }).start().run(500);
   const sent: { readonly key: WorkerKey; readonly id: number }[] = [];
   const timers: { readonly delay: number; readonly act: () => void }[] = [];
@@ -20,6 +21,7 @@ function scraped({ asksWorkers = true } = {}) {
     about: { version: '0.1.0', kind: 'server', mode: 'cluster' },
     isWatched: false,
     jobs: () => null,
+    queues: async (limit) => (limit === patience ? queues : null),
     readListenQueue: async () => ({ waiting: 3, overflows: 0, drops: 0 }),
     now: () => now,
     clock: () => 1_795_000_000_000,
@@ -61,6 +63,15 @@ test('a scrape asks the workers and adds up what they say', async () => {
       [2, 0],
     ],
   );
+});
+
+test('the queues of the app are told where it has some', async () => {
+  const queues: QueuesAnswer = {
+    engine: { kind: 'embedded', connected: true },
+    queues: [{ name: 'pdf', waiting: 3, delayed: 0, active: 1, completed: 9, failed: 0 }],
+  };
+  assert.deepEqual((await scraped({ asksWorkers: false, queues }).metrics.snapshot()).queues, queues);
+  assert.ok(!('queues' in (await scraped({ asksWorkers: false }).metrics.snapshot())));
 });
 
 test('a worker that hangs does not hold a scrape up, and its last answer is told with its age', async () => {

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { families } from '../../../src/metrics/families.js';
 import { renderMetrics } from '../../../src/metrics/render.js';
 import type { MetricsSnapshot } from '../../../src/protocol/metrics.js';
+import { countedQueues } from '../../../src/protocol/queues.js';
 import { repoRoot } from '../../support/process.js';
 import { sampleSnapshot } from './samples.js';
 
@@ -79,6 +80,17 @@ test('two processes in a slot and several spares are added up, or the larger val
     /\nrom_agent_worker_connections\{worker="1"\} 24\nrom_agent_worker_connections\{worker="spare"\} 24\n/,
   );
   assert.match(text, /\nrom_agent_worker_event_loop_delay_seconds\{worker="1"\} 2\n/);
+});
+
+test('an app with many queues has few labels: those beyond a hundred are summed up', () => {
+  const names = Array.from({ length: countedQueues + 2 }, (_, nth) => `q${String(nth).padStart(3, '0')}`);
+  const queues = names.map((name) => ({ name, waiting: 2, delayed: 0, active: 0, completed: 9, failed: 1 }));
+  const engine = { kind: 'redis', connected: false } as const;
+  const lines = renderMetrics({ ...sampleSnapshot, queues: { engine, queues } }).split('\n');
+  const told = lines.filter((line) => /^rom_agent_queue_jobs\{.*state="waiting"/.test(line));
+  assert.equal(told.length, countedQueues + 1);
+  assert.equal(told.at(-1), 'rom_agent_queue_jobs{queue="other",state="waiting"} 4');
+  assert.ok(lines.includes('rom_agent_queue_connected 0'));
 });
 
 test('promtool finds nothing to say', (t) => {

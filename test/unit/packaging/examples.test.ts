@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { table } from '../../../src/settings/table.js';
@@ -30,6 +32,36 @@ test('a container has longer to start than the first workers may take by default
   assert.ok(number(compose, /start_period: (\d+)s/) > boot);
   const [, probe = ''] = /startupProbe:([\s\S]*?)readinessProbe/.exec(deployment) ?? [];
   assert.ok(number(probe, /periodSeconds: (\d+)/) * number(probe, /failureThreshold: (\d+)/) > boot);
+});
+
+test('the image is built with every file that the packing of the code imports', () => {
+  const [, copied = ''] = /^COPY (packaging\/.*) \.\/packaging\/$/m.exec(files.dockerfile) ?? [];
+  const imported = (name: string): readonly string[] => [
+    name,
+    ...[...read(name).matchAll(/^import .* from '\.\/([^']+)';$/gm)].flatMap(([, next = '']) =>
+      imported(next),
+    ),
+  ];
+  assert.deepEqual(
+    copied.split(' ').sort(),
+    imported('bundle.mjs')
+      .map((name) => `packaging/${name}`)
+      .sort(),
+  );
+});
+
+test('the copyright file of the package for Debian has a reference for each copy of the Apache License, indented or not', () => {
+  const license = join(repoRoot, 'LICENSE');
+  const text = readFileSync(license, 'utf8');
+  const folder = mkdtempSync(join(tmpdir(), 'rom-agent-copyright-'));
+  const all = join(folder, 'licenses.txt');
+  writeFileSync(all, `== one\n\n${text}\n== two\n\n${text.replaceAll(/^[ \t]+/gm, '')}\n`);
+  const script = join(repoRoot, 'packaging', 'deb', 'copyright.mjs');
+  const { stdout } = spawnSync(process.execPath, [script, all, license], { encoding: 'utf8' });
+  rmSync(folder, { recursive: true });
+  assert.doesNotMatch(stdout, /TERMS AND CONDITIONS/);
+  assert.equal([...stdout.matchAll(/common-licenses\/Apache-2\.0/g)].length, 2);
+  assert.match(stdout, /^== two$/m);
 });
 
 test('the probe of liveness waits longer than rom-agent takes to replace a worker that hangs', () => {
