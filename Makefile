@@ -9,7 +9,7 @@ UNAME ?= $(shell uname -s)
 CPUS = $(shell $(NODE) -p 'os.availableParallelism()' 2>/dev/null || echo 2)
 
 .PHONY: help run build deps system-deps test-deps bench-deps check types lint unit explore integration test-systemd \
-        test-launchd test-hardening test-units apps apps-install apps-sample fuzz fuzz-sample fuzz-mutations test-nodes test-npm nodes-sample \
+        test-launchd test-hardening test-units apps apps-install apps-sample fuzz fuzz-sample fuzz-mutations test-nodes test-npm nodes-sample test-mirror \
         test-proxies proxies-sample test-pm2 test-container test-examples formula test bench reloads faults clean
 
 help: ## Show what there is
@@ -253,6 +253,9 @@ bench-document: build/.stamp ## docs/benchmarks.md and its plots once more, from
 	@$(NODE) build/test/bench/peers/main.js --document
 
 .PHONY: bench-overload
+test-mirror: build build/.stamp ## 100 reloads of a release that fails one request in five, and 100 of a good one, with reload.mirror: a quarter of an hour
+	@MIRROR_RUNS=100 $(NODE) --test build/test/integration/mirror.test.js
+
 bench-overload: build build/.stamp ## [shed] at three times the load that a service can bear, beside the same service without it
 	@$(NODE) build/test/bench/overload/main.js
 

@@ -4,18 +4,10 @@ import { adminPlaceOf, isLoopback } from '../protocol/admin-process.js';
 import { type Key, settingOf, show } from '../settings/settings.js';
 import { smallestHeap } from '../settings/table.js';
 import { boundsOf } from '../settings/worker-count.js';
-import { type EffectiveValues, isPlatformHint } from './resolve.js';
+import { type Check, type CheckInput, problem } from './check.js';
+import { mirrorChecks, mirrorKeys } from './mirror-checks.js';
+import { isPlatformHint } from './resolve.js';
 import type { ReadFile, Values } from './sources.js';
-
-export interface CheckInput {
-  readonly values: Values;
-  readonly effective: EffectiveValues;
-  /** process.versions.node */
-  readonly nodeVersion: string;
-  readonly platform: NodeJS.Platform;
-  readonly readFile: ReadFile;
-  readonly nodeRejects?: (flags: readonly string[]) => string | null;
-}
 
 /** What is wrong between settings, or between a setting and the machine. Values reported already are left out. */
 export function crossCheck(input: CheckInput): readonly Problem[] {
@@ -68,11 +60,6 @@ export function foreignProgram(path: string, readFile: ReadFile): ForeignProgram
   return found === undefined ? null : { language: found.language, command: path };
 }
 
-interface Check {
-  readonly reads: readonly Key[];
-  readonly check: (input: CheckInput) => Problem | null;
-}
-
 const checks: readonly Check[] = [
   ordered('linger', 'drain_timeout', { equal: false }),
   ordered('restart.crash_delay', 'restart.crash_delay_max', { equal: true }),
@@ -107,6 +94,7 @@ const checks: readonly Check[] = [
       'reload.probe_timeout',
       'reload.max_errors',
       'reload.max_latency',
+      ...mirrorKeys,
     ] as const
   ).map(ofServers),
   { reads: ['mode', 'workers'], check: oneWorkerInSingleMode },
@@ -116,6 +104,7 @@ const checks: readonly Check[] = [
   { reads: ['fleet.redis_url', 'fleet.redis_url_file', 'fleet.tls_ca'], check: caHasTls },
   { reads: ['dispatch'], check: reuseportExists },
   { reads: ['dispatch', 'spares'], check: sparesCanWait },
+  ...mirrorChecks,
   { reads: ['dispatch', 'listen_wait'], check: portIsShared },
   {
     reads: ['memory.max_rss', 'max_old_space_size', 'mode', 'workers', 'memory_budget', 'spares'],
@@ -387,11 +376,6 @@ function caHasTls({ values }: CheckInput): Problem | null {
   if (values['fleet.tls_ca'].value === null || file !== null || url?.startsWith('rediss:') === true)
     return null;
   return problem(values, 'fleet.tls_ca', 'a fleet.redis_url that begins with rediss:// beside it');
-}
-
-function problem(values: Values, field: Key, expected: string): Problem {
-  const { raw, source } = values[field];
-  return { field, value: raw, source, expected };
 }
 
 function shown(values: Values, key: Key): string {

@@ -51,6 +51,8 @@ const ReloadStep = v.strictObject({
   step: v.picklist([
     'begun',
     'forked',
+    'mirror',
+    'mirrored',
     'ready',
     'probed',
     'soaked',

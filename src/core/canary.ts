@@ -22,6 +22,8 @@ const mostAsked = 16;
 /** The quantile that is compared: the slowest tenth is left to chance. */
 const compared = 0.9;
 
+type Limits = Pick<ReloadPolicy, 'maxErrors' | 'maxLatency'>;
+
 /** The soak begins when the canary listens. */
 export function soakIfReady(
   t: Transaction,
@@ -95,7 +97,7 @@ export interface Served extends Pick<Heartbeat, 'answers' | 'errors' | 'latency'
 }
 
 /** What is wrong with the canary beside the others; null where nothing is, or too little is known. */
-export function worse(canary: Served, others: Served, limits: ReloadPolicy): string | null {
+export function worse(canary: Served, others: Served, limits: Limits): string | null {
   if (canary.answers < fewestAnswers) return null;
   return (
     failsMore(canary, others, limits) ?? shedsMore(canary, others, limits) ?? isSlower(canary, others, limits)
@@ -103,7 +105,7 @@ export function worse(canary: Served, others: Served, limits: ReloadPolicy): str
 }
 
 /** By the answers of the app: what was shed has not reached it. */
-function failsMore(canary: Served, others: Served, { maxErrors }: ReloadPolicy): string | null {
+function failsMore(canary: Served, others: Served, { maxErrors }: Limits): string | null {
   const [own, usual] = [answersOfApp(canary), answersOfApp(others)];
   if (own.answers < fewestAnswers) return null;
   const [share, usually] = [shareOf(own.errors, own.answers), shareOf(usual.errors, usual.answers)];
@@ -115,14 +117,14 @@ function failsMore(canary: Served, others: Served, { maxErrors }: ReloadPolicy):
  * By what it sheds. Where the others shed as well the load is to blame, and how much each sheds differs by chance and by how
  * warm it is: the canary may shed as many times more as it may be slower. Where nobody else sheds it is an error of its own.
  */
-function shedsMore(canary: Served, others: Served, { maxErrors, maxLatency }: ReloadPolicy): string | null {
+function shedsMore(canary: Served, others: Served, { maxErrors, maxLatency }: Limits): string | null {
   const [share, usual] = [shareOf(canary.shed, canary.answers), shareOf(others.shed, others.answers)];
   if (share <= usual * maxLatency + maxErrors + chanceOf(usual, canary.answers)) return null;
   return `the canary shed ${percent(share)} of its ${canary.answers} requests, the others ${percent(usual)}`;
 }
 
 /** By how long answers take. */
-function isSlower(canary: Served, others: Served, { maxLatency }: ReloadPolicy): string | null {
+function isSlower(canary: Served, others: Served, { maxLatency }: Limits): string | null {
   const [slow, usually] = [quantile(canary.latency, compared), quantile(others.latency, compared)];
   if (slow === null || usually === null || others.answers < fewestAnswers) return null;
   if (slow <= Math.max(fastEnough, usually * maxLatency)) return null;

@@ -1,4 +1,5 @@
 import { type Millis, tickInterval } from '../protocol/limits.js';
+import { mirrorPostponed } from './mirror-stage.js';
 import { ownPolicy, type Policy } from './policy.js';
 import type { Life, State, Vitals, Worker } from './state.js';
 import { captureTime } from './timeouts.js';
@@ -26,7 +27,7 @@ export function forgiveStall(t: Transaction, due: Millis): void {
   const missed = late + catchUp;
   const { pressure, watchdog, life, workers } = state;
   t.update({
-    ...soakPostponed(state, missed),
+    ...trialPostponed(state, missed),
     life: stopPostponed(life, { missed, now }),
     workers: workers.map((worker) => postponed(worker, { missed, now, policy: ownPolicy(policy, worker) })),
     pressure: { ...pressure, quietUntil: pressure.quietUntil + missed },
@@ -84,8 +85,10 @@ function stopPostponed(life: Life, time: Pick<Missed, 'missed' | 'now'>): Life {
   return { ...life, deadline: life.deadline + time.missed, killedAt };
 }
 
-/** A canary is watched over time in which the master looked. */
-function soakPostponed({ reload }: State, missed: Millis): Partial<State> {
+/** A canary is judged over time in which the master looked. */
+function trialPostponed({ reload }: State, missed: Millis): Partial<State> {
+  if (reload?.stage.name === 'mirror')
+    return { reload: { ...reload, stage: mirrorPostponed(reload.stage, missed) } };
   if (reload?.stage.name !== 'soak') return {};
   const { until, probeBy } = reload.stage;
   const stage = {

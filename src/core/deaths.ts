@@ -15,7 +15,7 @@ import { changeSlot, findSlot, isFilled, waitingSpare } from './slots.js';
 import type { KeptDeath, Reload, Slot, State, Worker } from './state.js';
 import { notifyIfChanged, servedSlots } from './status.js';
 import type { Transaction } from './transaction.js';
-import { becomeDraining, isExitExpected, nameOf, readiness, slotOf } from './workers.js';
+import { becomeDraining, isExitExpected, nameIn, nameOf, readiness, slotOf } from './workers.js';
 
 /*
  * What happens when a worker dies. A death reaches the core in one of four ways:
@@ -214,7 +214,7 @@ function endTrial(t: Transaction, reload: Reload, death: Death): void {
     countRequests(t, reload.target, { lost: worker.heartbeat?.inFlight ?? 0 });
   }
   const how = { boot: 'could not start', crash: 'died', hang: 'hung' }[kind];
-  rollBack(t, `${nameOf(worker)} of generation ${reload.target} ${how}: ${cause}`);
+  rollBack(t, `${nameIn(t.state, worker)} of generation ${reload.target} ${how}: ${cause}`);
 }
 
 /** Another worker after the backoff, or the end of the master where there were too many deaths. */
@@ -375,7 +375,7 @@ const verbOf: Readonly<Record<Death['kind'], (worker: Worker, policy: Policy) =>
 /** The one entry that says it all. `delay`: until the next one is forked, null where none is. */
 function tell(t: Transaction, death: Death, delay: Millis | null): void {
   const { worker, kind, cause, exit, oomKills, requests, stack, detail } = death;
-  t.log('error', `${nameOf(worker)} ${verbOf[kind](worker, t.policy)}: ${cause}`, {
+  t.log('error', `${nameIn(t.state, worker)} ${verbOf[kind](worker, t.policy)}: ${cause}`, {
     workerPid: worker.pid,
     // Of one that is about to end the exit is yet to come.
     ...(exit.code === null && exit.signal === null ? {} : exit),

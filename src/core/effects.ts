@@ -1,6 +1,7 @@
 import type { Answer } from '../protocol/control-api.js';
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
+import type { MirrorRules } from '../protocol/mirror.js';
 import type { ReloadRecord, ReloadStep } from '../protocol/reload-record.js';
 import type { Blocked } from '../protocol/requests.js';
 import type { StallRecord } from '../protocol/stall.js';
@@ -30,6 +31,17 @@ export type Effect =
   | { readonly type: 'ask-heartbeat'; readonly key: WorkerKey }
   /** Has the worker answer a request of its own; see the event `probed`. */
   | { readonly type: 'probe'; readonly key: WorkerKey; readonly path: string; readonly timeout: Millis }
+  /** Has a canary that does not listen get ready for mirrored requests, within so long; see the event `mirror-opened`. */
+  | { readonly type: 'mirror-open'; readonly key: WorkerKey; readonly timeout: Millis }
+  /** Has the worker tell the canary `to` of requests that it has answered, for so long; 0 a second: of none any more. */
+  | {
+      readonly type: 'mirror';
+      readonly key: WorkerKey;
+      readonly to: WorkerKey;
+      readonly perSecond: number;
+      readonly for: Millis;
+      readonly rules: MirrorRules;
+    }
   /** Has the worker hand so many of its kept connections on to another: see balance.ts. */
   | { readonly type: 'even-out'; readonly key: WorkerKey; readonly to: WorkerKey; readonly count: number }
   /** What came of a request: see Asked. */

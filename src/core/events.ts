@@ -5,6 +5,7 @@ import type { Heartbeat } from '../protocol/heartbeat.js';
 import type { Leak } from '../protocol/leak.js';
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
+import type { MirrorPair } from '../protocol/mirror.js';
 import type { RequestNote } from '../protocol/requests.js';
 import type { RouteCost } from '../protocol/route-cost.js';
 import type { Stall } from '../protocol/stall.js';
@@ -38,6 +39,10 @@ export type Event =
       readonly failure: string | null;
       readonly tookMs: Millis;
     }
+  /** The canary can be asked mirrored requests; `failure` says why it cannot. See the effect `mirror-open`. */
+  | { readonly type: 'mirror-opened'; readonly key: WorkerKey; readonly failure: string | null }
+  /** The canary was asked a request that an old worker had answered. */
+  | { readonly type: 'mirrored'; readonly key: WorkerKey; readonly pair: MirrorPair }
   /** The worker has no connections left; the app's own ending follows. */
   | { readonly type: 'drained'; readonly key: WorkerKey }
   /** The worker's drain reached its deadline: what it had to cut. */

@@ -1,10 +1,11 @@
 import type { ReloadRecord, Verdict } from '../protocol/reload-record.js';
 import { canaryFault, isSoakOver, soakIfReady } from './canary.js';
 import type { Event, ReloadRequest } from './events.js';
+import { advanceMirror, beginMirror, mirrored, mirrors, stopSampling } from './mirror-stage.js';
 import { startingAtOnce } from './policy.js';
 import { currentRecord, note, replacedBy } from './reload-record.js';
 import { letGo } from './scaling.js';
-import { applyScale, changeSlot, fillSlot, refusal } from './slots.js';
+import { applyScale, changeSlot, fillSlot, forkWorker, refusal } from './slots.js';
 import type { Reload, Slot, Stage, State, Worker } from './state.js';
 import { connectionsAccepted, notifyIfChanged, notifyStatus, verdictLine } from './status.js';
 import type { Transaction } from './transaction.js';
@@ -14,9 +15,14 @@ import { becomeDyingCounted, isUp, readiness, slotOf, workersIn } from './worker
  * What a reload does. `reload` begins one, and `advanceReload`, which runs after every event, takes it from stage to stage:
  *
  *   canary ──▶ soak ──▶ rolling ──▶ end: done
+ *    │  ▲        │         │
+ *    ▼  │        │         │
+ *   mirror       │         │
  *      └─────────┴─────────┴──▶ rollback ──▶ end: rolled-back
  *
- * - canary: a first worker of the new generation starts beside the old ones.
+ * - canary: a first worker of the new generation starts beside the old ones. With `mirror` it boots as a spare does, and
+ *   listens only once it has been through that stage.
+ * - mirror: it takes no client, and is asked what the others have answered (mirror-stage.ts).
  * - soak: it serves, and is compared with the others (canary.ts).
  * - rolling: slot by slot gets a worker of the new generation (`rollOn`); once that is ready, slots.ts drains the old one.
  * - rollback: a worker of the new generation died or the canary was at fault. What of it starts is killed, and slots.ts
@@ -35,7 +41,8 @@ export function reload(t: Transaction, event: ReloadRequest): void {
   if (reason !== null) return t.refuse(event, `reload: ${reason}`);
   if (stuck !== null) supersede(t, stuck, event.generation);
   begin(t, { ...event, soak: event.soak && t.policy.reload.soak > 0 });
-  if (event.rollback) forkFirst(t);
+  if (mirrors(t.policy, event)) forkWorker(t, { role: { kind: 'spare' }, generation: event.generation });
+  else if (event.rollback) forkFirst(t);
   askHeartbeats(t);
 }
 
@@ -62,8 +69,15 @@ export function advanceReload(t: Transaction): void {
   const { reload, life } = t.state;
   if (reload === null || life.phase !== 'serving') return;
   switch (reload.stage.name) {
-    case 'canary':
+    case 'canary': {
+      const canary = t.worker(reload.stage.key);
+      if (canary?.phase === 'spare') return beginMirror(t, reload, canary);
       return soakIfReady(t, { reload, stage: reload.stage });
+    }
+    case 'mirror': {
+      const fault = advanceMirror(t, reload, reload.stage);
+      return fault === null ? undefined : rollBack(t, fault);
+    }
     case 'soak':
       return isSoakOver(t.state, reload.stage) ? roll(t, reload) : undefined;
     case 'rolling':
@@ -95,6 +109,12 @@ export function probed(t: Transaction, { key, failure, tookMs }: Extract<Event, 
   });
 }
 
+/** The canary's answer to a request that an old worker has answered. */
+export function mirroredOnce(t: Transaction, event: Extract<Event, { type: 'mirrored' }>): void {
+  const fault = mirrored(t, event);
+  if (fault !== null) rollBack(t, fault);
+}
+
 /** A reload whose workers do not start, and that has nothing to go back to: neither it nor a rollback may last for ever. */
 export function stuckReload({ reload, slots }: State): Reload | null {
   if (reload === null || (reload.rollback && reload.stage.name !== 'rollback')) return null;
@@ -112,13 +132,14 @@ export function trialOf({ reload }: State, { generation }: Worker): Reload | nul
 }
 
 /**
- * Back to the proven generation: what starts is killed, what serves stays until its slot is served without it. Of several
+ * Back to the proven generation: what starts or does not listen yet is killed, what serves stays until its slot is served without it. Of several
  * reasons the first one counts.
  */
 export function rollBack(t: Transaction, reason: string): void {
   const { reload } = t.state;
   if (reload === null) return;
   const { target } = reload;
+  stopSampling(t);
   if (reload.stage.name !== 'rollback') {
     const stage: Stage = { name: 'rollback', reason };
     t.update({ reload: { ...reload, stage } });
@@ -126,7 +147,7 @@ export function rollBack(t: Transaction, reason: string): void {
     note(t, { step: 'rollback', detail: reason });
   }
   const onTrial = t.state.workers.filter(({ generation }) => generation === target);
-  for (const worker of onTrial.filter(({ phase }) => phase === 'starting')) {
+  for (const worker of onTrial.filter(({ phase }) => phase === 'starting' || phase === 'spare')) {
     t.put(
       becomeDyingCounted(worker, {
         now: t.now,
@@ -304,6 +325,7 @@ function end(t: Transaction, ending: Ending): void {
 }
 
 function conclude(t: Transaction, { reload, verdict, reason }: Ending): void {
+  stopSampling(t);
   note(t, { step: 'verdict', detail: reason === null ? verdict : `${verdict}: ${reason}` });
   const record: ReloadRecord = {
     ...currentRecord(t.state, t.state.reload ?? reload),

@@ -14,6 +14,7 @@ import {
   becomeSpare,
   becomeStarting,
   isEnding,
+  isMirrored,
   isUp,
   nameOf,
   newWorker,
@@ -171,7 +172,7 @@ export function forkDue(t: Transaction): void {
   for (const { id } of due) fillSlot(t, { slot: id });
 }
 
-function forkWorker(
+export function forkWorker(
   t: Transaction,
   { role, generation }: { readonly role: Role; readonly generation: number },
 ): void {
@@ -183,15 +184,18 @@ function forkWorker(
   note(t, { step: 'forked', worker });
 }
 
-function promote(t: Transaction, spare: Worker, slot: number): void {
+/** A spare takes a slot, or a canary that is through its mirror its place beside the worker of a slot. */
+export function promote(t: Transaction, spare: Worker, slot: number): void {
   const { bootTimeout } = ownPolicy(t.policy, spare);
   const worker = becomeStarting(spare, { slot, now: t.now, bootTimeout });
   t.putLast(worker);
+  const isCanary = isMirrored(t.state, spare);
   // A fork holds the master up for some milliseconds, which the take-over needs more than the next spare.
-  t.update({ spares: { ...t.state.spares, failures: 0, forkAt: t.now + spareDelay } });
-  t.log('info', `a spare takes over as worker ${slot}`, { workerPid: worker.pid });
+  if (!isCanary) t.update({ spares: { ...t.state.spares, failures: 0, forkAt: t.now + spareDelay } });
+  const what = isCanary ? 'the canary begins to listen' : 'a spare takes over';
+  t.log('info', `${what} as worker ${slot}`, { workerPid: worker.pid });
   t.emit({ type: 'promote', key: worker.key, slot });
-  note(t, { step: 'forked', worker, detail: 'a spare' });
+  note(t, { step: 'forked', worker, detail: isCanary ? 'the canary' : 'a spare' });
 }
 
 /** A spare that is known to be well: a slot must not wait for a spare that hangs. */
@@ -216,7 +220,8 @@ export function spareBooted(t: Transaction, { key }: Extract<Event, { type: 'spa
   const worker = t.worker(key);
   if (worker?.phase !== 'starting' || worker.role.kind !== 'spare') return;
   t.put(becomeSpare(worker, { role: worker.role, now: t.now }));
-  t.log('info', 'a spare is ready', { tookMs: t.now - worker.forkedAt, workerPid: worker.pid });
+  const what = isMirrored(t.state, worker) ? 'the canary has booted' : 'a spare is ready';
+  t.log('info', what, { tookMs: t.now - worker.forkedAt, workerPid: worker.pid });
   notifyIfChanged(t);
 }
 

@@ -8,6 +8,7 @@ import type { ReloadRecord } from '../protocol/reload-record.js';
 import type { Fingerprint, RequestNote } from '../protocol/requests.js';
 import type { StallRecord } from '../protocol/stall.js';
 import type { Health } from '../protocol/stats.js';
+import type { Mirror } from './mirror.js';
 import { freshTrend, type Scaling } from './scaling-state.js';
 /** The whole of what the master knows. Immutable: every step returns a new one. */
 export interface State {
@@ -378,6 +379,7 @@ export interface Reload {
 export type Stage =
   /** The first worker of the new generation starts, beside the old ones. */
   | { readonly name: 'canary'; readonly key: WorkerKey }
+  | Mirror
   | Soak
   /** One slot after another gets a worker of the new generation, and then loses its old one. */
   | { readonly name: 'rolling' }

@@ -8,6 +8,7 @@ import type { Notify } from './effects.js';
 import { type Policy, statusInterval } from './policy.js';
 import type { Reload, State, Stopping } from './state.js';
 import type { Transaction } from './transaction.js';
+import { isMirrored } from './workers.js';
 
 /** Slots that somebody serves: while a worker is replaced, both it and the next are ready. */
 export function servedSlots({ slots, workers }: State): number {
@@ -17,8 +18,8 @@ export function servedSlots({ slots, workers }: State): number {
 }
 
 /** Spares that could take over. */
-export function waitingSpares({ workers }: State): number {
-  return workers.filter(({ phase }) => phase === 'spare').length;
+export function waitingSpares(state: State): number {
+  return state.workers.filter((worker) => worker.phase === 'spare' && !isMirrored(state, worker)).length;
 }
 
 /** Sum of one figure of the last heartbeats. */

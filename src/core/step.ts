@@ -26,10 +26,11 @@ import {
   waits,
 } from './lifecycle.js';
 import { memory } from './memory.js';
+import { mirrorDeadlines, mirrorOpened, renewMirror } from './mirror-stage.js';
 import { blockDeadlines, countTraffic, forgetSuspects } from './poison.js';
 import type { Policy } from './policy.js';
 import { recycle } from './recycle.js';
-import { abort, advanceReload, judgeCanary, probed, reload } from './reload.js';
+import { abort, advanceReload, judgeCanary, mirroredOnce, probed, reload } from './reload.js';
 import { forkDue, restart, scale, settleSlots, settleSpares, spareBooted, spareDeadlines } from './slots.js';
 import { stalled } from './stalls.js';
 import type { Life, State, Worker } from './state.js';
@@ -95,9 +96,10 @@ export function nextDeadline(state: State, policy: Policy): Millis | null {
   for (const worker of state.workers) nearest = Math.min(nearest, workerDeadline(worker, policy));
   const stage = state.reload?.stage;
   const soak = stage?.name === 'soak' ? soakDeadlines(stage, state.tickedAt) : [];
+  const mirror = stage?.name === 'mirror' ? mirrorDeadlines(stage) : [];
   const stop = lifeDeadlines(state.life);
   const others = [...pingDeadlines(state, policy), ...spareDeadlines(state), ...blockDeadlines(state)];
-  return Math.min(nearest, ...soak, ...others, ...stop);
+  return Math.min(nearest, ...soak, ...mirror, ...others, ...stop);
 }
 
 function lifeDeadlines(life: Life): readonly Millis[] {
@@ -135,6 +137,10 @@ function answer(t: Transaction, event: Event): void {
       return closed(t, event);
     case 'probed':
       return probed(t, event);
+    case 'mirror-opened':
+      return mirrorOpened(t, event);
+    case 'mirrored':
+      return mirroredOnce(t, event);
     case 'reload':
       return reload(t, event);
     case 'abort':
@@ -187,6 +193,7 @@ function tick(t: Transaction): void {
   leavingDeadline(t);
   stopDeadlines(t);
   askWhileSoaking(t);
+  renewMirror(t);
   extendStart(t);
   forgetSuspects(t);
   proveDue(t);

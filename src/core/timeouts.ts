@@ -15,6 +15,7 @@ import {
   becomeDying,
   becomeDyingCounted,
   isSpeaking,
+  nameIn,
   nameOf,
   type Speaking,
   seconds,
@@ -110,7 +111,7 @@ function kill(t: Transaction, worker: Worker, why: string): void {
   const starts = worker.phase === 'starting';
   const replacedIn = trialOf(t.state, worker)?.target ?? null;
   t.put(starts ? becomeDyingCounted(worker, { now: t.now, replacedIn, why }) : becomeDying(worker, why));
-  t.log('warn', `${nameOf(worker)} ${why}; killing it`, { workerPid: worker.pid });
+  t.log('warn', `${nameIn(t.state, worker)} ${why}; killing it`, { workerPid: worker.pid });
   t.emit({ type: 'kill', key: worker.key });
   if (!starts) return;
   if (t.state.life.phase === 'starting') {

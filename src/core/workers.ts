@@ -147,6 +147,19 @@ export function nameOf({ role }: Pick<Worker, 'role'>): string {
   return workerName(role.kind === 'spare' ? null : role.slot);
 }
 
+/** A canary that boots as a spare does, to be judged before it listens, is none: see mirror-stage.ts. */
+export function isMirrored(
+  { reload }: State,
+  { role, generation }: Pick<Worker, 'role' | 'generation'>,
+): boolean {
+  return role.kind === 'spare' && reload?.rollback === true && generation === reload.target;
+}
+
+/** As nameOf, and a canary without a slot by what it is. */
+export function nameIn(state: State, worker: Pick<Worker, 'role' | 'generation'>): string {
+  return isMirrored(state, worker) ? 'the canary' : nameOf(worker);
+}
+
 /** The number of its slot; null: a spare, which has none. */
 export function slotOf({ role }: Pick<Worker, 'role'>): number | null {
   return role.kind === 'spare' ? null : role.slot;

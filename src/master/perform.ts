@@ -58,6 +58,8 @@ export function perform(effect: Effect, means: Means): void {
     case 'lame-duck':
     case 'even-out':
     case 'probe':
+    case 'mirror-open':
+    case 'mirror':
     case 'promote':
     case 'prove':
     case 'block': {

@@ -78,6 +78,30 @@ export type MessageTable = {
   ) => void;
 };
 
+/** Messages that are events of the core as they are. */
+const events = [
+  'waits',
+  'failed',
+  'heartbeat',
+  'cut',
+  'closed',
+  'probed',
+  'mirror-opened',
+  'mirrored',
+  'drained',
+  'spare',
+  'current',
+  'proved',
+] as const;
+
+export function asEvents(post: (event: Event) => void): Pick<MessageTable, (typeof events)[number]> {
+  const take = (key: WorkerKey, message: object): void => post({ ...message, key } as Event);
+  return Object.fromEntries(events.map((type) => [type, take])) as unknown as Pick<
+    MessageTable,
+    (typeof events)[number]
+  >;
+}
+
 /** Who hears of the workers. */
 export interface PoolOutlets {
   readonly messages: MessageTable;

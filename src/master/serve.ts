@@ -31,7 +31,7 @@ import { watchMemory, watchOomKills } from './memory.js';
 import { createMetrics } from './metrics.js';
 import { type Means, perform } from './perform.js';
 import { newestGeneration, policyInForce, workersInForce } from './policy.js';
-import { createPool } from './pool.js';
+import { asEvents, createPool } from './pool.js';
 import { noReaper, startReaper } from './reaper.js';
 import { createRecentLog, type RecentLog } from './recent-log.js';
 import { bugLine, openRecord } from './record.js';
@@ -296,16 +296,9 @@ function connect(parts: Parts, options: ServeOptions, end: (exitCode: number) =>
         post({ type: 'ready', key, urls: addresses.urls() });
       },
       listens,
-      waits: (key, message) => post({ ...message, key }),
-      failed: (key, message) => post({ ...message, key }),
-      heartbeat: (key, message) => post({ ...message, key }),
-      cut: (key, message) => post({ ...message, key }),
-      closed: (key, message) => post({ ...message, key }),
-      probed: (key, message) => post({ ...message, key }),
-      drained: (key, message) => post({ ...message, key }),
-      spare: (key, message) => post({ ...message, key }),
-      current: (key, message) => post({ ...message, key }),
-      proved: (key, message) => post({ ...message, key }),
+      ...asEvents(post),
+      // The core decides by what came of a request, and sees neither its query nor its headers.
+      sample: (_, { to, ...sample }) => pool.send(to, { ...sample, type: 'mirror-ask' }),
       stall: (key, { stall }) => post({ type: 'stalled', key, stall }),
       ...parts.requests.messages,
       evidence: evidence.receive,

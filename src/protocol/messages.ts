@@ -3,6 +3,7 @@ import type { PublicFleet } from './fleet.js';
 import type { Heartbeat } from './heartbeat.js';
 import type { Collection } from './leak.js';
 import type { MetricsSnapshot, WorkerMetrics } from './metrics.js';
+import type { MirrorMasterMessage, MirrorWorkerMessage } from './mirror.js';
 import type { Blocked, RequestNote } from './requests.js';
 import type { Work } from './route-cost.js';
 import type { Stall } from './stall.js';
@@ -29,6 +30,7 @@ export type WorkerMessage =
   | { readonly type: 'closed'; readonly inFlight: number; readonly accepted: number }
   /** What came of `probe`: `failure` is null where it was answered; ms. */
   | { readonly type: 'probed'; readonly failure: string | null; readonly tookMs: number }
+  | MirrorWorkerMessage
   /** Its connections are gone; what is left is the app's own ending. */
   | { readonly type: 'drained' }
   /** A spare: it would listen now, and waits for `promote`. */
@@ -124,6 +126,7 @@ export type MasterMessage =
   | { readonly type: 'heartbeat' }
   /** Ask the app for a path, as a client would. */
   | { readonly type: 'probe'; readonly path: string; readonly timeout: number }
+  | MirrorMasterMessage
   /** Listen, in this slot: for a spare. */
   | { readonly type: 'promote'; readonly slot: number }
   /** Answer a request of your own, through your server. */
@@ -262,6 +265,16 @@ const workerMetrics = record({
   app: nullable(record({ json: nullable(string), failure: nullable(string) })),
 });
 const requests = requestsWith(record({ method: string, path: string }));
+const mirrorRequest = record({ method: string, url: string, headers: strings });
+const mirrorAnswer = { status: number, type: nullable(string), length: nullable(number), tookMs: number };
+
+/** A canary that has not answered has no more to tell. */
+const mirrorOutcome: Check = (value, at) => {
+  const answered = { outcome: oneOf('answered', 'refused'), ...mirrorAnswer, waitedMs: nullable(number) };
+  const none = { outcome: oneOf('failed', 'hung', 'late') };
+  return record(isRecord(value) && 'status' in value ? answered : none)(value, at);
+};
+const mirrorPair = record({ method: string, path: string, old: record(mirrorAnswer), canary: mirrorOutcome });
 
 const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
   hello: {},
@@ -304,6 +317,9 @@ const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
   cut: { requests: number, connections: number },
   closed: { inFlight: number, accepted: number },
   probed: { failure: nullable(string), tookMs: number },
+  'mirror-opened': { failure: nullable(string) },
+  sample: { to: number, request: mirrorRequest, answer: record(mirrorAnswer) },
+  mirrored: { pair: mirrorPair },
   drained: {},
   spare: {},
   current: { inFlight: number, requests: requestNotes },
@@ -372,6 +388,9 @@ const masterShapes: Readonly<Record<MasterMessage['type'], Shape>> = {
   workers: { own: number, ready: anything },
   heartbeat: {},
   probe: { path: string, timeout: number },
+  'mirror-open': { timeout: number },
+  mirror: { to: number, perSecond: number, for: number, rules: anything },
+  'mirror-ask': { request: mirrorRequest, answer: record(mirrorAnswer) },
   promote: { slot: number },
   prove: { timeout: number },
   block: { requests: anything },

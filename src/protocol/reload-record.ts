@@ -41,6 +41,8 @@ export interface ReloadStep {
   readonly step:
     | 'begun'
     | 'forked'
+    | 'mirror'
+    | 'mirrored'
     | 'ready'
     | 'probed'
     | 'soaked'

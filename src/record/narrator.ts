@@ -1,5 +1,5 @@
 import type { Effect, LogEffect } from '../core/effects.js';
-import { nameOf } from '../core/workers.js';
+import { nameIn } from '../core/workers.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { WhyLine } from '../protocol/why.js';
 import { rules } from './rules.js';
@@ -65,9 +65,9 @@ function tellEvent(t: Telling): void {
 function tellEffect(t: Telling, effect: Effect, died: ReadonlySet<WorkerKey>): void {
   switch (effect.type) {
     case 'fork':
-      return starts(t, effect.key, `${nameOf(effect)} starts`);
+      return starts(t, effect.key, `${nameIn(t.turn.after, effect)} starts`);
     case 'promote':
-      return starts(t, effect.key, `a spare takes over as worker ${effect.slot}`);
+      return takesOver(t, effect);
     case 'capture':
       return looks(t, effect.key);
     case 'drain':
@@ -88,6 +88,12 @@ function tellEffect(t: Telling, effect: Effect, died: ReadonlySet<WorkerKey>): v
     default:
       return;
   }
+}
+
+/** A spare gets a slot, or a canary has been through its mirror. */
+function takesOver(t: Telling, { key, slot }: Extract<Effect, { type: 'promote' }>): void {
+  const isCanary = t.worker(key)?.generation === t.turn.after.reload?.target;
+  starts(t, key, `${isCanary ? 'the canary begins to listen' : 'a spare takes over'} as worker ${slot}`);
 }
 
 function tellLog(t: Telling, log: LogEffect): void {

@@ -21,14 +21,16 @@ export const rules: readonly Rule[] = [
     tell: (t, [text]) => t.say({ kind: 'service', text, cause: 'every slot has a worker that is ready' }),
   },
   { pattern: /^(?:worker \d+|a spare) (?:stalled: |did not run for )/, tell: silently },
-  { pattern: /^a spare takes over as worker \d+$/, tell: silently },
+  { pattern: /^(?:a spare takes over|the canary begins to listen) as worker \d+$/, tell: silently },
+  // The step says it.
+  { pattern: /^the canary serves without a verdict of its mirror: /, tell: silently },
   { pattern: /; killing it$/, tell: silently },
   { pattern: /drain at once: the oldest is ended$/, tell: silently },
   { pattern: /^stopped$/, tell: silently },
   { pattern: /^generation \d+ is rolled back: /, tell: silently },
   { pattern: /^reload to generation \d+( (done|rolled back|superseded|stopped) .*)?$/s, tell: silently },
   // Lives of workers.
-  { pattern: / is ready$/, tell: (t, _, log) => ready(t, log) },
+  { pattern: / is ready$|^the canary has booted$/, tell: (t, _, log) => ready(t, log) },
   { pattern: / is gone$| ended with .* while it drained$/, tell: (t, _, log) => gone(t, log) },
   { pattern: /^(?:worker \d+|a spare) drains: fewer workers are wanted$/, tell: (t) => fewer(t) },
   {
@@ -36,7 +38,7 @@ export const rules: readonly Rule[] = [
     tell: (t, [, why = ''], log) => willDrain(t, log, why),
   },
   {
-    pattern: /^(?:worker \d+|a spare) (?:crashed|hung|died before [^:]*): /,
+    pattern: /^(?:worker \d+|a spare|the canary) (?:crashed|hung|died before [^:]*): /,
     tell: (t, _, log) => died(t, log),
   },
   // Their health.

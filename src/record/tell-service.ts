@@ -25,6 +25,14 @@ export function stepped(t: Telling, { step, detail, worker: slot }: ReloadStep, 
       const text = `a reload to generation ${generation} begins${soak}${back}`;
       return t.say({ kind: 'reload', text, cause: `asked by ${record?.by ?? 'somebody'}: ${detail}` });
     }
+    case 'mirror':
+      return t.say({
+        kind: 'reload',
+        text: `${of} is asked what the old workers answer, ${detail}; no client reaches it`,
+        cause: 'reload.mirror is "safe"',
+      });
+    case 'mirrored':
+      return t.say({ kind: 'reload', text: `${of} may take clients`, cause: detail });
     case 'probed':
       return t.say({
         kind: 'reload',

@@ -1,6 +1,6 @@
 import type { LogEffect } from '../core/effects.js';
 import type { KeptDeath, Worker } from '../core/state.js';
-import { nameOf, seconds, slotOf } from '../core/workers.js';
+import { isMirrored, nameIn, nameOf, seconds, slotOf } from '../core/workers.js';
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import { count, workerName } from '../protocol/words.js';
@@ -55,7 +55,7 @@ export function killed(t: Telling, key: WorkerKey): void {
   const why = worker.phase === 'dying' ? sentence(worker.why) : null;
   const cause = causeOfEnd(t, worker, why);
   t.causes.ofEnd.set(key, cause);
-  t.say({ kind: 'killed', text: `${nameOf(worker)} is killed`, cause, worker });
+  t.say({ kind: 'killed', text: `${nameIn(t.turn.after, worker)} is killed`, cause, worker });
 }
 
 /** The entry of a death: the state says more. */
@@ -95,10 +95,11 @@ function causeOfStart(t: Telling, worker: Worker | undefined): string {
   const { before, after, event } = t.turn;
   const slot = worker === undefined ? null : slotOf(worker);
   if (event.type === 'start') return 'the service starts';
-  if (slot === null) return causeOfSpare(t);
-  const due = t.causes.ofSlot.get(slot);
+  if (slot === null && (worker === undefined || !isMirrored(after, worker))) return causeOfSpare(t);
+  const due = slot === null ? undefined : t.causes.ofSlot.get(slot);
   // A canary does not fill its slot: what is due there stays due.
-  if (after.slots.find(({ id }) => id === slot)?.forkAt === null) t.causes.ofSlot.delete(slot);
+  if (slot !== null && after.slots.find(({ id }) => id === slot)?.forkAt === null)
+    t.causes.ofSlot.delete(slot);
   const reload = after.reload ?? before.reload;
   // A reload that begins fills slots that wait for a worker, too.
   const isCanary = reload?.stage.name === 'canary' && worker?.generation === reload.target;

@@ -1,7 +1,7 @@
 import { newDeaths } from '../core/deaths.js';
 import type { LogEffect } from '../core/effects.js';
 import type { KeptDeath, Worker } from '../core/state.js';
-import { isUp, nameOf, slotOf } from '../core/workers.js';
+import { isUp, nameIn, nameOf, slotOf } from '../core/workers.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { WhyKind, WhyLine } from '../protocol/why.js';
 import type { Turn } from './turn.js';
@@ -75,8 +75,8 @@ export class Telling {
     const all = [...after.workers, ...before.workers];
     const key = 'key' in event ? event.key : null;
     const pid = fields?.workerPid;
-    const [name] = /^(worker \d+|a spare)\b/.exec(message) ?? [];
-    const named = all.filter((worker) => nameOf(worker) === name);
+    const [name] = /^(worker \d+|a spare|the canary)\b/.exec(message) ?? [];
+    const named = all.filter((worker) => nameIn(after, worker) === name || nameOf(worker) === name);
     return (
       (typeof pid === 'number' ? all.find((each) => each.pid === pid) : undefined) ??
       named.find((each) => each.key === key) ??

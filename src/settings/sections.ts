@@ -12,6 +12,7 @@ import {
   webUrl,
   words,
 } from './kinds.js';
+import { reloadSection } from './reload-section.js';
 import { scaleSection } from './worker-count.js';
 
 const second = 1000;
@@ -217,47 +218,7 @@ export const sections = {
     readers: ['policy'],
     description: 'Backoff after the death of a worker that did not listen yet: the longest delay.',
   }),
-  'reload.soak': setting({
-    kind: duration({ min: 100, max: hour, zero: 'not at all' }),
-    default: 5 * second,
-    readers: ['policy'],
-    description:
-      'How long the canary, the first worker of a new generation, serves beside the old workers before the master replaces them. 0: not at all.',
-  }),
-  'reload.probe': setting({
-    kind: text({
-      pattern: /^(none|\/[\x21-\x7e]*)$/,
-      expected: 'a path that begins with "/", such as "/healthz", or "none"',
-    }),
-    default: null,
-    computed: true,
-    defaultText: '`/`; for the built-in app `/healthz`; with `kind` `process` `none`',
-    example: '/healthz',
-    nothing: 'none',
-    readers: ['policy'],
-    description:
-      'Path that the canary must answer (GET) with a status below 500. `none`: no request is made.',
-  }),
-  'reload.probe_timeout': setting({
-    kind: duration({ min: 100, max: hour }),
-    default: 5 * second,
-    readers: ['policy'],
-    description: 'How long the canary may take to answer `reload.probe`.',
-  }),
-  'reload.max_errors': setting({
-    kind: integer({ min: 0, max: 100, unit: '%' }),
-    default: 5,
-    readers: ['policy'],
-    description:
-      'How much higher the error rate of the canary (responses with a status of 500 or more) may be than that of the old workers, in percentage points.',
-  }),
-  'reload.max_latency': setting({
-    kind: integer({ min: 1, max: 1000 }),
-    default: 4,
-    readers: ['policy'],
-    description:
-      "How many times the old workers' 90th percentile of response time the canary's may reach. Up to 100 ms is always accepted.",
-  }),
+  ...reloadSection,
   'metrics.enabled': setting({
     kind: oneOf('on', 'off'),
     default: 'on',

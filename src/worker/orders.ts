@@ -1,5 +1,8 @@
 import type { RawHandle } from '../protocol/handles.js';
 import type { MasterMessage } from '../protocol/messages.js';
+import { redacted, whole } from './connections/current-requests.js';
+import type { Asker } from './mirror/asker.js';
+import type { Sampler } from './mirror/sampler.js';
 import type { Parts } from './serve.js';
 
 type Order<Type extends MasterMessage['type']> = Extract<MasterMessage, { type: Type }>;
@@ -31,8 +34,12 @@ function ordersFor(parts: Parts): Orders {
   const { settings, channel, servers, shutdown, heartbeats, handOn, sticky, operations, blocked, promotion } =
     parts;
   const target = { servers, listen: settings.listen };
+  const mirror = mirrorOrders(parts);
   return {
-    drain: parts.drain,
+    drain: (message) => {
+      mirror.close();
+      parts.drain(message);
+    },
     release: () => shutdown.release(),
     dismissed: () => shutdown.dismissed(),
     'lame-duck': () => {
@@ -50,7 +57,11 @@ function ordersFor(parts: Parts): Orders {
         await channel.send({ type: 'metrics', id, metrics: await parts.collector.asked() });
     },
     'metrics-snapshot': (message) => operations.onSnapshot(message),
-    promote: ({ slot }) => promotion.resolve(slot),
+    promote: ({ slot }) => {
+      mirror.close();
+      promotion.resolve(slot);
+    },
+    ...mirror.orders,
     block: ({ requests }) => blocked.set(requests),
     probe: async (message) => {
       const { probe } = await import('./health/probe.js');
@@ -68,6 +79,57 @@ function ordersFor(parts: Parts): Orders {
       const { writeEvidence } = await import('./health/evidence.js');
       const { id, path } = message;
       await channel.send({ type: 'evidence', id, path, ...(await writeEvidence(message)) });
+    },
+  };
+}
+
+/** A mirrored canary, and the old workers that tell what it is to be asked: nothing of it is loaded outside of a mirror. */
+function mirrorOrders({ settings, channel, state }: Parts): {
+  readonly orders: Pick<Orders, 'mirror-open' | 'mirror-ask' | 'mirror'>;
+  readonly close: () => void;
+} {
+  let asker: Asker | null = null;
+  let sampler: Promise<Sampler> | null = null;
+  let isClosed = false;
+  const begin = async (timeout: number): Promise<string | null> => {
+    const { openAsker } = await import('./mirror/asker.js');
+    const { held } = state;
+    if (held === null) return 'it listens already';
+    try {
+      const opened = await openAsker(
+        {
+          held: held.waiting,
+          listen: settings.listen,
+          probe: settings.start.probe,
+          tellPath: settings.redact === 'on' ? redacted : whole,
+          onPair: (pair) => void channel.send({ type: 'mirrored', pair }),
+        },
+        timeout,
+      );
+      if (isClosed) opened.close();
+      else asker = opened;
+      return null;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  };
+  return {
+    orders: {
+      'mirror-open': async ({ timeout }) => {
+        const failure = await begin(timeout);
+        await channel.send({ type: 'mirror-opened', failure });
+      },
+      'mirror-ask': ({ request, answer }) => asker?.ask(request, answer),
+      mirror: async (message) => {
+        sampler ??= import('./mirror/sampler.js').then(({ createSampler }) =>
+          createSampler({ settings, send: (sample) => void channel.send(sample) }),
+        );
+        (await sampler).order(message);
+      },
+    },
+    close: () => {
+      isClosed = true;
+      asker?.close();
     },
   };
 }

@@ -95,7 +95,12 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means, shedding: typ
   const channel = openChannel(process);
   const signals = shelterSignals(process);
   const isProcess = settings.kind === 'process';
-  const state = { draining: false, last: false, ready: false, leaving: false, worker: settings.worker };
+  const state = {
+    ...{ draining: false, last: false, ready: false, leaving: false },
+    worker: settings.worker,
+    /** Of a spare, and of a canary that is mirrored. */
+    held: null as HeldListeners | null,
+  };
   const isServing = (): boolean => state.ready && !state.draining;
   const tally = settings.metrics.enabled === 'on' ? new RequestTally() : null;
   const servers = trackServers({ tellPath: settings.redact === 'on' ? redacted : whole }, tally);
@@ -389,6 +394,7 @@ async function standBy(
   listeners: HeldListeners,
 ): Promise<{ readonly thread: Promise<Thread | null> | null }> {
   const { channel, state, log, heartbeats, boot, promotion } = parts;
+  state.held = listeners;
   await Promise.race([boot.done, listeners.held]);
   // What the app itself waits for need not keep the process running.
   channel.ref();
@@ -398,6 +404,7 @@ async function standBy(
   state.worker = await promotion.promise;
   log.setWorker(state.worker);
   Object.assign(process.env, numberVariables(state.worker));
+  state.held = null;
   listeners.open();
   return { thread };
 }

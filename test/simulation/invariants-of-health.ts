@@ -3,7 +3,7 @@ import { ownPolicy, type Policy } from '../../src/core/policy.js';
 import type { State, Worker } from '../../src/core/state.js';
 import { slotOf } from '../../src/core/workers.js';
 import { type Millis, tickInterval } from '../../src/protocol/limits.js';
-import { here, holds, type Invariant, isRunning } from './transition.js';
+import { here, holds, type Invariant, isMirrored, isRunning } from './transition.js';
 
 /** What holds of silence, sickness, spares and pings in every step. */
 export const healthInvariants: readonly Invariant[] = [
@@ -44,6 +44,8 @@ export const healthInvariants: readonly Invariant[] = [
         (worker) =>
           isExpected(worker) &&
           killed.includes(worker.key) &&
+          // A canary that is rolled back before it listens.
+          !(isMirrored(before, worker) && after.reload?.stage.name !== 'mirror') &&
           (worker.vitals.silence?.askedAt ?? Number.NEGATIVE_INFINITY) < worker.heartbeatAt,
       );
       return unseen === undefined ? undefined : `worker ${unseen.key} unseen`;
@@ -77,16 +79,22 @@ export const healthInvariants: readonly Invariant[] = [
         ({ role, phase }) => (phase === 'spare') !== (role.kind === 'spare') && isNamed(phase),
       );
       if (strays.length > 0) return `worker ${strays[0]?.key}`;
-      const spares = after.workers.filter((worker) => worker.role.kind === 'spare' && holds(worker));
+      const spares = after.workers.filter(
+        (worker) => worker.role.kind === 'spare' && holds(worker) && !isMirrored(after, worker),
+      );
       return spares.length > policy.spares ? `${spares.length} spares` : undefined;
     },
   },
   {
     words:
       'a spare is forked only while the service serves, outside of reloads, of the proven generation, and alone',
-    broken: ({ after, effects }) => {
+    broken: ({ after, event, effects }) => {
+      // A canary that is mirrored boots as a spare does.
+      const canary = event.type === 'reload' ? event.generation : null;
       const forks = effects.flatMap((effect) =>
-        effect.type === 'fork' && effect.role.kind === 'spare' ? [effect] : [],
+        effect.type === 'fork' && effect.role.kind === 'spare' && effect.generation !== canary
+          ? [effect]
+          : [],
       );
       if (forks.length === 0) return undefined;
       if (forks.length > 1) return 'two at once';

@@ -1,10 +1,17 @@
 import { healthInvariants } from './invariants-of-health.js';
+import { mirrorInvariants } from './invariants-of-mirror.js';
 import { reloadInvariants } from './invariants-of-reloads.js';
 import { scalingInvariants } from './invariants-of-scaling.js';
 import { slotInvariants } from './invariants-of-slots.js';
 import type { Transition } from './transition.js';
 
-const all = [...slotInvariants, ...scalingInvariants, ...reloadInvariants, ...healthInvariants];
+const all = [
+  ...slotInvariants,
+  ...scalingInvariants,
+  ...reloadInvariants,
+  ...mirrorInvariants,
+  ...healthInvariants,
+];
 
 /** The first invariant that a step breaks, and what contradicts it; undefined where all hold. */
 export function brokenInvariant(transition: Transition): string | undefined {

@@ -16,6 +16,7 @@ export const lives = {
   ended: () => new SimCluster().start().run(500).stop().runToEnd(),
   canary: () => reloading(50),
   soaking: () => reloading(150),
+  mirrored: () => mirroring(),
   rolling: () => reloading(2_150),
   rollback: () => {
     const cluster = reloading(2_150);
@@ -23,6 +24,12 @@ export const lives = {
     return cluster;
   },
 } satisfies Record<string, () => SimCluster>;
+
+function mirroring(): SimCluster {
+  const cluster = new SimCluster({ policy: { reload: { mirror: 'safe' } } }).start().run(500);
+  cluster.reload();
+  return cluster.run(150);
+}
 
 /** So long after it was asked for. */
 function reloading(duration: number): SimCluster {

@@ -5,6 +5,7 @@ import type { Failure } from '../../src/protocol/death-record.js';
 import type { Heartbeat } from '../../src/protocol/heartbeat.js';
 import type { Millis } from '../../src/protocol/limits.js';
 import type { WorkerKey } from '../../src/protocol/messages.js';
+import type { MirrorOutcome } from '../../src/protocol/mirror.js';
 import type { RequestNote } from '../../src/protocol/requests.js';
 import type { PolicyPart } from './sim-policy.js';
 
@@ -44,6 +45,10 @@ export interface Play {
   readonly latency?: Millis;
   /** What is wrong with its answer to a probe; null: it gives none. */
   readonly probe?: string | null;
+  /** Why it cannot be asked mirrored requests; it can unless told. */
+  readonly unmirrored?: string;
+  /** What it answers to the nth mirrored request, from 1; null: nothing comes of it. Status 200 in 3 ms unless told. */
+  readonly mirrored?: (nth: number) => MirrorOutcome | null;
   /** Written to clients, which is progress while it drains. */
   readonly bytesPerSecond?: number;
 }

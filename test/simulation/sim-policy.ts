@@ -46,6 +46,13 @@ export function simPolicy({ health, restart, reload, ...rest }: PolicyPart = {})
       probeTimeout: 1_000,
       maxErrors: 0.05,
       maxLatency: 3,
+      mirror: 'off',
+      mirrorRoutes: [],
+      mirrorCredentials: 'off',
+      mirrorRate: 50,
+      mirrorRequests: 40,
+      mirrorTime: 10_000,
+      mirrorDifferences: 1,
       ...reload,
     },
   };

@@ -36,6 +36,8 @@ export class SimWorkers {
   readonly #seam: SimWorkersSeam;
   readonly #workers = new Map<WorkerKey, SimWorker>();
   readonly #forks = new Map<number | null, number>();
+  readonly #orders = new Map<WorkerKey, object>();
+  readonly #asked = new Map<WorkerKey, number>();
 
   constructor(seam: SimWorkersSeam) {
     this.#seam = seam;
@@ -56,6 +58,10 @@ export class SimWorkers {
         return this.#at(this.#now + 1, () => this.#heartbeat(effect.key));
       case 'probe':
         return this.#probe(effect.key, effect.timeout);
+      case 'mirror-open':
+        return this.#opens(effect.key);
+      case 'mirror':
+        return this.#samples(effect);
       case 'prove':
         return this.#prove(effect.key, effect.timeout);
       case 'capture':
@@ -205,6 +211,47 @@ export class SimWorkers {
     this.#at(this.#now + Math.min(5, timeout), () =>
       worker?.state === 'ready' ? [{ type: 'probed', key, failure: probe ?? null, tookMs: 5 }] : [],
     );
+  }
+
+  #opens(key: WorkerKey): void {
+    const failure = this.#workers.get(key)?.play.unmirrored ?? null;
+    this.#at(this.#now + 10, () =>
+      this.#workers.get(key)?.state === 'spare' ? [{ type: 'mirror-opened', key, failure }] : [],
+    );
+  }
+
+  /** What the worker answers until its order ends, or is renewed, the canary is asked as well. */
+  #samples({ key, to, perSecond, for: lease }: Extract<Effect, { type: 'mirror' }>): void {
+    const order = {};
+    this.#orders.set(key, order);
+    const worker = this.#workers.get(key);
+    const interval = 1_000 / Math.min(perSecond, worker?.play.requestsPerSecond ?? 0);
+    if (!Number.isFinite(interval) || interval <= 0) return;
+    const until = this.#now + lease;
+    const next = (at: Millis): void =>
+      this.#at(at, () => {
+        if (this.#orders.get(key) !== order || at >= until || worker?.state !== 'ready') return [];
+        next(at + interval);
+        return this.#mirrored(to);
+      });
+    next(this.#now + interval);
+  }
+
+  #mirrored(key: WorkerKey): readonly Event[] {
+    const canary = this.#workers.get(key);
+    if (canary?.state !== 'spare') return [];
+    const nth = (this.#asked.get(key) ?? 0) + 1;
+    this.#asked.set(key, nth);
+    const told = canary.play.mirrored?.(nth);
+    if (told === null) return [];
+    const old = { status: 200, type: 'text/html', length: 100, tookMs: 3 };
+    const pair = {
+      method: 'GET',
+      path: '/a',
+      old,
+      canary: told ?? { outcome: 'answered', ...old, waitedMs: 0 },
+    };
+    return [{ type: 'mirrored', key, pair }];
   }
 
   #prove(key: WorkerKey, timeout: Millis): void {

@@ -30,6 +30,11 @@ export function describeEvent(event: Event): string {
       return `> memory${fields({ used: event.used, limit: event.limit, stalled: event.stalled })}`;
     case 'costs':
       return `> costs ${event.heavy.map(({ kind }) => kind).join(', ')}`;
+    case 'mirrored': {
+      const { canary, old } = event.pair;
+      const answer = 'status' in canary ? canary.status : canary.outcome;
+      return `> worker #${event.key} mirrored ${event.pair.method} ${event.pair.path}: ${answer}, the old ${old.status}`;
+    }
     case 'leaks':
       return `> leaks ${event.leaks.map(({ kind }) => kind).join(', ')}`;
     case 'stop':

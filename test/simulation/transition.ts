@@ -51,6 +51,11 @@ export function isExtra({ reload }: State, { generation }: Worker): boolean {
   return generation === reload?.target && (stage === 'canary' || stage === 'soak');
 }
 
+/** A canary that boots as a spare does, and takes no client until its mirror has a verdict. */
+export function isMirrored({ reload }: State, { role, generation }: Worker): boolean {
+  return role.kind === 'spare' && reload?.rollback === true && generation === reload.target;
+}
+
 /** The generations of the workers that are forked into a slot. */
 export function forksInto(effects: readonly Effect[], id: number): readonly number[] {
   return effects.flatMap((effect) =>

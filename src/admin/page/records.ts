@@ -148,6 +148,8 @@ export function showReloads(store: Store): void {
 const stepWords: Readonly<Record<ReloadStep['step'], string>> = {
   begun: 'begun',
   forked: 'started',
+  mirror: 'is asked what the others answer',
+  mirrored: 'compared',
   ready: 'ready',
   probed: 'answered the probe',
   soaked: 'watched',

@@ -208,8 +208,16 @@ function fail(server: Server, { error, where }: { error: number; where: ListenQu
   server.emit('error', Object.assign(failure, { code, errno: error, syscall: 'bind', address, port }));
 }
 
+/** A `listen()` that waits, and where it is to listen. */
+export interface HeldListen {
+  readonly server: Server;
+  readonly query: ListenQuery;
+}
+
 /** `listen()` calls that wait. */
 export interface HeldListeners {
+  /** What waits. */
+  readonly waiting: readonly HeldListen[];
   /** Resolves at the first such call. */
   readonly held: Promise<void>;
   /** Lets the waiting calls and all later ones through. */
@@ -225,17 +233,19 @@ export interface HeldListeners {
 export function holdListeners(giver?: object): HeldListeners {
   const give = getServerOf(giver);
   if (give === undefined) throw new RomAgentError(noWay, { exitCode: exitCodes.noResources });
-  const waiting: (() => void)[] = [];
+  const waiting: (HeldListen & { readonly ask: () => void })[] = [];
   const held = deferred<void>();
   setGetServer(function (...args) {
-    waiting.push(() => give.apply(this, args));
+    const [server, query] = args;
+    waiting.push({ server: server as Server, query, ask: () => give.apply(this, args) });
     held.resolve();
   }, giver);
   return {
+    waiting,
     held: held.promise,
     open: () => {
       setGetServer(give, giver);
-      for (const ask of waiting.splice(0)) ask();
+      for (const { ask } of waiting.splice(0)) ask();
     },
   };
 }

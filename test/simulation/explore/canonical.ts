@@ -81,7 +81,15 @@ function reload(state: State, now: Millis): string {
             stage.askAt - now,
             stage.probeBy === null ? '' : stage.probeBy - now,
           ]
-        : '';
+        : stage.name === 'mirror'
+          ? [
+              index(stage.key),
+              stage.openedAt === null ? '' : now - stage.openedAt,
+              stage.until - now,
+              stage.renewAt - now,
+              JSON.stringify(stage.tally),
+            ]
+          : '';
   return `${stage.name}${detail},${reload.rollback},${reload.soak},${pendingScale}`;
 }
 

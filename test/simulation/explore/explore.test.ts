@@ -4,7 +4,7 @@ import { initialState } from '../../../src/core/state.js';
 import { nextDeadline, step } from '../../../src/core/step.js';
 import type { PolicyPart } from '../sim-policy.js';
 import { explore } from './explorer.js';
-import { type Budget, explorePolicy, idle, nothing, serving } from './world.js';
+import { type Budget, explorePolicy, idle, mirroredReload, nothing, serving } from './world.js';
 
 const core = { step, initialState, nextDeadline };
 /** Moves beyond the default depth; each takes two to three times as long as the one before. */
@@ -40,6 +40,18 @@ const campaigns: readonly Campaign[] = [
     budget: { reloads: 1, crashes: 1 },
     policy: { spares: 1 },
     depths: [8, 6, 5],
+  },
+  {
+    title: 'a mirrored canary, a death and a worker that hangs',
+    budget: { reloads: 1, crashes: 1, hangs: 1 },
+    policy: mirroredReload,
+    depths: [8, 6, 4],
+  },
+  {
+    title: 'two mirrored reloads among commands, beside a spare',
+    budget: { reloads: 2, scales: 1 },
+    policy: { ...mirroredReload, spares: 1 },
+    depths: [6, 5, 4],
   },
   {
     title: 'a spare among commands',

@@ -3,7 +3,7 @@ import type { Worker } from '../../../src/core/state.js';
 import { slotOf } from '../../../src/core/workers.js';
 import { killGrace, reapGrace, tickInterval } from '../../../src/protocol/limits.js';
 import { canonical } from './canonical.js';
-import { booted, exit, passing, probeMoves, ready, workerMoves } from './moves.js';
+import { booted, exit, mirrorMoves, passing, probeMoves, ready, workerMoves } from './moves.js';
 import { type Core, type Move, play, Violation, type World } from './world.js';
 
 /** What must come about in the end if nothing more goes wrong than said. */
@@ -159,6 +159,8 @@ function wellBehaved(world: World, isBad: (worker: Worker) => boolean): Move | u
   const { state, hung } = world;
   const [probe] = probeMoves(world);
   if (probe !== undefined) return probe;
+  const [opened] = mirrorMoves(world);
+  if (opened?.events[0]?.type === 'mirror-opened') return opened;
   for (const worker of state.workers) {
     if (worker.phase === 'starting' && !hung.includes(worker.key))
       return isBad(worker) ? exit(worker, 1) : worker.role.kind === 'spare' ? booted(worker) : ready(worker);

@@ -4,6 +4,7 @@ import type { Worker } from '../../../src/core/state.js';
 import type { Heartbeat } from '../../../src/protocol/heartbeat.js';
 import type { Millis } from '../../../src/protocol/limits.js';
 import type { WorkerKey } from '../../../src/protocol/messages.js';
+import { anyAnswer, anyPair } from '../../support/mirror.js';
 import { simHeartbeat } from '../sim-policy.js';
 import { type Core, littleLoad, type Move, muchLoad, rssOfIll, type World } from './world.js';
 
@@ -22,6 +23,7 @@ export function moves(core: Core, world: World, policy: Policy): readonly Move[]
     ...memoryMoves(world),
     ...loadMoves(world),
     ...probeMoves(world),
+    ...mirrorMoves(world),
     ...commandMoves(world),
     ...stops,
     passing(core, world, policy),
@@ -139,6 +141,31 @@ export function probeMoves({ state, hung }: World): readonly Move[] {
   return [null, 'status 500'].map((failure) => ({
     words: failure === null ? 'the canary answers' : 'the canary fails its probe',
     events: [{ type: 'probed', key: stage.key, failure, tookMs: 1 }],
+  }));
+}
+
+/** What comes of a canary that is mirrored: it can be asked or not, and does as well as the others or fails. */
+export function mirrorMoves({ state, hung }: World): readonly Move[] {
+  const stage = state.reload?.stage;
+  if (stage?.name !== 'mirror' || hung.includes(stage.key)) return [];
+  const { key } = stage;
+  if (stage.openedAt === null) {
+    return [null, 'no server'].map((failure) => ({
+      words: failure === null ? 'the canary can be asked' : 'the canary cannot be asked',
+      events: [{ type: 'mirror-opened', key, failure }],
+    }));
+  }
+  const answered = { outcome: 'answered', ...anyAnswer, waitedMs: 0 } as const;
+  return [200, 500].map((status) => ({
+    words: `the canary answers with ${status}, many times`,
+    events: Array.from(
+      { length: 45 },
+      (): Event => ({
+        type: 'mirrored',
+        key,
+        pair: { ...anyPair, canary: { ...answered, status } },
+      }),
+    ),
   }));
 }
 

@@ -9,8 +9,17 @@ import { brokenModules } from './broken.js';
 import { explore } from './explorer.js';
 import { type Mutation, mutations } from './mutations.js';
 import { mutationsOfHealth } from './mutations-of-health.js';
+import { mutationsOfMirror } from './mutations-of-mirror.js';
 import { mutationsOfPace, mutationsOfScaling } from './mutations-of-scaling.js';
-import { type Budget, type Core, explorePolicy, nothing, serving, Violation } from './world.js';
+import {
+  type Budget,
+  type Core,
+  explorePolicy,
+  mirroredReload,
+  nothing,
+  serving,
+  Violation,
+} from './world.js';
 
 interface Campaign {
   readonly budget: Partial<Budget>;
@@ -47,6 +56,11 @@ const campaignsOfScaling: readonly Campaign[] = [
   { budget: { loads: 1, crashes: 2 }, depth: 9, workers: 1, policy: { ...scaling, workers: '1..2' } },
 ];
 
+const campaignsOfMirror: readonly Campaign[] = [
+  { budget: { reloads: 1 }, depth: 8, workers: 1, policy: mirroredReload },
+  { budget: { reloads: 1, crashes: 1 }, depth: 6, policy: mirroredReload },
+];
+
 describe('the exploration finds a core in which', () => {
   const folder = mkdtempSync(join(tmpdir(), 'broken-core-'));
   after(() => rmSync(folder, { recursive: true, force: true }));
@@ -61,6 +75,8 @@ describe('the exploration finds a core in which', () => {
   for (const mutation of mutations) finds(mutation, campaigns);
   for (const mutation of mutationsOfHealth) finds(mutation, campaignsOfHealth);
   for (const mutation of mutationsOfScaling) finds(mutation, campaignsOfScaling);
+
+  for (const mutation of mutationsOfMirror) finds(mutation, campaignsOfMirror);
 
   for (const mutation of mutationsOfPace) {
     test(mutation.fault, async (context) => {
@@ -83,7 +99,10 @@ describe('the exploration finds a core in which', () => {
       instead: 'return served && !left;',
     };
     const core = await broken(same, mkdtempSync(join(folder, 'same-')));
-    assert.equal(violation(core, [...campaigns, ...campaignsOfHealth, ...campaignsOfScaling]), undefined);
+    assert.equal(
+      violation(core, [...campaigns, ...campaignsOfHealth, ...campaignsOfScaling, ...campaignsOfMirror]),
+      undefined,
+    );
   });
 });
 

@@ -114,6 +114,11 @@ export function idle(core: Core, left: Budget): World {
   return { state: core.initialState({ seed }), now: 0, hung: [], ill: [], load: littleLoad, left, next: 2 };
 }
 
+/** As explorePolicy has it, with a mirror that lasts for longer than it takes to warm up. */
+export const mirroredReload: PolicyPart = {
+  reload: { soak: 250, probeTimeout: 0, mirror: 'safe', mirrorRequests: 30, mirrorTime: 3_000 },
+};
+
 /** A master that has started, and serves with all of its workers. */
 export function serving(core: Core, { left, policy }: { left: Budget; policy: Policy }): World {
   const started = post(core, idle(core, left), [{ type: 'start' }, { type: 'tick' }], policy);

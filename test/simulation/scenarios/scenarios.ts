@@ -115,6 +115,37 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'reload-mirrored',
+    title:
+      'A canary is asked what the old workers answer, and fails one request in five: no client reaches it.',
+    options: {
+      policy: { reload: { mirror: 'safe' } },
+      play: ({ generation }) =>
+        generation === 1
+          ? { requestsPerSecond: 10 }
+          : {
+              mirrored: (nth) => ({
+                outcome: 'answered',
+                ...{ status: nth % 5 === 0 ? 500 : 200, type: 'text/html', length: 100 },
+                ...{ tookMs: 4, waitedMs: 0 },
+              }),
+            },
+    },
+    script: (cluster) => {
+      cluster.start().run(2_000).reload();
+      cluster.run(10_000).stop().runToEnd();
+    },
+  },
+  {
+    name: 'reload-mirror-idle',
+    title: 'Nobody asks anything while a canary is mirrored: the reload goes on, and says so.',
+    options: { policy: { reload: { mirror: 'safe', mirrorTime: 3_000, soak: 500 } } },
+    script: (cluster) => {
+      cluster.start().run(2_000).reload();
+      cluster.run(6_000).stop().runToEnd();
+    },
+  },
+  {
     name: 'reload-canary-crashes',
     title: 'The canary of a release crashes while it is soaked: nothing was replaced, and it is rolled back.',
     options: {

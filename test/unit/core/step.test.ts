@@ -8,6 +8,7 @@ import { lives } from '../../simulation/lives.js';
 import { SimCluster } from '../../simulation/sim-cluster.js';
 import { simHeartbeat } from '../../simulation/sim-policy.js';
 import { pureStep } from '../../simulation/step.js';
+import { anyPair } from '../../support/mirror.js';
 import { anyCost } from '../../support/route-cost.js';
 import { anyStall } from '../../support/stall.js';
 
@@ -89,6 +90,8 @@ function events(key: number): Readonly<Record<Event['type'], Event>> {
     },
     memory: { type: 'memory', used: 1, limit: 2, stalled: null },
     queue: { type: 'queue', waiting: 3 },
+    'mirror-opened': { type: 'mirror-opened', key, failure: null },
+    mirrored: { type: 'mirrored', key, pair: anyPair },
     cut: { type: 'cut', key, requests: 1, connections: 1 },
     exited: { type: 'exited', key, code: 1, signal: null },
     stop: { type: 'stop', why: 'SIGTERM', now: false },
@@ -142,6 +145,8 @@ const nobodyKnown = {
   cut: 'ignored',
   exited: 'ignored',
   probed: 'ignored',
+  'mirror-opened': 'ignored',
+  mirrored: 'ignored',
   spare: 'ignored',
   current: 'ignored',
   captured: 'ignored',
@@ -219,6 +224,14 @@ describe('step', () => {
         ...inReload,
         abort:
           'answer error step notify(status) debug drain step step record warn notify(ready,status) ask-heartbeat ask-heartbeat',
+        tick: 'noted',
+      },
+      mirrored: {
+        ...nobodyKnown,
+        ...inReload,
+        abort:
+          'answer mirror mirror error step kill notify(status) step record warn notify(ready,status) ask-heartbeat ask-heartbeat',
+        stop: 'mirror mirror step record warn notify(stopping,status,extend) info drain drain drain',
         tick: 'noted',
       },
       rolling: {

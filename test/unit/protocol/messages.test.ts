@@ -10,10 +10,13 @@ import {
   withLostHandle,
 } from '../../../src/protocol/messages.js';
 import { simHeartbeat } from '../../simulation/sim-policy.js';
+import { anyAnswer, anyPair } from '../../support/mirror.js';
 import { anyStall } from '../../support/stall.js';
 import { sampleSnapshot, workerMetrics } from '../metrics/samples.js';
 
 type Raw = Record<string, unknown>;
+
+const mirrored = { method: 'GET', url: '/a?b', headers: ['Host', 'a.example'] };
 
 const fromWorker: Readonly<Record<WorkerMessage['type'], WorkerMessage>> = {
   hello: { type: 'hello' },
@@ -41,6 +44,9 @@ const fromWorker: Readonly<Record<WorkerMessage['type'], WorkerMessage>> = {
   closed: { type: 'closed', inFlight: 3, accepted: 40 },
   probed: { type: 'probed', failure: null, tookMs: 1.5 },
   cut: { type: 'cut', requests: 1, connections: 2 },
+  'mirror-opened': { type: 'mirror-opened', failure: null },
+  sample: { type: 'sample', to: 3, request: mirrored, answer: anyAnswer },
+  mirrored: { type: 'mirrored', pair: anyPair },
   drained: { type: 'drained' },
   'hand-on': {
     type: 'hand-on',
@@ -76,6 +82,9 @@ const fromMaster: Readonly<Record<MasterMessage['type'], unknown>> = {
   metrics: { type: 'metrics', id: 9 },
   'metrics-snapshot': { type: 'metrics-snapshot', id: 8, snapshot: sampleSnapshot },
   promote: { type: 'promote', slot: 2 },
+  'mirror-open': { type: 'mirror-open', timeout: 30_000 },
+  mirror: { type: 'mirror', to: 3, perSecond: 25, for: 3_000, rules: { routes: [], credentials: false } },
+  'mirror-ask': { type: 'mirror-ask', request: mirrored, answer: anyAnswer },
   prove: { type: 'prove', timeout: 1_000 },
   block: { type: 'block', requests: [{ method: 'GET', route: '/', for: 1_000 }] },
   evidence: { type: 'evidence', id: 3, kind: 'profile', path: '/var/lib/x.cpuprofile', seconds: 5 },
@@ -113,6 +122,12 @@ function fieldsOf(value: Raw, at: readonly string[] = []): string[][] {
 const nullable = [
   'heartbeat.heartbeat.kept',
   'probed.failure',
+  'mirror-opened.failure',
+  'mirrored.pair.canary.waitedMs',
+  ...['sample.answer', 'mirrored.pair.old', 'mirrored.pair.canary'].flatMap((at) => [
+    `${at}.type`,
+    `${at}.length`,
+  ]),
   'hand-on.to',
   'hand-on.slot',
   'hand-on.head',
