@@ -81,6 +81,8 @@ export interface Looked {
   readonly sample: Sample;
   /** Null: no answer came. */
   readonly statuses: readonly (number | null)[];
+  /** What became of the last request without an answer, in words; null: there was none. */
+  readonly failure: string | null;
   /** Without the first, in which things are loaded. */
   readonly tookMs: readonly number[];
 }

@@ -24,15 +24,19 @@ export async function traffic(scene: Scene, all: readonly Sample[]): Promise<Tra
   };
 }
 
-async function look({ sandbox: { target }, workers }: Scene, sample: Sample): Promise<Looked> {
+async function look({ sandbox: { target }, workers, now }: Scene, sample: Sample): Promise<Looked> {
   const ask = () => send(sample, { target, agent: false, timeout: answerLimit });
   // Which worker gets a connection is up to the kernel.
   for (let times = 0; times < 2 * workers; times++) await ask();
-  const outcomes = [];
-  for (let times = 0; times < looks; times++) outcomes.push(await ask());
-  return {
-    sample,
-    statuses: outcomes.map((outcome) => (outcome.kind === 'answered' ? outcome.status : null)),
-    tookMs: outcomes.map((outcome) => (outcome.kind === 'answered' ? outcome.tookMs : answerLimit)),
-  };
+  const statuses: (number | null)[] = [];
+  const tookMs: number[] = [];
+  let failure: string | null = null;
+  for (let times = 0; times < looks; times++) {
+    const began = now();
+    const outcome = await ask();
+    tookMs.push(now() - began);
+    statuses.push(outcome.kind === 'answered' ? outcome.status : null);
+    if (outcome.kind !== 'answered') failure = outcome.kind === 'lost' ? outcome.why : outcome.kind;
+  }
+  return { sample, statuses, failure, tookMs };
 }

@@ -92,16 +92,18 @@ export function ofTraffic({ paths, load, stalls, deaths, uncaught }: Traffic, na
   };
 }
 
-function brokenPath({ sample, statuses }: Looked): readonly Found[] {
+function brokenPath({ sample, statuses, failure }: Looked): readonly Found[] {
   if (statuses.some((status) => status !== null && status < 500)) return [];
   const status = statuses.find((each) => each !== null) ?? null;
   return [
     {
       kind: 'broken-path',
-      text: `${nameOf(sample)} ${status === null ? 'is not answered' : `answers ${status}`}, each time`,
+      text: `${nameOf(sample)} ${status === null ? `is not answered (${failure})` : `answers ${status}`}, each time`,
       at: null,
       advice:
-        'it is left out of the other acts; what it needs (a database, a variable) belongs into the environment of the rehearsal',
+        status === null
+          ? 'it is left out of the other acts; a rehearsal speaks HTTP/1.1 without TLS or PROXY lines'
+          : 'it is left out of the other acts; what it needs (a database, a variable) belongs into the environment of the rehearsal',
     },
   ];
 }

@@ -80,6 +80,7 @@ describe('a load', () => {
   const looked = {
     sample: { method: 'GET', path: '/report' },
     statuses: [200, 200, 200],
+    failure: null,
     tookMs: [2_150, 2_120, 2_110],
   };
   const stall: StallRecord = {
@@ -171,9 +172,17 @@ describe('a load', () => {
   });
 
   test('names a path that answers 500 each time', () => {
-    const broken = { sample: root, statuses: [500, 500, 500], tookMs: [2, 2, 2] };
+    const broken = { sample: root, statuses: [500, 500, 500], failure: null, tookMs: [2, 2, 2] };
     const [finding] = judge({ ...traffic, paths: [broken], stalls: [] }, folder).findings;
     assert.deepEqual([finding?.kind, finding?.text], ['broken-path', 'GET / answers 500, each time']);
+    const silent = {
+      sample: root,
+      statuses: [null, null, null],
+      failure: 'socket hang up',
+      tookMs: [2, 2, 2],
+    };
+    const [other] = judge({ ...traffic, paths: [silent] }, folder).findings;
+    assert.equal(other?.text, 'GET / is not answered (socket hang up), each time');
   });
 });
 
