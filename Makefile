@@ -199,8 +199,8 @@ apps-install: build/.stamp ## Install and build the real apps of test/fixtures/s
 apps: build build/.stamp ## The apps of docs/reference/apps.md, installed from npm, under load. Five minutes
 	@$(NODE) --test build/test/system/apps/all.js
 
-apps-sample: build build/.stamp ## Five of them: Express, Koa, Fastify, Hono, Socket.IO
-	@APPS=set:sample APPS_AT_ONCE=3 $(NODE) --test build/test/system/apps/all.js
+apps-sample: build build/.stamp ## Five of them: Express, Koa, Fastify, Hono, Socket.IO; and what routes routers tell
+	@APPS=set:sample APPS_AT_ONCE=3 $(NODE) --test build/test/system/apps/all.js build/test/system/apps/routes.js
 
 fuzz: build/.stamp ## Connections at random, compared with node itself: an hour, or FUZZ_SECONDS
 	@$(NODE) build/test/fuzz/main.js

@@ -47,6 +47,9 @@ export const LeakSchema = v.strictObject({
   lowBytes: v.pipe(number, v.description('The 95 % interval of that, from here to highBytes.')),
   highBytes: number,
   share: v.pipe(number, v.description('Of the growth of all heaps, 0 to 1.')),
+  isOutside: v.exactOptional(
+    v.pipe(v.boolean(), v.description('It is memory outside of the heap, of native code.')),
+  ),
 });
 
 const Estimate = v.strictObject({

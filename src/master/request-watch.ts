@@ -3,12 +3,21 @@ import { type CostWatch, type CostWatchSeam, createCostWatch } from './route-cos
 
 /** What the workers tell of their requests by kind: which of them leaks, and what each costs. */
 export interface RequestWatch {
-  readonly messages: Pick<LeakWatch, 'collected'> & Pick<CostWatch, 'worked'>;
+  readonly messages: LeakWatch;
   readonly costs: CostWatch['costs'];
 }
 
 export function watchRequests(seam: Omit<LeakWatchSeam & CostWatchSeam, 'load'>): RequestWatch {
-  const { collected } = createLeakWatch(seam);
-  const { worked, costs } = createCostWatch(seam);
-  return { messages: { collected, worked }, costs };
+  const memory = createLeakWatch(seam);
+  const time = createCostWatch(seam);
+  return {
+    messages: {
+      collected: memory.collected,
+      worked: (key, work) => {
+        memory.worked(key, work);
+        time.worked(key, work);
+      },
+    },
+    costs: time.costs,
+  };
 }

@@ -8,6 +8,7 @@ import {
   statusClasses,
 } from '../protocol/metrics.js';
 import { routeOf } from '../protocol/requests.js';
+import { baseOf, classOfPattern, patternOf, type Routed } from './router-pattern.js';
 
 /** Classes of routes that a worker counts apart; the requests of all others are `other`. */
 export const mostRoutes = 64;
@@ -23,12 +24,16 @@ const longestClassified = 2_048;
  * Counts answers by the class of their route, by method and by class of status, and how long they took. It is called for
  * each answer, so it allocates nothing on its usual way.
  *
+ * Where the app's router tells which of its routes it was, that is the class: `/blog/:id` instead of a class for each post.
+ *
  * A route gets a class of its own with its first answer that is not a 4xx: who tries paths at random fills no table.
  */
 export class RequestTally {
   readonly #other = new RouteTally(otherRoute);
   readonly #byRoute = new Map<string, RouteTally>();
   readonly #byPath = new Map<string, RouteTally>();
+  /** By where the router is mounted, and by the pattern; null: the path says more. */
+  readonly #byPattern = new Map<string, Map<string, RouteTally | null>>();
 
   /**
    * A request of node:http was answered.
@@ -40,10 +45,10 @@ export class RequestTally {
     took: number,
     weight: number,
   ): void {
-    const request = response.req as IncomingMessage & { originalUrl?: string };
+    const request = response.req as Routed & { originalUrl?: string };
     const { statusCode } = response;
     // Express routers cut their own prefix off `url`.
-    const tally = this.#find(request.originalUrl ?? request.url ?? '', statusCode);
+    const tally = this.#routed(request) ?? this.#find(request.originalUrl ?? request.url ?? '', statusCode);
     tally.count(request.method ?? '', statusCode);
     if (weight > 0) tally.time(took / 1_000, weight);
   }
@@ -59,6 +64,27 @@ export class RequestTally {
     return [...this.#byRoute.values(), this.#other]
       .filter((tally) => tally.isUsed())
       .map((tally) => tally.counts());
+  }
+
+  #routed(request: Routed): RouteTally | null {
+    const pattern = patternOf(request);
+    if (pattern === undefined) return null;
+    const base = baseOf(request);
+    const known = this.#byPattern.get(base)?.get(pattern);
+    return known === undefined ? this.#learn(base, pattern) : known;
+  }
+
+  #learn(base: string, pattern: string): RouteTally | null {
+    const short = base.length + pattern.length <= longestRemembered;
+    const route = short ? classOfPattern(base, pattern) : null;
+    const tally = route === null ? null : (this.#byRoute.get(route) ?? this.#add(route));
+    // Where routers are mounted at a parameter, there are as many as clients send.
+    if (this.#byPattern.size >= mostPaths) this.#byPattern.clear();
+    if (!short) return tally;
+    const patterns = this.#byPattern.get(base) ?? new Map<string, RouteTally | null>();
+    this.#byPattern.set(base, patterns);
+    if (patterns.size < mostPaths) patterns.set(pattern, tally);
+    return tally;
   }
 
   #find(url: string, status: number): RouteTally {

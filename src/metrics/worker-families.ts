@@ -31,12 +31,15 @@ export const workerFamilies: readonly Family[] = [
   {
     name: 'rom_agent_leak_bytes_per_request',
     type: 'gauge',
-    help: 'What stays in memory after each request, by class of route and method; only of those that leak.',
-    labels: ['route', 'method'],
+    help: 'What stays in memory after each request, by class of route and method, in the heap or outside of it; only of those that leak.',
+    labels: ['route', 'method', 'memory'],
     samples: ({ leaks }) =>
-      leaks.map(({ kind, bytesPerRequest }) => {
+      leaks.map(({ kind, bytesPerRequest, isOutside = false }) => {
         const [method = '', route = ''] = kind.split(' ');
-        return { labels: [route, method], value: Math.round(bytesPerRequest) };
+        return {
+          labels: [route, method, isOutside ? 'outside' : 'heap'],
+          value: Math.round(bytesPerRequest),
+        };
       }),
   },
   {

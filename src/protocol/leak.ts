@@ -21,18 +21,24 @@ export interface Leak {
   readonly highBytes: number;
   /** Of the growth of all workers that were looked at, 0 to 1. */
   readonly share: number;
+  /** It is no memory of the heap, nor held by objects in it: native code's. */
+  readonly isOutside?: boolean;
 }
 
-/** `GET /reports/:id keeps 3.1 MiB per request (2.8 to 3.4): 92 % of the growth of the heaps`. */
-export function leakInWords({ kind, bytesPerRequest, lowBytes, highBytes, share }: Leak): string {
+/**
+ * `GET /reports/:id keeps 3.1 MiB per request (2.8 to 3.4): 92 % of the growth of the heaps`; with
+ * `outside of the heap` where it is native code's.
+ */
+export function leakInWords({ kind, bytesPerRequest, lowBytes, highBytes, share, isOutside }: Leak): string {
   const [size, unit] = highBytes >= mebibyte / 10 ? [mebibyte, 'MiB'] : [kibibyte, 'KiB'];
   const sized = (bytes: number): string => {
     const value = bytes / size;
     return value >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(2)));
   };
   const interval = `${sized(lowBytes)} to ${sized(highBytes)}`;
-  const of = `${Math.round(share * 100)} % of the growth of the heaps`;
-  return `${kind} keeps ${sized(bytesPerRequest)} ${unit} per request (${interval}): ${of}`;
+  const [where, growth] = isOutside === true ? [' outside of the heap', 'outside of'] : ['', 'of'];
+  const of = `${Math.round(share * 100)} % of the growth ${growth} the heaps`;
+  return `${kind} keeps ${sized(bytesPerRequest)} ${unit}${where} per request (${interval}): ${of}`;
 }
 
 const kibibyte = 1024;

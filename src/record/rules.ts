@@ -107,13 +107,15 @@ export const rules: readonly Rule[] = [
     tell: (t, [, short = '', what = '']) => relieved(t, { short, what }),
   },
   {
-    pattern: /^(\S+ \S+ keeps .* per request) \(.*\): (.* of the growth of the heaps)$/,
+    pattern: /^(\S+ \S+ keeps .*? per request) \(.*?\): (.* of the growth (?:outside )?of the heaps)$/,
     tell: (t, [, text = '', cause = '']) =>
       t.say({
         kind: 'memory',
         text,
         cause,
-        advice: 'two heap snapshots show what it keeps: rom-agent heap-snapshot',
+        advice: cause.includes('outside of')
+          ? 'it is memory of native code, such as addons and crypto: no heap snapshot shows it'
+          : 'two heap snapshots show what it keeps: rom-agent heap-snapshot',
       }),
   },
   {

@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import type { Worker as Thread } from 'node:worker_threads';
 import { guardOutput } from '../logging/lost-output.js';
+import { noteFastify } from '../metrics/router-pattern.js';
 import { RequestTally } from '../metrics/tally.js';
 import { lastAnswers } from '../protocol/limits.js';
 import { numberVariables, type WorkerSettings } from '../protocol/settings.js';
@@ -103,6 +104,7 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means, shedding: typ
   };
   const isServing = (): boolean => state.ready && !state.draining;
   const tally = settings.metrics.enabled === 'on' ? new RequestTally() : null;
+  if (tally !== null) noteFastify();
   const servers = trackServers({ tellPath: settings.redact === 'on' ? redacted : whole }, tally);
   const shed = shedding?.({ settings, servers }) ?? null;
   const collector = tally === null ? null : collectorOf({ settings, servers, tally, shed });

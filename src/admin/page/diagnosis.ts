@@ -281,10 +281,13 @@ function poison({ stats }: Situation): readonly Problem[] {
 
 function leaks({ stats }: Situation): readonly Problem[] {
   return (stats?.leaks ?? []).map((leak) => ({
-    key: `leak ${leak.kind}`,
+    key: `leak ${leak.kind} ${leak.isOutside === true}`,
     severity: 'warning',
     title: `${leakInWords(leak)}.`,
-    detail: 'A heap snapshot of a worker that has grown says what keeps it.',
+    detail:
+      leak.isOutside === true
+        ? 'It is memory of native code, such as addons and crypto: no heap snapshot shows it.'
+        : 'A heap snapshot of a worker that has grown says what keeps it.',
     remedies: [{ kind: 'show', anchor: 'workers', label: 'Workers' }],
   }));
 }

@@ -23,7 +23,7 @@ export function showRoutes({ stats }: Store): void {
       element(
         'tr',
         {},
-        element('th', { attributes: { scope: 'row' } }, element('code', {}, inWords(kind))),
+        element('th', { attributes: { scope: 'row' } }, element('code', {}, kind)),
         ...Array.from({ length: 6 }, () => element('td')),
       ),
     update: (made, cost) => {

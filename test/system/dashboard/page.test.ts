@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import type { AdminState } from '../../../src/admin/api.js';
 import type { ReloadRecord } from '../../../src/protocol/reload-record.js';
 import type { ClusterStats } from '../../../src/protocol/stats.js';
+import { anyCost } from '../../support/route-cost.js';
 import { waitFor } from '../../support/wait.js';
 import { axeFinds, closeBrowser, noBrowser, open, overflow, patience, says } from './browser.js';
 import { death, lane, logLine, quietSamples, sampleOf, stateOf, stats, worker } from './scenes.js';
@@ -52,7 +53,15 @@ function trouble(): AdminState {
       worker(3),
       worker(4, { phase: 'starting', heartbeatAgeMs: null, uptimeSeconds: 1, heapUsedBytes: 0, rssBytes: 0 }),
     ],
-    { deaths: [death(), death({ pid: 4_600, agoSeconds: 300 })], lastReload: rolledBack, reloads: [summary] },
+    {
+      deaths: [death(), death({ pid: 4_600, agoSeconds: 300 })],
+      ...{ lastReload: rolledBack, reloads: [summary] },
+      costs: {
+        overSeconds: 2_400,
+        restShare: 0.08,
+        routes: [{ ...anyCost, where: 'render (/srv/shop/report.js:9:3)' }],
+      },
+    },
   );
   return stateOf(of, {
     lanes: [
@@ -111,6 +120,8 @@ describe('the dashboard', { skip }, () => {
       /^Worker 2 has been hung for \d+ s in spin at server\.js:12; it will be killed in \d s\.$/,
     );
     await says(page, '#problems', /Worker 2 crashed .* in checkout at server\.js:40/);
+    await says(page, '#problems', /GET \/report takes 180 ms of CPU per request .* blocks the event loop/);
+    await says(page, '#routes', /GET \/report\s+312\s+180 ms \(170 to 190\)\s+61 %[\s\S]*in render/);
     await page.getByRole('button', { name: 'Show the stack of worker 2' }).click();
     await says(
       page,

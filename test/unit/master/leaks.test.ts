@@ -16,13 +16,17 @@ const leak = (kind: string): Leak => ({
 /** A watch over one worker that grows by 10 MiB a look, and an analysis that finds what it is told to find. */
 function watched() {
   const told: (readonly string[])[] = [];
+  const heard: (readonly Leak[])[] = [];
   const looks: number[] = [];
   let found: readonly Leak[] = [];
   let generation = 1;
   let atMs = 0;
   const watch = createLeakWatch({
     workers: () => [{ key: 1, generation }],
-    post: ({ leaks }) => told.push(leaks.map(({ kind }) => kind)),
+    post: ({ leaks }) => {
+      heard.push(leaks);
+      told.push(leaks.map(({ kind }) => kind));
+    },
     load: async () => ({
       leaks: (all) => {
         looks.push(all.length);
@@ -32,12 +36,19 @@ function watched() {
   });
   return {
     told,
+    heard,
     looks,
     find: (...kinds: string[]) => {
       found = kinds.map(leak);
     },
     reload: () => {
       generation += 1;
+    },
+    work: async (ms: number) => {
+      atMs += ms;
+      const counts = { 'GET /': atMs };
+      watch.worked(1, { atMs, cpuMs: 0, loopMs: 0, longestMs: 0, outsideBytes: atMs * 1_000, counts });
+      await turn();
     },
     look: async (change: Partial<Collection> = {}, key = 1) => {
       atMs += 1_000;
@@ -81,6 +92,22 @@ describe('the watch for leaks', () => {
     await look();
     await look();
     assert.deepEqual(looks.slice(before), [3]);
+  });
+
+  it('tells what is outside of the heaps beside what is in them, with a look in twenty seconds', async () => {
+    const { look, told, find, work, looks, heard } = watched();
+    find('GET /a');
+    for (let count = 0; count < 40; count += 1) await work(5_000);
+    assert.deepEqual(looks, [2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    assert.deepEqual(told.at(-1), ['GET /a']);
+    assert.equal(heard.at(-1)?.[0]?.isOutside, true);
+    find('GET /b');
+    for (let count = 0; count < 4; count += 1) await look();
+    assert.deepEqual(told.at(-1), ['GET /b', 'GET /a']);
+    assert.deepEqual(
+      heard.at(-1)?.map(({ isOutside }) => isOutside),
+      [undefined, true],
+    );
   });
 
   it('ignores a worker that nobody knows', async () => {

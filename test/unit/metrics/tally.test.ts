@@ -10,14 +10,18 @@ interface Answer {
   readonly took?: number;
   readonly weight?: number;
   readonly originalUrl?: string;
+  readonly route?: unknown;
+  readonly baseUrl?: string;
 }
 
 function answer(tally: RequestTally, given: Answer): void {
-  const { url, method = 'GET', status = 200, took = 3, weight = 1, originalUrl } = given;
+  const { url, method = 'GET', status = 200, took = 3, weight = 1, originalUrl, route, baseUrl } = given;
   const req = {
     url,
     method,
     ...(originalUrl === undefined ? {} : { originalUrl }),
+    ...(route === undefined ? {} : { route }),
+    ...(baseUrl === undefined ? {} : { baseUrl }),
   } as unknown as IncomingMessage;
   tally.answered({ req, statusCode: status }, took, weight);
 }
@@ -105,4 +109,50 @@ test('a stream of HTTP/2 is counted as a request is', () => {
     [only?.route, only?.answers, only?.durations.sumSeconds],
     ['/orders', { 'GET 2xx': 1 }, 0.012],
   );
+});
+
+test('a route of the router is one class, whatever its parameters are, and its parameters are all `:id`', () => {
+  const tally = new RequestTally();
+  for (const slug of ['hello-world', 'good-bye', 'see-you']) {
+    answer(tally, { url: `/blog/${slug}`, route: { path: '/blog/:slug' } });
+    answer(tally, {
+      url: `/${slug}`,
+      originalUrl: `/shop/${slug}`,
+      baseUrl: '/shop',
+      route: { path: '/:item' },
+    });
+  }
+  answer(tally, { url: '/', originalUrl: '/shop', baseUrl: '/shop', route: { path: '/' } });
+  answer(tally, { url: '/', route: { path: '/' } });
+  answer(tally, { url: '/blog/none', route: { path: '/blog/:slug' }, status: 404 });
+  assert.deepEqual(answersOf(tally), {
+    '/blog/:id': { 'GET 2xx': 3, 'GET 4xx': 1 },
+    '/shop/:id': { 'GET 2xx': 3 },
+    '/shop': { 'GET 2xx': 1 },
+    '/': { 'GET 2xx': 1 },
+  });
+});
+
+test('a request that no router saw has the class of those that it saw', () => {
+  const tally = new RequestTally();
+  answer(tally, { url: '/orders/17', route: { path: '/orders/:orderId' } });
+  answer(tally, { url: '/orders/18', status: 401 });
+  assert.deepEqual(answersOf(tally), { '/orders/:id': { 'GET 2xx': 1, 'GET 4xx': 1 } });
+});
+
+test('a route that takes every path says less than the path, and what is no pattern says nothing', () => {
+  const tally = new RequestTally();
+  const routes = ['*', '/*', '/{*splat}', '/(.*)', /^\/page/, ['/page', '/other'], 7, undefined];
+  for (const path of routes) answer(tally, { url: '/page/one', route: { path } });
+  answer(tally, { url: '/page/one', route: 'page' });
+  answer(tally, { url: '/page/one', route: null });
+  assert.deepEqual(answersOf(tally), { '/page/one': { 'GET 2xx': routes.length + 2 } });
+});
+
+test('routers at more paths than are remembered are still told by their classes', () => {
+  const tally = new RequestTally();
+  for (let count = 0; count < 3_000; count += 1) {
+    answer(tally, { url: '/list', baseUrl: `/users/${count}`, route: { path: '/list' } });
+  }
+  assert.deepEqual(answersOf(tally), { '/users/:id/list': { 'GET 2xx': 3_000 } });
 });

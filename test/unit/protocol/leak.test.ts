@@ -18,6 +18,10 @@ test('a leak reads as a sentence, in the unit of its size', () => {
     'GET /reports/:id keeps 3.1 MiB per request (2.8 to 3.4): 92 % of the growth of the heaps',
   );
   assert.equal(
+    leakInWords({ ...leak, isOutside: true }),
+    'GET /reports/:id keeps 3.1 MiB outside of the heap per request (2.8 to 3.4): 92 % of the growth outside of the heaps',
+  );
+  assert.equal(
     leakInWords({ ...leak, bytesPerRequest: 2_048, lowBytes: 1_024, highBytes: 3_072 }),
     'GET /reports/:id keeps 2 KiB per request (1 to 3): 92 % of the growth of the heaps',
   );
