@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync }
 import { dirname, join, sep } from 'node:path';
 import type { DeployFinding, DeploySettings } from '../protocol/deploy.js';
 import { type Account, accountOf } from './account.js';
-import { fetchUrl, gitCommand, type Run } from './fetch.js';
+import { fetchUrl, gitAccess, type Run } from './fetch.js';
 import { isOccupied, type Layout } from './layout.js';
 import { describeSource, type Planned, planSource, type Source } from './plan.js';
 import { isWithin, parseWindow } from './window.js';
@@ -65,7 +65,8 @@ export async function checkReachable(
     }
   }
   const ref = source.ref ?? 'HEAD';
-  const { failure, tail } = await run([...gitCommand, 'ls-remote', '--', source.url, ref], cwd, timeoutMs);
+  const { url, command, secrets } = gitAccess(source.url);
+  const { failure, tail } = await run([...command, 'ls-remote', '--', url, ref], cwd, timeoutMs, secrets);
   if (failure !== null) return bad(`${failure}: ${tail.slice(-3).join(' / ')}`);
   const [commit = ''] = (tail.find((line) => /^[0-9a-f]{40,}\s/.test(line)) ?? '').split(/\s/);
   if (commit === '' && !/^[0-9a-f]{7,64}$/.test(ref)) return bad('there is no such branch or tag');
@@ -116,13 +117,19 @@ function appFinding({ app, workingDirectory }: DeploySettings, { current }: Layo
   return { what: 'app', isGood: false, detail };
 }
 
+/** Of the file system with this directory, or with the nearest above it that is there. */
+export function freeBytes(directory: string): number {
+  const { bavail, bsize } = statfsSync(nearestThere(directory));
+  return bavail * bsize;
+}
+
 function diskFindings(
   { minFreeBytes, minFreeInodes }: DeploySettings,
   { directory }: Layout,
 ): readonly DeployFinding[] {
-  const { bavail, bsize, files, ffree } = statfsSync(nearestThere(directory));
+  const { files, ffree } = statfsSync(nearestThere(directory));
+  const free = freeBytes(directory);
   const mebibytes = (bytes: number) => Math.floor(bytes / 2 ** 20);
-  const free = bavail * bsize;
   const space = `${mebibytes(free)} MiB free at ${directory}, ${mebibytes(minFreeBytes)} wanted (deploy.min_free)`;
   const inodes = `${ffree} inodes free at ${directory}, ${minFreeInodes} wanted (deploy.min_free_inodes)`;
   return [

@@ -10,11 +10,11 @@ import type {
   RollbackOptions,
 } from '../protocol/deploy.js';
 import { type Account, giveTree, openDirectory, ownAccount } from './account.js';
-import { checkAll, checkReachable } from './check.js';
+import { checkAll, checkReachable, freeBytes } from './check.js';
 import { type CommandResult, endMarked, runCommand } from './command.js';
 import { decide, type Journal, type Outcome, type ReloadState, type ReloadVerdict } from './decide.js';
 import { environmentOf, makeHome, pathFor } from './environment.js';
-import { FetchError, fetchSource, makeEmpty } from './fetch.js';
+import { FetchError, fetchSource, makeEmpty, type Run } from './fetch.js';
 import {
   addToHistory,
   diskOf,
@@ -178,27 +178,32 @@ export function createCourse(world: World): Course {
     const partial = layout.partial(id);
     const log = outputLog(layout.log(id));
     const environment = makeHome(layout, { world, account, source });
-    const run = (command: readonly string[], cwd: string, timeoutMs: number, name = 'fetch') =>
-      runCommand({
-        ...{ command, cwd, account, timeoutMs, mark: layout.mark(id), env: environment },
-        onLine: (text) => {
-          const shown = log.add(name, text);
-          if (shown !== null) emit({ type: 'output', name, text: shown });
-        },
-      });
+    const runAs =
+      (name: string): Run =>
+      (command, cwd, timeoutMs, secrets = {}) =>
+        runCommand({
+          ...{ command, cwd, account, timeoutMs, mark: layout.mark(id), env: { ...environment, ...secrets } },
+          onLine: (text) => {
+            const shown = log.add(name, text);
+            if (shown !== null) emit({ type: 'output', name, text: shown });
+          },
+        });
     let noted = note({ ...journal, stage: 'fetch' });
     stage('fetch', describeSource(source));
     await makeEmpty(partial);
     if (account !== null) giveTree(partial, account);
     checkpoint('fetch');
     const { commit } = await fetchSource({
-      ...{ source, into: partial, timeoutMs: settings.fetchTimeoutMs, run, now },
+      ...{ source, into: partial, timeoutMs: settings.fetchTimeoutMs, now },
+      run: runAs('fetch'),
+      freeBytes: () => freeBytes(partial),
+      minFreeBytes: settings.minFreeBytes,
     });
     noted = { ...noted, commit };
     for (const { name, command, timeoutMs } of settings.steps) {
       noted = note({ ...noted, stage: 'step' });
       stage('step', command.join(' '), name);
-      const result = await run(command, partial, timeoutMs, name);
+      const result = await runAs(name)(command, partial, timeoutMs);
       if (result.failure !== null) throw new Failed(`${name} failed: ${withTail(result)}`);
       checkpoint(`after step ${name}`);
     }
@@ -321,9 +326,9 @@ async function dryRun(world: World, { findings, plan }: ReturnType<typeof checkA
   const all = [...findings];
   if (plan !== null) {
     const env = environmentOf(world, settings.directory);
-    const run = (command: readonly string[], cwd: string, timeoutMs: number): Promise<CommandResult> =>
+    const run: Run = (command, cwd, timeoutMs, secrets) =>
       runCommand({
-        ...{ command, cwd, timeoutMs, env, account: plan.account },
+        ...{ command, cwd, timeoutMs, env: { ...env, ...secrets }, account: plan.account },
         mark: `dry-run ${process.pid}`,
         onLine: () => {},
       });

@@ -7,8 +7,13 @@ import { pipeline } from 'node:stream/promises';
 import type { CommandResult } from './command.js';
 import { describeSource, type Source, type TarballPlace } from './plan.js';
 
-/** Runs a command as who gets the source, in the environment of the deploy. */
-export type Run = (command: readonly string[], cwd: string, timeoutMs: number) => Promise<CommandResult>;
+/** Runs a command as who gets the source, in the environment of the deploy and with `secrets` as variables, too. */
+export type Run = (
+  command: readonly string[],
+  cwd: string,
+  timeoutMs: number,
+  secrets?: Readonly<Record<string, string>>,
+) => Promise<CommandResult>;
 
 export interface FetchInput {
   readonly source: Source;
@@ -16,6 +21,9 @@ export interface FetchInput {
   readonly into: string;
   readonly timeoutMs: number;
   readonly run: Run;
+  /** Free space of the file system, bytes, and what is to be left of it by a download. */
+  readonly freeBytes: () => number;
+  readonly minFreeBytes: number;
   /** Monotonic, ms. */
   readonly now: () => number;
 }
@@ -38,23 +46,51 @@ export async function fetchSource(input: FetchInput): Promise<Fetched> {
   return { commit: null };
 }
 
+/**
+ * The URL without its password, and the command with which git gets at it. Every user of the host may read the arguments of
+ * a process: the password goes as a header in a variable, which only the account of the process may read
+ * (`--config-env`, git 2.31).
+ */
+export function gitAccess(url: string): {
+  readonly url: string;
+  readonly command: readonly string[];
+  readonly secrets: Readonly<Record<string, string>>;
+} {
+  const { plain, authorization } = withoutPassword(url);
+  if (authorization === null) return { url, command: gitCommand, secrets: {} };
+  const header = `--config-env=http.${new URL(plain).origin}/.extraHeader=${secretVariable}`;
+  return {
+    url: plain,
+    command: [...gitCommand, header],
+    secrets: { [secretVariable]: `Authorization: ${authorization}` },
+  };
+}
+
+const secretVariable = 'ROM_AGENT_GIT_HEADER';
+
+/** Of http and https: other URLs have no password that their programs take. */
+function withoutPassword(url: string): { readonly plain: string; readonly authorization: string | null } {
+  if (!/^https?:/.test(url) || !URL.canParse(url)) return { plain: url, authorization: null };
+  const plain = new URL(url);
+  const [name, password] = [plain.username, plain.password].map(decodeURIComponent);
+  if (name === '' && password === '') return { plain: url, authorization: null };
+  [plain.username, plain.password] = ['', ''];
+  const token = Buffer.from(`${name}:${password}`).toString('base64');
+  return { plain: plain.href, authorization: `Basic ${token}` };
+}
+
 /** No helper programs by a URL, no hooks, and nobody is asked for a password. */
-export const gitCommand = [
-  'git',
-  '-c',
-  'protocol.ext.allow=never',
-  '-c',
-  'core.hooksPath=/dev/null',
-] as const;
+const gitCommand = ['git', '-c', 'protocol.ext.allow=never', '-c', 'core.hooksPath=/dev/null'] as const;
 
 async function fetchGit(
   { into, timeoutMs, run, now }: FetchInput,
   source: Extract<Source, { kind: 'git' }>,
 ): Promise<Fetched> {
-  const { url, ref } = source;
+  const { ref } = source;
+  const { url, command, secrets } = gitAccess(source.url);
   const end = now() + timeoutMs;
   const git = (...words: readonly string[]) =>
-    run([...gitCommand, ...words], into, Math.max(1_000, end - now()));
+    run([...command, ...words], into, Math.max(1_000, end - now()), secrets);
   const what = describeSource(source);
   mustSucceed(await git('init', '--quiet', '.'), 'git init failed');
   // A commit by its number is not given by every server, and never by a short number.
@@ -72,13 +108,14 @@ async function fetchGit(
 }
 
 async function fetchTarball(
-  { into, timeoutMs, run }: FetchInput,
+  input: FetchInput,
   source: Extract<Source, { kind: 'tarball' }>,
 ): Promise<Fetched> {
+  const { into, timeoutMs, run } = input;
   const file = `${into}.tar`;
   const what = describeSource(source);
   try {
-    const sha256 = await download(source.from, { file, timeoutMs, what });
+    const sha256 = await download(source.from, { ...input, file, what });
     if (source.sha256 !== null && sha256 !== source.sha256)
       throw new FetchError(`${what} has the SHA-256 ${sha256}, and ${source.sha256} was expected`);
     mustSucceed(
@@ -99,9 +136,15 @@ async function fetchTarball(
 /** The SHA-256 of what was written. */
 async function download(
   from: TarballPlace,
-  { file, timeoutMs, what }: { file: string; timeoutMs: number; what: string },
+  {
+    file,
+    timeoutMs,
+    what,
+    ...disk
+  }: Pick<FetchInput, 'timeoutMs' | 'freeBytes' | 'minFreeBytes'> & { file: string; what: string },
 ): Promise<string> {
   const hash = createHash('sha256');
+  let unchecked = lookEvery;
   const signal = AbortSignal.timeout(timeoutMs);
   try {
     const bytes = 'path' in from ? createReadStream(from.path) : await open(from.url, signal);
@@ -110,6 +153,9 @@ async function download(
       async function* (chunks: AsyncIterable<Buffer>) {
         for await (const chunk of chunks) {
           hash.update(chunk);
+          unchecked += chunk.length;
+          if (unchecked >= lookEvery) mustLeaveSpace(disk, what);
+          unchecked %= lookEvery;
           yield chunk;
         }
       },
@@ -124,14 +170,28 @@ async function download(
   return hash.digest('hex');
 }
 
+/** Bytes of a download between two looks at what is left of the disk. */
+const lookEvery = 2 ** 23;
+
+/** Nobody knows how long an answer goes on: a full disk would harm the service that runs. */
+function mustLeaveSpace(
+  { freeBytes, minFreeBytes }: Pick<FetchInput, 'freeBytes' | 'minFreeBytes'>,
+  what: string,
+): void {
+  const mebibytes = (bytes: number) => Math.floor(bytes / 2 ** 20);
+  const free = freeBytes();
+  if (free >= minFreeBytes) return;
+  throw new FetchError(
+    `${what} is too large: ${mebibytes(free)} MiB of the disk are left, ${mebibytes(minFreeBytes)} are wanted (deploy.min_free)`,
+  );
+}
+
 /** fetch() refuses a URL with a password in it, and says the password. */
 export function fetchUrl(url: string, init: Omit<RequestInit, 'headers'>): Promise<Response> {
-  const plain = new URL(url);
-  const [name, password] = [plain.username, plain.password].map(decodeURIComponent);
-  if (name === '' && password === '') return fetch(url, init);
-  [plain.username, plain.password] = ['', ''];
-  const token = Buffer.from(`${name}:${password}`).toString('base64');
-  return fetch(plain, { ...init, headers: { Authorization: `Basic ${token}` } });
+  const { plain, authorization } = withoutPassword(url);
+  return authorization === null
+    ? fetch(url, init)
+    : fetch(plain, { ...init, headers: { Authorization: authorization } });
 }
 
 async function open(url: string, signal: AbortSignal): Promise<Readable> {

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import type { CommandResult } from '../../../src/deploy/command.js';
+import { FetchError, type FetchInput, fetchSource, gitAccess } from '../../../src/deploy/fetch.js';
+
+const done: CommandResult = { failure: null, tail: ['abc'] };
+
+describe('the password of a git URL', () => {
+  test('stands in a variable and in no argument', async (t) => {
+    const run: { readonly words: string; readonly secrets: string }[] = [];
+    await fetchSource({
+      ...input({ kind: 'git', url: 'https://bot:s3cret@git.example/shop.git', ref: 'main' }, t),
+      run: async (command, _cwd, _timeout, secrets = {}) => {
+        run.push({ words: command.join(' '), secrets: Object.values(secrets).join() });
+        return done;
+      },
+    });
+    const fetching = run.find(({ words }) => words.includes(' fetch '));
+    const token = Buffer.from('bot:s3cret').toString('base64');
+    assert.equal(fetching?.secrets, `Authorization: Basic ${token}`);
+    assert.match(fetching?.words ?? '', /-- https:\/\/git\.example\/shop\.git main$/);
+    for (const { words } of run) {
+      assert.ok(!words.includes('s3cret') && !words.includes(token), words);
+    }
+  });
+
+  test('may be a name alone, as a token of GitHub is, and is given to its own server only', () => {
+    const { url, command, secrets } = gitAccess('https://t0ken@git.example:8443/shop.git');
+    assert.equal(url, 'https://git.example:8443/shop.git');
+    assert.match(
+      command.at(-1) ?? '',
+      /^--config-env=http\.https:\/\/git\.example:8443\/\.extraHeader=(\w+)$/,
+    );
+    assert.deepEqual(Object.values(secrets), [
+      `Authorization: Basic ${Buffer.from('t0ken:').toString('base64')}`,
+    ]);
+  });
+
+  test('is none in the name of an account of ssh, or in a path', () => {
+    for (const url of ['ssh://git@git.example/shop.git', 'git@git.example:shop.git', '/srv/shop.git']) {
+      assert.deepEqual([gitAccess(url).url, gitAccess(url).secrets], [url, {}]);
+    }
+  });
+});
+
+describe('a tarball', () => {
+  test('that would fill the disk is given up, however long it goes on', async (t) => {
+    const url = await served(t, (_, response) => {
+      const chunk = Buffer.alloc(2 ** 20);
+      const more = (): void => {
+        while (!response.destroyed && response.write(chunk));
+        response.once('drain', more);
+      };
+      more();
+    });
+    let looks = 0;
+    await assert.rejects(
+      fetchSource({
+        ...input({ kind: 'tarball', from: { url }, sha256: '0'.repeat(64) }, t),
+        freeBytes: () => (++looks < 3 ? 2 ** 30 : 2 ** 20),
+        minFreeBytes: 2 ** 29,
+      }),
+      (error) =>
+        error instanceof FetchError &&
+        /^the tarball .* is too large: 1 MiB of the disk are left, 512 are wanted \(deploy\.min_free\)$/.test(
+          error.message,
+        ),
+    );
+    assert.equal(looks, 3);
+  });
+});
+
+function input(source: FetchInput['source'], t: TestContext): FetchInput {
+  const root = mkdtempSync(join(tmpdir(), 'rom-agent-fetch-'));
+  t.after(() => rmSync(root, { recursive: true, force: true }));
+  return {
+    ...{ source, into: join(root, 'release'), timeoutMs: 600_000, freeBytes: () => 1, minFreeBytes: 0 },
+    run: async () => done,
+    now: () => 0,
+  };
+}
+
+async function served(t: TestContext, handle: RequestListener): Promise<string> {
+  const server = createServer(handle).listen(0, '127.0.0.1');
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  await new Promise((resolve) => server.once('listening', resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/shop.tar`;
+}
