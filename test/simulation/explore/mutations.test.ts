@@ -52,6 +52,7 @@ const campaignsOfScaling: readonly Campaign[] = [
   { budget: { loads: 1, reloads: 1 }, depth: 5, policy: scaling },
   { budget: { loads: 1, restarts: 1 }, depth: 5, policy: { ...scaling, bootTimeout: 5_000 } },
   { budget: { scales: 1, reloads: 1 }, depth: 5, policy: { ...scaling, workers: '2..3' } },
+  { budget: { loads: 1 }, depth: 9, policy: { ...scaling, workers: '2..3' } },
   { budget: { crashes: 2, scales: 1 }, depth: 5, workers: 1, policy: { ...scaling, workers: '1..2' } },
   { budget: { loads: 1, crashes: 2 }, depth: 9, workers: 1, policy: { ...scaling, workers: '1..2' } },
 ];

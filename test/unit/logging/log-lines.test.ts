@@ -24,6 +24,8 @@ const composed: Readonly<Record<string, readonly string[]>> = {
   'the job report failed': ['the job \0 \0', "'failed'"],
   'the job report was lost': ['the job \0 \0', "'was lost'"],
   'the job report was left out': ['the job \0 \0', "'was left out'"],
+  'times before it listened': ['died \0 before \0;', "'it listened'"],
+  's the load gets no more than': ['for \0 the load gets no more than \0'],
   'the run': ['the run \0'],
   'the job report missed': ['the job \0 missed \0'],
 };
