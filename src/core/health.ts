@@ -1,6 +1,7 @@
 import type { Heartbeat } from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import type { Health } from '../protocol/stats.js';
+import { mebibytes } from '../protocol/words.js';
 import { ownPolicy, type Policy } from './policy.js';
 import { changeSlot, fillSlot, findSlot } from './slots.js';
 import type { Pace, State, Vitals } from './state.js';
@@ -13,7 +14,6 @@ export const heartbeatsOwed = 2.5;
 const heartbeatsToTell = 3;
 /** Garbage that is not collected yet fills a heap, too: it counts as full after so many heartbeats in a row. */
 const heartbeatsOfFullHeap = 5;
-const mebibyte = 2 ** 20;
 
 /** What a heartbeat tells about the worker. */
 export function afterHeartbeat(
@@ -187,10 +187,6 @@ function news(worker: Speaking, { health, why, now, policy }: Finding): News | n
 
 function hasFullHeap({ heapUsedBytes, heapLimitBytes }: Heartbeat, { memory: { maxHeap } }: Policy): boolean {
   return maxHeap > 0 && heapLimitBytes > 0 && heapUsedBytes / heapLimitBytes > maxHeap;
-}
-
-function mebibytes(bytes: number): number {
-  return Math.round(bytes / mebibyte);
 }
 
 /** Heartbeats that are asked for come in between: over less time than this a rate is chance. */

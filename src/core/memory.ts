@@ -1,6 +1,7 @@
 import type { Heartbeat } from '../protocol/heartbeat.js';
 import { leakInWords } from '../protocol/leak.js';
 import type { Millis } from '../protocol/limits.js';
+import { mebibytes } from '../protocol/words.js';
 import type { MemoryReading } from './events.js';
 import { changeSlot, fillSlot, findSlot, isAwaited, isMemoryShort, retire } from './slots.js';
 import type { State } from './state.js';
@@ -136,8 +137,4 @@ function isUnderWay(state: State, id: number): boolean {
   if (slot === undefined) return false;
   const starts = workersIn(state, id).some(({ phase }) => phase === 'starting');
   return starts || slot.forkAt !== null || isAwaited(state, slot);
-}
-
-function mebibytes(bytes: number): number {
-  return Math.round(bytes / mebibyte);
 }

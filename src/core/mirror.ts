@@ -1,7 +1,7 @@
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { MirrorAnswer, MirrorPair } from '../protocol/mirror.js';
-import { count } from '../protocol/words.js';
+import { count, mebibytes } from '../protocol/words.js';
 import type { ReloadPolicy } from './policy.js';
 
 /*
@@ -258,8 +258,4 @@ function exampleOf({ method, path, old, canary }: MirrorPair): string {
     late: '',
   }[canary.outcome];
   return `${method} ${path}: ${what} instead of ${old.status}`;
-}
-
-function mebibytes(bytes: number): number {
-  return Math.round(bytes / 2 ** 20);
 }

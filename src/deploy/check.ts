@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync }
 import { dirname, join, sep } from 'node:path';
 import type { DeployFinding, DeploySettings } from '../protocol/deploy.js';
 import { type Account, accountOf } from './account.js';
-import { fetchUrl, gitAccess, type Run } from './fetch.js';
+import { fetchUrl, gitAccess, type Run, wholeMebibytes } from './fetch.js';
 import { isOccupied, type Layout } from './layout.js';
 import { describeSource, type Planned, planSource, type Source } from './plan.js';
 import { isWithin, parseWindow } from './window.js';
@@ -129,8 +129,7 @@ function diskFindings(
 ): readonly DeployFinding[] {
   const { files, ffree } = statfsSync(nearestThere(directory));
   const free = freeBytes(directory);
-  const mebibytes = (bytes: number) => Math.floor(bytes / 2 ** 20);
-  const space = `${mebibytes(free)} MiB free at ${directory}, ${mebibytes(minFreeBytes)} wanted (deploy.min_free)`;
+  const space = `${wholeMebibytes(free)} MiB free at ${directory}, ${wholeMebibytes(minFreeBytes)} wanted (deploy.min_free)`;
   const inodes = `${ffree} inodes free at ${directory}, ${minFreeInodes} wanted (deploy.min_free_inodes)`;
   return [
     { what: 'disk', isGood: free >= minFreeBytes, detail: space },

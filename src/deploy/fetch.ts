@@ -173,16 +173,20 @@ async function download(
 /** Bytes of a download between two looks at what is left of the disk. */
 const lookEvery = 2 ** 23;
 
+/** Rounded down: what is free is not to be more than there is. */
+export function wholeMebibytes(bytes: number): number {
+  return Math.floor(bytes / 2 ** 20);
+}
+
 /** Nobody knows how long an answer goes on: a full disk would harm the service that runs. */
 function mustLeaveSpace(
   { freeBytes, minFreeBytes }: Pick<FetchInput, 'freeBytes' | 'minFreeBytes'>,
   what: string,
 ): void {
-  const mebibytes = (bytes: number) => Math.floor(bytes / 2 ** 20);
   const free = freeBytes();
   if (free >= minFreeBytes) return;
   throw new FetchError(
-    `${what} is too large: ${mebibytes(free)} MiB of the disk are left, ${mebibytes(minFreeBytes)} are wanted (deploy.min_free)`,
+    `${what} is too large: ${wholeMebibytes(free)} MiB of the disk are left, ${wholeMebibytes(minFreeBytes)} are wanted (deploy.min_free)`,
   );
 }
 

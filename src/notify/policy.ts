@@ -1,6 +1,6 @@
 import type { Millis } from '../protocol/limits.js';
 import type { Health } from '../protocol/stats.js';
-import { workerName } from '../protocol/words.js';
+import { mebibytes, workerName } from '../protocol/words.js';
 
 /** What somebody is told about. `test`: an operator tries it. */
 export type NewsType = 'crash-loop' | 'rollback' | 'deploy' | 'unhealthy' | 'memory' | 'job' | 'test';
@@ -162,7 +162,6 @@ function inLoop({ worker, kind, cause }: Extract<Observation, { type: 'death' }>
 }
 
 function shortage({ worker, usedBytes, limitBytes }: Extract<Observation, { type: 'memory' }>) {
-  const mebibytes = (bytes: number) => Math.round(bytes / 2 ** 20);
   const cause = `${mebibytes(usedBytes)} of ${mebibytes(limitBytes)} MiB are used`;
   const what = worker === null ? 'replacing workers would not help' : `worker ${worker} is being replaced`;
   return {

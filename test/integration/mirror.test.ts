@@ -18,7 +18,7 @@ const clients: readonly ClientGroup[] = [
 /** `make test-mirror` has more. */
 const runs = Number(process.env.MIRROR_RUNS ?? 1);
 
-/** Notes what it is asked by whom, and answers as it is told by `refuses`. */
+/** Notes each question and who asks it, and answers as `refuses` says. */
 const noting = (refuses: boolean): string => `
   import { appendFileSync } from 'node:fs';
   import { join } from 'node:path';

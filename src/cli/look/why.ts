@@ -68,7 +68,7 @@ export function narration(lines: readonly WhyLine[], { paint }: Pick<Terminal, '
 
 interface Group {
   readonly line: WhyLine;
-  /** Workers of which the same holds. */
+  /** The workers that it says the same of. */
   readonly others: (number | null)[];
 }
 
