@@ -122,9 +122,11 @@ export class Connection {
     return answer;
   }
 
+  /** Ends the connection. What is still asked for is lost at once: its timer would hold up the process. */
   close(): void {
     this.#gone = true;
     this.#socket.destroy();
+    this.#rejectAll(new RequestLost('eof', 'closed by this side'));
   }
 
   #read(chunk: Buffer): void {
