@@ -88,7 +88,7 @@ empty :=
 names = $(subst $(empty) |,|,$(1))
 SLOW := $(addprefix build/test/,$(addsuffix .test.js,system/packaging/install $(addprefix integration/,leaks costs sticky reload-bad \
 	spares reload-releases balance evidence capture process process-kind failures logs orphans reload-long reload-signals hang \
-	listen-wait memory metrics replaced poison beginning deploy serve admin watch)))
+	listen-wait memory metrics replaced poison beginning deploy serve admin watch stalls)))
 OF_SLOW := puts the daemon, a command, a unit|tells its version with nothing|by cookie: connections find their worker\
 |crashes after 2 s is rolled back|answers no request is rolled back|of an app that is exported takes over\
 |go back to the old code|are handed on again and again|shows where a worker spins|spins: its stack\
@@ -99,9 +99,10 @@ OF_SLOW := puts the daemon, a command, a unit|tells its version with nothing|by 
 |never go back: not by|starts no worker of another build|is named once it was in flight|is over when PORT is served\
 |and closes its server is|whose process is killed during|is served by every worker, and each|is HOST and PORT\
 |may be a unix socket, which has|what the CPU quota|sets what the environment does not|everything that is wrong at once\
-|is started again when it is killed|follows ES modules
+|is started again when it is killed|follows ES modules\
+|is told by its function, file|was stopped is no function|told nobody where health
 # What takes longest comes first, so that no file is alone at the end. Four at a time: they wait about half of their time.
-LONGEST := $(addprefix build/test/integration/,$(addsuffix .test.js,stop restart reload apps stalls oom))
+LONGEST := $(addprefix build/test/integration/,$(addsuffix .test.js,stop restart reload apps oom))
 INTEGRATION = $(filter-out $(SLOW),$(call tests_of,integration system/packaging))
 integration: build build/.stamp ## Real processes: drains, restarts, ends, hosted apps; and a sample of test-slow
 	@failed=0; $(NODE) build/test/run-files.js 4 $(filter $(INTEGRATION),$(LONGEST)) $(filter-out $(LONGEST),$(INTEGRATION)) || failed=1; \

@@ -34,13 +34,16 @@ while True:
 `;
 
 /** Opens it at `path`, which must be free, or begins with `@`: abstract; needs python3. Rejects where it is not open after `timeout` ms. */
-export async function openNotifySocket(path: string, timeout = 10_000): Promise<NotifySocket> {
+export async function openNotifySocket(path: string, timeout = 180_000): Promise<NotifySocket> {
   const child = spawn(python, ['-c', listener, path], { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines: Datagram[] = [];
   createInterface({ input: child.stdout }).on('line', (text) => {
     lines.push({ text, at: performance.now() });
   });
-  await waitFor('the notification socket', () => lines.length > 0, { timeout });
+  await waitFor('the notification socket', () => lines.length > 0, { timeout }).catch((error: Error) => {
+    child.kill();
+    throw error;
+  });
   return {
     path,
     pid: child.pid ?? 0,

@@ -149,7 +149,12 @@ export function startDaemon({
   });
   const daemon = new Daemon(child);
   running.add(daemon);
-  t?.after(() => end(daemon));
+  t?.after(() => {
+    end(daemon);
+    // What is in no group of ours, such as a deploy that goes on, may still hold them, and then they hold us.
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+  });
   return daemon;
 }
 
