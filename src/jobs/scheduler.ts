@@ -7,12 +7,13 @@ import { type JobConfig, jobName, showWork } from '../settings/jobs.js';
 import type { RunCgroups } from './cgroups.js';
 import { type Dispatch, type Due, localDispatch, type Runs } from './dispatch.js';
 import { type Calendar, calendarOf } from './due.js';
+import { directoryMode } from './history.js';
 import { createOutput, type Output } from './output.js';
 import { describe, initialState, isActive, nextDeadline, step } from './policy.js';
 import { isSameProcess, killRest } from './processes.js';
 import type { RunHandle, Runner } from './runner.js';
 import type { JobsEffect, JobsEvent, JobsState, Now } from './state.js';
-import { directoryMode, type Handled, type JobStore, type ProcessMark, type UnderWay } from './store.js';
+import type { Handled, JobStore, ProcessMark, UnderWay } from './store.js';
 import type { Offset } from './zones.js';
 
 /** The jobs of a service: the policy, and what performs its effects. */

@@ -1,17 +1,19 @@
-import { appendFile, open, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { isThere, makeDirectory, syncDirectory } from '../files.js';
+import { link, open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeDirectory, syncDirectory } from '../files.js';
 import type { JobRun } from '../protocol/jobs.js';
 import type { JobConfig } from '../settings/jobs.js';
 import type { Due } from './dispatch.js';
-
-/** How many runs of a job are kept, and how many bytes of their output. */
-export const mostRuns = 50;
-/** And how many that never began, since the one before was not over. */
-const mostLeftOut = 10;
-const mostOutput = 4 * 2 ** 20;
-/** Of what is made in the state directory. */
-export const directoryMode = 0o750;
+import {
+  directoryMode,
+  type HistorySeam,
+  namesIn,
+  openHistory,
+  readJson,
+  removed,
+  replace,
+  writeText,
+} from './history.js';
 
 /** What outlives the daemon: which due times are taken, which runs are under way, what became of the last runs. */
 export interface JobStore {
@@ -76,16 +78,16 @@ export interface StoreSeam {
   /** `jobs` in the state directory; made where it is missing. */
   readonly dir: string;
   readonly onProblem: (message: string, error: unknown) => void;
+  /** To the disk unless given. */
+  readonly write?: HistorySeam['write'];
 }
 
-export function openStore({ dir, onProblem }: StoreSeam): JobStore {
+export function openStore({ dir, onProblem, write: writeTo = writeText }: StoreSeam): JobStore {
   const claims = join(dir, 'claims');
   const running = join(dir, 'running');
-  const history = (job: string): string => join(dir, 'runs', `${job}.ndjson`);
+  const history = openHistory({ dir, onProblem, write: writeTo });
   const outputFile = (job: string, id: string): string => join(dir, 'output', job, `${id}.log`);
   const underWayFile = (id: string): string => join(running, `${id}.json`);
-  /** Lines of each history, which is shortened at twice its length. */
-  const lines = new Map<string, number>();
   let claiming: Promise<unknown> = Promise.resolve();
   let writing: Promise<unknown> = Promise.resolve();
   // In turn: of two due times of a job the earlier one is taken first.
@@ -102,6 +104,16 @@ export function openStore({ dir, onProblem }: StoreSeam): JobStore {
       return of === job ? [at] : [];
     });
   };
+  /** On a full disk: a second name for the claim before it takes no space, and says the same of the schedule. */
+  const claimByLink = async ({ name, schedule, timezone }: JobConfig, path: string): Promise<boolean> => {
+    const before = join(claims, `${name}@${Math.max(...(await claimed(name)))}`);
+    const note = await readJson<Claim>(before);
+    if (note?.schedule !== schedule || note.timezone !== timezone) return false;
+    return link(before, path).then(
+      () => true,
+      () => false,
+    );
+  };
   const claim = async (config: JobConfig, atMs: number, runs: boolean): Promise<boolean> => {
     const { name, schedule, timezone } = config;
     await makeDirectory(claims, directoryMode);
@@ -110,7 +122,7 @@ export function openStore({ dir, onProblem }: StoreSeam): JobStore {
       const file = await open(path, 'wx', 0o640);
       const note: Claim = { schedule, timezone, runs };
       try {
-        await file.writeFile(JSON.stringify(note));
+        await writeTo(path, JSON.stringify(note), 'a');
         // Without its content it would not say after a loss of power of which schedule it is.
         await file.sync();
       } finally {
@@ -120,7 +132,7 @@ export function openStore({ dir, onProblem }: StoreSeam): JobStore {
       if (codeOf(error) === 'EEXIST') return false;
       // It is not taken, so that another attempt can.
       await removed(path);
-      throw error;
+      if (codeOf(error) !== 'ENOSPC' || !(await claimByLink(config, path))) throw error;
     }
     const all = await claimed(name);
     // One that another master took and has removed since, for a later one.
@@ -138,20 +150,6 @@ export function openStore({ dir, onProblem }: StoreSeam): JobStore {
     writing = done;
     return done;
   };
-  const shorten = async (job: string): Promise<void> => {
-    const all = await readRuns(history(job));
-    const kept = keptOf(all);
-    lines.set(job, kept.length);
-    const text = kept.map((run) => `${JSON.stringify(run)}\n`).join('');
-    await replace(history(job), text);
-    const ids = new Set(kept.map(({ id }) => id));
-    for (const name of await namesIn(dirname(outputFile(job, 'any')))) {
-      const id = name.replace(/\.log$/, '');
-      // A run that is under way is not in the history yet.
-      if (!ids.has(id) && !(await isThere(underWayFile(id)))) await removed(outputFile(job, id));
-    }
-  };
-
   return {
     claim: (due, config) => inTurn(() => claim(config, due.dueMs, true)),
     handled: (config, untilMs) => inTurn(async () => void (await claim(config, untilMs, false))),
@@ -179,34 +177,33 @@ export function openStore({ dir, onProblem }: StoreSeam): JobStore {
     underWay: (entry) =>
       write(async () => {
         await makeDirectory(running, directoryMode);
-        await replace(underWayFile(entry.run.id), JSON.stringify(entry));
+        await history.catchUp();
+        await replace(underWayFile(entry.run.id), JSON.stringify(entry), writeTo);
       }, 'cannot note that a job runs'),
     leftUnderWay: async () => {
       const names = (await namesIn(running)).filter((name) => name.endsWith('.json'));
       const found: UnderWay[] = [];
       for (const name of names) {
         const entry = await readJson<UnderWay>(join(running, name));
-        if (entry?.run?.id !== undefined && entry.master !== undefined) found.push(entry);
+        const isUnderWay =
+          entry?.run?.id !== undefined &&
+          entry.master !== undefined &&
+          // Its master may have been killed between the line in the history and the removal of this file.
+          !(await history.runs(entry.run.job)).some(({ id }) => id === entry.run.id);
+        if (isUnderWay) found.push(entry);
         else await removed(join(running, name));
       }
       return found;
     },
 
     add: (run) =>
-      write(async () => {
-        await makeDirectory(dirname(history(run.job)), directoryMode);
-        if (!lines.has(run.job)) lines.set(run.job, (await readRuns(history(run.job))).length);
-        await appendFile(history(run.job), `${JSON.stringify(run)}\n`, { mode: 0o640 });
-        await removed(underWayFile(run.id));
-        lines.set(run.job, (lines.get(run.job) ?? 0) + 1);
-        if ((lines.get(run.job) ?? 0) >= 2 * mostRuns) await shorten(run.job);
-        await boundOutput(dirname(outputFile(run.job, 'any')));
-      }, 'cannot keep the history of jobs'),
+      write(
+        () => history.add(run),
+        'cannot note on disk that the run of a job is over: if the daemon is killed now, the next one takes the run for lost',
+      ),
     runs: async (job) => {
       await writing;
-      return keptOf(await readRuns(history(job)))
-        .slice()
-        .reverse();
+      return history.runs(job);
     },
     outputFile,
     output: async (job, id) => {
@@ -216,73 +213,11 @@ export function openStore({ dir, onProblem }: StoreSeam): JobStore {
   };
 }
 
-/** What was left out must not push the others out. */
-function keptOf(runs: readonly JobRun[]): readonly JobRun[] {
-  const isLeftOut = ({ verdict }: JobRun): boolean => verdict === 'skipped';
-  const last = new Set([
-    ...runs.filter((run) => !isLeftOut(run)).slice(-mostRuns),
-    ...runs.filter(isLeftOut).slice(-mostLeftOut),
-  ]);
-  return runs.filter((run) => last.has(run));
-}
-
 /** A name of a job has no "@" in it. */
 function splitClaim(name: string): readonly [job: string, atMs: number] {
   const at = name.lastIndexOf('@');
   const time = Number(name.slice(at + 1));
   return at > 0 && Number.isSafeInteger(time) ? [name.slice(0, at), time] : ['', 0];
-}
-
-/** Removes the oldest files beyond the limit. */
-async function boundOutput(folder: string): Promise<void> {
-  const names = await namesIn(folder);
-  if (names.length < 2) return;
-  const files = await Promise.all(
-    names.map(async (name) => {
-      const { size, mtimeMs } = await stat(join(folder, name)).catch(() => ({ size: 0, mtimeMs: 0 }));
-      return { name, size, mtimeMs };
-    }),
-  );
-  let sum = 0;
-  for (const { name, size } of files.sort((a, b) => b.mtimeMs - a.mtimeMs)) {
-    sum += size;
-    if (sum > mostOutput) await removed(join(folder, name));
-  }
-}
-
-/** Oldest first. A line that is damaged, as by a crash in the middle of it, is left out. */
-async function readRuns(path: string): Promise<readonly JobRun[]> {
-  const text = await readFile(path, 'utf8').catch(() => '');
-  return text.split('\n').flatMap((line) => {
-    try {
-      const run = JSON.parse(line) as JobRun | null;
-      return typeof run?.id === 'string' && typeof run.startedMs === 'number' ? [run] : [];
-    } catch {
-      return [];
-    }
-  });
-}
-
-async function readJson<T>(path: string): Promise<T | null> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as T;
-  } catch {
-    return null;
-  }
-}
-
-/** A reader sees the old file or the new one. */
-async function replace(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.new`, text, { mode: 0o640 });
-  await rename(`${path}.new`, path);
-}
-
-function namesIn(path: string): Promise<readonly string[]> {
-  return readdir(path).catch(() => []);
-}
-
-function removed(path: string): Promise<void> {
-  return unlink(path).catch(() => rm(path, { force: true }).catch(() => {}));
 }
 
 function codeOf(error: unknown): string | undefined {

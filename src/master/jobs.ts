@@ -95,7 +95,10 @@ export function createMasterJobs(seam: MasterJobsSeam): MasterJobs {
         return scheduler?.ask(job, by) ?? null;
       },
       follow: (id, listener) => scheduler?.follow(id, listener) ?? null,
-      runs: async (job) => scheduler?.runs(job) ?? null,
+      runs: async (job) => {
+        await turn;
+        return scheduler?.runs(job) ?? null;
+      },
       output: async (run) => scheduler?.output(run) ?? '',
     },
     inStats: (stats) => (scheduler === null ? stats : { ...stats, jobs: scheduler.status().map(publicJob) }),

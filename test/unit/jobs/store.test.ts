@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { makeDirectory } from '../../../src/files.js';
-import { type JobStore, mostRuns, openStore, type UnderWay } from '../../../src/jobs/store.js';
+import { mostRuns, writeText } from '../../../src/jobs/history.js';
+import { type JobStore, openStore, type UnderWay } from '../../../src/jobs/store.js';
 import type { JobRun } from '../../../src/protocol/jobs.js';
 import { jobConfig } from './sim.js';
 
@@ -124,9 +125,12 @@ describe('the history', () => {
     const dir = await folder();
     await open(dir).add(run('whole'));
     await writeFile(join(dir, 'runs/report.ndjson'), '{"id":"cut","jo', { flag: 'a' });
+    assert.deepEqual(await idsIn(open(dir)), ['whole']);
+    await open(dir).add(run('next'));
     assert.deepEqual(
-      (await open(dir).runs('report')).map(({ id }) => id),
-      ['whole'],
+      await idsIn(open(dir)),
+      ['next', 'whole'],
+      'the cut line must not take the next one with it',
     );
   });
 
@@ -141,4 +145,101 @@ describe('the history', () => {
     await open(dir).add(run('under-way', { verdict: 'lost' }));
     assert.deepEqual(await open(dir).leftUnderWay(), []);
   });
+});
+
+/** A disk that is full as long as the test says. What does not fit is written in part, as the kernel does. */
+function openOnDisk(dir: string): { store: JobStore; disk: { full: boolean }; problems: string[] } {
+  const disk = { full: true };
+  const problems: string[] = [];
+  const store = openStore({
+    dir,
+    onProblem: (message) => problems.push(message),
+    write: async (path, text, flag) => {
+      await writeText(path, disk.full ? text.slice(0, text.length / 2) : text, flag);
+      if (disk.full) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+    },
+  });
+  return { store, disk, problems };
+}
+
+async function idsIn(store: JobStore): Promise<readonly string[]> {
+  return (await store.runs('report')).map(({ id }) => id);
+}
+
+describe('on a full disk', () => {
+  const entry: UnderWay = {
+    ...{ run: run('one', { endedMs: null, verdict: null, by: 'ann' }), onLost: 'rerun', missed: 0 },
+    ...{ master: { pid: 1, start: 'x' }, leader: null, cgroup: null },
+  };
+  const one = run('one', { verdict: 'failed', reason: 'status 3', exitCode: 3, outputBytes: 9, by: 'ann' });
+
+  for (const isNoted of [true, false]) {
+    test(`a run that ${isNoted ? 'was' : 'was not'} noted as under way is over for this master and the next`, async () => {
+      const dir = await folder();
+      const { store, disk, problems } = openOnDisk(dir);
+      disk.full = !isNoted;
+      await store.underWay(entry);
+      disk.full = true;
+      await store.add(one);
+      assert.deepEqual(await store.runs('report'), [one]);
+      assert.ok(problems.some((problem) => problem.startsWith('cannot add to the history of jobs')));
+
+      const next = openOnDisk(dir);
+      assert.deepEqual(await next.store.leftUnderWay(), [], 'it is not lost');
+      const by = isNoted ? 'ann' : 'unknown';
+      const known = { ...one, by, reason: 'why is not known: the disk was full when it ended' };
+      assert.deepEqual(await next.store.runs('report'), [known]);
+      next.disk.full = false;
+      await next.store.add(run('two'));
+      assert.deepEqual(await idsIn(open(dir)), ['two', 'one']);
+      assert.deepEqual(await readdir(join(dir, 'running')), [], 'nothing is left of it');
+    });
+  }
+
+  test('the whole run is written once there is space: when the next one begins', async () => {
+    const dir = await folder();
+    const { store, disk } = openOnDisk(dir);
+    await store.add(one);
+    disk.full = false;
+    await store.underWay({ ...entry, run: run('two') });
+    assert.deepEqual(await open(dir).runs('report'), [one]);
+  });
+
+  test('a run that ends each second leaves no more files than the history has runs', async () => {
+    const dir = await folder();
+    const { store } = openOnDisk(dir);
+    for (let index = 0; index < 2 * mostRuns; index += 1) await store.add(run(`run-${index}`));
+    assert.equal((await readdir(join(dir, 'running'))).length, mostRuns);
+    assert.equal((await idsIn(store))[0], `run-${2 * mostRuns - 1}`);
+  });
+
+  test('a due time is taken, once, by a job whose due time before was', async () => {
+    const dir = await folder();
+    const { store, disk } = openOnDisk(dir);
+    await assert.rejects(store.claim(due(1_000), config), /no space/);
+    disk.full = false;
+    assert.equal(await store.claim(due(1_000), config), true, 'the refused one is free');
+    disk.full = true;
+    assert.equal(await store.claim(due(2_000), config), true);
+    assert.equal(await openOnDisk(dir).store.claim(due(2_000), config), false);
+    assert.deepEqual(await open(dir).handledUntil([config]), { report: { untilMs: 2_000, runs: true } });
+    await assert.rejects(store.claim(due(3_000), jobConfig({ schedule: '1 * * * *' })), /no space/);
+  });
+
+  test('what is written half is removed', async () => {
+    const dir = await folder();
+    await openOnDisk(dir).store.underWay(entry);
+    assert.deepEqual(await readdir(join(dir, 'running')), []);
+  });
+});
+
+test('a master that is killed between the line in the history and the end of its file has lost no run', async () => {
+  const dir = await folder();
+  const entry: UnderWay = {
+    ...{ run: run('one', { endedMs: null, verdict: null }), onLost: 'rerun', missed: 0 },
+    ...{ master: { pid: 1, start: 'x' }, leader: null, cgroup: null },
+  };
+  await open(dir).add(run('one'));
+  await open(dir).underWay(entry);
+  assert.deepEqual(await open(dir).leftUnderWay(), []);
 });
