@@ -257,6 +257,10 @@ bench-document: build/.stamp ## docs/benchmarks.md and its plots once more, from
 test-mirror: build build/.stamp ## 100 reloads of a release that fails one request in five, and 100 of a good one, with reload.mirror: a quarter of an hour
 	@MIRROR_RUNS=100 $(NODE) --test build/test/integration/mirror.test.js
 
+.PHONY: bench-routes
+bench-routes: build/.stamp ## How often the route that costs or leaks is named, in 300 simulated services of each kind with fresh seeds (SEEDS=1-300)
+	@$(NODE) build/test/bench/routes/main.js
+
 bench-overload: build build/.stamp ## [shed] at three times the load that a service can bear, beside the same service without it
 	@$(NODE) build/test/bench/overload/main.js
 

@@ -15,7 +15,7 @@ export interface Rate {
 }
 
 /** A residual of more than so many of the usual size counts less: a stray collection, a compilation, a busy machine. */
-const usualUpTo = 3;
+const usualUpTo = 10;
 /** The median of the absolute values of a normal distribution is this share of its standard deviation. */
 const medianShare = 0.6745;
 /** The variance of a span grows with its sum, but no span is without any: share of the mean. */
@@ -44,7 +44,7 @@ export function rates(
   let weights: readonly number[] = y.map(() => 1);
   let solution = solve(y, x, weights);
   for (let round = 0; round < rounds && solution !== null; round += 1) {
-    weights = weightsOf(y, fitted(x, solution.slopes));
+    weights = weightsOf(y, x, solution.slopes);
     solution = solve(y, x, weights);
   }
   if (solution === null) return null;
@@ -74,10 +74,22 @@ function solve(y: readonly number[], x: readonly (readonly number[])[], weights:
   return { slopes: inverse.map((row) => dot(row, right)), inverse, products };
 }
 
-/** Spans in which much was spent vary more; what is far from all others counts less. */
-function weightsOf(y: readonly number[], expected: readonly number[]): readonly number[] {
-  const least = leastVariance * (y.reduce((sum, value) => sum + Math.abs(value), 0) / y.length);
-  const variances = expected.map((value) => Math.max(least, value, Number.MIN_VALUE));
+/**
+ * One request varies by about what it takes, so that a span varies by the squares of what was at work in it. What is far
+ * from all others, by its own size, counts less.
+ */
+function weightsOf(
+  y: readonly number[],
+  x: readonly (readonly number[])[],
+  slopes: readonly number[],
+): readonly number[] {
+  const expected = fitted(x, slopes);
+  const squares = fitted(
+    x,
+    slopes.map((slope) => slope * slope),
+  );
+  const least = leastVariance * (squares.reduce((sum, value) => sum + value, 0) / squares.length);
+  const variances = squares.map((value) => Math.max(least, value, Number.MIN_VALUE));
   const sizes = y.map((value, at) => Math.abs(value - (expected[at] ?? 0)) / Math.sqrt(variances[at] ?? 1));
   const usual = median(sizes) / medianShare;
   return sizes.map((size, at) => {

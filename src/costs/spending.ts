@@ -28,6 +28,8 @@ const z = 1.96;
 const zToName = 3.5;
 /** A worker's event loop that is busy for such a share of a span has no time left. */
 const saturated = 0.9;
+/** ... and where more than half of the spans have time left, those without are told apart by the others. */
+const fullUpTo = 0.5;
 /** A kind stands out that takes so much of the whole, and so many times what others take. */
 const heavyShare = 0.25;
 const heavyTimes = 3;
@@ -45,7 +47,8 @@ export function spending(all: readonly Worked[]): RouteCosts | null {
   // A worker without a moment to spare spends all of its time, whatever is asked: that says nothing of what no request takes.
   const free = every.filter(({ tookMs, loopMs }) => loopMs < saturated * tookMs);
   const isFree = free.length >= fewestSpans && kindsIn(free).length >= kindsIn(every).length;
-  const spans = isFree ? free : every;
+  // Without the spans in which much was spent the dear requests would seem cheaper: a few full ones are kept.
+  const spans = isFree && free.length < fullUpTo * every.length ? free : every;
   const kinds = kindsIn(spans);
   if (spans.length < fewestSpans || kinds.length === 0) return null;
   const rows = spans.map(({ tookMs, counts }) => {

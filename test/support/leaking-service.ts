@@ -21,9 +21,40 @@ export interface Leaking {
   readonly garbage?: number;
   /** At which a worker dies, and another begins. */
   readonly limit?: number;
+  /** Looks come every so many seconds, whatever is collected: memory outside of the heap. */
+  readonly every?: number;
 }
 
 const mebibyte = 2 ** 20;
+
+/** Services in which one route leaks, by what is told of them. */
+export const leakingServices: Readonly<Record<string, Omit<Leaking, 'seed'>>> = {
+  '0.2 MiB a request': { leaking: { 4: 0.2 * mebibyte } },
+  '0.2 MiB a request of a rare route': { leaking: { 15: 0.2 * mebibyte } },
+  '5 MiB a request, so that workers die of it': { leaking: { 10: 5 * mebibyte } },
+  '5 MiB a request of the commonest route': { leaking: { 0: 5 * mebibyte } },
+  'with a lot in flight': { leaking: { 2: mebibyte }, noise: 10 * mebibyte },
+  'while something else grows with time': { leaking: { 4: 0.5 * mebibyte }, drift: 0.2 * mebibyte },
+  'of a service with one worker': { leaking: { 4: 0.5 * mebibyte }, workers: 1 },
+  'of a service with few requests': { leaking: { 4: mebibyte }, rate: 2 },
+  'within two minutes': { leaking: { 4: 0.5 * mebibyte }, seconds: 120 },
+  'outside of the heap': { leaking: { 4: 0.5 * mebibyte }, every: 20, noise: 3 * mebibyte },
+};
+
+/** ... and in which none does. */
+export const tightServices: Readonly<Record<string, Omit<Leaking, 'seed'>>> = {
+  'where nothing grows': {},
+  'where a lot is in flight': { noise: 20 * mebibyte },
+  'where much garbage is made': { garbage: 300_000 },
+  'where a cache is being filled': { cache: 60 * mebibyte },
+  'where a large cache is being filled': { cache: 200 * mebibyte, seconds: 300 },
+  'where memory grows with time, whatever is asked': { drift: 0.2 * mebibyte },
+  'where memory outside of the heap grows with time': {
+    drift: 0.2 * mebibyte,
+    every: 20,
+    noise: 3 * mebibyte,
+  },
+};
 
 /** The same numbers for the same seed. */
 export function randomBy(seed: number): () => number {
@@ -48,6 +79,7 @@ export function simulateService({
   cache = 0,
   garbage = 20_000,
   limit = 480 * mebibyte,
+  every,
 }: Leaking): readonly Collected[] {
   const random = randomBy(seed);
   const normal = (): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
@@ -67,7 +99,8 @@ export function simulateService({
         life.waste += count * garbage;
       }
       life.kept += drift;
-      if (life.kept + life.waste < life.collectAt) continue;
+      const isDue = every === undefined ? life.kept + life.waste >= life.collectAt : second % every === 0;
+      if (!isDue) continue;
       life.waste = 0;
       life.collectAt = life.kept + Math.max(8 * mebibyte, life.kept / 2);
       told.push({

@@ -28,6 +28,34 @@ export interface Spending {
   readonly saturated?: boolean;
 }
 
+/** Services in which one route costs most, by what is told of them. */
+export const costlyServices: Readonly<
+  Record<string, { readonly route: number; readonly service: Omit<Spending, 'seed'> }>
+> = {
+  'of 180 ms': { route: 7, service: { cpu: { 7: 180 } } },
+  'of 180 ms, and rare': { route: 15, service: { cpu: { 15: 180 }, rarity: { 15: 4 } } },
+  'of 20 ms, and the commonest': { route: 0, service: { cpu: { 0: 20 } } },
+  'of a service with one worker': { route: 7, service: { cpu: { 7: 180 }, workers: 1 } },
+  'of a service with few requests': { route: 7, service: { cpu: { 7: 180 }, rate: 4 } },
+  'while requests wait all the time': { route: 7, service: { cpu: { 7: 180 }, saturated: true } },
+  'with much noise': { route: 7, service: { cpu: { 7: 180 }, noise: 0.3, scatter: 2 } },
+  'that waits in the event loop without CPU': { route: 5, service: { loop: { 5: 100 } } },
+};
+
+/** ... and in which none does. */
+export const evenServices: Readonly<Record<string, Omit<Spending, 'seed'>>> = {
+  'where all are alike': {},
+  'where all are alike, with much noise': { noise: 0.3, scatter: 2 },
+  'where few requests come': { rate: 4 },
+  'after two minutes': { seconds: 120 },
+  'of one worker': { workers: 1 },
+  'where requests wait all the time': { saturated: true },
+  'where requests wait all the time, and what costs is no request': { base: 600, saturated: true },
+  'where many requests come': { rate: 400, usual: 1 },
+  'where what costs is no request': { base: 600 },
+  'where there is one route only': { routes: 1, usual: 50 },
+};
+
 const every = 5;
 
 /** What its workers tell. */
@@ -65,6 +93,14 @@ export function simulateSpending({
     }
     return drawn;
   };
+  // One request's time is log-normal, so that its mean is what was asked for however much it scatters.
+  const sigma = Math.sqrt(Math.log(1 + scatter * scatter));
+  const takenBy = (count: number): number => {
+    if (count > 30) return count * Math.max(0.1, 1 + (scatter / Math.sqrt(count)) * normal());
+    let sum = 0;
+    for (let each = 0; each < count; each += 1) sum += Math.exp(sigma * normal() - (sigma * sigma) / 2);
+    return sum;
+  };
   const told: Worked[] = [];
   for (let worker = 1; worker <= workers; worker += 1) {
     const counts = new Array<number>(routes).fill(0);
@@ -82,7 +118,7 @@ export function simulateSpending({
         counts[route] = (counts[route] ?? 0) + count;
         const each = cpu[route] ?? usual;
         const inLoop = loop[route] ?? each;
-        const scale = count === 0 ? 0 : count * Math.max(0.1, 1 + (scatter / Math.sqrt(count)) * normal());
+        const scale = takenBy(count);
         spent = { cpuMs: spent.cpuMs + scale * each, loopMs: spent.loopMs + scale * inLoop };
         if (count > 0) longestMs = Math.max(longestMs, pieces[route] ?? inLoop);
       }

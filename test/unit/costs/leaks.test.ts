@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { leaks } from '../../../src/costs/leaks.js';
-import { type Leaking, simulateService } from '../../support/leaking-service.js';
+import {
+  type Leaking,
+  leakingServices,
+  simulateService,
+  tightServices,
+} from '../../support/leaking-service.js';
 
 const mebibyte = 2 ** 20;
 
-/** Each of these services with so many seeds; LEAK_RUNS has more of them. */
+/** Each of these services with so many seeds; LEAK_RUNS has more of them, `make bench-routes` fresh ones. */
 const runs = Number(process.env.LEAK_RUNS ?? 6);
 
 function found(service: Omit<Leaking, 'seed'>): readonly (readonly string[])[] {
@@ -15,18 +20,7 @@ function found(service: Omit<Leaking, 'seed'>): readonly (readonly string[])[] {
 }
 
 describe('the route that leaks, among twenty', () => {
-  const services: Readonly<Record<string, Omit<Leaking, 'seed'>>> = {
-    '0.2 MiB a request': { leaking: { 4: 0.2 * mebibyte } },
-    '0.2 MiB a request of a rare route': { leaking: { 15: 0.2 * mebibyte } },
-    '5 MiB a request, so that workers die of it': { leaking: { 10: 5 * mebibyte } },
-    '5 MiB a request of the commonest route': { leaking: { 0: 5 * mebibyte } },
-    'with a lot in flight': { leaking: { 2: mebibyte }, noise: 10 * mebibyte },
-    'while something else grows with time': { leaking: { 4: 0.5 * mebibyte }, drift: 0.2 * mebibyte },
-    'of a service with one worker': { leaking: { 4: 0.5 * mebibyte }, workers: 1 },
-    'of a service with few requests': { leaking: { 4: mebibyte }, rate: 2 },
-    'within two minutes': { leaking: { 4: 0.5 * mebibyte }, seconds: 120 },
-  };
-  for (const [name, service] of Object.entries(services)) {
+  for (const [name, service] of Object.entries(leakingServices)) {
     it(`is named, and no other: ${name}`, () => {
       const [route] = Object.keys(service.leaking ?? {});
       const named = found(service);
@@ -57,15 +51,7 @@ describe('the route that leaks, among twenty', () => {
 });
 
 describe('nobody is accused', () => {
-  const services: Readonly<Record<string, Omit<Leaking, 'seed'>>> = {
-    'where nothing grows': {},
-    'where a lot is in flight': { noise: 20 * mebibyte },
-    'where much garbage is made': { garbage: 300_000 },
-    'where a cache is being filled': { cache: 60 * mebibyte },
-    'where a large cache is being filled': { cache: 200 * mebibyte, seconds: 300 },
-    'where memory grows with time, whatever is asked': { drift: 0.2 * mebibyte },
-  };
-  for (const [name, service] of Object.entries(services)) {
+  for (const [name, service] of Object.entries(tightServices)) {
     it(name, () => {
       const accused = found(service).filter(({ length }) => length > 0);
       assert.ok(accused.length <= runs / 100, JSON.stringify(accused));

@@ -2,9 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { spending } from '../../../src/costs/spending.js';
 import type { RouteCost } from '../../../src/protocol/route-cost.js';
-import { type Spending, simulateSpending } from '../../support/spending-service.js';
+import {
+  costlyServices,
+  evenServices,
+  type Spending,
+  simulateSpending,
+} from '../../support/spending-service.js';
 
-/** Each of these services with so many seeds; COST_RUNS has more of them. */
+/** Each of these services with so many seeds; COST_RUNS has more of them, `make bench-routes` fresh ones. */
 const runs = Number(process.env.COST_RUNS ?? 6);
 
 function found(service: Omit<Spending, 'seed'>): readonly (readonly RouteCost[])[] {
@@ -19,25 +24,25 @@ function namesOf(routes: readonly RouteCost[]): readonly string[] {
 }
 
 describe('the route that costs most, among twenty', () => {
-  const services: Readonly<Record<string, { route: number; service: Omit<Spending, 'seed'> }>> = {
-    'of 180 ms': { route: 7, service: { cpu: { 7: 180 } } },
-    'of 180 ms, and rare': { route: 15, service: { cpu: { 15: 180 }, rarity: { 15: 4 } } },
-    'of 20 ms, and the commonest': { route: 0, service: { cpu: { 0: 20 } } },
-    'of a service with one worker': { route: 7, service: { cpu: { 7: 180 }, workers: 1 } },
-    'of a service with few requests': { route: 7, service: { cpu: { 7: 180 }, rate: 4 } },
-    'while requests wait all the time': { route: 7, service: { cpu: { 7: 180 }, saturated: true } },
-    'with much noise': { route: 7, service: { cpu: { 7: 180 }, noise: 0.3, scatter: 2 } },
-    'that waits in the event loop without CPU': { route: 5, service: { loop: { 5: 100 } } },
-  };
-  for (const [name, { route, service }] of Object.entries(services)) {
+  for (const [name, { route, service }] of Object.entries(costlyServices)) {
     it(`is named, and no other: ${name}`, () => {
-      const named = found(service).map(namesOf);
+      const all = found(service);
+      const named = all.map(namesOf);
       const right = named.filter(([first]) => first === `GET /route${route}`).length;
       assert.ok(right >= Math.floor(0.95 * runs) - 1, JSON.stringify(named));
       assert.ok(
         named.every(({ length }) => length <= 1),
         JSON.stringify(named),
       );
+      // While no worker has a moment to spare, what the process takes by itself is counted to the requests.
+      if (service.saturated) return;
+      const what = service.loop === undefined ? 'cpu' : 'loop';
+      const truth = (service.loop ?? service.cpu)?.[route] ?? assert.fail();
+      const holding = all.filter((routes) => {
+        const cost = routes.find(({ kind }) => kind === `GET /route${route}`)?.[what];
+        return cost !== undefined && cost.lowMs <= truth && truth <= cost.highMs;
+      });
+      assert.ok(holding.length >= Math.floor(0.9 * runs) - 1, JSON.stringify(all.map(([worst]) => worst)));
     });
   }
 
@@ -92,19 +97,7 @@ describe('the route that blocks the event loop', () => {
 });
 
 describe('no route is named', () => {
-  const services: Readonly<Record<string, Omit<Spending, 'seed'>>> = {
-    'where all are alike': {},
-    'where all are alike, with much noise': { noise: 0.3, scatter: 2 },
-    'where few requests come': { rate: 4 },
-    'after two minutes': { seconds: 120 },
-    'of one worker': { workers: 1 },
-    'where requests wait all the time': { saturated: true },
-    'where requests wait all the time, and what costs is no request': { base: 600, saturated: true },
-    'where many requests come': { rate: 400, usual: 1 },
-    'where what costs is no request': { base: 600 },
-    'where there is one route only': { routes: 1, usual: 50 },
-  };
-  for (const [name, service] of Object.entries(services)) {
+  for (const [name, service] of Object.entries(evenServices)) {
     it(name, () => {
       const accused = found(service)
         .map(namesOf)

@@ -40,8 +40,27 @@ test('a worker tells of its work with every fifth heartbeat', () => {
   });
   assert.ok(outsideBytes > 0);
   state.answers += 1;
-  beat(5);
+  beat(4);
+  assert.equal(told.length, 1);
+  beat(1);
   assert.equal(told.length, 2);
+});
+
+test('what is outside of the heap has neither the heap in it nor the buffers that V8 knows of', () => {
+  const { told, state, beat } = worker();
+  beat(5);
+  // Its pages are used: the resident set grows by them.
+  const buffer = Buffer.alloc(128 * 2 ** 20, 1);
+  state.answers += 1;
+  beat(5);
+  const [before = assert.fail(), after = assert.fail()] = told;
+  assert.equal(buffer.at(-1), 1);
+  const { heapTotal, rss } = process.memoryUsage();
+  assert.ok(after.outsideBytes < before.outsideBytes + 64 * 2 ** 20, JSON.stringify(told));
+  assert.ok(
+    after.outsideBytes <= rss - buffer.length - heapTotal / 4,
+    JSON.stringify({ rss, heapTotal, told }),
+  );
 });
 
 test('a worker without requests, or one that drains, has nothing to tell', () => {
