@@ -34,7 +34,7 @@ import {
   writeJournal,
 } from './layout.js';
 import { outputLog } from './output-log.js';
-import { describeSource, type Source } from './plan.js';
+import { describeSource, pinned, type Source } from './plan.js';
 import { prune, pruneLogs } from './prune.js';
 import { isWithin, parseWindow } from './window.js';
 
@@ -244,7 +244,11 @@ export function createCourse(world: World): Course {
       if (plan === null) throw new Failed(bad.map(({ detail }) => detail).join('; '));
       const problem = windowProblem(world, origin);
       if (problem !== null) throw new Failed(problem);
-      made = await make(journal, plan);
+      const { commit } = options;
+      made = await make(
+        journal,
+        commit === undefined ? plan : { ...plan, source: pinned(plan.source, commit) },
+      );
       const late = windowProblem(world, origin);
       if (late !== null) throw new Failed(late);
     } catch (error) {

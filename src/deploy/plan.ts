@@ -82,6 +82,18 @@ function tarball({
   return { source: { kind: 'tarball', from: { url: place }, sha256: expected } };
 }
 
+/** The same source, and of it what another host was given. A directory has no number. */
+export function pinned(source: Source, commit: string): Source {
+  switch (source.kind) {
+    case 'git':
+      return { ...source, ref: commit };
+    case 'tarball':
+      return { ...source, sha256: source.sha256 ?? commit };
+    case 'directory':
+      return source;
+  }
+}
+
 /** The source in words. A password in its URL is left out. */
 export function describeSource(source: Source): string {
   const plain = (url: string) => url.replace(/^(\w+:\/\/)[^/@]*@/, '$1');

@@ -174,7 +174,8 @@ export function createFleetSide(seam: FleetSeam): FleetSide {
           rollouts.delete(id);
           resolve();
         });
-        const command: HostCommand = kind === 'reload' ? { kind, by, soak } : { kind, by, ref: ref ?? null };
+        const command: HostCommand =
+          kind === 'reload' ? { kind, by, soak } : { kind, by, ref: ref ?? null, commit: null };
         backplane.ask({ kind: 'fleet', question: { kind: 'rollout', id, command } }).catch((error: Error) => {
           rollouts.delete(id);
           reject(error);
@@ -230,15 +231,15 @@ export function reloadHere(
 /** Deploys to this host; resolves with its verdict. */
 export function deployHere(
   { deploy }: Pick<Commands, 'deploy'>,
-  { by, ref }: Extract<HostCommand, { kind: 'deploy' }>,
+  { by, ref, commit }: Extract<HostCommand, { kind: 'deploy' }>,
 ): Promise<HostOutcome> {
   return new Promise((resolve, reject) => {
-    const options = { by, origin: 'fleet', ...(ref === null ? {} : { ref }) } as const;
+    const options = { by, origin: 'fleet', ref: ref ?? undefined, commit: commit ?? undefined } as const;
     const hear = (line: DeployLine): void => {
       if (line.type !== 'record') return;
-      const { verdict, reason, id } = line.record;
+      const { verdict, reason, id, commit } = line.record;
       const message = `${verdict}, release ${id}${reason === null ? '' : `: ${reason}`}`;
-      resolve({ ok: verdict === 'done' || verdict === 'unchanged', message });
+      resolve({ ok: verdict === 'done' || verdict === 'unchanged', message, commit });
     };
     deploy(options, hear).then((answer) => {
       if (!answer.accepted) resolve({ ok: false, message: answer.reason });

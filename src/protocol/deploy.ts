@@ -14,6 +14,8 @@ export interface DeployOptions {
   readonly by: string;
   /** Branch, tag or commit; for a tarball what stands for `{ref}` in its URL. Without: `deploy.ref`. */
   readonly ref?: string | undefined;
+  /** What the ref led to on the host before this one, as in DeployRecord: a branch may have moved since. */
+  readonly commit?: string | undefined;
   /** Only says what it would do, and whether it could. */
   readonly dryRun?: boolean | undefined;
   readonly origin?: Exclude<DeployOrigin, 'rollback' | 'init'> | undefined;

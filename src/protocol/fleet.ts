@@ -104,13 +104,20 @@ export interface FleetDue {
 /** What one host of the fleet is told to do. */
 export type HostCommand =
   | { readonly kind: 'reload'; readonly by: string; readonly soak: boolean }
-  /** `ref` null: what the host's configuration says. */
-  | { readonly kind: 'deploy'; readonly by: string; readonly ref: string | null };
+  /** `ref` null: what the host's configuration says. `commit`: what the first host was given; null: this is the first. */
+  | {
+      readonly kind: 'deploy';
+      readonly by: string;
+      readonly ref: string | null;
+      readonly commit: string | null;
+    };
 
 export interface HostOutcome {
   readonly ok: boolean;
   /** In words: the verdict, and why. */
   readonly message: string;
+  /** Of a deploy: what it was made of, where that has a number (DeployRecord). */
+  readonly commit?: string | null;
 }
 
 /** What a rollout over all hosts sends; its last line is of type `over`. */

@@ -93,9 +93,10 @@ export function redisRollouts(connection: Connection, options: RolloutOptions): 
       if (problem !== null) return over(false, problem, { untouched: order });
       tell({ type: 'plan', hosts: order, away });
       const done: string[] = [];
+      let next = command;
       for (const name of order) {
         tell({ type: 'begins', host: name });
-        const { ok, message } = await ask(name, command);
+        const { ok, message, commit = null } = await ask(name, next);
         tell({ type: 'ended', host: name, ok, message });
         if (!ok) {
           const untouched = order.slice(done.length + 1);
@@ -106,6 +107,8 @@ export function redisRollouts(connection: Connection, options: RolloutOptions): 
           });
         }
         done.push(name);
+        // What the first host has proven, not what the branch has become since.
+        if (next.kind === 'deploy') next = { ...next, commit: next.commit ?? commit };
       }
       over(true, `${done.length} of ${done.length} hosts: ${done.join(', ')}`, { done });
     },

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { Agent, get } from 'node:http';
 import { describe, test } from 'node:test';
 import { startNginx } from '../../support/nginx.js';
 import { startRedis } from '../../support/redis.js';
 import { waitFor } from '../../support/wait.js';
 import { createNetwork, middle, noHosts } from './hosts.js';
+import { startLoad } from './load.js';
 
 const toml = (redis: string, more = ''): string =>
   `workers = 1\n[fleet]\nredis_url = "${redis}"\ncanary_host = "b"\n[reload]\nsoak = "1s"\n${more}`;
@@ -31,7 +31,7 @@ describe('a fleet of three hosts', { skip: noHosts }, () => {
       t,
       http: `  upstream app {\n${servers}\n    keepalive 16;\n  }\n  server {\n    listen ${middle}:8080;\n    location / {\n      proxy_pass http://app;\n      proxy_http_version 1.1;\n      proxy_set_header Connection "";\n    }\n  }`,
     });
-    const load = startLoad(`http://${middle}:8080/api/info`);
+    const load = startLoad(t, `http://${middle}:8080/api/info`);
     const { code, output } = await first.cli('reload', '--fleet');
     const { answered, failures } = await load.stop();
     assert.equal(code, 0, output);
@@ -49,34 +49,3 @@ describe('a fleet of three hosts', { skip: noHosts }, () => {
     assert.match(refused.output, /Redis at redis:\/\/10\.77\.0\.1:6379 does not answer/);
   });
 });
-
-/** Requests one after the other on a few connections, until it is stopped. */
-function startLoad(url: string) {
-  const agent = new Agent({ keepAlive: true, maxSockets: 4 });
-  const failures: string[] = [];
-  let answered = 0;
-  let stopped = false;
-  const one = (): Promise<void> =>
-    new Promise((resolve) => {
-      get(url, { agent }, (response) => {
-        if (response.statusCode === 200) answered += 1;
-        else failures.push(`status ${response.statusCode}`);
-        response.resume().once('end', resolve);
-      }).once('error', (error) => {
-        failures.push(error.message);
-        resolve();
-      });
-    });
-  const client = async (): Promise<void> => {
-    while (!stopped) await one();
-  };
-  const clients = Promise.all(Array.from({ length: 4 }, client));
-  return {
-    stop: async () => {
-      stopped = true;
-      await clients;
-      agent.destroy();
-      return { answered, failures };
-    },
-  };
-}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { describeSource, newId, planSource } from '../../../src/deploy/plan.js';
+import { describeSource, newId, pinned, planSource } from '../../../src/deploy/plan.js';
 import { isWithin, parseWindow } from '../../../src/deploy/window.js';
 
 const digits = 'e'.repeat(64);
@@ -33,6 +33,19 @@ describe('the source of a deploy', () => {
       /needs a git repository, and deploy.source \/srv\/plain is none/,
     );
     assert.match(String(plan('shop')), /"shop" is not right: expected the URL/);
+  });
+
+  test('is for the hosts after the first one what that one got', () => {
+    const commit = 'c'.repeat(40);
+    assert.deepEqual(pinned({ kind: 'git', url: '/srv/shop.git', ref: 'main' }, commit), {
+      ...{ kind: 'git', url: '/srv/shop.git', ref: commit },
+    });
+    const from = { path: '/srv/shop.tgz' };
+    assert.deepEqual(pinned({ kind: 'tarball', from, sha256: null }, digits), {
+      ...{ kind: 'tarball', from, sha256: digits },
+    });
+    const directory = { kind: 'directory', path: '/srv/shop' } as const;
+    assert.deepEqual(pinned(directory, digits), directory);
   });
 
   test('is a tarball by its name; one from a URL has a checksum', () => {
