@@ -38,6 +38,8 @@ export function step(state: JobsState, event: JobsEvent, now: Now, calendarFor: 
       return ticked(state, now, calendarFor);
     case 'run':
       return asked(state, event, now);
+    case 'replace':
+      return replaced(state, event, now);
     case 'not-handed':
       return notHanded(state, event, now);
     case 'exited':
@@ -191,6 +193,15 @@ function asked(state: JobsState, { id, job, due, by }: Extract<JobsEvent, { type
       return result;
     }
   }
+}
+
+/** The next run is not of this state: the fleet has it. */
+function replaced(state: JobsState, { due, byMs }: Extract<JobsEvent, { type: 'replace' }>, now: Now): Step {
+  const run = state.runs.find(({ config, due: of }) => config.name === due.job && of?.dueMs === due.dueMs);
+  if (run === undefined) return [state, []];
+  const reason = `a run was due at ${new Date(byMs).toISOString()}`;
+  const why = { verdict: 'replaced' as const, reason, now };
+  return isActive(run) ? end(state, run, why) : over(state, run, why);
 }
 
 function start(state: JobsState, run: Run, now: Now): Step {

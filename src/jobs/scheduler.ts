@@ -31,8 +31,10 @@ export interface Scheduler extends Runs {
   /** Newest first, those under way included; null: there is no such job. */
   runs(job: string): Promise<readonly JobRun[] | null>;
   output(run: JobRun): Promise<string>;
+  /** Ends the run of this due time: the fleet has a later one. */
+  replace(due: Due, byMs: number): void;
   /** Notes a due time of which this host ran nothing. */
-  report(due: Due, verdict: 'lost' | 'skipped', reason: string): void;
+  report(due: Due, verdict: 'lost' | 'skipped' | 'replaced', reason: string): void;
   /** Resolves once nothing runs, after so long at the latest. Nothing begins from now on. */
   stop(within: Millis): Promise<void>;
 }
@@ -355,6 +357,7 @@ export function createScheduler(seam: SchedulerSeam): Scheduler {
       return [...under.reverse(), ...past];
     },
     output: ({ job, id }) => store.output(job, id),
+    replace: (due, byMs) => post({ type: 'replace', due, byMs }),
     report: (due, verdict, reason) => {
       const none = notBegun(due, newId(due.dueMs), now());
       over({ ...none, verdict, reason });

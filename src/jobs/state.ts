@@ -84,6 +84,8 @@ export type JobsEvent =
       readonly due: Due | null;
       readonly by: string;
     }
+  /** Another host has a later due time of the job (`overlap = "replace"`): the run of this one makes room. */
+  | { readonly type: 'replace'; readonly due: Pick<Due, 'job' | 'dueMs'>; readonly byMs: number }
   | { readonly type: 'not-handed'; readonly due: Due; readonly error: string }
   /** The processes of a run have ended. */
   | { readonly type: 'exited'; readonly id: string; readonly ending: Ending }

@@ -39,6 +39,8 @@ export interface JobTakers {
   lost(due: FleetDue, host: string): void;
   /** Left out, since the run before was not over. */
   skipped(due: FleetDue): void;
+  /** A later one is due: its run here ends, where it has begun, or never begins. */
+  replaced(due: FleetDue, by: { readonly byMs: number; readonly hasBegun: boolean }): void;
 }
 
 /** Whose turn it is to reload. */
@@ -139,6 +141,8 @@ export function createFleetSide(seam: FleetSeam): FleetSide {
       }
       case 'skipped':
         return takers?.skipped(event.due);
+      case 'replaced':
+        return takers?.replaced(event.due, event);
       case 'command':
         return void obey(event.command)
           .catch((error: unknown) => ({ ok: false, message: String(error) }))

@@ -136,6 +136,10 @@ function takersOf(scheduler: Scheduler): JobTakers {
     },
     lost: (due, host) => scheduler.report(due, 'lost', `its host ${host} died, or was away for too long`),
     skipped: (due) => scheduler.report(due, 'skipped', 'the run before, on another host, was not over'),
+    replaced: (due, { byMs, hasBegun }) => {
+      if (hasBegun) scheduler.replace(due, byMs);
+      else scheduler.report(due, 'replaced', `a run was due at ${new Date(byMs).toISOString()}`);
+    },
   };
 }
 

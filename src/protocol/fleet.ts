@@ -177,6 +177,8 @@ export type FleetEvent =
   | { readonly kind: 'lost'; readonly due: FleetDue; readonly host: string; readonly reruns: boolean }
   /** A due time that passed while the run before was not over, with `overlap = "skip"`. */
   | { readonly kind: 'skipped'; readonly due: FleetDue; readonly host: string }
+  /** With `overlap = "replace"` a later one is due: this host ends the run, or it never began (`hasBegun` false). */
+  | { readonly kind: 'replaced'; readonly due: FleetDue; readonly byMs: number; readonly hasBegun: boolean }
   | { readonly kind: 'command'; readonly id: string; readonly command: HostCommand }
   /** A reload waits for this host. */
   | { readonly kind: 'held'; readonly host: string }

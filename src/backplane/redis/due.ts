@@ -27,6 +27,10 @@ export interface DueOptions {
 /** A run whose host died is known to be lost after this and up to twice `stalledEach`, ms. */
 const usualLock = 10_000;
 const stalledEach = 3_000;
+/** ms between two looks for a due time that replaces a run, while it is in progress. */
+const lookedEach = 1_000;
+/** Of the due times that wait, so many are looked at. */
+const mostLooked = 100;
 
 export function redisDueTimes(connection: Connection, options: DueOptions): DueTimes {
   const { prefix, host, engine, run, tell, warn, lockMs = usualLock } = options;
@@ -53,12 +57,34 @@ export function redisDueTimes(connection: Connection, options: DueOptions): DueT
       tell({ kind: 'skipped', due, host });
       return { verdict: 'skipped', host };
     }
+    const byMs = job.overlap === 'replace' ? await laterIn(queue, due) : null;
+    if (byMs !== null) {
+      tell({ kind: 'replaced', due, byMs, hasBegun: false });
+      return { verdict: 'replaced', host };
+    }
     await patient.hset(key, 'romHost', host);
-    const ran = await run(due, entry.id ?? '');
+    const endWatch = job.overlap === 'replace' ? watchLater(due, queue) : () => {};
+    const ran = await run(due, entry.id ?? '').finally(endWatch);
     const result = { verdict: ran.verdict, host };
     await patient.hset(key, 'romRan', JSON.stringify(result));
     await patient.set(lastKey, JSON.stringify(ran), 'EX', keptSeconds);
     return result;
+  };
+
+  /** Whichever host adds the later one, it waits in Redis until this run is over: the host that runs ends it. */
+  const watchLater = (due: FleetDue, queue: Queue): (() => void) => {
+    const timer = setInterval(() => {
+      laterIn(queue, due).then(
+        (byMs) => {
+          if (byMs === null) return;
+          clearInterval(timer);
+          tell({ kind: 'replaced', due, byMs, hasBegun: true });
+        },
+        // Redis is away.
+        () => {},
+      );
+    }, lookedEach);
+    return () => clearInterval(timer);
   };
 
   const begin = (job: FleetJob): void => {
@@ -129,6 +155,13 @@ function queueOf(job: string): string {
 
 /** How long it is known when a job last ran. */
 const keptSeconds = 7 * 24 * 3_600;
+
+/** A due time of the job that waits and is later than this one, the latest of those at the end; null: there is none. */
+async function laterIn(queue: Queue, { dueMs }: Pick<FleetDue, 'dueMs'>): Promise<number | null> {
+  const ids = await queue.getRanges(['waiting'], 0, mostLooked - 1, false);
+  const later = ids.map((id) => Number(id.slice(id.lastIndexOf('@') + 1))).filter((at) => at > dueMs);
+  return later.length === 0 ? null : Math.max(...later);
+}
 
 /** Whether the last run was under way when this one was due. One that was only picked up late is not left out. */
 export function isOverlapped({ dueMs }: Pick<FleetDue, 'dueMs'>, last: string | null): boolean {

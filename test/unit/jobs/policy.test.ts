@@ -217,6 +217,23 @@ describe('a run that is due while the one before is not over', () => {
       ['replaced'],
     );
   });
+
+  test('of the fleet: the run makes room for one that is not here, also while it waits for its next attempt', () => {
+    for (const behaviour of [() => null, () => ({ afterMs: 0, code: 1 })]) {
+      const job = jobConfig({ schedule: '* * * * *', overlap: 'replace', retries: 3, backoff: hour });
+      const sim = new JobsSim({ startMs: noon, jobs: [job], behaviour, dies: 700 });
+      sim.pass(minute + second);
+      sim.post({ type: 'replace', due: { job: 'report', dueMs: noon }, byMs: noon + 2 * minute });
+      assert.equal(sim.over.length, 0, 'it is of another due time');
+      sim.post({ type: 'replace', due: { job: 'report', dueMs: noon + minute }, byMs: noon + 2 * minute });
+      sim.pass(second);
+      const reason = 'a run was due at 2026-05-05T12:02:00.000Z';
+      assert.deepEqual(
+        sim.over.map(({ verdict, reason }) => [verdict, reason]),
+        [['replaced', reason]],
+      );
+    }
+  });
 });
 
 describe('a run that fails', () => {
