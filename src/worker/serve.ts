@@ -160,7 +160,7 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means, shedding: typ
     limit: descriptorLimit,
     open: openDescriptors,
     now: () => performance.now(),
-    after: (delay, act) => void setTimeout(setImmediate, delay, act),
+    after: (delay, act) => void (delay === 0 ? setImmediate(act) : setTimeout(setImmediate, delay, act)),
     warn: log.warn,
   });
   const turns = followTurns({ interval: settings.heartbeatInterval });
@@ -370,6 +370,7 @@ async function run(parts: Parts): Promise<void> {
     listen: settings.listen,
     isServing,
     onDeaf: (error) => void failing.retire(error),
+    every: heartbeats.every,
   });
 }
 

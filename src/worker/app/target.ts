@@ -163,7 +163,7 @@ export interface DeafSeam {
   /** False: the worker drains. */
   readonly isServing: () => boolean;
   readonly onDeaf: (error: Error) => void;
-  readonly every?: (interval: number, act: () => void) => () => void;
+  readonly every: (interval: number, act: () => void) => () => void;
 }
 
 /**
@@ -183,7 +183,7 @@ export function hears(
  * ready and healthy and never get a connection again. Call it when the worker is ready.
  */
 export function watchDeaf(seam: DeafSeam): void {
-  const { servers, listen, isServing, onDeaf, every = repeat } = seam;
+  const { servers, listen, isServing, onDeaf, every } = seam;
   const wasOnTarget = servers.listening().some((server) => isTarget(server, listen));
   let deafFor = 0;
   const stop = every(lookInterval, () => {
@@ -213,9 +213,4 @@ function firstTcp({ sockets }: Passed): ListenSocket | undefined {
 /** A path as the kernel writes it. */
 function nameOf(path: string): string {
   return path.startsWith('\0') ? `@${path.slice(1)}` : absolute(path);
-}
-
-function repeat(interval: number, act: () => void): () => void {
-  const timer = setInterval(act, interval).unref();
-  return () => clearInterval(timer);
 }

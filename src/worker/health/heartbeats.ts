@@ -6,6 +6,7 @@ import {
 } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import type { CheckReport, Heartbeat, ShedReport } from '../../protocol/heartbeat.js';
+import type { Millis } from '../../protocol/limits.js';
 import { heapUsed, residentSet } from '../../protocol/memory.js';
 import type { Servers } from '../connections/servers.js';
 import type { Turns } from './turns.js';
@@ -17,6 +18,8 @@ export interface Heartbeats {
   start(options: { withBytes: boolean }): void;
   /** Sends one more heartbeat now. */
   now(): void;
+  /** Calls `act` about every `ms`, with heartbeats, so that it wakes the worker up no more often; returns what ends it. */
+  every(ms: Millis, act: () => void): () => void;
 }
 
 /** Fine enough for a percentile over a second, and costs fifty wake-ups a second: only a busy worker has them. */
@@ -55,6 +58,7 @@ export function createHeartbeats({
   let utilization: EventLoopUtilization = performance.eventLoopUtilization();
   let timer: NodeJS.Timeout | null = null;
   let withBytesNow = false;
+  const besides = new Set<() => void>();
   turns.onChange((busy) => (busy ? delay.enable() : delay.disable()));
 
   const heartbeat = (withBytes: boolean): Heartbeat => {
@@ -84,6 +88,16 @@ export function createHeartbeats({
   };
 
   return {
+    every: (ms, act) => {
+      const after = Math.max(1, Math.round(ms / interval));
+      let beats = 0;
+      const beat = (): void => {
+        beats++;
+        if (beats % after === 0) act();
+      };
+      besides.add(beat);
+      return () => void besides.delete(beat);
+    },
     now: () => {
       if (timer !== null) send(heartbeat(withBytesNow));
     },
@@ -96,6 +110,7 @@ export function createHeartbeats({
         send(heartbeat(withBytes));
         turns.settle();
         seam.onBeat?.();
+        for (const beat of besides) beat();
       }, interval).unref();
     },
   };

@@ -12,7 +12,7 @@ export interface Rest {
 export interface RestSeam {
   /** Of the heartbeats, ms. */
   readonly interval: Millis;
-  /** See Turns. */
+  /** Whether the worker had work in the interval that ends. */
   readonly busy: () => boolean;
   /** Bytes. */
   readonly rss: () => number;
@@ -34,6 +34,8 @@ const shortPause: Millis = 10_000;
 const longPause: Millis = 600_000;
 /** What a worker has grown by since the last time, where it is worth it, bytes. */
 const worthIt = 8 * 2 ** 20;
+/** A worker at rest works for a smaller share of an interval. For its own it takes 0.1 %. */
+const restingBelow = 0.02;
 /** V8 takes some 2 ms per MB that is alive: with more in use the next request might wait for longer than 100 ms. */
 export const mostUsed = 64 * 2 ** 20;
 
@@ -71,9 +73,10 @@ export function createRest({ interval, busy, rss, heapUsed, collect, collections
 /** That of this process. */
 export function restOf(
   { memory, heartbeatInterval: interval }: Pick<WorkerSettings, 'memory' | 'heartbeatInterval'>,
-  { busy }: Pick<Turns, 'busy'>,
+  { worked }: Pick<Turns, 'worked'>,
 ): Rest {
   if (memory.trim === 'off') return { beat: () => {} };
   const [rss, collect, collections] = [residentSet, returnMemory, collectionsNeeded];
+  const busy = () => worked() > restingBelow;
   return createRest({ interval, busy, rss, heapUsed, collect, collections });
 }

@@ -46,8 +46,8 @@ const mostFrames = 30;
 
 /**
  * Reports from now on when the event loop is blocked for longer than the threshold. The main thread writes the time into
- * shared memory, at each beat of a timer while it is busy and at the end of each turn while it is idle; all else happens
- * in the thread, unless there is a stall.
+ * shared memory, at each beat of a timer while it is busy and else at the end of each turn; all else happens in the
+ * thread, unless there is a stall.
  */
 export async function watchStalls({
   thread,
@@ -79,6 +79,7 @@ export async function watchStalls({
     times[shared.beat] = to;
   };
   let beats: NodeJS.Timeout | null = null;
+  let lookedForDebugger = 0;
   const rest = (isIdle: boolean, at: Millis): void => {
     times[shared.beat] = at;
     times[shared.idle] = isIdle ? 1 : 0;
@@ -87,7 +88,8 @@ export async function watchStalls({
     beats = isIdle ? null : setInterval(beat, interval).unref();
   };
   // A session that looks while another one has the main thread stand still could keep it there.
-  const watchDebugger = (): void => {
+  const watchDebugger = (at = hrtime()): void => {
+    lookedForDebugger = at;
     times[shared.debugged] = url() === undefined ? 0 : 1;
   };
   const beat = (): void => {
@@ -106,7 +108,11 @@ export async function watchStalls({
     if (message.type === 'sees') {
       if (!turns.busy()) rest(true, hrtime());
       turns.onChange((busy, at) => (ended ? undefined : rest(!busy, at)));
-      turns.onTurn((turn) => (ended || beats !== null ? undefined : turned(turn)));
+      turns.onTurn((turn) => {
+        if (ended || beats !== null) return;
+        turned(turn);
+        if (turn.to - lookedForDebugger >= interval) watchDebugger(turn.to);
+      });
     }
     // While a debugger is open, the main thread may stand at a breakpoint.
     if (message.type !== 'stalled' || url() !== undefined) return;

@@ -3,9 +3,9 @@ import { setImmediate } from 'node:timers';
 import type { Millis } from '../../protocol/limits.js';
 
 /**
- * Tells a worker with something to do from an idle one, and wakes neither up. While the worker is idle, it hears of each
- * turn of the event loop as that ends; while it is busy, of none: timers of those that listen take over, which cost
- * less than a call for each of thousands of turns.
+ * Tells a busy worker from one with little to do, and wakes neither up. While there is little to do, those that listen
+ * hear of each turn of the event loop as that ends; while the worker is busy, of none: timers of theirs take over, which
+ * cost less than a call for each of thousands of turns, but 66 wake-ups a second by default.
  *
  * The call is an immediate without a reference. Node runs immediates after each poll, and one without a reference does
  * not keep the loop from waiting for events (lib/internal/timers.js and CheckImmediate in src/env.cc of Node 20 to 26).
@@ -14,10 +14,12 @@ export interface Turns {
   /** The first call counts. */
   begin(): void;
   readonly busy: () => boolean;
+  /** The share of the last interval in which the event loop did not wait for events, 0 to 1. */
+  readonly worked: () => number;
   /** `at`: ms of process.hrtime() */
   onChange(hear: (busy: boolean, at: Millis) => void): void;
   onTurn(hear: (turn: Turn) => void): void;
-  /** Lets a worker without much to do since the last call be idle. Called by a timer once per interval. */
+  /** Ends an interval: a worker that had little to do in it is no longer busy. Called by a timer once per interval. */
   settle(): void;
   /** The longest turn since the last call of those that it heard of, ms. */
   takeLongest(): Millis;
@@ -37,24 +39,34 @@ export interface TurnsSeam {
   readonly now?: () => Millis;
   /** How long the event loop has waited for events since it began, ms. */
   readonly waited?: () => Millis;
+  /** How many turns there were since it began. */
+  readonly count?: () => number;
   /** Calls at the end of the next turn, whenever that is. */
   readonly atTurn?: (act: () => void) => void;
 }
 
-/** Shares of the time between two heartbeats. A worker at rest takes 0.1 % for its own. */
-const busyAbove = 0.02;
-const idleBelow = 0.01;
+/**
+ * Shares of the time between two heartbeats, and turns a second. The wake-ups of a busy worker take up to 1 % and 150 turns,
+ * on a loaded machine several times that share: both limits are far enough above for them not to keep the worker busy.
+ */
+const busyAbove = { share: 0.2, turns: 1_000 } as const;
+const calmBelow = { share: 0.1, turns: 500 } as const;
 
 export function followTurns({ interval, ...seam }: TurnsSeam): Turns {
   const { now = hrtime, waited = () => performance.nodeTiming.idleTime, atTurn = afterPoll } = seam;
+  const { count = turnsOfLoop } = seam;
   const toldOfChanges: ((busy: boolean, at: Millis) => void)[] = [];
   const toldOfTurns: ((turn: Turn) => void)[] = [];
   const look = (): Look => ({ at: now(), waited: waited() });
   let begun = false;
   let busy = false;
   let settled = look();
+  let settledCount = 0;
+  let worked = 0;
   let lastTurn = settled;
   let longest = 0;
+  /** Since the interval began; counted while those that listen hear of each. */
+  let turns = 0;
 
   const become = (next: boolean): void => {
     busy = next;
@@ -67,7 +79,10 @@ export function followTurns({ interval, ...seam }: TurnsSeam): Turns {
     const tookMs = workedBetween(before, lastTurn);
     longest = Math.max(longest, tookMs);
     for (const hear of toldOfTurns) hear({ from: before.at, to: lastTurn.at, tookMs });
-    if (workedBetween(settled, lastTurn) > busyAbove * interval) become(true);
+    turns++;
+    const { share, turns: many } = busyAbove;
+    if (workedBetween(settled, lastTurn) > share * interval || turns > (many * interval) / 1_000)
+      become(true);
     else atTurn(ended);
   };
   return {
@@ -75,16 +90,23 @@ export function followTurns({ interval, ...seam }: TurnsSeam): Turns {
       if (begun) return;
       begun = true;
       settled = look();
+      settledCount = count();
       lastTurn = settled;
       atTurn(ended);
     },
     busy: () => busy,
+    worked: () => worked,
     onChange: (hear) => void toldOfChanges.push(hear),
     onTurn: (hear) => void toldOfTurns.push(hear),
     settle: () => {
-      const before = settled;
+      const before = { ...settled, count: settledCount };
       settled = look();
-      if (!busy || workedBetween(before, settled) >= idleBelow * (settled.at - before.at)) return;
+      settledCount = count();
+      turns = 0;
+      const took = settled.at - before.at;
+      worked = took > 0 ? workedBetween(before, settled) / took : 0;
+      const { share, turns: few } = calmBelow;
+      if (!busy || worked >= share || settledCount - before.count >= (few * took) / 1_000) return;
       lastTurn = settled;
       become(false);
     },
@@ -94,6 +116,12 @@ export function followTurns({ interval, ...seam }: TurnsSeam): Turns {
       return result;
     },
   };
+}
+
+/** Node counts them since 20.18; its types for 20 do not know. */
+function turnsOfLoop(): number {
+  const { uvMetricsInfo } = performance.nodeTiming as { uvMetricsInfo?: { loopCount: number } };
+  return uvMetricsInfo?.loopCount ?? 0;
 }
 
 interface Look {

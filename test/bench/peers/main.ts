@@ -37,7 +37,13 @@ const parts: Readonly<Record<string, (run: Run, form: Form) => Promise<void>>> =
       restsAt: rounds < 4 ? 'last' : 'each',
     }),
   starts: (run, { quick, rounds }) => measureStarts(run, { app: 'koa', rounds: quick ? 1 : rounds }),
-  idle: (run, { quick }) => measureIdle(run, { app: 'koa', after: quick ? 10 : 15, seconds: quick ? 5 : 10 }),
+  idle: (run, { quick }) =>
+    measureIdle(
+      run,
+      quick
+        ? { app: 'koa', after: 10, restAfter: 10, seconds: 5 }
+        : { app: 'koa', after: 25, restAfter: 90, seconds: 20 },
+    ),
   operations: (run, { quick, rounds }) =>
     measureOperations(run, { app: 'koa', major: lts, rounds: quick ? 1 : rounds }),
   connections: async (run, { quick }) => {

@@ -43,10 +43,13 @@ export async function measureStarts(run: Run, { app, rounds }: { app: App; round
   }
 }
 
-/** All side by side, without a request after the first: memory after so many seconds, and CPU time in those that follow. */
+/**
+ * All side by side, without a request after the first: memory after so many seconds, and CPU time for some seconds from
+ * `restAfter` on, when V8 has collected the garbage of the start.
+ */
 export async function measureIdle(
   run: Run,
-  { app, after, seconds }: { app: App; after: number; seconds: number },
+  { app, after, restAfter, seconds }: { app: App; after: number; restAfter: number; seconds: number },
 ): Promise<void> {
   const running: Running[] = [];
   try {
@@ -55,17 +58,20 @@ export async function measureIdle(
       if (service !== null) running.push({ ...contestant, service, processes: await service.processes() });
     }
     await sleep(after * 1_000);
+    for (const { subject, processes, service } of running) {
+      const { all, master } = memoryOf(processes);
+      run.rounds.add(figures.idle, subject, all);
+      if (service.apart && processes.master.length > 0) run.rounds.add(figures.idleMaster, subject, master);
+    }
+    await sleep((restAfter - after) * 1_000);
     const before = running.map(({ processes }) => cpuOf(processes));
     const begun = performance.now();
     await sleep(seconds * 1_000);
-    for (const [place, { subject, processes, service }] of running.entries()) {
+    for (const [place, { subject, processes }] of running.entries()) {
       const now = cpuOf(processes);
       const then = before[place] ?? now;
       const spent = now.master + now.workers - then.master - then.workers;
       run.rounds.add(figures.idleCpu, subject, (spent * 1_000) / (performance.now() - begun));
-      const { all, master } = memoryOf(processes);
-      run.rounds.add(figures.idle, subject, all);
-      if (service.apart && processes.master.length > 0) run.rounds.add(figures.idleMaster, subject, master);
     }
     run.say('idle');
   } finally {

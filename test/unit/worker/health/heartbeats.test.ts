@@ -22,6 +22,7 @@ function heartbeating() {
   const turns = {
     begin: () => {},
     busy: () => false,
+    worked: () => 0,
     onChange: (hear: (busy: boolean, at: number) => void) => {
       turns.change = (busy) => hear(busy, 0);
     },
@@ -73,4 +74,17 @@ test('a worker without a free file descriptor heartbeats on, with the memory tha
   const [before, now] = sent;
   assert.ok(before !== undefined && before.rssBytes > 0);
   assert.equal(now?.rssBytes, before.rssBytes);
+});
+
+test('what is to be done each second is done with a heartbeat, and the worker wakes up for it no more often', (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const { heartbeats, sent } = heartbeating();
+  heartbeats.start({ withBytes: false });
+  const done: number[] = [];
+  const end = heartbeats.every(120_000, () => done.push(sent.length));
+  for (let beats = 0; beats < 5; beats++) t.mock.timers.tick(60_000);
+  assert.deepEqual(done, [3, 5]);
+  end();
+  for (let beats = 0; beats < 5; beats++) t.mock.timers.tick(60_000);
+  assert.deepEqual(done, [3, 5]);
 });
