@@ -88,7 +88,7 @@ empty :=
 names = $(subst $(empty) |,|,$(1))
 SLOW := $(addprefix build/test/,$(addsuffix .test.js,system/packaging/install $(addprefix integration/,leaks costs sticky reload-bad \
 	spares reload-releases balance evidence capture process process-kind failures logs orphans reload-long reload-signals hang \
-	listen-wait memory metrics replaced poison beginning deploy serve admin watch stalls)))
+	listen-wait memory metrics replaced poison beginning deploy serve admin watch stalls cell)))
 OF_SLOW := puts the daemon, a command, a unit|tells its version with nothing|by cookie: connections find their worker\
 |crashes after 2 s is rolled back|answers no request is rolled back|of an app that is exported takes over\
 |go back to the old code|are handed on again and again|shows where a worker spins|spins: its stack\
@@ -100,6 +100,7 @@ OF_SLOW := puts the daemon, a command, a unit|tells its version with nothing|by 
 |and closes its server is|whose process is killed during|is served by every worker, and each|is HOST and PORT\
 |may be a unix socket, which has|what the CPU quota|sets what the environment does not|everything that is wrong at once\
 |is started again when it is killed|follows ES modules\
+|dies in the cell alone\
 |is told by its function, file|was stopped is no function|told nobody where health
 # What takes longest comes first, so that no file is alone at the end. Four at a time: they wait about half of their time.
 LONGEST := $(addprefix build/test/integration/,$(addsuffix .test.js,stop restart reload apps oom))
@@ -112,6 +113,10 @@ integration: build build/.stamp ## Real processes: drains, restarts, ends, hoste
 test-slow: build build/.stamp test-deps ## What make test has a sample of, whole: of integration and test-systemd, and the core explored
 	@failed=0; $(NODE) build/test/run-files.js 4 $(SLOW) || failed=1; $(NODE) --test $(EXPLORE) || failed=1; \
 	$(NODE) --test --test-concurrency=3 $(LANES) || failed=1; exit $$failed
+
+.PHONY: test-cell
+test-cell: build build/.stamp ## 50 deaths of a suspected route in the cell, while others are asked: none of those is lost
+	@CELL_CRASHES=50 $(NODE) --test build/test/integration/cell.test.js
 
 .PHONY: test-autoscale
 test-autoscale: build build/.stamp ## A number of workers that follows the load: up and down again without a loss, held by an operator, in a reload

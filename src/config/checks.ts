@@ -4,6 +4,7 @@ import { adminPlaceOf, isLoopback } from '../protocol/admin-process.js';
 import { type Key, settingOf, show } from '../settings/settings.js';
 import { smallestHeap } from '../settings/table.js';
 import { boundsOf } from '../settings/worker-count.js';
+import { cellChecks, cellKeys } from './cell-checks.js';
 import { type Check, type CheckInput, problem } from './check.js';
 import { mirrorChecks, mirrorKeys } from './mirror-checks.js';
 import { isPlatformHint } from './resolve.js';
@@ -95,6 +96,7 @@ const checks: readonly Check[] = [
       'reload.max_errors',
       'reload.max_latency',
       ...mirrorKeys,
+      ...cellKeys,
     ] as const
   ).map(ofServers),
   { reads: ['mode', 'workers'], check: oneWorkerInSingleMode },
@@ -105,6 +107,7 @@ const checks: readonly Check[] = [
   { reads: ['dispatch'], check: reuseportExists },
   { reads: ['dispatch', 'spares'], check: sparesCanWait },
   ...mirrorChecks,
+  ...cellChecks,
   { reads: ['dispatch', 'listen_wait'], check: portIsShared },
   {
     reads: ['memory.max_rss', 'max_old_space_size', 'mode', 'workers', 'memory_budget', 'spares'],

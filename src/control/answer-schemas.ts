@@ -17,6 +17,7 @@ import { deployAnswers, deploySummary } from './deploy-schema.js';
 import { fleetAnswers } from './fleet-schema.js';
 import { jobSchemas } from './job-schemas.js';
 import { LeakSchema, Metrics, RouteCostsSchema } from './metrics-schema.js';
+import { CellSchema, Poison } from './poison-schema.js';
 import { queueAnswers } from './queues-schema.js';
 
 const whole = v.pipe(v.number(), v.integer());
@@ -164,14 +165,6 @@ const stall = {
 };
 const Stall = v.strictObject({ agoSeconds: counted('s since it ended.'), ...stall });
 
-const Poison = v.strictObject({
-  method: v.string(),
-  route: text('The path, with the parts that differ between requests replaced.'),
-  deaths: count,
-  agoSeconds: counted('Since the last of these deaths.'),
-  blockedForSeconds: counted('For how long such requests are still answered with 503.'),
-});
-
 const serviceStatus = v.picklist(['starting', 'serving', 'stopping']);
 
 const Status = v.strictObject({
@@ -222,6 +215,7 @@ const Status = v.strictObject({
     ),
   ),
   poison: v.pipe(v.array(Poison), v.description('Requests that were in flight at more than one death.')),
+  cell: v.exactOptional(CellSchema),
   autoscale: v.exactOptional(
     v.pipe(
       v.strictObject({

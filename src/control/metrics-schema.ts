@@ -91,6 +91,7 @@ export const Metrics = v.strictObject({
   wanted: whole,
   ready: whole,
   spares: v.strictObject({ wanted: whole, ready: whole }),
+  cell: v.exactOptional(v.strictObject({ isReady: v.boolean(), deaths: whole })),
   autoscale: v.exactOptional(
     v.pipe(
       v.strictObject({
@@ -222,6 +223,7 @@ export const metricsExample: MetricsSnapshot = {
   wanted: 1,
   ready: 1,
   spares: { wanted: 0, ready: 0 },
+  cell: { isReady: true, deaths: 2 },
   autoscale: { min: 1, max: 4, held: false, changes: { up: 2, down: 2 } },
   watchdog: { withheld: false },
   master: {

@@ -18,6 +18,7 @@ import { fleetExamples } from './fleet-schema.js';
 import * as inputs from './input-schemas.js';
 import { jobExamples } from './job-schemas.js';
 import { metricsExample } from './metrics-schema.js';
+import { poisonExamples } from './poison-schema.js';
 import type { Route } from './routes.js';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -255,7 +256,7 @@ const status: ClusterStats = {
   stalls: [{ ...stall, agoSeconds: 30 }],
   leaks: metricsExample.leaks,
   costs: { overSeconds: 2400, restShare: 0.08, routes: metricsExample.costs },
-  poison: [{ method: 'GET', route: '/orders/:id', deaths: 2, agoSeconds: 60, blockedForSeconds: 0 }],
+  ...poisonExamples,
 };
 
 const events = {

@@ -1,4 +1,5 @@
 import { type Millis, tickInterval } from '../protocol/limits.js';
+import { cellPostponed } from './cell.js';
 import { mirrorPostponed } from './mirror-stage.js';
 import { ownPolicy, type Policy } from './policy.js';
 import type { Life, State, Vitals, Worker } from './state.js';
@@ -25,11 +26,12 @@ export function forgiveStall(t: Transaction, due: Millis): void {
   t.update({ tickedAt: now });
   if (late < Math.min(tickInterval, captureTime(policy)) / 2) return;
   const missed = late + catchUp;
-  const { pressure, watchdog, life, workers } = state;
+  const { pressure, watchdog, life, workers, cell } = state;
   t.update({
     ...trialPostponed(state, missed),
     life: stopPostponed(life, { missed, now }),
     workers: workers.map((worker) => postponed(worker, { missed, now, policy: ownPolicy(policy, worker) })),
+    cell: cellPostponed(cell, { missed, now }),
     pressure: { ...pressure, quietUntil: pressure.quietUntil + missed },
     watchdog: { ...watchdog, quorumAt: past(watchdog.quorumAt, { missed, now }) },
   });

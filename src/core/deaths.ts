@@ -181,6 +181,11 @@ function describe(worker: Worker, exit: Exit): Death {
 function causeOf(worker: Worker, { code, signal, oomKills = 0 }: Exit): string {
   if (worker.phase === 'dying') return worker.why;
   if (worker.failure !== null) return worker.failure.message;
+  return endedBy({ code, signal, oomKills });
+}
+
+/** What its exit says of itself. */
+export function endedBy({ code, signal, oomKills = 0 }: Exit): string {
   if (signal === 'SIGABRT') return aborted;
   if (signal === 'SIGKILL' && oomKills > 0) return 'killed by the kernel for memory';
   return signal === null ? `ended by itself with code ${code}` : `ended by ${signal}`;

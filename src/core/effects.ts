@@ -17,8 +17,18 @@ export type Effect =
   | { readonly type: 'capture'; readonly key: WorkerKey; readonly timeout: Millis }
   /** Has the worker answer a request of its own through its server; see the event `proved`. */
   | { readonly type: 'prove'; readonly key: WorkerKey; readonly timeout: Millis }
-  /** The requests that the worker is to answer with 503, in place of those before. */
-  | { readonly type: 'block'; readonly key: WorkerKey; readonly requests: readonly Blocked[] }
+  /**
+   * The requests that the worker is to keep from its app, in place of those before. `cell`: the worker to which it passes
+   * them on; null: that does not serve at this moment; absent: there is none, and they are answered with 503.
+   */
+  | {
+      readonly type: 'block';
+      readonly key: WorkerKey;
+      readonly requests: readonly Blocked[];
+      readonly cell?: WorkerKey | null;
+    }
+  /** A worker boots that listens for the others only: see cell.ts. */
+  | { readonly type: 'fork-cell'; readonly key: WorkerKey; readonly generation: number }
   /** Has `/readyz` of the worker answer 503 from now on, while it serves on. */
   | { readonly type: 'lame-duck'; readonly key: WorkerKey }
   | Drain

@@ -292,6 +292,7 @@ export function endIfEmpty(t: Transaction): void {
   if (life.phase !== 'stopping' || workers.length > 0) return;
   const { exitCode } = life;
   t.update({ life: { phase: 'ended', exitCode } });
+  t.emit(...t.state.cell.workers.map(({ key }): Effect => ({ type: 'kill', key })));
   t.log('info', 'stopped', { tookMs: t.now - life.since, exitCode });
   t.emit({ type: 'exit', code: exitCode });
 }

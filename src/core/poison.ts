@@ -3,7 +3,7 @@ import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import { type Blocked, type Fingerprint, fingerprintOf, type RequestNote } from '../protocol/requests.js';
 import type { Effect } from './effects.js';
-import type { PoisonPolicy } from './policy.js';
+import type { PoisonPolicy, Policy } from './policy.js';
 import type { Fatality, Mix, State, Suspect } from './state.js';
 import type { Transaction } from './transaction.js';
 import { isUp } from './workers.js';
@@ -68,9 +68,13 @@ export function forgetSuspects(t: Transaction): void {
 }
 
 /** What new workers are told; nothing where nothing is blocked. */
-export function blockFor(state: State, keys: readonly WorkerKey[], now: Millis): readonly Effect[] {
+export function blockFor(
+  { state, now, policy }: Pick<Transaction, 'state' | 'now' | 'policy'>,
+  keys: readonly WorkerKey[],
+): readonly Effect[] {
   const requests = blocked(state, now);
-  return requests.length === 0 ? [] : keys.map((key): Effect => ({ type: 'block', key, requests }));
+  const cell = cellOf(state, policy);
+  return requests.length === 0 ? [] : keys.map((key): Effect => ({ type: 'block', key, requests, ...cell }));
 }
 
 /** When something is let in again. */
@@ -78,9 +82,39 @@ export function blockDeadlines({ suspects }: State): readonly Millis[] {
   return suspects.flatMap(({ blockedUntil }) => (blockedUntil === null ? [] : [blockedUntil]));
 }
 
-function blockAll(t: Transaction): void {
+/** Tells every worker what is kept out, and where the cell is. */
+export function blockAll(t: Transaction): void {
   const requests = blocked(t.state, t.now);
-  for (const { key } of t.state.workers.filter(isUp)) t.emit({ type: 'block', key, requests });
+  const cell = cellOf(t.state, t.policy);
+  for (const { key } of t.state.workers.filter(isUp)) t.emit({ type: 'block', key, requests, ...cell });
+}
+
+/** The cell that serves; nothing where there is to be none. */
+function cellOf({ cell }: State, { poison }: Policy): { readonly cell?: WorkerKey | null } {
+  if (poison.cell === 'off') return {};
+  return { cell: cell.workers.findLast(({ phase }) => phase === 'ready')?.key ?? null };
+}
+
+export function isAnyBlocked({ suspects }: State, now: Millis): boolean {
+  return suspects.some(({ blockedUntil }) => blockedUntil !== null && blockedUntil > now);
+}
+
+/**
+ * The cell died with these in flight: they are kept out for as long again. Where nobody knows what was in flight, it may have
+ * been any kind that is kept out.
+ */
+export function keepBlocked(t: Transaction, requests: readonly RequestNote[]): void {
+  const kinds = distinct(requests);
+  const guilty = (suspect: Suspect): boolean =>
+    suspect.blockedUntil !== null && (kinds.length === 0 || kinds.some((kind) => isSame(kind, suspect)));
+  if (!t.state.suspects.some(guilty)) return;
+  const until = t.now + t.policy.poison.block;
+  t.update({
+    suspects: t.state.suspects.map((suspect) =>
+      guilty(suspect) ? { ...suspect, blockedUntil: until } : suspect,
+    ),
+  });
+  blockAll(t);
 }
 
 function blocked({ suspects }: State, now: Millis): readonly Blocked[] {
@@ -134,12 +168,15 @@ function bySuspicion(one: Suspect, other: Suspect): number {
 
 function accusation(
   { method, route, deaths }: Suspect,
-  { window, block }: PoisonPolicy,
+  { window, block, cell }: PoisonPolicy,
   isProven: boolean,
 ): string {
   const what = `${method} ${route} was in flight when ${deaths.length} workers died within ${span(window)}`;
   if (!isProven) return `${what}; too little traffic was seen to tell whether that is chance`;
-  return block === 0 ? what : `${what}: it is answered with 503 for ${span(block)}`;
+  if (block === 0) return what;
+  return cell === 'on'
+    ? `${what}: it is served by the cell for ${span(block)}`
+    : `${what}: it is answered with 503 for ${span(block)}`;
 }
 
 function span(ms: Millis): string {

@@ -180,7 +180,7 @@ export function forkWorker(
   const { bootTimeout } = ownPolicy(t.policy, { generation });
   const worker = newWorker({ key, role, generation, now: t.now, bootTimeout });
   t.update({ nextKey: key + 1, workers: [...t.state.workers, worker] });
-  t.emit({ type: 'fork', key, role, generation }, ...blockFor(t.state, [key], t.now));
+  t.emit({ type: 'fork', key, role, generation }, ...blockFor(t, [key]));
   note(t, { step: 'forked', worker });
 }
 

@@ -45,6 +45,7 @@ export interface State {
   /** Deaths within the window that workers caused themselves, with something in flight. */
   readonly fatalities: readonly Fatality[];
   readonly mix: Mix;
+  readonly cell: Cell;
   readonly spares: Spares;
   readonly pressure: Pressure;
   readonly watchdog: Watchdog;
@@ -189,6 +190,36 @@ export interface Suspect extends PoisonRecord {
   readonly told: number;
 }
 
+/** The worker that serves suspected requests, apart from the others: see cell.ts. */
+export interface Cell {
+  /** At most one of a generation starts or serves; others end. */
+  readonly workers: readonly CellWorker[];
+  /** Not before this is the next one forked; null: as soon as there is need. */
+  readonly forkAt: Millis | null;
+  /** Deaths in a row. */
+  readonly failures: number;
+  /** ... and in all, since the start. */
+  readonly deaths: number;
+}
+
+export interface CellWorker {
+  readonly key: WorkerKey;
+  readonly generation: number;
+  readonly pid: number | null;
+  readonly forkedAt: Millis;
+  readonly phase: 'starting' | 'ready' | 'draining' | 'dying';
+  /** Since when it serves; null: it has not. */
+  readonly readyAt: Millis | null;
+  /** When it is killed, should it not listen, or have ended, by then; null: it serves, or is killed already. */
+  readonly deadline: Millis | null;
+  readonly heardAt: Millis;
+  readonly heartbeat: Heartbeat | null;
+  /** What it had in flight at its end, by its own account. */
+  readonly lastWord: readonly RequestNote[] | null;
+  /** Why it dies, where that is known before its exit. */
+  readonly why: string | null;
+}
+
 export interface Spares {
   /** Their number as of the policy. */
   readonly wanted: number;
@@ -257,6 +288,7 @@ export function initialState({ seed }: { seed: number }): State {
     suspects: [],
     fatalities: [],
     mix: noMix,
+    cell: { workers: [], forkAt: null, failures: 0, deaths: 0 },
     spares: { wanted: 0, forkAt: null, failures: 0 },
     pressure: { readings: 0, slot: null, quietUntil: 0, helplessAt: null },
     watchdog: { quorumAt: 0, withheld: false },

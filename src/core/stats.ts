@@ -3,6 +3,7 @@ import type { Millis } from '../protocol/limits.js';
 import type { ReloadRecord, ReloadSummary } from '../protocol/reload-record.js';
 import type { RouteCosts } from '../protocol/route-cost.js';
 import type {
+  CellStats,
   ClusterStats,
   DeathSummary,
   PoisonSummary,
@@ -15,7 +16,7 @@ import { located } from './costs.js';
 import { perSecond } from './health.js';
 import { currentRecord } from './reload-record.js';
 import { findSlot } from './slots.js';
-import type { KeptDeath, State, Suspect, Worker } from './state.js';
+import type { Cell, KeptDeath, State, Suspect, Worker } from './state.js';
 import { requestsServed, servedSlots, total, waitingSpares } from './status.js';
 import { isEnding, slotOf } from './workers.js';
 
@@ -72,6 +73,27 @@ export function clusterStats(
     poison: state.suspects
       .filter(({ deaths }) => deaths.length >= deathsToTell)
       .map((suspect) => poisonSummary(suspect, now)),
+    ...(isKnown(state.cell) ? { cell: cellStats(state.cell) } : {}),
+  };
+}
+
+/** Whether there is, or was, a cell. */
+export function isKnown({ workers, deaths }: Cell): boolean {
+  return workers.length > 0 || deaths > 0;
+}
+
+export function cellStats({ workers, forkAt, deaths }: Cell): CellStats {
+  const up = workers.findLast(({ phase }) => phase === 'ready') ?? workers.at(-1);
+  const without = forkAt === null ? 'none' : 'waiting';
+  return {
+    status:
+      up === undefined ? without : up.phase === 'ready' || up.phase === 'starting' ? up.phase : 'ending',
+    pid: up?.pid ?? null,
+    generation: up?.generation ?? null,
+    requests: up?.heartbeat?.requests ?? 0,
+    inFlight: up?.heartbeat?.inFlight ?? 0,
+    rssBytes: up?.heartbeat?.rssBytes ?? null,
+    deaths,
   };
 }
 
@@ -82,6 +104,7 @@ export function publicStats({
   leaks,
   costs: _costs,
   poison,
+  cell: _cell,
   lastReload,
   reloads,
   deploys: _,

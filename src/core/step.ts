@@ -3,6 +3,7 @@ import { tickInterval } from '../protocol/limits.js';
 import { autoscale, queueRead } from './autoscale.js';
 import { balance } from './balance.js';
 import { askWhileSoaking, soakDeadlines } from './canary.js';
+import { cellDeadlines, cellEvent, isOfCell, keepCell, settleCell } from './cell.js';
 import { forgiveStall } from './clock-stall.js';
 import { costly } from './costs.js';
 import { current, exited, failed, forkFailed } from './deaths.js';
@@ -53,7 +54,8 @@ export function step(
   policy: Policy,
 ): readonly [State, readonly Effect[]] {
   const t = new Transaction(state, now, policy);
-  answer(t, event);
+  if (isOfCell(t.state, event)) cellEvent(t, event);
+  else answer(t, event);
   if (!movesNobody(t.state, event)) reconcile(t);
   releaseIfClosed(t);
   endIfEmpty(t);
@@ -83,6 +85,7 @@ function reconcile(t: Transaction): void {
     advanceReload(t);
     forkDue(t);
     if (t.changes === before) settleSpares(t);
+    if (t.changes === before) settleCell(t);
     if (t.changes === before) return;
   }
   throw new Error(`the core does not settle within ${mostPasses} passes: this is a bug in rom-agent`);
@@ -99,7 +102,8 @@ export function nextDeadline(state: State, policy: Policy): Millis | null {
   const mirror = stage?.name === 'mirror' ? mirrorDeadlines(stage) : [];
   const stop = lifeDeadlines(state.life);
   const others = [...pingDeadlines(state, policy), ...spareDeadlines(state), ...blockDeadlines(state)];
-  return Math.min(nearest, ...soak, ...mirror, ...others, ...stop);
+  const cell = cellDeadlines(state, policy);
+  return Math.min(nearest, ...soak, ...mirror, ...others, ...cell, ...stop);
 }
 
 function lifeDeadlines(life: Life): readonly Millis[] {
@@ -185,6 +189,7 @@ function tick(t: Transaction): void {
   if (life.phase === 'idle' || life.phase === 'ended') return;
   forgiveStall(t, nextDeadline(t.state, t.policy) ?? t.now);
   keepLimits(t);
+  keepCell(t);
   watchSilence(t);
   judge(t);
   treat(t);

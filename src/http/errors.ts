@@ -12,7 +12,9 @@ const codes = {
   431: 'headers_too_large',
   500: 'internal_error',
   501: 'not_implemented',
+  502: 'bad_gateway',
   503: 'unavailable',
+  504: 'gateway_timeout',
 } as const;
 
 export type ErrorStatus = keyof typeof codes;

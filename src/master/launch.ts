@@ -1,6 +1,7 @@
 import { withWorkers } from '../config/resolve.js';
 import { backplaneSocketOf, backplaneSocketVariable } from '../protocol/backplane-process.js';
 import { build } from '../protocol/build.js';
+import { cellSocketOf, cellVariable } from '../protocol/cell.js';
 import { numberVariables, type WorkerSettings } from '../protocol/settings.js';
 import { withoutOwnVariables } from '../service-manager/service-manager.js';
 import type { Config } from '../settings/config.js';
@@ -63,6 +64,45 @@ export function workerSettings(
     onTrial,
     portWait: Math.min(longestPortWait, config.bootTimeout / 2),
     probeWait: config.bootTimeout * probeShare,
+    cell: null,
+  };
+}
+
+/** What the cell has to know: what it serves is counted, logged and limited by the workers that pass it on. */
+export function cellSettings(
+  release: Release,
+  { key, ...place }: Pick<WorkerPlace, 'generation' | 'workersAtStart'> & { readonly key: number },
+  surroundings: Surroundings,
+): WorkerSettings {
+  const { poison, controlSocket } = release.config;
+  const settings = workerSettings(
+    release,
+    { ...place, slot: null, siblings: null, onTrial: false },
+    surroundings,
+  );
+  return {
+    ...settings,
+    dispatch: 'shared',
+    listenWait: 0,
+    sticky: 'off',
+    workerPorts: null,
+    accessLog: { ...settings.accessLog, format: 'off' },
+    metrics: { ...settings.metrics, enabled: 'off' },
+    shed: { ...settings.shed, eventLoopDelay: 0, inFlight: 0 },
+    health: { ...settings.health, check: null },
+    cell: { socket: cellSocketOf(controlSocket, key), requests: poison.cellRequests },
+  };
+}
+
+/** Its heap is no larger than the limit of its resident set. */
+export function cellLaunch(release: Release, workers: number): Launch {
+  const launch = launchOf(release, { worker: null, workers });
+  const { maxOldSpaceSize, poison } = launch.config;
+  const heap = Math.min(maxOldSpaceSize, poison.cellMemory ?? maxOldSpaceSize);
+  return {
+    ...launch,
+    config: { ...launch.config, maxOldSpaceSize: heap },
+    env: { ...launch.env, [cellVariable]: '1' },
   };
 }
 

@@ -3,7 +3,7 @@ import type { Effect } from '../core/effects.js';
 import type { Event } from '../core/events.js';
 import { endedReload } from '../core/reload-record.js';
 import type { State, Worker } from '../core/state.js';
-import { serviceStatus } from '../core/stats.js';
+import { cellStats, isKnown, serviceStatus } from '../core/stats.js';
 import { servedSlots, waitingSpares } from '../core/status.js';
 import { slotOf } from '../core/workers.js';
 import { descriptors, processCounters } from '../metrics/collect.js';
@@ -124,6 +124,7 @@ export function createMetrics(seam: MetricsSeam): Metrics {
       wanted: current.slots.length,
       ready: servedSlots(current),
       spares: { wanted: current.spares.wanted, ready: waitingSpares(current) },
+      ...cellMetrics(current),
       ...autoscaleMetrics(current, seam.about.workers ?? 1, counters.changes()),
       watchdog: seam.isWatched ? { withheld: current.watchdog.withheld } : null,
       master: masterMetrics(seam.about.version),
@@ -158,6 +159,12 @@ export function createMetrics(seam: MetricsSeam): Metrics {
     performed: counters.performed,
     moved: counters.moved,
   };
+}
+
+function cellMetrics({ cell }: State): Pick<MetricsSnapshot, 'cell'> {
+  if (!isKnown(cell)) return {};
+  const { status, deaths } = cellStats(cell);
+  return { cell: { isReady: status === 'ready', deaths } };
 }
 
 function autoscaleMetrics(

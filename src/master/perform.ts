@@ -1,10 +1,11 @@
 import type { Effect } from '../core/effects.js';
 import { slotOf } from '../core/workers.js';
 import type { LazyLog } from '../logging/lazy-log.js';
+import { cellSocketOf } from '../protocol/cell.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import type { ServiceManager } from '../service-manager/service-manager.js';
 import type { CommandCentre } from './commands.js';
-import { launchOf, type Surroundings, workerSettings } from './launch.js';
+import { cellLaunch, cellSettings, launchOf, type Surroundings, workerSettings } from './launch.js';
 import type { Pool } from './pool.js';
 import type { Releases } from './releases.js';
 import type { Addresses } from './siblings.js';
@@ -51,6 +52,22 @@ export function perform(effect: Effect, means: Means): void {
         launchOf(release, { worker: slotOf(effect), workers: workers() }),
       );
     }
+    case 'fork-cell': {
+      const release = releases.of(effect.generation);
+      const place = { key: effect.key, generation: effect.generation, workersAtStart: workers() };
+      return pool.fork(
+        effect.key,
+        cellSettings(release, place, surroundings),
+        cellLaunch(release, workers()),
+      );
+    }
+    case 'block': {
+      const { key, cell, ...message } = effect;
+      if (cell === undefined) return pool.send(key, message);
+      const { controlSocket, poison } = releases.of(generation()).config;
+      const path = cell === null ? null : cellSocketOf(controlSocket, cell);
+      return pool.send(key, { ...message, cell: { path, timeout: poison.cellTimeout } });
+    }
     case 'ask-heartbeat':
       return pool.send(effect.key, { type: 'heartbeat' });
     case 'drain':
@@ -61,8 +78,7 @@ export function perform(effect: Effect, means: Means): void {
     case 'mirror-open':
     case 'mirror':
     case 'promote':
-    case 'prove':
-    case 'block': {
+    case 'prove': {
       if (effect.type === 'drain' && effect.last) letGo();
       const { key, ...message } = effect;
       return pool.send(key, message);

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Loaded } from '../config/load.js';
@@ -8,6 +9,7 @@ import { exitCodes } from '../errors.js';
 import { banner } from '../logging/banner.js';
 import type { LazyLog } from '../logging/lazy-log.js';
 import type { Output } from '../logging/output-file.js';
+import { cellSocketOf } from '../protocol/cell.js';
 import { residentSet } from '../protocol/memory.js';
 import { type ListensMessage, monotonic, type WorkerKey } from '../protocol/messages.js';
 import { sortSockets } from '../service-manager/passed-sockets.js';
@@ -326,6 +328,7 @@ function connect(parts: Parts, options: ServeOptions, end: (exitCode: number) =>
       handOver.gone(key);
       evidence.gone(key);
       metrics.gone(key);
+      void rm(cellSocketOf(config.controlSocket, key), { force: true });
     },
   });
 

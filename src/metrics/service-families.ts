@@ -130,6 +130,20 @@ export const serviceFamilies: readonly Family[] = [
     samples: ({ counters }) => one(counters.oomKills),
   },
   {
+    name: 'rom_agent_cell_ready',
+    type: 'gauge',
+    help: '1 while the cell serves suspected requests; only where there was one (`poison.cell`), as the next.',
+    labels: [],
+    samples: ({ cell }) => one(cell === undefined ? null : Number(cell.isReady)),
+  },
+  {
+    name: 'rom_agent_cell_deaths_total',
+    type: 'counter',
+    help: 'How often the cell died since the master started; no other metric counts that.',
+    labels: [],
+    samples: ({ cell }) => one(cell?.deaths ?? null),
+  },
+  {
     name: 'rom_agent_reloads_total',
     type: 'counter',
     help: 'Reloads that are over, by their verdict.',

@@ -1,3 +1,4 @@
+import type { CellPlace } from './cell.js';
 import type { Failure } from './death-record.js';
 import type { PublicFleet } from './fleet.js';
 import type { Heartbeat } from './heartbeat.js';
@@ -131,8 +132,8 @@ export type MasterMessage =
   | { readonly type: 'promote'; readonly slot: number }
   /** Answer a request of your own, through your server. */
   | { readonly type: 'prove'; readonly timeout: number }
-  /** What to answer with 503 from now on, in place of what was said before. */
-  | { readonly type: 'block'; readonly requests: readonly Blocked[] }
+  /** What to keep from the app from now on, in place of what was said before: see BlockedRequests. */
+  | { readonly type: 'block'; readonly requests: readonly Blocked[]; readonly cell?: CellPlace }
   /** Write a file about this process, for `seconds` where it takes time. */
   | {
       readonly type: 'evidence';

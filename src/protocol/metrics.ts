@@ -181,6 +181,8 @@ export interface MetricsSnapshot {
   readonly spares: ClusterStats['spares'];
   /** Absent where `workers` is a fixed number. */
   readonly autoscale?: AutoscaleMetrics;
+  /** Absent where there was no cell. */
+  readonly cell?: { readonly isReady: boolean; readonly deaths: number };
   /** null: no service manager is pinged. */
   readonly watchdog: { readonly withheld: boolean } | null;
   readonly master: MasterMetrics;

@@ -1,4 +1,5 @@
 import type { Share } from '../settings/config.js';
+import type { CellSettings } from './cell.js';
 
 /** Where the daemon listens for an app that does not listen itself. */
 export type Listen =
@@ -57,6 +58,8 @@ export interface WorkerSettings extends Share<'worker'> {
    * until its module has been evaluated.
    */
   readonly portWait: number;
+  /** It is the cell; null: an ordinary worker. */
+  readonly cell: CellSettings | null;
   /** How long after its start, or a spare's promotion, a worker may ask for `start.probe`, ms. */
   readonly probeWait: number;
 }

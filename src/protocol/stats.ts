@@ -57,6 +57,8 @@ export interface ClusterStats {
   readonly costs?: RouteCosts;
   /** Requests that were in flight at more than one death, the most suspicious first. */
   readonly poison: readonly PoisonSummary[];
+  /** The worker that serves those that are kept out; absent where there was none. */
+  readonly cell?: CellStats;
   /** Absent where `workers` is a fixed number. */
   readonly autoscale?: AutoscaleStats;
   /** Absent where the configuration has none. */
@@ -71,7 +73,7 @@ export interface ClusterStats {
  */
 export type PublicStats = Omit<
   ClusterStats,
-  'deaths' | 'stalls' | 'leaks' | 'costs' | 'poison' | 'lastReload' | 'reloads' | 'deploys'
+  'deaths' | 'stalls' | 'leaks' | 'costs' | 'poison' | 'cell' | 'lastReload' | 'reloads' | 'deploys'
 > & {
   readonly lastReload: PublicReload | null;
   readonly reloads: readonly PublicReload[];
@@ -89,6 +91,19 @@ export type PoisonSummary = Omit<PoisonRecord, 'deaths' | 'blockedUntil'> & {
   readonly agoSeconds: number;
   readonly blockedForSeconds: number;
 };
+
+export interface CellStats {
+  /** `waiting`: for its next start, after it died. */
+  readonly status: 'ready' | 'starting' | 'waiting' | 'ending' | 'none';
+  readonly pid: number | null;
+  readonly generation: number | null;
+  readonly requests: number;
+  readonly inFlight: number;
+  /** Resident set size, bytes; null: unknown. */
+  readonly rssBytes: number | null;
+  /** Since the master started. */
+  readonly deaths: number;
+}
 
 /** Between which numbers of workers the service scales itself. */
 export interface AutoscaleStats {

@@ -157,8 +157,18 @@ export const rules: readonly Rule[] = [
         text: mark === ':' ? `${what} ${then.replace(/^it /, '')}` : `${what} is suspected`,
         cause: mark === ';' ? `it ${deaths}; ${then}` : `it ${deaths}`,
         advice:
-          mark === ':' ? null : 'poison.block has the workers answer such a request with 503 for a while',
+          mark === ':'
+            ? null
+            : 'poison.block keeps such requests out for a while: with 503, or with poison.cell to die alone',
       }),
+  },
+  {
+    pattern: /^(the cell (?:died|could not start), and no other worker): (.*)$/s,
+    tell: (t, [, text = '', cause = '']) => t.say({ kind: 'poison', text, cause }),
+  },
+  {
+    pattern: /^(the cell ends): (.*)$/,
+    tell: (t, [, text = '', cause = '']) => t.say({ kind: 'poison', text, cause }),
   },
   // Commands, and the end.
   { pattern: /^(scaled from [^:]*)(?:: (.*))?$/, tell: (t, [, text = '', why]) => scaled(t, text, why) },

@@ -137,7 +137,7 @@ export function admitted(t: Telling): void {
   for (const { method, route } of blocked(before)) {
     if (still.has(`${method} ${route}`)) continue;
     const text = `${method} ${route} reaches the app again`;
-    t.say({ kind: 'poison', text, cause: 'it was answered with 503 for as long as poison.block says' });
+    t.say({ kind: 'poison', text, cause: 'it was kept out for as long as poison.block says' });
   }
 }
 

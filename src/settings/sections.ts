@@ -158,6 +158,35 @@ export const sections = {
     description:
       'How long the workers answer requests to such a route with 503, without the app. 0: not at all.',
   }),
+  'poison.cell': setting({
+    kind: oneOf('on', 'off'),
+    default: 'off',
+    readers: ['policy'],
+    description:
+      'Whether requests to such a route are served by one worker apart from the others, the cell, instead of being answered with 503: see [suspected requests](../how-to/find-a-hang.md#let-it-die-alone).',
+  }),
+  'poison.cell_requests': setting({
+    kind: integer({ min: 1, max: 1000 }),
+    default: 4,
+    description:
+      'How many requests the cell serves at once; further ones are answered with 503. Each of them is lost when it dies.',
+  }),
+  'poison.cell_timeout': setting({
+    kind: duration({ min: second, max: hour }),
+    default: 30 * second,
+    readers: ['policy'],
+    description:
+      'How long a request may take in the cell until it is answered with 504. A cell whose event loop is blocked for longer is killed.',
+  }),
+  'poison.cell_memory': setting({
+    kind: integer({ min: 32, max: 16_777_216, unit: 'MiB' }),
+    default: null,
+    unset: 'as any other worker',
+    example: 512,
+    readers: ['policy'],
+    description:
+      'The master kills the cell when its resident set (RSS) exceeds this, in MiB; its heap limit is no larger.',
+  }),
   'shed.event_loop_delay': setting({
     kind: duration({ min: 1, max: hour, zero: 'for as long as it takes' }),
     default: 0,

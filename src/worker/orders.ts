@@ -62,7 +62,7 @@ function ordersFor(parts: Parts): Orders {
       promotion.resolve(slot);
     },
     ...mirror.orders,
-    block: ({ requests }) => blocked.set(requests),
+    block: ({ requests, cell }) => blocked.set(requests, cell),
     probe: async (message) => {
       const { probe } = await import('./health/probe.js');
       await channel.send({ type: 'probed', ...(await probe(target, message)) });

@@ -10,7 +10,7 @@ import { numberVariables, type WorkerSettings } from '../protocol/settings.js';
 import type { AccessLog } from './access-log/access-log.js';
 import { createFailing, onUncaught } from './app/fail.js';
 import { hostApp } from './app/host.js';
-import { type HeldListeners, holdListeners, redirectListens } from './app/listen-calls.js';
+import { type HeldListeners, holdListeners, listenCallsOf } from './app/listen-calls.js';
 import { createOperations } from './app/operations.js';
 import { runProcess } from './app/run-process.js';
 import {
@@ -57,7 +57,6 @@ import { createWork } from './health/work.js';
 import { isAccepting } from './node-internals/listening.js';
 import { readBeforeTimeouts } from './node-internals/sockets.js';
 import { obey } from './orders.js';
-import type { createShed } from './shed/shed.js';
 import { createHandOn } from './transfer/hand-on.js';
 import { createMoving } from './transfer/moving.js';
 import { createSticky } from './transfer/sticky.js';
@@ -68,20 +67,27 @@ export interface Means {
   readonly showHeapFlags: () => void;
 }
 
+/** What few workers need; null: this one does not. */
+interface Loaded {
+  readonly createShed: typeof import('./shed/shed.js').createShed | null;
+  readonly createCell: typeof import('./cell/cell.js').createCell | null;
+}
+
 /** The composition root of a worker: it connects all parts before the app's first line runs. */
 export async function serve(settings: WorkerSettings, means: Means): Promise<void> {
   // Before the parts are built: the app begins a turn later. Where it is off, nothing of it is loaded.
   const accessLog = settings.accessLog.format === 'off' ? null : await import('./access-log/access-log.js');
   const { shed } = settings;
-  const shedding =
+  const createShed =
     shed.eventLoopDelay === 0 && shed.inFlight === 0 ? null : (await import('./shed/shed.js')).createShed;
-  const parts = build(settings, means, shedding);
+  const createCell = settings.cell === null ? null : (await import('./cell/cell.js')).createCell;
+  const parts = build(settings, { ...means, createShed, createCell });
   connect(parts, accessLog?.openAccessLog(settings, parts.log) ?? null);
   await run(parts);
 }
 
 /** Makes all parts, each from those above it. No part does anything yet that another one would have to know of. */
-function build(settings: WorkerSettings, { showHeapFlags }: Means, shedding: typeof createShed | null) {
+function build(settings: WorkerSettings, { showHeapFlags, createShed, createCell }: Means & Loaded) {
   process.execArgv = [...settings.execArgv];
   process.argv.splice(2, Number.POSITIVE_INFINITY, ...settings.args);
   keepTickShape();
@@ -106,7 +112,7 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means, shedding: typ
   const tally = settings.metrics.enabled === 'on' ? new RequestTally() : null;
   if (tally !== null) noteFastify();
   const servers = trackServers({ tellPath: settings.redact === 'on' ? redacted : whole }, tally);
-  const shed = shedding?.({ settings, servers }) ?? null;
+  const shed = createShed?.({ settings, servers }) ?? null;
   const collector = tally === null ? null : collectorOf({ settings, servers, tally, shed });
   const moving = createMoving({
     settings,
@@ -205,13 +211,8 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means, shedding: typ
     log,
   });
   if (isProcess && settings.worker !== null) ownSockets(settings.worker);
-  const { lend, waited } = redirectListens({
-    dispatch: settings.dispatch,
-    listenWait: settings.listenWait,
-    onWait: (port) => void channel.send({ type: 'waits', port }),
-    onTakenOver: (server) =>
-      log.info(`the app listens itself after all, and has the socket of ${addressOf(server)} now`),
-  });
+  const cell = createCell?.(settings) ?? null;
+  const { lend, waited } = cell ?? listenCallsOf(settings, { channel, info: log.info });
   const boot = isProcess
     ? runProcess({
         settings,
@@ -229,6 +230,7 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means, shedding: typ
         onLoaded: showHeapFlags,
       });
   const drain = ({ timeout, last }: { timeout: number; last: boolean }): void => {
+    cell?.close();
     state.draining = true;
     state.last = last;
     handOn.stop();
@@ -261,6 +263,7 @@ function build(settings: WorkerSettings, { showHeapFlags }: Means, shedding: typ
     blocked,
     operations,
     boot,
+    cell,
     waited,
     drain,
     promotion: deferred<number>(),
@@ -342,7 +345,7 @@ async function run(parts: Parts): Promise<void> {
   let thread: Promise<Thread | null> | null = null;
   let since = 0;
   try {
-    if (settings.worker === null) {
+    if (settings.worker === null && parts.cell === null) {
       ({ thread } = await standBy(parts, holdListeners()));
       since = performance.now();
     }
@@ -353,6 +356,7 @@ async function run(parts: Parts): Promise<void> {
   } catch (error) {
     return failing.fail(error);
   }
+  await parts.cell?.open(servers);
   if (state.draining) return;
   state.ready = true;
   await channel.send({ type: 'ready', ...whereIn(parts) });

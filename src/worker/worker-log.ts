@@ -10,14 +10,19 @@ export interface WorkerLog extends LazyLog {
 }
 
 export function workerLog(
-  { log: config, worker, generation }: Pick<WorkerSettings, 'log' | 'worker' | 'generation'>,
+  { log: config, worker, generation, cell }: Pick<WorkerSettings, 'log' | 'worker' | 'generation' | 'cell'>,
   stdout: Output,
 ): WorkerLog {
   const openJournal = sharedJournal();
   const open = (number: number | null): LazyLog => {
     const about = { ...(number === null ? {} : { ROM_WORKER: number }), ROM_GENERATION: generation };
     const journal = { open: openJournal, subject: () => about };
-    return lazyLog({ config, bindings: { worker: number ?? 'spare' }, stdout, journal });
+    return lazyLog({
+      config,
+      bindings: { worker: number ?? (cell === null ? 'spare' : 'cell') },
+      stdout,
+      journal,
+    });
   };
   let log = open(worker);
   return {

@@ -94,8 +94,11 @@ export const slotInvariants: readonly Invariant[] = [
     broken: ({ before, after, effects }) => {
       const drains = effects.flatMap((effect) => (effect.type === 'drain' ? [effect] : []));
       const wrong = drains.find(({ key, last }) => {
-        const phase = before.workers.find((worker) => worker.key === key)?.phase;
+        const all = [...before.workers, ...before.cell.workers];
+        const phase = all.find((worker) => worker.key === key)?.phase;
         const wasUp = phase === 'starting' || phase === 'spare' || phase === 'ready';
+        // Nobody but the workers connects to the cell: it is never the last who accepts.
+        if (before.cell.workers.some((worker) => worker.key === key)) return !wasUp || last;
         return !wasUp || last === isRunning(after);
       });
       if (wrong !== undefined) return `worker ${wrong.key}`;

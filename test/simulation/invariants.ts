@@ -1,3 +1,4 @@
+import { cellInvariants } from './invariants-of-cell.js';
 import { healthInvariants } from './invariants-of-health.js';
 import { mirrorInvariants } from './invariants-of-mirror.js';
 import { reloadInvariants } from './invariants-of-reloads.js';
@@ -11,6 +12,7 @@ const all = [
   ...reloadInvariants,
   ...mirrorInvariants,
   ...healthInvariants,
+  ...cellInvariants,
 ];
 
 /** The first invariant that a step breaks, and what contradicts it; undefined where all hold. */

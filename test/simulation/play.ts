@@ -66,10 +66,11 @@ export interface Death {
 
 export interface Fork {
   readonly key: WorkerKey;
-  /** null: a spare. */
+  /** null: a spare, or the cell. */
   readonly slot: number | null;
+  readonly isCell: boolean;
   readonly generation: number;
-  /** The how manieth worker of this slot, from 1. */
+  /** The how manieth worker of this slot, or the how manieth cell, from 1. */
   readonly nth: number;
 }
 

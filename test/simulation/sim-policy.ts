@@ -1,15 +1,22 @@
 import type { Event } from '../../src/core/events.js';
-import type { HealthPolicy, Policy, ReloadPolicy, RestartPolicy } from '../../src/core/policy.js';
+import type {
+  HealthPolicy,
+  PoisonPolicy,
+  Policy,
+  ReloadPolicy,
+  RestartPolicy,
+} from '../../src/core/policy.js';
 import { emptyLatency, type Heartbeat } from '../../src/protocol/heartbeat.js';
 
-export type PolicyPart = Partial<Omit<Policy, 'restart' | 'reload' | 'health'>> & {
+export type PolicyPart = Partial<Omit<Policy, 'restart' | 'reload' | 'health' | 'poison'>> & {
   readonly health?: Partial<HealthPolicy>;
+  readonly poison?: Partial<PoisonPolicy>;
   readonly restart?: Partial<RestartPolicy>;
   readonly reload?: Partial<ReloadPolicy>;
 };
 
 /** A policy with round figures. */
-export function simPolicy({ health, restart, reload, ...rest }: PolicyPart = {}): Policy {
+export function simPolicy({ health, restart, reload, poison, ...rest }: PolicyPart = {}): Policy {
   return {
     kind: 'server',
     workers: 2,
@@ -24,12 +31,20 @@ export function simPolicy({ health, restart, reload, ...rest }: PolicyPart = {})
     heartbeatInterval: 1_000,
     memory: { maxRss: null, maxHeap: 0, pressure: 0 },
     spares: 0,
-    poison: { deaths: 0, window: 600_000, block: 0 },
     evensOut: false,
     pingInterval: null,
     log: { statsInterval: 0 },
     exits: { bootTimeout: 75, appFailed: 70, noResources: 71, tooManyRestarts: 76 },
     ...rest,
+    poison: {
+      deaths: 0,
+      window: 600_000,
+      block: 0,
+      cell: 'off',
+      cellTimeout: 30_000,
+      cellMemory: null,
+      ...poison,
+    },
     health: { slowDelay: 500, slowLimit: 0, checkFailures: 3, ...health },
     restart: {
       intensity: 5,

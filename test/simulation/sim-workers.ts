@@ -35,7 +35,7 @@ const found: Capture = { state: 'running', stack: null, at: null, requests: null
 export class SimWorkers {
   readonly #seam: SimWorkersSeam;
   readonly #workers = new Map<WorkerKey, SimWorker>();
-  readonly #forks = new Map<number | null, number>();
+  readonly #forks = new Map<number | 'cell' | null, number>();
   readonly #orders = new Map<WorkerKey, object>();
   readonly #asked = new Map<WorkerKey, number>();
 
@@ -47,7 +47,9 @@ export class SimWorkers {
   perform(effect: Effect): void {
     switch (effect.type) {
       case 'fork':
-        return this.#fork(effect);
+        return this.#fork({ ...effect, slot: slotOf(effect), isCell: false });
+      case 'fork-cell':
+        return this.#fork({ ...effect, slot: null, isCell: true });
       case 'promote':
         return this.#at(this.#now + listening, () => this.#listens(effect.key));
       case 'drain':
@@ -90,12 +92,11 @@ export class SimWorkers {
     this.#seam.at(at, events);
   }
 
-  #fork(fork: Extract<Effect, { type: 'fork' }>): void {
-    const { key, generation } = fork;
-    const slot = slotOf(fork);
-    const nth = (this.#forks.get(slot) ?? 0) + 1;
-    this.#forks.set(slot, nth);
-    const play = this.#seam.play({ key, slot, generation, nth });
+  #fork({ key, generation, slot, isCell }: Omit<Fork, 'nth'>): void {
+    const place = isCell ? 'cell' : slot;
+    const nth = (this.#forks.get(place) ?? 0) + 1;
+    this.#forks.set(place, nth);
+    const play = this.#seam.play({ key, slot, isCell, generation, nth });
     const now = this.#now;
     if (play.forkFails !== undefined) {
       const failure = play.forkFails;
@@ -106,7 +107,7 @@ export class SimWorkers {
     this.#at(now, () => [{ type: 'forked', key, pid: 1000 + key }]);
     if (play.bootFailure !== undefined) return this.#dies(worker, now, play.bootFailure);
     if (play.boot === null) return;
-    this.#at(now + (play.boot ?? 100), () => (slot === null ? this.#waits(worker) : this.#listens(key)));
+    this.#at(now + (play.boot ?? 100), () => (place === null ? this.#waits(worker) : this.#listens(key)));
   }
 
   #waits(worker: SimWorker): readonly Event[] {

@@ -51,6 +51,8 @@ export function describeEffect(effect: Effect): string {
   switch (effect.type) {
     case 'fork':
       return `fork #${effect.key} ${effect.role.kind === 'spare' ? 'as a spare' : `into slot ${effect.role.slot}`}, generation ${effect.generation}`;
+    case 'fork-cell':
+      return `fork #${effect.key} as the cell, generation ${effect.generation}`;
     case 'notify':
       return `notify ${notification(effect)}`;
     case 'log':

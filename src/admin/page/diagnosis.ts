@@ -273,8 +273,8 @@ function poison({ stats }: Situation): readonly Problem[] {
       title: `${method} ${route} was in flight when ${plural(deaths, 'worker')} died.`,
       detail:
         blockedForSeconds > 0
-          ? `It is answered with 503 for another ${wholeSeconds(blockedForSeconds)}.`
-          : `The last one died ${ago(agoSeconds * 1_000)}. [poison] block answers it with 503 until it is mended.`,
+          ? `${stats?.cell === undefined ? 'It is answered with 503' : 'The cell serves it, apart from the other workers,'} for another ${wholeSeconds(blockedForSeconds)}.`
+          : `The last one died ${ago(agoSeconds * 1_000)}. [poison] block answers it with 503, or with [poison] cell has it die alone, until it is mended.`,
       remedies: [{ kind: 'show', anchor: 'deaths', label: 'Evidence' }],
     }));
 }

@@ -6,7 +6,13 @@ import { leakInWords } from '../../protocol/leak.js';
 import type { ReloadRecord } from '../../protocol/reload-record.js';
 import { costInWords, type RouteCost } from '../../protocol/route-cost.js';
 import { stallInWords } from '../../protocol/stall.js';
-import type { ClusterStats, DeathSummary, PoisonSummary, WorkerStats } from '../../protocol/stats.js';
+import type {
+  CellStats,
+  ClusterStats,
+  DeathSummary,
+  PoisonSummary,
+  WorkerStats,
+} from '../../protocol/stats.js';
 import { count, workerName } from '../../protocol/words.js';
 import { type ReloadTeller, reloadTeller } from '../act/reload.js';
 import { notRight } from '../arguments.js';
@@ -157,7 +163,11 @@ function serviceRows(
     ...under('deaths', [...deaths.slice(0, shownDeaths).map(deathLine), ...whereToLook(deaths)]),
     ...under('leaks', leaks.map(leakInWords)),
     ...under('cost', heaviest(stats).map(costInWords)),
-    ...under('poison', poison.map(poisonLine)),
+    ...under(
+      'poison',
+      poison.map((each) => poisonLine(each, stats.cell)),
+    ),
+    ...under('cell', stats.cell === undefined ? [] : [cellLine(stats.cell)]),
   ];
 }
 
@@ -220,9 +230,29 @@ function whereToLook(deaths: readonly DeathSummary[]): readonly string[] {
   return ['rom-agent why deaths has the requests in flight, rom-agent logs --level error the stacks'];
 }
 
-function poisonLine({ method, route, deaths, agoSeconds, blockedForSeconds }: PoisonSummary): string {
+function cellLine({ status, pid, requests, inFlight, deaths, rssBytes }: CellStats): string {
+  const memory = rssBytes === null ? '' : `, ${mebibytes(rssBytes)}`;
+  const serves =
+    status === 'ready' ? `, pid ${pid}${memory}, ${inFlight} in flight, ${requests} in total` : '';
+  return `${cellStatus[status]}${serves}; it died ${deaths === 1 ? 'once' : `${deaths} times`}`;
+}
+
+const cellStatus: Readonly<Record<CellStats['status'], string>> = {
+  ready: 'ready',
+  starting: 'starting',
+  waiting: 'waits for its next start',
+  ending: 'ending',
+  none: 'not needed',
+};
+
+function poisonLine(
+  { method, route, deaths, agoSeconds, blockedForSeconds }: PoisonSummary,
+  cell: CellStats | undefined,
+): string {
   const block =
-    blockedForSeconds === 0 ? '' : `; answered with 503 for ${span(blockedForSeconds * 1000)} more`;
+    blockedForSeconds === 0
+      ? ''
+      : `; ${cell === undefined ? 'answered with 503' : 'in the cell'} for ${span(blockedForSeconds * 1000)} more`;
   return `${method} ${route} was in flight at ${count(deaths, 'death')}, the last ${span(agoSeconds * 1000)} ago${block}`;
 }
 

@@ -2,7 +2,9 @@ import { Server } from 'node:net';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { exitCodes, RomAgentError } from '../../errors.js';
+import type { WorkerSettings } from '../../protocol/settings.js';
 import type { Dispatch } from '../../settings/config.js';
+import type { Channel } from '../channel.js';
 import { untracked } from '../connections/servers.js';
 import { deferred } from '../deferred.js';
 import {
@@ -19,7 +21,7 @@ import {
   setListenHandle,
 } from '../node-internals/listening.js';
 import { numbering } from './surroundings.js';
-import { isWorkerPort, passedTo } from './target.js';
+import { addressOf, isWorkerPort, passedTo } from './target.js';
 
 export interface ListenCallsSeam {
   readonly dispatch: Dispatch;
@@ -39,6 +41,20 @@ export interface ListenCalls {
   lend(server: Server): void;
   /** How long it has waited for ports in all, ms. */
   waited(): number;
+}
+
+/** Those of a worker of the service. */
+export function listenCallsOf(
+  { dispatch, listenWait }: Pick<WorkerSettings, 'dispatch' | 'listenWait'>,
+  { channel, info }: { readonly channel: Pick<Channel, 'send'>; readonly info: (message: string) => void },
+): ListenCalls {
+  return redirectListens({
+    dispatch,
+    listenWait,
+    onWait: (port) => void channel.send({ type: 'waits', port }),
+    onTakenOver: (server) =>
+      info(`the app listens itself after all, and has the socket of ${addressOf(server)} now`),
+  });
 }
 
 /**

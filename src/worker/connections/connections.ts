@@ -156,8 +156,8 @@ export function trackConnections(
       const connection = socket[key];
       // HTTP/1 sends answers in the order of the requests.
       if (connection?.response !== response) return undefined;
-      counter.count(response.statusCode);
       const { weight } = connection;
+      counter.count(weight === excused ? notJudged : response.statusCode);
       const took = weight > 0 ? clock.since(connection.begun) : 0;
       if (weight > 0) counter.time(took, weight);
       tally?.answered(response, took, weight);
@@ -195,6 +195,18 @@ export function exchangesOf(socket: Known): readonly Exchange[] {
 export function isAnswering(socket: Known): boolean {
   return (socket[key]?.response ?? null) !== null;
 }
+
+/** An answer that says nothing of this worker, as another gave it: neither its status nor its time counts for the heartbeat. */
+export function excuse(response: ServerResponse): void {
+  const { socket } = response;
+  if (socket === null) return;
+  const connection = connectionOf(socket);
+  if (connection.response === response) connection.weight = excused;
+}
+
+/** In place of a weight. */
+const excused = -1;
+const notJudged = 200;
 
 /** The path of a request without its query; Express routers cut their own prefix off `url`. */
 export function pathOf(request: IncomingMessage & { originalUrl?: string }): string {

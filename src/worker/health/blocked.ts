@@ -2,18 +2,22 @@ import type { RequestListener, Server } from 'node:http';
 import type { Server as NetServer } from 'node:net';
 import { divert } from '../../http/divert.js';
 import { renderError } from '../../http/errors.js';
+import type { CellPlace } from '../../protocol/cell.js';
 import { type Blocked, fingerprintOf } from '../../protocol/requests.js';
 import { pathOf } from '../connections/connections.js';
 import { isHttp } from '../connections/follow-server.js';
 import type { Servers } from '../connections/servers.js';
 
+/** Nothing of it is loaded where there is no cell. */
+const passOn = () => import('../cell/forward.js');
+
 /**
- * Requests that this worker answers with 503 and keeps from the app, because workers died with such requests in
+ * Requests that this worker answers with 503, or passes on to the cell, and keeps from the app, because workers died with such requests in
  * flight.
  */
 export interface BlockedRequests {
-  /** Replaces the earlier ones. */
-  set(requests: readonly Blocked[]): void;
+  /** Replaces the earlier ones. `cell`: where they are passed on to; absent: they are answered with 503. */
+  set(requests: readonly Blocked[], cell?: CellPlace): void;
   /** A server is about to listen. */
   mount(server: NetServer): void;
 }
@@ -28,12 +32,13 @@ export interface BlockedSeam {
 export function createBlockedRequests({ servers, now }: BlockedSeam): BlockedRequests {
   const undo = new Map<Server, () => void>();
   let until = new Map<string, number>();
+  let place: CellPlace | null = null;
 
   const left = (request: Parameters<RequestListener>[0]): number => {
     const { method, route } = fingerprintOf({ method: request.method ?? '', path: pathOf(request) });
     return (until.get(nameOf(method, route)) ?? 0) - now();
   };
-  const handle: RequestListener = (request, response) => {
+  const refuse: RequestListener = (request, response) => {
     response.writeHead(503, {
       'Content-Type': 'application/json; charset=utf-8',
       'Cache-Control': 'no-store',
@@ -43,11 +48,18 @@ export function createBlockedRequests({ servers, now }: BlockedSeam): BlockedReq
   };
   const mount = (server: NetServer): void => {
     if (until.size === 0 || !isHttp(server) || undo.has(server)) return;
+    const handle: RequestListener = (request, response) => {
+      if (place === null) return refuse(request, response);
+      const to = place;
+      void passOn().then(({ forward }) => forward(to, server, request, response));
+    };
     undo.set(server, divert(server, { takes: (request) => left(request) > 0, handle }));
   };
   return {
-    set: (requests) => {
+    set: (requests, cell) => {
       const at = now();
+      place = cell ?? null;
+      if (place !== null) void passOn();
       until = new Map(requests.map(({ method, route, for: time }) => [nameOf(method, route), at + time]));
       for (const { server } of servers.all) mount(server);
       if (until.size > 0) return;

@@ -18,6 +18,7 @@ const busy = {
   stack: '    at checkout (/srv/app/server.js:12:5)\n    at handle (/srv/app/server.js:4:3)',
   requests: [{ ...slow, ageMs: 4_140 }],
 };
+const deadly = { method: 'GET', path: '/export/17', ageMs: 40 };
 const portInUse = { message: 'port 3000 is in use', exitCode: 69, errno: 98 };
 
 export const scenarios: readonly Scenario[] = [
@@ -219,6 +220,31 @@ export const scenarios: readonly Scenario[] = [
         cluster.run(1_000);
       }
       cluster.stop().runToEnd();
+    },
+  },
+  {
+    name: 'suspects-in-the-cell',
+    title:
+      'Workers die of one kind of request; from then on only the cell does. A reload replaces it, and it ends once it lives.',
+    options: {
+      policy: {
+        poison: { deaths: 2, block: 20_000, cell: 'on' },
+        restart: { intensity: 3 },
+        reload: { soak: 500 },
+      },
+      play: ({ slot, isCell, nth, generation }) => {
+        if (isCell)
+          return generation > 1 ? {} : { crash: { after: 1_000 * nth, code: 3, lastWord: [deadly] } };
+        const dies = slot === 1 && generation === 1 && nth <= 2;
+        return {
+          requests: [{ ...deadly, path: '/usual' }],
+          ...(dies ? { crash: { after: 8_000, code: 3, lastWord: [deadly] } } : {}),
+        };
+      },
+    },
+    script: (cluster) => {
+      cluster.start().run(21_000).reload();
+      cluster.run(26_000).stop().runToEnd();
     },
   },
 ];

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { overview, statusCommand } from '../../../src/cli/look/status.js';
 import { height, table } from '../../../src/cli/output.js';
 import { exitCodes, RomAgentError } from '../../../src/errors.js';
-import type { ClusterStats, DeathSummary } from '../../../src/protocol/stats.js';
+import type { CellStats, ClusterStats, DeathSummary } from '../../../src/protocol/stats.js';
 import { anyCost } from '../../support/route-cost.js';
 import { fakeSession, inTurn, record, stats, worker } from './fake-session.js';
 
@@ -109,6 +109,29 @@ WORKER   PID  PHASE  HEALTH    HEARTBEAT  GEN          UP  REQ/S  REQUESTS  IN-F
      -  4710  spare  healthy       0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
      1  4711  ready  degraded      0.4 s    3  1 min 33 s     20       602          1      3  61 MiB  11 ms   4 %         0
 `,
+    );
+  });
+
+  test('shows the cell, and what is in it', () => {
+    const poison = [
+      { method: 'GET', route: '/orders/:id', deaths: 3, agoSeconds: 12, blockedForSeconds: 48 },
+    ];
+    const cell: CellStats = {
+      ...{ status: 'ready', pid: 4733, generation: 3, requests: 12, inFlight: 1 },
+      ...{ rssBytes: 58 * 2 ** 20, deaths: 2 },
+    };
+    const { terminal } = fakeSession({});
+    const rows = (now: CellStats): string[] =>
+      overview(stats({ poison, cell: now }), terminal)
+        .split('\n')
+        .filter((line) => /^(poison|cell)/.test(line));
+    assert.deepEqual(rows(cell), [
+      'poison    GET /orders/:id was in flight at 3 deaths, the last 12 s ago; in the cell for 48 s more',
+      'cell      ready, pid 4733, 58 MiB, 1 in flight, 12 in total; it died 2 times',
+    ]);
+    assert.equal(
+      rows({ ...cell, status: 'waiting' })[1],
+      'cell      waits for its next start; it died 2 times',
     );
   });
 

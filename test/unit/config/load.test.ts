@@ -92,7 +92,15 @@ describe('loadConfig without any source', () => {
         trustedProxies: [],
       },
       memory: { maxRss: null, maxHeap: 90, pressure: 90, trim: 'on' },
-      poison: { deaths: 3, window: 600_000, block: 0 },
+      poison: {
+        deaths: 3,
+        window: 600_000,
+        block: 0,
+        cell: 'off',
+        cellRequests: 4,
+        cellTimeout: 30_000,
+        cellMemory: null,
+      },
       restart: {
         intensity: 25,
         window: 60_000,

@@ -34,7 +34,14 @@ test('policyOf hands the configuration on and adds the exit statuses', async () 
     maxRequests: 0,
     spares: 0,
     scale: { target: 0.7, downAfter: 300_000 },
-    poison: { deaths: 3, window: 600_000, block: 0 },
+    poison: {
+      deaths: 3,
+      window: 600_000,
+      block: 0,
+      cell: 'off',
+      cellTimeout: 30_000,
+      cellMemory: null,
+    },
     restart: chosen.restart,
     log: { statsInterval: 11 },
     reload: {

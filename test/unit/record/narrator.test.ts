@@ -125,6 +125,12 @@ function assertSound(turns: readonly Turn[]): void {
     for (const effect of turn.effects) {
       const kinds = kindsOf[effect.type];
       if (kinds === undefined || !('key' in effect)) continue;
+      if (before.cell.workers.some(({ key }) => key === effect.key)) {
+        // Why it was killed is told with its exit.
+        const isTold = lines.some(({ text, cause }) => text.startsWith('the cell') && cause !== null);
+        assert.ok(isTold || effect.type === 'kill', JSON.stringify(effect));
+        continue;
+      }
       const worker = [...after.workers, ...before.workers].find(({ key }) => key === effect.key);
       const line = lines.find(
         (line) =>

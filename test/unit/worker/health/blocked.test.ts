@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { openDoor } from '../../../../src/worker/cell/door.js';
 import { createBlockedRequests } from '../../../../src/worker/health/blocked.js';
 import { ask } from '../../../support/net.js';
 import { listening, servers } from '../tracking.js';
@@ -55,4 +59,35 @@ test('a server that listens later is under the same block', async (t) => {
   blocked.mount(later);
   const port = await listening(t, later);
   assert.equal((await ask({ port, path: '/orders/5' })).status, 503);
+});
+
+test('a kind of request is passed on where there is a cell, and what comes of it is not held against this worker', async (t) => {
+  const { blocked, port, server } = await blocking(t);
+  const path = join(mkdtempSync(join(tmpdir(), 'cell-')), 'door');
+  const app = createServer((_request, response) => response.writeHead(201).end('the cell'));
+  const door = await openDoor({ socket: path, requests: 4 }, () => app);
+  t.after(() => {
+    door.close();
+    app.closeAllConnections();
+    rmSync(dirname(path), { recursive: true });
+  });
+  const before = servers.counts();
+  blocked.set([order], { path, timeout: 60_000 });
+  const answer = await ask({ port, path: '/orders/17' });
+  assert.deepEqual([answer.status, answer.text], [201, 'the cell']);
+  assert.equal((await ask({ port, path: '/orders' })).text, 'the app');
+  blocked.set([order], { path: null, timeout: 60_000 });
+  const absent = await ask({ port, path: '/orders/17' });
+  assert.deepEqual([absent.status, absent.headers['retry-after']], [503, '1']);
+  const after = servers.counts();
+  assert.equal(after.errors, before.errors);
+  // The server of the cell is in this process as well, and counts its own.
+  assert.equal(after.answers, before.answers + 4);
+  const timed = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
+  assert.equal(timed(after.latency), timed(before.latency) + 2, 'those of the two apps');
+  blocked.set([order]);
+  assert.equal((await ask({ port, path: '/orders/17' })).headers['retry-after'], '5');
+  assert.equal(servers.counts().errors, before.errors + 1);
+  blocked.set([]);
+  assert.ok(!Object.hasOwn(server, 'emit'));
 });
