@@ -13,8 +13,8 @@ packages)
   packages='libsystemd-dev g++ make python3 binutils dpkg lintian rpm systemd-container dbus debootstrap procps iproute2'
   ;;
 jobs) packages='user-mode-linux perl-base' ;;
-redis) packages='redis-server iproute2' ;;
-dashboard) packages=chromium ;;
+redis) packages='redis-server iproute2 nginx-light git' ;;
+dashboard) packages='chromium redis-server' ;;
 metrics) packages=prometheus ;;
 examples) packages=ruby ;;
 container) packages='debootstrap buildah podman runc crun' ;;

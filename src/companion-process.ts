@@ -8,19 +8,20 @@ export function tellMaster(message: object): void {
 /**
  * Ends this process once `close` has ended: at SIGTERM and SIGINT, and when the channel breaks, as it does when whoever
  * started it ends, for whatever reason.
+ *
+ * @param close `masterDied`: the channel broke, and nobody has asked this process to end
  */
-export function endWithMaster(close: () => Promise<void> | void): void {
+export function endWithMaster(close: (masterDied: boolean) => Promise<void> | void): void {
   let isEnding = false;
-  const end = async (): Promise<void> => {
+  const end = async (masterDied: boolean): Promise<void> => {
     if (isEnding) return;
     isEnding = true;
-    await close();
+    await close(masterDied);
     process.exit(0);
   };
-  const onEnd = (): void => void end();
-  process.once('disconnect', onEnd);
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, onEnd);
-  if (!process.connected) onEnd();
+  process.once('disconnect', () => void end(true));
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void end(false));
+  if (!process.connected) void end(true);
 }
 
 /** Runs the composition root of a companion of the master. What fails ends the process, and the master is told why. */

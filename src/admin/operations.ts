@@ -26,26 +26,35 @@ export interface OperationsWatch {
 
 /** Lines of the last deploy that are kept for a page that opens later. */
 const mostLines = 200;
+const looksUntilAskedAgain = 30;
 
 export function createOperations({ client, onChange, onDeploy }: OperationsSeam): OperationsWatch {
   let known: Operations = { jobs: [], deploys: null, fleet: null, lines: [] };
   let told = '';
   let asking: Promise<void> | null = null;
-  /** What the configuration has none of: not asked for again each second. */
-  const absent = new Set<keyof Operations>();
+  /** What the configuration has none of, with the looks until it is asked for again: the backplane may only be starting. */
+  const absent = new Map<keyof Operations, number>();
+  /** What the configuration has: a refusal is trouble, as where the backplane was killed. */
+  const present = new Set<keyof Operations>();
 
   const askFor = async <K extends keyof Operations>(
     key: K,
     question: () => Promise<Operations[K]>,
     none: Operations[K],
   ): Promise<Pick<Operations, K> | Record<string, never>> => {
-    if (absent.has(key)) return {};
+    const looks = absent.get(key) ?? 0;
+    if (looks > 0) {
+      absent.set(key, looks - 1);
+      return {};
+    }
     try {
-      return { [key]: await question() } as Pick<Operations, K>;
+      const answer = { [key]: await question() } as Pick<Operations, K>;
+      present.add(key);
+      return answer;
     } catch (error) {
       // Otherwise the daemon does not answer, which its state tells: what was known last stands.
-      if (!(error instanceof RefusedByDaemon)) return {};
-      absent.add(key);
+      if (!(error instanceof RefusedByDaemon) || present.has(key)) return {};
+      absent.set(key, looksUntilAskedAgain);
       return { [key]: none } as Pick<Operations, K>;
     }
   };
@@ -76,7 +85,10 @@ export function createOperations({ client, onChange, onDeploy }: OperationsSeam)
       });
       await asking;
     },
-    renew: () => absent.clear(),
+    renew: () => {
+      absent.clear();
+      present.clear();
+    },
     begin: (deploy) =>
       new Promise((resolve, reject) => {
         let id = '';

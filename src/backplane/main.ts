@@ -18,8 +18,9 @@ async function main(): Promise<void> {
   const { engine, fleet } = await openEngine(settings);
   const server = await listen(engine, { path: settings.socket, onProblem });
   obey(engine, fleet);
-  endWithMaster(async () => {
+  endWithMaster(async (masterDied) => {
     server.close();
+    if (masterDied) fleet?.stayListed();
     await engine.close();
   });
   tell({ type: 'listening' });

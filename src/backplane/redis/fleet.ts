@@ -23,6 +23,8 @@ import { redisRollouts } from './rollout.js';
 export interface Fleet {
   order(order: FleetOrder): void;
   ask(question: FleetQuestion): Promise<unknown>;
+  /** The daemon was killed: this host does not leave with it, the others see that it is not heard. */
+  stayListed(): void;
   close(): Promise<void>;
 }
 
@@ -68,6 +70,7 @@ export function createFleet({ connection, engine, settings, shown, tell, warn }:
   });
   const turn = reloadTurns();
   let own: HostSummary | null = null;
+  let leaves = true;
 
   function reloadTurns() {
     let stop: AbortController | null = null;
@@ -166,9 +169,13 @@ export function createFleet({ connection, engine, settings, shown, tell, warn }:
         }
       }
     },
+    stayListed: () => {
+      leaves = false;
+    },
     close: async () => {
       turn.over();
-      await Promise.all([hosts.leave().catch(() => {}), due.close(), rollouts.close()]);
+      const left = leaves ? hosts.leave().catch(() => {}) : null;
+      await Promise.all([left, due.close(), rollouts.close()]);
     },
   };
 }

@@ -12,6 +12,7 @@ import {
   temporaryDirectory,
 } from '../../integration/service.js';
 import { plainEnvironment, startDaemon } from '../../support/process.js';
+import { noRedis, startRedis } from '../../support/redis.js';
 import { waitFor } from '../../support/wait.js';
 import { closeBrowser, noBrowser, type Opened, open, patience, says } from './browser.js';
 
@@ -139,6 +140,39 @@ command = ["node", "-e", "console.log('hello from the job')"]
     await says(page, 'dialog .runs', /done in/);
     await page.keyboard.press('Escape');
     await says(page, '#job-list', /done in/);
+    assert.deepEqual(complaints, []);
+  });
+
+  test('shows the hosts of a fleet, one that is away, and that Redis is', { skip: noRedis }, async (t) => {
+    const redis = await startRedis({ t });
+    const start = (host: string): ReturnType<typeof started> =>
+      started(t, {
+        ROM_AGENT_FLEET_REDIS_URL: redis.url,
+        ROM_AGENT_FLEET_NAME: 'shop',
+        ROM_AGENT_FLEET_HOST: host,
+        ROM_AGENT_STATE_DIR: join(temporaryDirectory(t), host),
+      });
+    const first = await start('web-1');
+    // At once: its backplane is only beginning.
+    const { page, complaints } = await looked(t, first.control);
+    await says(page, '#hosts-note', /^shop: 1 host$/);
+    const second = await start('web-2');
+    await says(page, '#hosts-note', /^shop: 2 hosts$/);
+    await says(page, '#host-list > li:nth-child(1)', /web-1 \(this host\)[\s\S]*2 of 2 workers ready/);
+    await says(page, '#host-list > li:nth-child(2)', /web-2[\s\S]*2 of 2 workers ready/);
+    await press(page, 'Reload');
+    await says(page, '#host-list > li:nth-child(1)', /generation 2/);
+    second.daemon.kill('SIGKILL');
+    await says(page, '#hosts-note', /^shop: 2 hosts, 1 away$/);
+    await says(page, '#host-list > li:nth-child(2)', /web-2[\s\S]*away: last heard \d+ s ago/);
+    await redis.kill();
+    await says(
+      page,
+      '#hosts-note',
+      /^shop: Redis at .* has not answered for \d+ s; only this host is known$/,
+    );
+    await redis.start();
+    await says(page, '#hosts-note', /^shop: 2 hosts, 1 away$/);
     assert.deepEqual(complaints, []);
   });
 });

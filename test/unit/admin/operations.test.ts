@@ -45,6 +45,20 @@ describe('jobs, deploys and hosts in the admin server', () => {
     assert.equal(changes.length, 2);
   });
 
+  test('stay what they were while the backplane does not run, and are asked for again where it was not there yet', async () => {
+    const { has, watched } = watch();
+    for (let look = 0; look < 20; look++) await watched.ask();
+    has.refuses.clear();
+    for (let look = 0; look < 20; look++) await watched.ask();
+    assert.equal(watched.list().fleet?.name, 'shop');
+    has.refuses.add('fleet');
+    await watched.ask();
+    assert.equal(watched.list().fleet?.name, 'shop');
+    watched.renew();
+    await watched.ask();
+    assert.equal(watched.list().fleet, null, 'another daemon, or configuration, has none');
+  });
+
   test('stay what they were while the daemon does not answer', async () => {
     const { has, changes, watched } = watch();
     await watched.ask();
