@@ -40,3 +40,15 @@ test('a worker whose app closes its server at SIGTERM ends by itself in a reload
   });
   assert.equal(code, 0, `${stdout}${stderr}`);
 });
+
+test('a rehearsal of an app that does not exist, or whose report cannot be written, is refused before it begins', async (t) => {
+  const missing = await run(t, { args: ['rehearse', join(fixtures, 'rehearse', 'nothing.cjs')] });
+  assert.equal(missing.code, 66, missing.stdout);
+  assert.match(missing.stderr, /app: ".*nothing\.cjs" \(from .+\) does not exist/);
+  const app = join(fixtures, 'rehearse', 'faultless.cjs');
+  const unwritable = await run(t, {
+    args: ['rehearse', app, '--junit', join(fixtures, 'no-folder', 'a.xml')],
+  });
+  assert.equal(unwritable.code, 73, unwritable.stdout);
+  assert.match(unwritable.stderr, /--junit ".*a\.xml" cannot be written/);
+});

@@ -1,4 +1,6 @@
-import { writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, resolve } from 'node:path';
 import { type Loaded, loadConfig } from '../../config/load.js';
 import { systemInput } from '../../config/system.js';
 import { exitCodes, RomAgentError } from '../../errors.js';
@@ -29,6 +31,8 @@ export async function rehearseCommand(
   });
   const loaded = await loadConfig(input);
   refuseProcesses(loaded);
+  refuseMissing(loaded);
+  if (typeof flags.junit === 'string') tryJUnit(flags.junit);
   const chosen = await samplesOf(flags);
   if (chosen?.leftOut != null) terminal.warn(`left out: ${chosen.leftOut}`);
   const stop = new AbortController();
@@ -108,6 +112,24 @@ function refuseProcesses({ config, origins }: Loaded): void {
   );
 }
 
+/** An app that is not there is a mistake of the command, not a finding. */
+function refuseMissing({ config: { app }, origins }: Loaded): void {
+  if (app === null) return;
+  try {
+    createRequire(`${app}/`).resolve(app);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') return;
+    const isThere = existsSync(app);
+    const why = isThere
+      ? 'has neither a package.json with a "main" that exists nor an index.js'
+      : 'does not exist';
+    throw new RomAgentError(`app: ${JSON.stringify(app)} (from ${origins.app}) ${why}`, {
+      exitCode: exitCodes.moduleMissing,
+      cause,
+    });
+  }
+}
+
 /** What is asked for; null: not given. @throws RomAgentError where several sources are named, or one is wrong */
 async function samplesOf(flags: Readonly<Record<string, unknown>>): Promise<Chosen | null> {
   const named = sources.filter((name) => flags[name] !== undefined);
@@ -150,12 +172,22 @@ function writeJUnit(file: string, report: RehearsalReport): void {
   try {
     writeFileSync(file, toJUnit(report));
   } catch (cause) {
-    throw new RomAgentError(
-      `--junit ${JSON.stringify(file)} cannot be written: ${(cause as Error).message}`,
-      {
-        exitCode: exitCodes.cannotCreate,
-        cause,
-      },
-    );
+    throw notWritten(file, cause as Error);
   }
+}
+
+/** Before minutes are spent on what cannot be written. */
+function tryJUnit(file: string): void {
+  try {
+    accessSync(existsSync(file) ? file : dirname(resolve(file)), constants.W_OK);
+  } catch (cause) {
+    throw notWritten(file, cause as Error);
+  }
+}
+
+function notWritten(file: string, cause: Error): RomAgentError {
+  return new RomAgentError(`--junit ${JSON.stringify(file)} cannot be written: ${cause.message}`, {
+    exitCode: exitCodes.cannotCreate,
+    cause,
+  });
 }
