@@ -14,6 +14,8 @@ export interface CommandOptions {
   /** By which its processes are found, also by who goes on after this process. */
   readonly mark: string;
   readonly onLine: (text: string) => void;
+  /** Asked again and again while it runs: why it is to be killed; null: it goes on. */
+  readonly giveUp?: (() => string | null) | undefined;
 }
 
 export interface CommandResult {
@@ -25,13 +27,15 @@ export interface CommandResult {
 
 /** ms from SIGTERM to SIGKILL */
 const killGrace = 2_000;
+/** ms between two looks of `giveUp` */
+const lookEvery = 20;
 const tailLines = 20;
 /** Characters of a line; the rest is cut. */
 const longestLine = 2_000;
 
 /** Runs a command without a shell, and ends every process that it leaves. Rejects with nothing. */
 export async function runCommand(options: CommandOptions): Promise<CommandResult> {
-  const { command, cwd, env, account, timeoutMs, mark, onLine } = options;
+  const { command, cwd, env, account, timeoutMs, mark, onLine, giveUp } = options;
   const [program = '', ...rest] = command;
   const tail: string[] = [];
   const take = (text: string): void => {
@@ -62,7 +66,9 @@ export async function runCommand(options: CommandOptions): Promise<CommandResult
     );
   });
   const late = sleep(timeoutMs, 'late' as const, { signal: timer.signal }).catch(() => 'late' as const);
-  const first = await Promise.race([ended, late]);
+  const looks = watch(giveUp);
+  const first = await Promise.race([ended, late, looks.given]);
+  looks.stop();
   timer.abort();
   if (first === 'late' && child.pid !== undefined) {
     signalGroup(child.pid, 'SIGTERM');
@@ -75,6 +81,22 @@ export async function runCommand(options: CommandOptions): Promise<CommandResult
   child.stderr?.destroy();
   const failure = first === 'late' ? `no end within ${timeoutMs / 1000} s: killed` : first;
   return { failure, tail };
+}
+
+/** `given` resolves with why it is given up, and never where nobody asks for that. */
+function watch(giveUp: CommandOptions['giveUp']): {
+  readonly given: Promise<string>;
+  readonly stop: () => void;
+} {
+  let timer: NodeJS.Timeout | undefined;
+  const given = new Promise<string>((resolve) => {
+    if (giveUp === undefined) return;
+    timer = setInterval(() => {
+      const why = giveUp();
+      if (why !== null) resolve(why);
+    }, lookEvery);
+  });
+  return { given, stop: () => clearInterval(timer) };
 }
 
 /** Ends what bears the mark, also what has left its group or its parent. Only Linux tells. */

@@ -180,9 +180,10 @@ export function createCourse(world: World): Course {
     const environment = makeHome(layout, { world, account, source });
     const runAs =
       (name: string): Run =>
-      (command, cwd, timeoutMs, secrets = {}) =>
+      (command, cwd, timeoutMs, { secrets, giveUp } = {}) =>
         runCommand({
-          ...{ command, cwd, account, timeoutMs, mark: layout.mark(id), env: { ...environment, ...secrets } },
+          ...{ command, cwd, account, timeoutMs, giveUp, mark: layout.mark(id) },
+          env: { ...environment, ...secrets },
           onLine: (text) => {
             const shown = log.add(name, text);
             if (shown !== null) emit({ type: 'output', name, text: shown });
@@ -330,7 +331,7 @@ async function dryRun(world: World, { findings, plan }: ReturnType<typeof checkA
   const all = [...findings];
   if (plan !== null) {
     const env = environmentOf(world, settings.directory);
-    const run: Run = (command, cwd, timeoutMs, secrets) =>
+    const run: Run = (command, cwd, timeoutMs, { secrets } = {}) =>
       runCommand({
         ...{ command, cwd, timeoutMs, env: { ...env, ...secrets }, account: plan.account },
         mark: `dry-run ${process.pid}`,

@@ -7,12 +7,17 @@ import { pipeline } from 'node:stream/promises';
 import type { CommandResult } from './command.js';
 import { describeSource, type Source, type TarballPlace } from './plan.js';
 
-/** Runs a command as who gets the source, in the environment of the deploy and with `secrets` as variables, too. */
+/** Runs a command as who gets the source, in the environment of the deploy. */
 export type Run = (
   command: readonly string[],
   cwd: string,
   timeoutMs: number,
-  secrets?: Readonly<Record<string, string>>,
+  more?: {
+    /** Variables that it has, too. */
+    readonly secrets?: Readonly<Record<string, string>>;
+    /** @see CommandOptions */
+    readonly giveUp?: () => string | null;
+  },
 ) => Promise<CommandResult>;
 
 export interface FetchInput {
@@ -90,7 +95,7 @@ async function fetchGit(
   const { url, command, secrets } = gitAccess(source.url);
   const end = now() + timeoutMs;
   const git = (...words: readonly string[]) =>
-    run([...command, ...words], into, Math.max(1_000, end - now()), secrets);
+    run([...command, ...words], into, Math.max(1_000, end - now()), { secrets });
   const what = describeSource(source);
   mustSucceed(await git('init', '--quiet', '.'), 'git init failed');
   // A commit by its number is not given by every server, and never by a short number.
@@ -118,14 +123,13 @@ async function fetchTarball(
     const sha256 = await download(source.from, { ...input, file, what });
     if (source.sha256 !== null && sha256 !== source.sha256)
       throw new FetchError(`${what} has the SHA-256 ${sha256}, and ${source.sha256} was expected`);
-    mustSucceed(
-      await run(
-        ['tar', '-x', '--no-same-owner', '--no-same-permissions', '-f', file, '-C', into],
-        into,
-        timeoutMs,
-      ),
-      `${what} cannot be unpacked`,
-    );
+    const giveUp = (): string | null => tooLarge(input, what);
+    const command = ['tar', '-x', '--no-same-owner', '--no-same-permissions', '-f', file, '-C', into];
+    const unpacked = await run(command, into, timeoutMs, { giveUp });
+    // A small archive may become large. The disk may have been filled between two looks, too.
+    const why = giveUp();
+    if (why !== null) throw new FetchError(why);
+    mustSucceed(unpacked, `${what} cannot be unpacked`);
     await unwrap(into);
     return { commit: sha256 };
   } finally {
@@ -179,15 +183,19 @@ export function wholeMebibytes(bytes: number): number {
 }
 
 /** Nobody knows how long an answer goes on: a full disk would harm the service that runs. */
-function mustLeaveSpace(
+function mustLeaveSpace(disk: Pick<FetchInput, 'freeBytes' | 'minFreeBytes'>, what: string): void {
+  const why = tooLarge(disk, what);
+  if (why !== null) throw new FetchError(why);
+}
+
+/** null: it is not. */
+function tooLarge(
   { freeBytes, minFreeBytes }: Pick<FetchInput, 'freeBytes' | 'minFreeBytes'>,
   what: string,
-): void {
+): string | null {
   const free = freeBytes();
-  if (free >= minFreeBytes) return;
-  throw new FetchError(
-    `${what} is too large: ${wholeMebibytes(free)} MiB of the disk are left, ${wholeMebibytes(minFreeBytes)} are wanted (deploy.min_free)`,
-  );
+  if (free >= minFreeBytes) return null;
+  return `${what} is too large: ${wholeMebibytes(free)} MiB of the disk are left, ${wholeMebibytes(minFreeBytes)} are wanted (deploy.min_free)`;
 }
 
 /** fetch() refuses a URL with a password in it, and says the password. */

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statfsSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:http';
@@ -33,6 +34,22 @@ import { waitFor } from '../../support/wait.js';
 
 const clientOf = ({ stateDir }: Deploying) =>
   connectControl({ path: join(stateDir, 'control.sock'), timeout: patience });
+
+/** null: not as this user. */
+function smallDisk(t: TestContext, size: string): string | null {
+  const directory = mkdtempSync(join(tmpdir(), 'rom-agent-full-'));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', directory], { stdio: 'ignore' });
+  } catch {
+    rmSync(directory, { recursive: true });
+    return null;
+  }
+  t.after(() => {
+    execFileSync('umount', ['-l', directory]);
+    rmSync(directory, { recursive: true });
+  });
+  return directory;
+}
 
 /** A program of this name in PATH that kills its parent, the process of the deploy, once. */
 function killer(t: TestContext, name: string): string {
@@ -105,16 +122,8 @@ describe('kill -9', { timeout: 1_800_000 }, () => {
 
 describe('a deploy from outside', { timeout: 1_800_000 }, () => {
   it('on a full disk leaves what serves, and one that does not fit is not begun', async (t) => {
-    const directory = mkdtempSync(join(tmpdir(), 'rom-agent-full-'));
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', directory], { stdio: 'ignore' });
-    } catch {
-      return t.skip('a small file system needs root');
-    }
-    t.after(() => {
-      execFileSync('umount', ['-l', directory]);
-      rmSync(directory, { recursive: true });
-    });
+    const directory = smallDisk(t, '4m');
+    if (directory === null) return t.skip('a small file system needs root');
     const fills = 'build = ["node", "-e", "fs.writeFileSync(\'big\', Buffer.alloc(16e6))"]';
     const service = await serveDeploying(t, { directory, deploy: fills });
     const full = await deploy(service);
@@ -126,6 +135,28 @@ describe('a deploy from outside', { timeout: 1_800_000 }, () => {
       /\d MiB free at .*, 64 wanted \(deploy.min_free\)/,
     );
     configure(service);
+    assert.equal((await deploy(service)).record.verdict, 'done');
+  });
+
+  it('of a small tarball that unpacks large leaves deploy.min_free of the disk, and nothing behind', async (t) => {
+    const directory = smallDisk(t, '256m');
+    if (directory === null) return t.skip('a small file system needs root');
+    const service = await serveDeploying(t, { directory });
+    // 160 MiB of zeros fit on the disk, and 200 MiB are to stay free.
+    for (let index = 0; index < 40; index++)
+      writeFileSync(join(service.source, `zeros-${index}`), Buffer.alloc(4 * 2 ** 20));
+    const file = join(temporaryDirectory(t), 'shop.tgz');
+    execFileSync('tar', ['-czf', file, '-C', join(service.source, '..'), 'source']);
+    const options = { ...service, source: file };
+    configure(options, { deploy: 'min_free = 200' });
+    assert.match(
+      (await deploy(service)).record.reason ?? '',
+      /is too large: \d+ MiB of the disk are left, 200 are wanted \(deploy\.min_free\)/,
+    );
+    await assertWhole(service, 'first');
+    const { bavail, bsize } = statfsSync(directory);
+    assert.ok(bavail * bsize > 250 * 2 ** 20, 'the disk is as it was');
+    configure(options, { deploy: 'min_free = 20' });
     assert.equal((await deploy(service)).record.verdict, 'done');
   });
 

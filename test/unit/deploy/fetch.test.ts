@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import type { CommandResult } from '../../../src/deploy/command.js';
+import { fileURLToPath } from 'node:url';
+import { type CommandResult, runCommand } from '../../../src/deploy/command.js';
 import { FetchError, type FetchInput, fetchSource, gitAccess } from '../../../src/deploy/fetch.js';
 
 const done: CommandResult = { failure: null, tail: ['abc'] };
@@ -15,7 +16,7 @@ describe('the password of a git URL', () => {
     const run: { readonly words: string; readonly secrets: string }[] = [];
     await fetchSource({
       ...input({ kind: 'git', url: 'https://bot:s3cret@git.example/shop.git', ref: 'main' }, t),
-      run: async (command, _cwd, _timeout, secrets = {}) => {
+      run: async (command, _cwd, _timeout, { secrets = {} } = {}) => {
         run.push({ words: command.join(' '), secrets: Object.values(secrets).join() });
         return done;
       },
@@ -72,6 +73,32 @@ describe('a tarball', () => {
         ),
     );
     assert.equal(looks, 3);
+  });
+
+  test('that would fill the disk once it is unpacked is given up while it is unpacked, or at its end', async (t) => {
+    const place = input({ kind: 'tarball', from: { path: fileURLToPath(import.meta.url) }, sha256: null }, t);
+    let free = 2 ** 30;
+    const disk = { ...place, freeBytes: () => free, minFreeBytes: 2 ** 29 };
+    const asked: (string | null | undefined)[] = [];
+    const unpacks: FetchInput['run'] = async (_command, _cwd, _timeout, { giveUp } = {}) => {
+      asked.push(giveUp?.());
+      free = 2 ** 20;
+      asked.push(giveUp?.());
+      return done;
+    };
+    await assert.rejects(fetchSource({ ...disk, run: unpacks }), /is too large: 1 MiB of the disk are left/);
+    assert.equal(asked[0], null);
+    assert.match(asked[1] ?? '', /512 are wanted \(deploy\.min_free\)$/);
+  });
+
+  test('and its command is killed then', { timeout: 120_000 }, async () => {
+    let looks = 0;
+    const { failure } = await runCommand({
+      ...{ command: ['sleep', '3600'], cwd: '/', env: { PATH: process.env.PATH ?? '' }, account: null },
+      ...{ timeoutMs: 3_600_000, mark: `fetch test ${process.pid}`, onLine: () => {} },
+      giveUp: () => (++looks < 3 ? null : 'the disk is full'),
+    });
+    assert.equal(failure, 'the disk is full');
   });
 });
 
