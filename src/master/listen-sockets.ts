@@ -297,15 +297,27 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-export interface AdviceInput {
-  readonly dispatch: Config['dispatch'];
+export interface AdviceInput extends Pick<Config, 'dispatch' | 'kind' | 'app' | 'lameDuck' | 'routesPrefix'> {
   /** Whether the app is served on sockets that were passed in. */
   readonly passed: boolean;
   readonly readFile: (path: string) => string;
 }
 
-/** Warnings about the machine, given the configuration: tcp(7) and the kernel's ip-sysctl document. */
-export function adviceFor({ dispatch, passed, readFile }: AdviceInput): readonly string[] {
+/** Warnings about what listens, given the configuration: tcp(7) and the kernel's ip-sysctl document. */
+export function adviceFor(input: AdviceInput): readonly string[] {
+  return [...adviceOnDispatch(input), ...adviceOnReadiness(input)];
+}
+
+/** An app has the routes of its port to itself, so that /readyz is the app's own, or 404, and says nothing of a stop. */
+function adviceOnReadiness({ kind, app, lameDuck, routesPrefix }: AdviceInput): readonly string[] {
+  if (kind !== 'server' || app === null || lameDuck === 0 || routesPrefix !== null) return [];
+  return [
+    'lame_duck has no effect on load balancers: /readyz is answered by the app, which does not know of the stop; ' +
+      'set routes_prefix = "/_ops" and have them check /_ops/readyz',
+  ];
+}
+
+function adviceOnDispatch({ dispatch, passed, readFile }: AdviceInput): readonly string[] {
   if (dispatch !== 'shared' && passed)
     return [`dispatch "${dispatch}" has no effect on sockets that were passed in: all workers share them`];
   if (dispatch !== 'reuseport' || sysctl('net/ipv4/tcp_migrate_req', readFile) !== '0') return [];

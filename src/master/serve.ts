@@ -415,8 +415,7 @@ async function run(parts: Parts, { log }: ServeOptions, ended: Promise<number>):
   after(slowStart, () => void door.open());
   after(slowStart, record.begin);
   const passed = listen.kind === 'fds';
-  const { dispatch } = config;
-  for (const advice of adviceFor({ dispatch, passed, readFile: systemFiles.readFile })) log.warn(advice);
+  for (const advice of adviceFor({ ...config, passed, readFile: systemFiles.readFile })) log.warn(advice);
   const exitCode = await ended;
   await parts.jobs.ended();
   forgetSignals();

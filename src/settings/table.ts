@@ -227,7 +227,7 @@ export const table = {
     default: 0,
     readers: ['policy'],
     description:
-      'How long a stop waits before it drains, while `/readyz` answers 503 and everything is still served: load balancers learn late that an instance leaves. A second SIGTERM or `rom-agent stop` ends the wait. A reload has none. 0: the drain begins at once.',
+      'How long a stop waits before it drains, while `/readyz` answers 503 and everything is still served: load balancers learn late that an instance leaves. With an app it is `/readyz` below `routes_prefix` that says so. A second SIGTERM or `rom-agent stop` ends the wait. A reload has none. 0: the drain begins at once.',
   }),
   linger: setting({
     kind: duration({ min: 0, max: hour }),
