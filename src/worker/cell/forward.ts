@@ -30,6 +30,11 @@ export function forward(
 ): void {
   excuse(response);
   if (path === null) return answer(response, 503, 'the worker for requests of this kind is starting');
+  // It has gone away meanwhile.
+  if (response.destroyed) return;
+  // Node has said so itself where the app does not want to.
+  if (server.listenerCount('checkContinue') > 0 && /100-continue/i.test(request.headers.expect ?? ''))
+    response.writeContinue();
   let isDone = false;
   const socket = connect(path);
   const end = (): void => {

@@ -206,6 +206,12 @@ export function excuse(response: ServerResponse): void {
 
 /** In place of a weight. */
 const excused = -1;
+
+/** Whether another worker answers it: this one cannot die of it. */
+export function isExcused({ weight }: Exchange): boolean {
+  return weight === excused;
+}
+
 const notJudged = 200;
 
 /** The path of a request without its query; Express routers cut their own prefix off `url`. */

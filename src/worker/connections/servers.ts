@@ -12,6 +12,7 @@ import {
   type ConnectionCounts,
   type Exchange,
   exchangesOf,
+  isExcused,
   pathOf,
   trackConnections,
   writtenTo,
@@ -178,7 +179,10 @@ export function trackServers(first: Partial<ServerEvents>, tally: RequestTally |
       return all();
     },
     underWay,
-    current: () => newestAndOldest([...underWay().map(asNote), ...streams.current()], events),
+    current: () => {
+      const own = underWay().filter((exchange) => !isExcused(exchange));
+      return newestAndOldest([...own.map(asNote), ...streams.current()], events);
+    },
     begun: () => {
       const some = begun;
       begun = [];

@@ -51,7 +51,10 @@ export function createBlockedRequests({ servers, now }: BlockedSeam): BlockedReq
     const handle: RequestListener = (request, response) => {
       if (place === null) return refuse(request, response);
       const to = place;
-      void passOn().then(({ forward }) => forward(to, server, request, response));
+      passOn().then(
+        ({ forward }) => forward(to, server, request, response),
+        () => refuse(request, response),
+      );
     };
     undo.set(server, divert(server, { takes: (request) => left(request) > 0, handle }));
   };
@@ -59,7 +62,7 @@ export function createBlockedRequests({ servers, now }: BlockedSeam): BlockedReq
     set: (requests, cell) => {
       const at = now();
       place = cell ?? null;
-      if (place !== null) void passOn();
+      if (place !== null) passOn().catch(() => {});
       until = new Map(requests.map(({ method, route, for: time }) => [nameOf(method, route), at + time]));
       for (const { server } of servers.all) mount(server);
       if (until.size > 0) return;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { cellPostponed } from '../../../src/core/cell.js';
 import { clusterStats } from '../../../src/core/stats.js';
 import { slotOf } from '../../../src/core/workers.js';
 import type { RequestNote } from '../../../src/protocol/requests.js';
@@ -193,6 +194,67 @@ describe('the cell', () => {
       const told = ['drain', 'kill'] as const;
       assert.ok(told.some((type) => cluster.effects(type).some(({ key }) => key === fork.key)));
     }
+  });
+
+  test('of which there can be no process is tried again, and says why', () => {
+    const forkFails = { message: 'cannot start a worker process: EAGAIN', exitCode: 71 };
+    const cluster = suspicious(({ nth }) => (nth < 3 ? { forkFails } : {})).run(10_000);
+    assert.match(deaths(cluster)[0] ?? '', /^the cell could not start, and no other worker: .*EAGAIN$/);
+    assert.equal(stats(cluster).cell?.status, 'ready');
+  });
+
+  test('that says why it dies gets nothing more from then on, and is told with it', () => {
+    const failure = { message: 'the app threw: out of order', exitCode: 70 };
+    const cluster = suspicious(({ nth }) =>
+      nth === 1 ? { crash: { after: 5_000, code: 70, failure, lastWord: [deadly] } } : {},
+    );
+    const [first = assert.fail()] = cluster.effects('fork-cell');
+    cluster.post({ type: 'failed', key: first.key, failure });
+    assert.equal(told(cluster), null);
+    cluster.run(10_000);
+    assert.match(deaths(cluster).join(), /^the cell died, and no other worker: the app threw: out of order$/);
+    assert.notEqual(told(cluster), first.key);
+    assert.equal(cluster.state.lastDeaths.length, 2);
+  });
+
+  test('that says so and does not end is killed', () => {
+    const cluster = suspicious();
+    const [first = assert.fail()] = cluster.effects('fork-cell');
+    cluster.post({ type: 'failed', key: first.key, failure: { message: 'it threw', exitCode: 70 } });
+    cluster.run(30_000);
+    assert.ok(cluster.effects('kill').some(({ key }) => key === first.key));
+    assert.equal(stats(cluster).cell?.status, 'ready');
+  });
+
+  test('does not start while the memory is short', () => {
+    const cluster = suspicious(({ nth }) => (nth === 1 ? { crash: { after: 5_000, code: 1 } } : {}), {
+      memory: { maxRss: null, maxHeap: 0, pressure: 0.9 },
+    });
+    const short = (used: number): void => {
+      for (let second = 0; second < 5; second += 1) {
+        cluster.post({ type: 'memory', used, limit: 100, stalled: null });
+        cluster.run(1_000);
+      }
+    };
+    short(99);
+    short(99);
+    assert.equal(cluster.effects('fork-cell').length, 1);
+    short(10);
+    assert.equal(cluster.effects('fork-cell').length, 2);
+  });
+
+  test('gets the time that the master missed on top of each of its limits', () => {
+    const [worker = assert.fail()] = suspicious().state.cell.workers;
+    const cell = {
+      workers: [{ ...worker, heardAt: 1_000, deadline: 9_000 }],
+      forkAt: 5,
+      failures: 0,
+      deaths: 0,
+    };
+    const [later = assert.fail()] = cellPostponed(cell, { missed: 3_000, now: 10_000 }).workers;
+    assert.deepEqual([later.heardAt, later.deadline], [4_000, 12_000]);
+    const [now = assert.fail()] = cellPostponed(cell, { missed: 30_000, now: 10_000 }).workers;
+    assert.equal(now.heardAt, 10_000);
   });
 
   test('is not held to time that the master missed itself', () => {

@@ -19,8 +19,8 @@ const patience = 60_000;
 
 interface Pair {
   readonly port: number;
-  /** Of the app in the cell. */
-  readonly app: Server;
+  /** Of the worker that passes on. */
+  readonly outside: Server;
   /** Connections that the cell has, as its app knows them. */
   readonly sockets: Set<Socket>;
   /** How long a request may take from now on, ms. */
@@ -57,7 +57,7 @@ async function pair(t: TestContext, app: App, { requests = 100, tls = false } = 
   });
   return {
     port: (outside.address() as AddressInfo).port,
-    app: inside,
+    outside,
     sockets,
     limit: (ms) => {
       timeout = ms;
@@ -147,6 +147,8 @@ describe('a request that is passed on to the cell', () => {
       assert.deepEqual([seen.remoteAddress, seen.remotePort], [local.address, local.port]);
       assert.deepEqual([seen.remoteFamily, seen.localAddress, seen.localPort], ['IPv4', '127.0.0.1', port]);
       assert.equal(seen.encrypted, tls);
+      // One request a connection: the app may close it.
+      assert.deepEqual(seen.rawHeaders.slice(-2), ['Connection', 'close']);
     });
   }
 
@@ -170,6 +172,21 @@ describe('a request that is passed on to the cell', () => {
       assert.equal(answer.headers['x-length'], isSized ? String(data.length) : 'undefined');
       assert.equal(answer.headers['content-length'], isSized ? String(data.length) : undefined);
       assert.equal(hashOf(await buffer(answer)), hashOf(data));
+    }
+  });
+
+  it('is asked for its body where its client waits for that, also of an app that decides that itself', async (t) => {
+    const { port, outside } = await pair(t, async (req, res) => res.end(await text(req)));
+    for (const decides of [false, true]) {
+      if (decides) outside.on('checkContinue', (req, res) => outside.emit('request', req, res));
+      const sent = begin(port, {
+        method: 'POST',
+        headers: { Expect: '100-continue', 'Content-Length': '5' },
+      });
+      sent.flushHeaders();
+      await once(sent, 'continue', { signal: AbortSignal.timeout(patience) });
+      sent.end('hello');
+      assert.equal(await text(await answered(sent)), 'hello');
     }
   });
 
@@ -224,6 +241,22 @@ describe('a request that is passed on to the cell', () => {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     assert.ok(written < 200, `${written} MiB were written for nobody`);
+  });
+
+  it('gets no header that the app did not send, and the app none that is of the connection', async (t) => {
+    const seen: string[] = [];
+    const { port } = await pair(t, (req, res) => {
+      seen.push(...Object.keys(req.headers));
+      res.sendDate = false;
+      res.writeHead(200, { 'Content-Length': 0, 'Keep-Alive': 'timeout=77', 'X-Own': '1' }).end();
+    });
+    const plain = await ask(port, {
+      headers: { Connection: 'close, X-Hop', 'X-Hop': '1', 'Keep-Alive': '5', 'X-Kept': '1' },
+    });
+    assert.equal(plain.headers.date, undefined);
+    assert.equal(plain.headers['x-own'], '1');
+    assert.notEqual(plain.headers['keep-alive'], 'timeout=77');
+    assert.ok(seen.includes('x-kept') && !seen.includes('x-hop') && !seen.includes('keep-alive'));
   });
 
   it('leaves a kept connection of its client usable, also after HEAD and 304', async (t) => {

@@ -64,7 +64,11 @@ test('a server that listens later is under the same block', async (t) => {
 test('a kind of request is passed on where there is a cell, and what comes of it is not held against this worker', async (t) => {
   const { blocked, port, server } = await blocking(t);
   const path = join(mkdtempSync(join(tmpdir(), 'cell-')), 'door');
-  const app = createServer((_request, response) => response.writeHead(201).end('the cell'));
+  let named: readonly object[] | null = null;
+  const app = createServer((_request, response) => {
+    named = servers.current();
+    response.writeHead(201).end('the cell');
+  });
   const door = await openDoor({ socket: path, requests: 4 }, () => app);
   t.after(() => {
     door.close();
@@ -75,6 +79,7 @@ test('a kind of request is passed on where there is a cell, and what comes of it
   blocked.set([order], { path, timeout: 60_000 });
   const answer = await ask({ port, path: '/orders/17' });
   assert.deepEqual([answer.status, answer.text], [201, 'the cell']);
+  assert.deepEqual(named, [], 'the worker that has passed it on cannot die of it');
   assert.equal((await ask({ port, path: '/orders' })).text, 'the app');
   blocked.set([order], { path: null, timeout: 60_000 });
   const absent = await ask({ port, path: '/orders/17' });
