@@ -10,6 +10,7 @@ import {
   type AdminMessage,
   type AdminSettings,
   adminVariable,
+  secretProblem,
   shortestToken,
 } from '../protocol/admin-process.js';
 import type { DeployLine } from '../protocol/deploy.js';
@@ -104,11 +105,11 @@ function tokenOf({ token }: AdminSettings): string | null {
     });
   }
   // Its content is not told.
-  if (/^[\x21-\x7e]+$/.test(text) && text.length >= shortestToken) return text;
-  throw new RomAgentError(
-    `admin_token_file: the content of ${token.path} is not right: expected one line of ${shortestToken} or more printable characters without spaces`,
-    { exitCode: exitCodes.config },
-  );
+  const problem = secretProblem(text);
+  if (problem === null) return text;
+  throw new RomAgentError(`admin_token_file: the content of ${token.path} ${problem}`, {
+    exitCode: exitCodes.config,
+  });
 }
 
 /**

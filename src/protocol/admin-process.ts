@@ -54,6 +54,12 @@ const usualSocketMode = 0o600;
 /** Characters that a token has at least. */
 export const shortestToken = 16;
 
+/** What is wrong with a file of a secret, behind its path; null: nothing. Its content is not told. */
+export function secretProblem(text: string): string | null {
+  if (/^[\x21-\x7e]+$/.test(text.trim()) && text.trim().length >= shortestToken) return null;
+  return `is not right: expected one line of ${shortestToken} or more printable characters without spaces`;
+}
+
 /** @param address a value of the setting `admin` */
 export function adminPlaceOf(address: string, mode: number = usualSocketMode): AdminPlace {
   if (address.startsWith('/')) return { kind: 'path', path: address, mode };

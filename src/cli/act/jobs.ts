@@ -70,11 +70,18 @@ async function run(
   { json }: JobsFlags,
   name: string,
 ): Promise<CommandExit> {
+  let isLineOpen = false;
   const ended = await client.runJob(name, by, (line) => {
-    if (json === true) terminal.printJson(withoutLines(line), 'line');
-    else if (line.type === 'output') terminal.print(plain(line.lines).join('\n'));
+    if (json === true) return terminal.printJson(withoutLines(line), 'line');
+    if (line.type !== 'output') return;
+    const text = plain(line.lines).join('\n');
+    if (text !== '') isLineOpen = !text.endsWith('\n');
+    terminal.print(text);
   });
-  if (json !== true) terminal.warn(summary(plain(ended)));
+  if (json === true) return exitOf(ended.verdict);
+  // What a run has written need not end its last line; the verdict begins one.
+  if (isLineOpen) terminal.print('\n');
+  terminal.warn(summary(plain(ended)));
   return exitOf(ended.verdict);
 }
 

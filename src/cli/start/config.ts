@@ -3,6 +3,7 @@ import { type WorkingDirectory, workingDirectoryOf } from '../../config/app.js';
 import { type Loaded, type LoadInput, loadConfig } from '../../config/load.js';
 import { systemInput } from '../../config/system.js';
 import { ConfigError, type ExitCode, exitCodes } from '../../errors.js';
+import { secretProblem } from '../../protocol/admin-process.js';
 import { showJob } from '../../settings/jobs.js';
 import { disclosed, isChanged, type Key, keys, show } from '../../settings/settings.js';
 import { plain, table, toJson } from '../output.js';
@@ -62,17 +63,58 @@ export async function runCheck({
   const { cwd, readFile } = input;
   const directory = workingDirectoryOf({ configured, app, cwd, readFile, realpath });
   const missing =
-    missingApp(loaded, exists) ?? missingDirectory(loaded, exists) ?? missingJob(loaded, exists);
+    missingApp(loaded, exists) ??
+    missingDirectory(loaded, exists) ??
+    missingJob(loaded, exists) ??
+    missingSecret(loaded, readFile);
   const report: Report = {
     loaded,
     directory,
     shown: changed ? keys.filter((key) => isChanged(key, loaded.effective[key])) : keys,
   };
+  const secrets = wrongSecrets(loaded, readFile);
+  const errors = [...secrets, ...(missing === null ? [] : [missing])];
+  const exitCode = missing === null ? exitCodes.ok : exitCodes.moduleMissing;
   return {
     text: json ? asJson(report) : toTable(report),
-    errors: missing === null ? '' : `${missing}\n`,
-    exitCode: missing === null ? exitCodes.ok : exitCodes.moduleMissing,
+    errors: errors.map((line) => `${line}\n`).join(''),
+    exitCode: secrets.length > 0 ? exitCodes.config : exitCode,
   };
+}
+
+/** Files that the admin server and the webhook do not work without, of which nobody but the log would tell. */
+function secretsOf({ config, origins }: Loaded): readonly (readonly [name: string, path: string])[] {
+  const files = [
+    ['admin_token_file', config.admin === null ? null : config.adminTokenFile],
+    ['deploy.hook_secret_file', config.deploy.hookSecretFile],
+  ] as const;
+  return files.flatMap(([key, path]) =>
+    path === null ? [] : [[`${key}: ${path} (from ${origins[key]})`, path] as const],
+  );
+}
+
+/** Not where its directory may not be read. */
+function missingSecret(loaded: Loaded, readFile: LoadInput['readFile']): string | null {
+  for (const [name, path] of secretsOf(loaded)) {
+    try {
+      readFile(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return `${name} does not exist`;
+    }
+  }
+  return null;
+}
+
+/** Who may not read a file hears nothing of it. */
+function wrongSecrets(loaded: Loaded, readFile: LoadInput['readFile']): readonly string[] {
+  return secretsOf(loaded).flatMap(([name, path]) => {
+    try {
+      const problem = secretProblem(readFile(path));
+      return problem === null ? [] : [`${name} ${problem}`];
+    } catch {
+      return [];
+    }
+  });
 }
 
 async function load(input: LoadInput): Promise<Loaded | ConfigError> {

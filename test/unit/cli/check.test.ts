@@ -26,6 +26,26 @@ describe('rom-agent check', () => {
     assert.equal(columns.size, 1);
   });
 
+  test('says where the admin server or the webhook would have no secret, and does not say the secret', async () => {
+    const lines = `admin = "127.0.0.1:9464"\nadmin_token_file = "/etc/token"\n[deploy]\nsource = "/srv/shop"\nhook_secret_file = "/etc/hook"\n`;
+    const check = (files: Record<string, string>) => {
+      const input = loadInput({ files: { [etc]: lines, ...files } });
+      return runCheck({ input });
+    };
+    const good = await check({ '/etc/token': `${'t'.repeat(16)}\n`, '/etc/hook': 'h'.repeat(16) });
+    assert.deepEqual([good.errors, good.exitCode], ['', 0]);
+    const short = await check({ '/etc/token': 'hunter2', '/etc/hook': 'two words of a secret' });
+    assert.equal(short.exitCode, 78);
+    assert.match(
+      short.errors,
+      /^admin_token_file: \/etc\/token \(from .*\) is not right: expected one line of 16 .*\ndeploy\.hook_secret_file: /,
+    );
+    assert.doesNotMatch(short.errors, /hunter2|two words/);
+    const gone = await check({ '/etc/token': 't'.repeat(16) });
+    assert.equal(gone.exitCode, 66);
+    assert.match(gone.errors, /^deploy\.hook_secret_file: \/etc\/hook \(from .*\) does not exist\n$/);
+  });
+
   test('names the variables of .env and keeps their values to itself', async () => {
     for (const json of [false, true]) {
       const { text } = await runCheck({ input: loadInput({ files: secret }), json });
