@@ -7,6 +7,7 @@ import type { RequestNote } from '../../../src/protocol/requests.js';
 import type { Fork, Play } from '../../simulation/play.js';
 import { SimCluster } from '../../simulation/sim-cluster.js';
 import type { PolicyPart } from '../../simulation/sim-policy.js';
+import { randomBy } from '../../support/leaking-service.js';
 
 const deadly: RequestNote = { method: 'GET', path: '/export/17', ageMs: 10 };
 const usual: RequestNote = { method: 'GET', path: '/usual', ageMs: 10 };
@@ -263,4 +264,40 @@ describe('the cell', () => {
     assert.deepEqual(deaths(cluster), []);
     assert.equal(cluster.effects('fork-cell').length, 1);
   });
+});
+
+test('random lives of workers and cells keep the invariants, and end', () => {
+  const ways: readonly Play[] = [
+    {},
+    { crash: { after: 900, code: 3, lastWord: [deadly] } },
+    { crash: { after: 2_500, signal: 'SIGKILL', oomKills: 1 } },
+    { hang: 1_500 },
+    { hang: 1_500, recovers: 3_000 },
+    { boot: null },
+    { bootFailure: { after: 70, code: 1 } },
+    { drain: null },
+    { heartbeat: () => ({ rssBytes: 9e8 }) },
+  ];
+  let cells = 0;
+  for (let seed = 1; seed <= 60; seed += 1) {
+    const random = randomBy(seed);
+    const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T;
+    const play = ({ isCell, slot, nth }: Fork): Play => {
+      if (isCell) return pick(ways);
+      const dies = slot === 1 && nth <= 3;
+      return { requests: [usual], ...(dies ? { crash: { after: 8_000, code: 3, lastWord: [deadly] } } : {}) };
+    };
+    const poison = { ...policy.poison, block: pick([5_000, 30_000]), cellMemory: pick([null, 8e8]) };
+    const cluster = new SimCluster({ policy: { poison, restart: { intensity: 20 } }, play, seed }).start();
+    cluster.run(15_000);
+    for (let act = 0; act < 12; act += 1) {
+      const what = random();
+      if (what < 0.2) cluster.reload({ soak: random() < 0.5, rollback: random() < 0.7 });
+      else if (what < 0.3) cluster.freeze(pick([200, 7_000]));
+      cluster.run(pick([90, 1_700, 6_000]));
+    }
+    cells += cluster.effects('fork-cell').length;
+    cluster.stop().runToEnd();
+  }
+  assert.ok(cells > 100, String(cells));
 });

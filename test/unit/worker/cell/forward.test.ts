@@ -175,6 +175,14 @@ describe('a request that is passed on to the cell', () => {
     }
   });
 
+  it('has its body where its method seldom has one', async (t) => {
+    const { port } = await pair(t, async (req, res) => res.end(await text(req)));
+    for (const headers of [{ 'Transfer-Encoding': 'chunked' }, { 'Content-Length': '5' }]) {
+      const answer = await ask(port, { method: 'DELETE', headers, body: Buffer.from('hello') });
+      assert.equal(await text(answer), 'hello');
+    }
+  });
+
   it('is asked for its body where its client waits for that, also of an app that decides that itself', async (t) => {
     const { port, outside } = await pair(t, async (req, res) => res.end(await text(req)));
     for (const decides of [false, true]) {
@@ -338,6 +346,13 @@ describe('what the client is told where the cell does not answer', () => {
     assert.match((await errorOf(refused)).message, /too many requests of this kind/);
     for (const release of held) release();
     for (const each of first) assert.equal(await text(await each), 'late');
+    // Those that are over have made room.
+    for (let nth = 0; nth < 4; nth += 1) {
+      const next = ask(port);
+      while (held.length < 3 + nth) await new Promise((resolve) => setTimeout(resolve, 10));
+      held.at(-1)?.();
+      assert.equal(await text(await next), 'late');
+    }
     closeDoor();
     const absent = await ask(port, { method: 'POST', body: Buffer.alloc(100_000) });
     assert.deepEqual([absent.statusCode, absent.headers['retry-after']], [503, '1']);
