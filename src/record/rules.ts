@@ -164,7 +164,10 @@ export const rules: readonly Rule[] = [
   },
   {
     pattern: /^(the cell (?:died|could not start), and no other worker): (.*)$/s,
-    tell: (t, [, text = '', cause = '']) => t.say({ kind: 'poison', text, cause }),
+    tell: (t, [, text = '', cause = ''], { fields }) => {
+      const requests = Array.isArray(fields?.requests) ? `; in flight: ${fields.requests.join(', ')}` : '';
+      t.say({ kind: 'poison', text, cause: `${cause}${requests}` });
+    },
   },
   {
     pattern: /^(the cell ends): (.*)$/,
