@@ -83,6 +83,15 @@ export async function runCommand(options: CommandOptions): Promise<CommandResult
   return { failure, tail };
 }
 
+/** The last lines that say something: the frames of a stack would leave no room for the error above them. */
+export function lastWords(tail: readonly string[], most: number): string {
+  const isFrame = (line: string): boolean => /^\s*(?:at .*|Node\.js v[\d.]+)?\s*$/.test(line);
+  return tail
+    .filter((line) => !isFrame(line))
+    .slice(-most)
+    .join(' / ');
+}
+
 /** `given` resolves with why it is given up, and never where nobody asks for that. */
 function watch(giveUp: CommandOptions['giveUp']): {
   readonly given: Promise<string>;

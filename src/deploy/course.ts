@@ -11,7 +11,7 @@ import type {
 } from '../protocol/deploy.js';
 import { type Account, giveTree, openDirectory, ownAccount } from './account.js';
 import { checkAll, checkReachable, freeBytes } from './check.js';
-import { type CommandResult, endMarked, runCommand } from './command.js';
+import { type CommandResult, endMarked, lastWords, runCommand } from './command.js';
 import { decide, type Journal, type Outcome, type ReloadState, type ReloadVerdict } from './decide.js';
 import { environmentOf, makeHome, pathFor } from './environment.js';
 import { FetchError, fetchSource, makeEmpty, type Run } from './fetch.js';
@@ -361,7 +361,7 @@ async function removePartial(layout: Layout, id: string): Promise<void> {
 }
 
 function withTail({ failure, tail }: CommandResult): string {
-  const said = tail.slice(-5).join(' / ');
+  const said = lastWords(tail, 5);
   return said === '' ? String(failure) : `${failure}: ${said}`;
 }
 

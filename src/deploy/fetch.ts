@@ -4,7 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { CommandResult } from './command.js';
+import { type CommandResult, lastWords } from './command.js';
 import { describeSource, type Source, type TarballPlace } from './plan.js';
 
 /** Runs a command as who gets the source, in the environment of the deploy. */
@@ -227,7 +227,7 @@ async function unwrap(into: string): Promise<void> {
 
 function mustSucceed({ failure, tail }: CommandResult, what: string): void {
   if (failure === null) return;
-  const said = tail.slice(-3).join(' / ');
+  const said = lastWords(tail, 3);
   throw new FetchError(`${what}: ${failure}${said === '' ? '' : `: ${said}`}`);
 }
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type CommandResult, runCommand } from '../../../src/deploy/command.js';
+import { type CommandResult, lastWords, runCommand } from '../../../src/deploy/command.js';
 import { FetchError, type FetchInput, fetchSource, gitAccess } from '../../../src/deploy/fetch.js';
 
 const done: CommandResult = { failure: null, tail: ['abc'] };
@@ -47,6 +47,20 @@ describe('the password of a git URL', () => {
       assert.deepEqual([gitAccess(url).url, gitAccess(url).secrets], [url, {}]);
     }
   });
+});
+
+test('of what a command has written last, the error stands in the reason, and no frame of its stack', () => {
+  const thrown = ['building', "throw new Error('no database')", '^', '', 'Error: no database'];
+  const tail = [
+    ...thrown,
+    '    at build (/srv/build.js:3:9)',
+    '    at node:internal/main',
+    '',
+    'Node.js v24.4.1',
+  ];
+  assert.equal(lastWords(tail, 2), '^ / Error: no database');
+  assert.equal(lastWords(['npm error code E404', 'npm error at least one'], 3).split(' / ').length, 2);
+  assert.equal(lastWords([], 5), '');
 });
 
 describe('a tarball', () => {
