@@ -28,6 +28,19 @@ export function wholeNumber(
 const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 
 /**
+ * A duration, ms.
+ *
+ * @throws RomAgentError exit 64
+ */
+export function durationOf(name: string, text: string): number {
+  const [, number, unit = ''] = /^(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])$/.exec(text) ?? [];
+  const seconds = units[unit];
+  if (number === undefined || seconds === undefined)
+    throw notRight(name, text, 'a duration such as 90s, 10m, 2h or 1d');
+  return Math.round(Number(number) * seconds * 1000);
+}
+
+/**
  * From when on, ms since 1970: so long ago, or a moment.
  *
  * @throws RomAgentError exit 64

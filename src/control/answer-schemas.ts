@@ -19,6 +19,7 @@ import { jobSchemas } from './job-schemas.js';
 import { LeakSchema, Metrics, RouteCostsSchema } from './metrics-schema.js';
 import { CellSchema, Poison } from './poison-schema.js';
 import { queueAnswers } from './queues-schema.js';
+import { upgradeAnswers } from './upgrade-routes.js';
 
 const whole = v.pipe(v.number(), v.integer());
 const count = v.pipe(whole, v.minValue(0));
@@ -404,6 +405,7 @@ export const answers = {
   }) satisfies v.GenericSchema<unknown, Why>,
   WhyLine: WhyLineSchema,
   ...deployAnswers,
+  ...upgradeAnswers,
   ...queueAnswers,
   ReloadRecord: ReloadRecordSchema,
   ReloadSummary,

@@ -37,9 +37,10 @@ import {
 } from './client-errors.js';
 import { type JobCalls, jobCalls } from './job-client.js';
 import { createLineReader } from './line-reader.js';
+import { type UpgradeCalls, upgradeCalls } from './upgrade-client.js';
 
 /** The daemon's commands, from another process. Every failure is a RomAgentError, in words for the operator. */
-export interface ControlClient extends JobCalls {
+export interface ControlClient extends JobCalls, UpgradeCalls {
   status(): Promise<ClusterStats>;
   /**
    * Resolves once the reload is over, whatever its verdict; `onLine` gets the answer, each step and the record.
@@ -170,6 +171,7 @@ export function connectControl({ path, timeout = 10_000 }: ConnectOptions): Cont
     },
     deploy: (options, onLine) => deploy(caller, post('deploy', options), onLine),
     rollback: (options, onLine) => deploy(caller, post('rollback', options), onLine),
+    ...upgradeCalls(caller),
     releases: async () => asObject(await caller.ask(get('releases')), path),
     queues: async () => asObject(await caller.ask(get('queues')), path),
     failedJobs: async (query) => asObject(await caller.ask(get(`queues/failed${searchOf(query)}`)), path),

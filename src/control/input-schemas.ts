@@ -109,6 +109,28 @@ const RolloutOptions = v.strictObject({
   soak: ReloadOptions.entries.soak,
   ref: DeployOptions.entries.ref,
 });
+const nodeExpected = 'the absolute path of a Node.js';
+const patienceExpected = 'ms, from 0 to 604800000 (a week)';
+const UpgradeOptions = v.strictObject({
+  by,
+  node: v.optional(
+    v.pipe(
+      v.string(nodeExpected),
+      v.regex(/^\/[^\0]{1,1000}$/, nodeExpected),
+      v.description('Runs the next master; the present one unless given.'),
+    ),
+  ),
+  patienceMs: v.optional(
+    v.pipe(
+      v.number(patienceExpected),
+      v.integer(patienceExpected),
+      v.minValue(0, patienceExpected),
+      v.maxValue(604_800_000, patienceExpected),
+      v.description('How long the connections of the old workers may go on.'),
+    ),
+    3_600_000,
+  ),
+});
 const RollbackOptions = v.strictObject({
   by,
   release: v.optional(
@@ -181,7 +203,7 @@ const JobLogQuery = v.strictObject({
 /** What the routes take, by the names of the schemas. */
 export const bodies = {
   ...{ Label, ReloadOptions, RolloutOptions, ScaleOptions, ProfileOptions },
-  ...{ DeployOptions, RollbackOptions, RetryOptions },
+  ...{ DeployOptions, RollbackOptions, RetryOptions, UpgradeOptions },
 };
 /** What stands in the query of those that take one. */
 export const queries = { WhyQuery, LogsQuery, FailedJobsQuery, JobLogQuery };

@@ -20,6 +20,7 @@ import { jobExamples } from './job-schemas.js';
 import { metricsExample } from './metrics-schema.js';
 import { poisonExamples } from './poison-schema.js';
 import type { Route } from './routes.js';
+import { upgradeExamples } from './upgrade-routes.js';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -338,6 +339,7 @@ const deployLines = {
 /** Answers, and lines of streams, by the name of their schema. */
 export const examples = {
   ...fleetExamples,
+  ...upgradeExamples,
   Overview: {
     name: 'rom-agent',
     version: '0.1.0',
@@ -417,8 +419,8 @@ const bodies = {
   RolloutOptions: { by: 'alice', kind: 'reload' },
   ScaleOptions: { by: 'alice', add: 2 },
   ProfileOptions: { by: 'alice', seconds: 30 },
-  DeployOptions: { by: 'alice', ref: 'main' },
-  RollbackOptions: { by: 'alice' },
+  ...{ DeployOptions: { by: 'alice', ref: 'main' }, RollbackOptions: { by: 'alice' } },
+  UpgradeOptions: { by: 'alice', node: '/opt/node-24/bin/node' },
   RetryOptions: { by: 'alice', queue: 'pdf', id: 'invoice-4711' },
 };
 

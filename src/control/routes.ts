@@ -26,6 +26,7 @@ import { type Body, type bodies, type queries, readFields, workerId } from './in
 import { jobRoutes } from './job-routes.js';
 import type { examples } from './openapi.js';
 import { queueRoutes } from './queue-routes.js';
+import { upgradeRoutes } from './upgrade-routes.js';
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -179,6 +180,7 @@ export const routes: readonly Route[] = [
     accepted,
     openStream: ({ response, streams }) => openStream(response, streams),
   }),
+  ...upgradeRoutes({ accepted, openStream: ({ response, streams }) => openStream(response, streams) }),
   ...queueRoutes({ get, post, accepted }),
   post('/v1/abort', 'Label', {
     about: { operationId: 'abort', summary: 'Rolls back the reload in progress' },

@@ -39,6 +39,8 @@ export interface PreparedControl {
    * @throws RomAgentError exit 69, 73 or 77 as prepareControl() does
    */
   publish(): Promise<ControlServer>;
+  /** Accepts nobody any more, and gives up the path, if it is still its own: streams go on until close(). */
+  leave(): void;
   close(): Promise<void>;
 }
 
@@ -77,6 +79,10 @@ export async function prepareControl(options: ControlOptions): Promise<PreparedC
       return closing;
     },
   };
+  const leave = (): void => {
+    if (claimed !== null) removeOwn(path, claimed.own);
+    server.close();
+  };
   const publish = async (): Promise<ControlServer> => {
     try {
       if (claimed !== null) await takeName(claimed.temporary, path);
@@ -86,7 +92,7 @@ export async function prepareControl(options: ControlOptions): Promise<PreparedC
     }
     return control;
   };
-  return { publish, close: control.close };
+  return { publish, leave, close: control.close };
 }
 
 /** ms; `connectionsCheckingInterval` is how exact the others are. */

@@ -1,4 +1,10 @@
-import { emptyLatency, type Heartbeat, latencyBuckets, longestBucket } from '../protocol/heartbeat.js';
+import {
+  emptyLatency,
+  type Heartbeat,
+  latencyBuckets,
+  longestBucket,
+  type Served,
+} from '../protocol/heartbeat.js';
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
 import { type Policy, type ReloadPolicy, soakInterval } from './policy.js';
@@ -91,11 +97,6 @@ export function canaryFault(state: State, reload: Reload, { reload: limits }: Po
   return worse(added(nothing, canary, undefined), servedByOthers(state, reload, reload.stage), limits);
 }
 
-export interface Served extends Pick<Heartbeat, 'answers' | 'errors' | 'latency'> {
-  /** Requests that were answered with 503 without the app. */
-  readonly shed: number;
-}
-
 /** What is wrong with the canary beside the others; null where nothing is, or too little is known. */
 export function worse(canary: Served, others: Served, limits: Limits): string | null {
   if (canary.answers < fewestAnswers) return null;
@@ -140,7 +141,8 @@ function servedByOthers(state: State, reload: Reload, { before }: Soak): Served 
   return lately.answers < fewestAnswers ? sum(others, new Map()) : lately;
 }
 
-function sum(workers: readonly Worker[], earlier: ReadonlyMap<WorkerKey, Heartbeat>): Served {
+/** What these workers have answered, without what each had answered by its heartbeat in `earlier`. */
+export function sum(workers: readonly Worker[], earlier: ReadonlyMap<WorkerKey, Heartbeat>): Served {
   return workers.reduce<Served>(
     (all, { key, heartbeat }) => added(all, heartbeat, earlier.get(key)),
     nothing,

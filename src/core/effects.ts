@@ -77,6 +77,8 @@ export interface Drain {
    * it, so that the worker must not cause new connections (by answering) from when it closes until it is released.
    */
   readonly last: boolean;
+  /** How long connections may go on before the drain begins to end them; missing: not at all. A second drain ends it. */
+  readonly patience?: Millis;
 }
 
 /** One datagram to the service manager; see sd_notify(3). */

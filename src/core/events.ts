@@ -11,7 +11,15 @@ import type { RouteCost } from '../protocol/route-cost.js';
 import type { Stall } from '../protocol/stall.js';
 /** Everything that can happen to the master. */
 export type Event =
-  | { readonly type: 'start' }
+  /** `beside`: as a canary of one worker, while another master serves on the same sockets: see the event `alone`. */
+  | { readonly type: 'start'; readonly beside?: true }
+  /** The other master accepts no more: this one serves alone from now on. */
+  | { readonly type: 'alone' }
+  /**
+   * Another master serves on the same sockets: the workers accept no more, and end with their connections, within
+   * `patience` and a drain. WebSockets are told to go only when `patience` is over.
+   */
+  | { readonly type: 'retire'; readonly why: string; readonly patience: Millis }
   | { readonly type: 'forked'; readonly key: WorkerKey; readonly pid: number }
   | { readonly type: 'fork-failed'; readonly key: WorkerKey; readonly failure: Failure }
   /** The worker has loaded its app, and waits for the port, which another process has. */

@@ -11,7 +11,7 @@ import type { Serving, State, Stopping, Worker } from './state.js';
 import { extendDue, notifyIfChanged, notifyStatus, secondsLeft, servedSlots, total } from './status.js';
 import type { Transaction } from './transaction.js';
 import { firstPing } from './watchdog.js';
-import { becomeDraining, becomeDying, becomeReady, isUp, nameOf, slotOf } from './workers.js';
+import { becomeDraining, becomeDying, becomeReady, isEnding, isUp, nameOf, slotOf } from './workers.js';
 
 /*
  * The life of the service: idle -> starting -> serving -> stopping -> ended. When systemd is told READY=1:
@@ -32,12 +32,15 @@ import { becomeDraining, becomeDying, becomeReady, isUp, nameOf, slotOf } from '
  */
 
 /** Forks the first generation. */
-export function start(t: Transaction): void {
+export function start(t: Transaction, { beside }: Extract<Event, { type: 'start' }>): void {
   if (t.state.life.phase !== 'idle') return;
   const { now, policy } = t;
-  const slots = Array.from({ length: boundsOf(policy.workers).min }, (_, index) => emptySlot(index + 1));
+  const isBeside = beside === true;
+  const length = isBeside ? 1 : boundsOf(policy.workers).min;
+  const slots = Array.from({ length }, (_, index) => emptySlot(index + 1));
   t.update({
     life: { phase: 'starting' },
+    isBeside,
     slots,
     startedAt: now,
     tickedAt: now,
@@ -139,6 +142,7 @@ export function stop(t: Transaction, event: Extract<Event, { type: 'stop' }>): v
       return event.now ? stop(t, event) : undefined;
     case 'stopping':
       if (event.now && life.killedAt === null) return killAll(t, life, event.why);
+      if (life.isPatient === true) return hurry(t, life, event.why);
       return t.log('info', `${event.why}: already stopping, at most ${secondsLeft(life, t.now)} s more`);
     case 'ended':
       return;
@@ -183,9 +187,10 @@ export function beginStop(
   const { now } = t;
   const timeout = t.policy.drainTimeout;
   const deadline = now + timeout + killGrace;
-  const { slots, workers, timers } = t.state;
+  const { slots, workers, timers, isBeside } = t.state;
   t.update({
-    life: { phase: 'stopping', why, since: now, deadline, exitCode, released: false, killedAt: null },
+    // Where another master accepts, nobody has to be kept waiting for the last listener to close.
+    life: { phase: 'stopping', why, since: now, deadline, exitCode, released: isBeside, killedAt: null },
     slots: slots.map((slot) => ({ ...slot, forkAt: null, forkAfter: null })),
     workers: workers.map((worker) =>
       isUp(worker) ? becomeDraining(worker, { now, deadline, replacedIn: null }) : worker,
@@ -195,7 +200,60 @@ export function beginStop(
   notifyStatus(t, { stopping: true, extend: extendBy, ...(errno === undefined ? {} : { errno }) });
   // Why a failed service ends has been said already, as an error.
   t.log(exitCode === 0 ? 'info' : 'debug', `stopping: ${why}`, { workers: workers.length });
-  t.emit(...workers.filter(isUp).map(({ key }): Effect => ({ type: 'drain', key, timeout, last: true })));
+  t.emit(
+    ...workers.filter(isUp).map(({ key }): Effect => ({ type: 'drain', key, timeout, last: !isBeside })),
+  );
+}
+
+/** The other master has closed its copies of the sockets, or is gone. */
+export function alone(t: Transaction): void {
+  if (t.state.isBeside) t.update({ isBeside: false });
+}
+
+/** Another master has taken over: the workers accept no more, and their connections last as long as they want, within a limit. */
+export function retire(t: Transaction, { why, patience }: Extract<Event, { type: 'retire' }>): void {
+  const { now, policy } = t;
+  if (isEnding(t.state.life)) return;
+  stopReload(t, why);
+  const timeout = policy.drainTimeout;
+  const deadline = now + patience + timeout + killGrace;
+  const { slots, workers } = t.state;
+  t.update({
+    life: {
+      ...{ phase: 'stopping', why, since: now, deadline, exitCode: 0 },
+      ...{ released: true, killedAt: null, isPatient: true },
+    },
+    slots: slots.map((slot) => ({ ...slot, forkAt: null, forkAfter: null })),
+    workers: workers.map((worker) =>
+      isUp(worker) ? becomeDraining(worker, { now, deadline, replacedIn: null }) : worker,
+    ),
+  });
+  t.log('info', `${why}: what the workers still have goes on`, {
+    workers: workers.length,
+    connections: total(t.state, 'connections'),
+    limitMs: patience,
+  });
+  t.emit(
+    ...workers
+      .filter(isUp)
+      .map(({ key }): Effect => ({ type: 'drain', key, timeout, last: false, patience })),
+  );
+}
+
+/** The patience with the connections that go on is over: they drain. */
+function hurry(t: Transaction, life: Stopping, why: string): void {
+  const { now, policy } = t;
+  const timeout = policy.drainTimeout;
+  const deadline = Math.min(life.deadline, now + timeout + killGrace);
+  const draining = t.state.workers.filter(({ phase }) => phase === 'draining');
+  t.update({
+    life: { ...life, deadline, isPatient: false },
+    workers: t.state.workers.map((worker) =>
+      worker.phase === 'draining' ? { ...worker, deadline: Math.min(worker.deadline, deadline) } : worker,
+    ),
+  });
+  t.log('info', `${why}: the workers that are left drain`, { workers: draining.length });
+  t.emit(...draining.map(({ key }): Effect => ({ type: 'drain', key, timeout, last: false })));
 }
 
 /** A worker is gone that was to go: while the master stops that is progress. */

@@ -13,6 +13,8 @@ import { freshTrend, type Scaling } from './scaling-state.js';
 /** The whole of what the master knows. Immutable: every step returns a new one. */
 export interface State {
   readonly life: Life;
+  /** Another master serves on the same sockets, and accepts whatever becomes of this one. */
+  readonly isBeside: boolean;
   /**
    * The proven generation: what a slot is filled with unless a reload is replacing it. A reload proves its generation by
    * its end, a reload without rollback at its beginning.
@@ -94,6 +96,8 @@ export interface Stopping {
   readonly released: boolean;
   /** When the workers that were left were killed. */
   readonly killedAt: Millis | null;
+  /** Another master serves, and the connections of this one may go on for a while: see the event `retire`. */
+  readonly isPatient?: boolean;
 }
 
 /** A place for one worker. It outlives the processes that fill it. */
@@ -271,6 +275,7 @@ export type KeptStall = StallRecord & { readonly at: Millis };
 export function initialState({ seed }: { seed: number }): State {
   return {
     life: { phase: 'idle' },
+    isBeside: false,
     generation: 1,
     reload: null,
     lastReload: null,

@@ -12,6 +12,7 @@ import type { Event } from './events.js';
 import { judge, treat } from './health.js';
 import { leaked } from './leaks.js';
 import {
+  alone,
   closed,
   cut,
   drained,
@@ -21,6 +22,7 @@ import {
   leavingDeadline,
   ready,
   releaseIfClosed,
+  retire,
   start,
   stop,
   stopDeadlines,
@@ -120,7 +122,11 @@ function workerDeadline(worker: Worker, policy: Policy): Millis {
 function answer(t: Transaction, event: Event): void {
   switch (event.type) {
     case 'start':
-      return start(t);
+      return start(t, event);
+    case 'alone':
+      return alone(t);
+    case 'retire':
+      return retire(t, event);
     case 'forked':
       return forked(t, event);
     case 'fork-failed':

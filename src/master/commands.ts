@@ -17,6 +17,7 @@ import type { FleetSide } from './fleet.js';
 import type { History } from './history.js';
 import type { RecentLog } from './recent-log.js';
 import type { Releases } from './releases.js';
+import type { LazyUpgrades } from './upgrade/lazy-upgrades.js';
 
 export interface CommandsSeam {
   readonly post: (event: Event) => void;
@@ -33,6 +34,7 @@ export interface CommandsSeam {
   readonly logSource: () => LogSource;
   readonly metrics: Commands['metrics'];
   readonly deploys: () => Promise<Deploys>;
+  readonly upgrades: Pick<LazyUpgrades, 'get' | 'abort' | 'refusal'>;
   /** null: this host is alone. */
   readonly fleet: () => FleetSide | null;
   readonly backplane: Pick<Backplane, 'want' | 'ask'>;
@@ -66,6 +68,7 @@ export function createCommands(seam: CommandsSeam): CommandCentre {
     metrics,
     notifier,
     deploys,
+    upgrades,
     backplane,
     generation,
     clock,
@@ -85,11 +88,18 @@ export function createCommands(seam: CommandsSeam): CommandCentre {
       waiting.set(request, resolve);
       post(event({ request }));
     });
+  /** Nothing else is changed while the daemon itself is. */
+  const during = (command: string): { readonly accepted: false; readonly reason: string } | null => {
+    const reason = upgrades.refusal();
+    return reason === null ? null : { accepted: false, reason: `${command}: ${reason}` };
+  };
   const publish = (event: ControlEvent): void => {
     for (const listener of listeners) listener(event);
   };
   const reload: Commands['reload'] = async (options, onHeld = () => {}) => {
     if (preparing) return { accepted: false, reason: 'reload: another one is being prepared' };
+    const busy = during('reload');
+    if (busy !== null) return busy;
     preparing = true;
     let isUnderWay = false;
     try {
@@ -133,10 +143,15 @@ export function createCommands(seam: CommandsSeam): CommandCentre {
       abort: async (by) => {
         if (turns()?.giveUp() === true)
           return { accepted: true, message: 'the reload that waited is given up' };
+        const upgrade = upgrades.abort(by);
+        if (upgrade !== null) return upgrade;
         return ask(({ request }) => ({ type: 'abort', request, by }));
       },
-      scale: (change, by) => ask(({ request }) => ({ type: 'scale', request, by, change })),
-      restart: (slot, by) => ask(({ request }) => ({ type: 'restart', request, by, slot })),
+      upgrade: async (options, onLine) => (await upgrades.get()).upgrade(options, onLine),
+      scale: async (change, by) =>
+        during('scale') ?? ask(({ request }) => ({ type: 'scale', request, by, change })),
+      restart: async (slot, by) =>
+        during('restart') ?? ask(({ request }) => ({ type: 'restart', request, by, slot })),
       stop: (by) => post({ type: 'stop', why: `asked by ${by}`, now: false }),
       stack: evidence.stack,
       profile: evidence.profile,
@@ -148,8 +163,8 @@ export function createCommands(seam: CommandsSeam): CommandCentre {
       history: () => history().records(),
       why,
       metrics,
-      deploy: async (options, onLine) => (await deploys()).deploy(options, onLine),
-      rollback: async (options, onLine) => (await deploys()).rollback(options, onLine),
+      deploy: async (options, onLine) => during('deploy') ?? (await deploys()).deploy(options, onLine),
+      rollback: async (options, onLine) => during('rollback') ?? (await deploys()).rollback(options, onLine),
       releases: async () => (await deploys()).releases(),
       startBackplane: async () => {
         backplane.want();

@@ -15,6 +15,8 @@ export interface ControlDoor {
   heard(event: Event): void;
   /** Resolves once it is open, or cannot be: a warning says why. The first call opens it. */
   open(): Promise<void>;
+  /** Another process is to have the path: nobody new gets here, and what is being answered is answered. */
+  leave(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -64,6 +66,11 @@ export function controlDoor({ path, inherited, commands, version, log }: Control
     prepare: () => void prepare(),
     heard: ({ type }) => void (opensAt.has(type) && open()),
     open,
+    leave: async () => {
+      closed = true;
+      await opening;
+      (await preparing)?.leave();
+    },
     close: async () => {
       closed = true;
       await opening;

@@ -23,6 +23,10 @@ export interface MasterJobs {
   changed(before: State, after: State, event: Event): void;
   /** Resolves once no job runs any more. */
   ended(): Promise<void>;
+  /** The names of those that run. */
+  running(): readonly string[];
+  /** Another process begins the jobs from now on: as at a stop. */
+  leave(): Promise<void>;
   readonly commands: JobCommands;
   /** With the jobs, where there are some. */
   inStats(stats: ClusterStats): ClusterStats;
@@ -81,6 +85,12 @@ export function createMasterJobs(seam: MasterJobsSeam): MasterJobs {
         stop(release().config.drainTimeout);
       if (event.type === 'stop' && event.now) stop(0);
       scheduler?.awake();
+    },
+    running: () =>
+      scheduler?.status().flatMap(({ name, running }) => (running.length > 0 ? [name] : [])) ?? [],
+    leave: async () => {
+      stop(release().config.drainTimeout);
+      await stopping;
     },
     ended: async () => {
       await (stopping ?? turn);

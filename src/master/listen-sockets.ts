@@ -1,10 +1,11 @@
-import { type FSWatcher, linkSync, lstatSync, readdirSync, unlinkSync, watch } from 'node:fs';
+import { closeSync, type FSWatcher, linkSync, lstatSync, readdirSync, unlinkSync, watch } from 'node:fs';
 import net, { connect } from 'node:net';
 import { basename, dirname, join, resolve } from 'node:path';
 import { exitCodes, RomAgentError } from '../errors.js';
 import { isAlive } from '../processes.js';
 import { portToListenAgain } from '../protocol/handles.js';
 import type { Listen } from '../protocol/settings.js';
+import type { TakeOver } from '../protocol/upgrade.js';
 import type { BoundSocket } from '../service-manager/passed-sockets.js';
 import type { Config } from '../settings/config.js';
 
@@ -18,6 +19,8 @@ type CreateHandle = (
 ) => ListenHandle | number;
 
 interface ListenHandle {
+  /** Where it has one that this process can pass on. */
+  readonly fd?: number;
   close(): void;
   getsockname?(out: { port?: number }): number;
 }
@@ -36,6 +39,10 @@ export interface KeptOpen {
    * worker, which accepts until then. Sockets that were passed in stay open.
    */
   letGo(): void;
+  /** Those that another master can take over, by their names; null: one of them it cannot, with why. */
+  passable(): readonly { readonly name: string; readonly fd: number }[] | { readonly reason: string };
+  /** Closes what was taken over and no worker listens on. */
+  dropUnclaimed(): void;
 }
 
 /**
@@ -45,14 +52,27 @@ export interface KeptOpen {
  * reopen one: after a crash of all workers the next ones would find nothing to listen on. So the handle on each descriptor
  * in `fds` is made once and never closed. A worker may ask for one more copy of any other socket
  * (protocol/handles.ts), where node:cluster would open a second socket at the same address and fail.
+ *
+ * @param inherited the sockets of the master whose place this one takes: what is asked for by such a name is one of them
  */
 export function keepOpen(
   fds: readonly number[],
   maker: HandleMaker = net as unknown as HandleMaker,
   files: Pick<SocketFiles, 'bound' | 'closed'> = noFiles,
+  inherited: TakeOver['listeners'] = [],
 ): KeptOpen {
   const create = maker._createServerHandle;
-  if (create === undefined) return { letGo: () => {} };
+  const unclaimed = new Map(inherited.map(({ name, fd }) => [name, fd]));
+  const dropUnclaimed = (): void => {
+    for (const fd of unclaimed.values()) closeSync(fd);
+    unclaimed.clear();
+  };
+  if (create === undefined)
+    return {
+      letGo: () => {},
+      passable: () => ({ reason: 'this Node.js keeps its sockets to itself' }),
+      dropUnclaimed,
+    };
   const shared = new Map<string, Shared>();
   maker._createServerHandle = (address, port, addressType, fd, flags = 0) => {
     const again = portToListenAgain(flags);
@@ -63,7 +83,11 @@ export function keepOpen(
       return known.handle;
     }
     if (again !== null) return unknownSocket;
-    const handle = create(address, port, addressType, fd, flags);
+    const name = nameOf(address, port, fd);
+    const passed = unclaimed.get(name);
+    unclaimed.delete(name);
+    const handle =
+      passed === undefined ? create(address, port, addressType, fd, flags) : create(null, 0, null, passed, 0);
     if (typeof handle === 'number') return handle;
     const bound: { port?: number } = {};
     // libuv keeps EADDRINUSE of bind(2) for the next call; node:cluster would hand out a socket without an address.
@@ -83,6 +107,19 @@ export function keepOpen(
     letGo: () => {
       for (const { users, close } of [...shared.values()]) if (Number.isFinite(users)) close();
     },
+    passable: () => {
+      const sockets: { name: string; fd: number }[] = [];
+      for (const [name, { handle, users }] of shared) {
+        // The service manager's own: see TakeOver.passed.
+        if (!Number.isFinite(users)) continue;
+        if (!/:\d+$/.test(name)) return { reason: `it listens on the unix socket ${name}` };
+        const { fd = -1 } = handle;
+        if (fd < 0) return { reason: `the socket ${name} has no descriptor` };
+        sockets.push({ name, fd });
+      }
+      return sockets;
+    },
+    dropUnclaimed,
   };
 }
 

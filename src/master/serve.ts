@@ -12,20 +12,21 @@ import type { Output } from '../logging/output-file.js';
 import { cellSocketOf } from '../protocol/cell.js';
 import { residentSet } from '../protocol/memory.js';
 import { type ListensMessage, monotonic, type WorkerKey } from '../protocol/messages.js';
+import type { TakeOver } from '../protocol/upgrade.js';
 import { sortSockets } from '../service-manager/passed-sockets.js';
 import type { ServiceManager } from '../service-manager/service-manager.js';
 import { boundsOf } from '../settings/worker-count.js';
 import { createAlerts, openNotifier } from './alerts.js';
 import { findMarked, signalIfAlive, trackChildren } from './children.js';
 import { createCommands } from './commands.js';
-import { controlDoor, holdReadyUntilOpen, slowStart } from './control-door.js';
+import { controlDoor, holdReadyUntilOpen } from './control-door.js';
 import { createEvidence, createLooker, evidenceFolder } from './diagnostics/evidence.js';
 import { createHandOver, createInTrouble, endConnection, leastBusyFirst } from './hand-over.js';
 import { openHistory } from './history.js';
 import { createMasterJobs } from './jobs.js';
 import { lazyDeploys, recoverDeploy } from './lazy-deploys.js';
 import { portsIn, readListenQueue } from './listen-queue.js';
-import { adviceFor, clearStaleSocket, createSocketFiles, keepOpen, listenTarget } from './listen-sockets.js';
+import { clearStaleSocket, createSocketFiles, keepOpen, listenTarget } from './listen-sockets.js';
 import { findLogSource } from './log-source.js';
 import type { LogSubjects } from './log-subjects.js';
 import { createMailbox } from './mailbox.js';
@@ -39,9 +40,12 @@ import { createRecentLog, type RecentLog } from './recent-log.js';
 import { bugLine, openRecord } from './record.js';
 import { createReleases } from './releases.js';
 import { watchRequests } from './request-watch.js';
+import { run } from './run.js';
 import { createAddresses, createAnnouncer, createAppMessages, isHeard } from './siblings.js';
-import { onSignals, ownTerminal } from './signals.js';
 import { after, afterReading, lazy, now, oneTimer, systemFiles } from './system.js';
+import { lazyUpgrades } from './upgrade/lazy-upgrades.js';
+import { seamOf } from './upgrade/parts.js';
+import { createGate, createSuccessor, type Gate, noSuccessor } from './upgrade/successor.js';
 import {
   createWatches,
   type LazyFleet,
@@ -63,6 +67,8 @@ export interface ServeOptions {
   /** CPUs that the process may use. */
   readonly cpus: number;
   readonly output: Output;
+  /** What the master has given whose place this one is to take; null: there is none. */
+  readonly takeOver: TakeOver | null;
   /** The file of standard output that is followed through its rotation. */
   readonly outputFile: string | null;
   /** Writes the start-up banner; null where nobody would read it. */
@@ -83,30 +89,35 @@ export async function serve(given: ServeOptions): Promise<number> {
     subject: subjects.of,
     clock: Date.now,
   });
-  const options = { ...given, log: recent.log };
+  const gate = createGate(given.serviceManager, given.takeOver === null);
+  const options = { ...given, log: recent.log, serviceManager: gate.serviceManager, gate };
   const parts = await build(options, recent);
   const ended = new Promise<number>((resolve) => connect(parts, options, resolve));
   return run(parts, options, ended);
 }
 
-type Parts = Awaited<ReturnType<typeof build>>;
+export type Parts = Awaited<ReturnType<typeof build>>;
+
+interface Given extends ServeOptions {
+  readonly gate: Gate;
+}
 
 /** The parts, each made from those before it. What a part says later, and to whom, is connected below. */
 async function build(
-  { loaded, load, log, version, output, outputFile, serviceManager }: ServeOptions,
+  { loaded, load, log, version, output, outputFile, serviceManager, takeOver, gate }: Given,
   recent: RecentLog,
 ) {
   const { config } = loaded;
-  const sockets = sortSockets(serviceManager.sockets);
+  const sockets = sortSockets(takeOver?.passed ?? serviceManager.sockets);
   const listen = listenTarget(config, sockets.app);
   const socketFiles = createSocketFiles((path) =>
     log.debug(`the app removed the file of its unix socket ${path}: restored it`),
   );
   const passed = sockets.app.map(({ fd }) => fd);
-  const { letGo } = keepOpen(passed, undefined, socketFiles);
-  if (listen.kind === 'path') await clearStaleSocket(listen.path);
+  const kept = keepOpen(passed, undefined, socketFiles, takeOver?.listeners);
+  if (listen.kind === 'path' && takeOver === null) await clearStaleSocket(listen.path);
   const reaper = serviceManager.reapsOrphans ? noReaper : startReaper({ limit: config.orphanTimeout });
-  await recoverDeploy(config, log);
+  if (takeOver === null) await recoverDeploy(config, log);
   const releases = createReleases({ loaded, load, cwd: process.cwd(), env: process.env });
   const history = lazy(() =>
     openHistory({ dir: config.stateDir, onProblem: (message, error) => log.warn(message, { error }) }),
@@ -131,6 +142,10 @@ async function build(
   const seed = Math.floor(Math.random() * 2 ** 32);
   const mailbox = createMailbox({ policy: policyFor, seed, now, wake: oneTimer() });
   const { post, state } = mailbox;
+  const successor =
+    takeOver === null
+      ? noSuccessor
+      : createSuccessor({ takeOver, gate, about: { ...process, node: process.version, version }, state });
   const workers = () => state().workers;
   const generation = () => state().generation;
   const stats = () => {
@@ -222,8 +237,10 @@ async function build(
     urls: addresses.urls,
     ...{ serviceManager, notifier, log, fleet: async () => fleet?.ready ?? null },
   });
+  const upgrades = lazyUpgrades(() => seamOf(parts, { gate, log }), successor.isHeld);
   const centre = createCommands({
     post,
+    upgrades,
     status: stats,
     releases,
     history,
@@ -257,8 +274,8 @@ async function build(
     version,
     log,
   });
-  return {
-    ...{ config, listen, letGo, socketFiles, reaper, releases },
+  const parts = {
+    ...{ config, listen, sockets, kept, socketFiles, reaper, releases, successor, upgrades, policyFor },
     ...{ history, record, mailbox, generation, workers, stats },
     children,
     oomKills,
@@ -267,7 +284,12 @@ async function build(
     ...{ addresses, announce, handOver, looker },
     ...{ evidence, metrics, readQueue, requests, notifier, jobs, deploys, centre },
     ...{ door, backplane, fleet },
-    serviceManager: holdReadyUntilOpen(serviceManager, { open: door.open, after }),
+    serviceManager: holdReadyUntilOpen(serviceManager, {
+      open: async () => (successor.isHeld() ? undefined : door.open()),
+      after,
+    }),
+    /** Another master has taken the place of this one. */
+    left: { isSo: false },
     watches: createWatches(() => [
       watchAdminServer(config, { version, log }),
       watchMemory({ ...systemFiles, totalmem, post }),
@@ -276,6 +298,7 @@ async function build(
       fleet.begin(),
     ]),
   };
+  return parts;
 }
 
 /** Says who hears of what. @param end is told the exit status that the service ends with */
@@ -342,7 +365,7 @@ function connect(parts: Parts, options: ServeOptions, end: (exitCode: number) =>
     readQueue: () =>
       config.dispatch === 'round-robin' ||
       void readQueue().then(({ waiting }) => post({ type: 'queue', waiting })),
-    letGo: parts.letGo,
+    letGo: parts.kept.letGo,
     releases,
     centre,
     addresses,
@@ -350,9 +373,9 @@ function connect(parts: Parts, options: ServeOptions, end: (exitCode: number) =>
     captureWorker: parts.looker.capture,
     onServing: (urls) => {
       // The banner's reader may use the control socket at once.
-      void door.open().then(() => printBanner(options, urls));
+      parts.successor.later(() => void door.open().then(() => printBanner(options, urls)));
       // After READY.
-      setImmediate(() => {
+      const begin = (): void => {
         watches.begin();
         parts.deploys.schedule(config);
         // Reads the file before somebody asks.
@@ -361,23 +384,28 @@ function connect(parts: Parts, options: ServeOptions, end: (exitCode: number) =>
         parts.jobs.begin();
         // While the file is there: an upgrade of a running service may remove it.
         void import('./diagnostics/capture.js').catch(() => {});
-      });
+        void parts.upgrades.get().catch(() => {});
+      };
+      parts.successor.later(() => setImmediate(begin));
     },
     end,
   };
   const alerts = createAlerts(parts.notifier);
   mailbox.connect({
-    onTurn: (turn) => record.heard({ ...turn, clockMs: Date.now() }),
+    onTurn: (turn) => parts.left.isSo || record.heard({ ...turn, clockMs: Date.now() }),
     perform: (effect) => {
       metrics.performed(effect);
+      parts.successor.performed(effect);
       perform(effect, means);
     },
     onChange: (before, after, event) => {
       options.subjects.changed(before, after);
       metrics.changed(before, after, event);
-      door.heard(event);
+      if (!parts.successor.isHeld()) door.heard(event);
       centre.changed(before, after, event);
-      alerts.changed(before, after, event);
+      parts.successor.changed(before, after);
+      parts.upgrades.changed(after);
+      if (!parts.left.isSo) alerts.changed(before, after, event);
       parts.jobs.changed(before, after, event);
       if (config.sticky !== 'off') parts.announce(after, event);
       if (before.reload !== null && after.reload === null) {
@@ -395,41 +423,6 @@ function connect(parts: Parts, options: ServeOptions, end: (exitCode: number) =>
     },
   });
 }
-
-/** From the first fork to the last exit. */
-async function run(parts: Parts, { log }: ServeOptions, ended: Promise<number>): Promise<number> {
-  const { config, listen, releases, mailbox, centre, door, history, record } = parts;
-  const { post } = mailbox;
-  const forgetSignals = onSignals(process, {
-    post,
-    commands: centre.commands,
-    terminal: ownTerminal(),
-    now,
-  });
-  const { config: first, cwd, cwdFrom } = releases.of(1);
-  if (first.app !== null) log.info(`the app is ${first.app}, its working directory ${cwd}: ${cwdFrom}`);
-  post({ type: 'start' });
-  // Its first reading is the one it counts from; the forks come first.
-  setImmediate(parts.oomKills);
-  setImmediate(door.prepare);
-  after(slowStart, () => void door.open());
-  after(slowStart, record.begin);
-  const passed = listen.kind === 'fds';
-  for (const advice of adviceFor({ ...config, passed, readFile: systemFiles.readFile })) log.warn(advice);
-  const exitCode = await ended;
-  await parts.jobs.ended();
-  forgetSignals();
-  parts.watches.end();
-  parts.deploys.end();
-  await parts.children.settled();
-  const told = parts.notifier.end(notifyLimit);
-  await Promise.all([door.close(), history.used()?.settled(), record.settled(), told]);
-  parts.reaper.dismiss();
-  return exitCode;
-}
-
-/** How long the end of the service waits for what somebody is still being told, ms. */
-const notifyLimit = 3_000;
 
 /** Where this program's own files are: the stack of a hang is searched for the first frame that is the app's. */
 const own = new URL('../', import.meta.url).href;

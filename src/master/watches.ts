@@ -27,6 +27,7 @@ export function createWatches(start: () => readonly (() => void)[]) {
     },
     end: (): void => {
       for (const end of ends) end();
+      ends = [];
     },
   };
 }

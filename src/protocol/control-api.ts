@@ -9,6 +9,7 @@ import type { FailedJobsAnswer, QueuesAnswer } from './queues.js';
 import type { ReloadRecord, ReloadStep } from './reload-record.js';
 import type { StallRecord } from './stall.js';
 import type { ClusterStats } from './stats.js';
+import type { UpgradeLine, UpgradeOptions } from './upgrade.js';
 import type { Why, WhyQuery } from './why.js';
 
 /** The version of the routes; it is the first segment of every path. */
@@ -61,6 +62,8 @@ export interface Commands {
   deploy(options: DeployOptions, onLine: (line: DeployLine) => void): Promise<DeployAnswer>;
   /** The same with a release that is there. */
   rollback(options: RollbackOptions, onLine: (line: DeployLine) => void): Promise<DeployAnswer>;
+  /** Has another process take the place of this one. Resolves once it is accepted or refused; the last line has the verdict. */
+  upgrade(options: UpgradeOptions, onLine: (line: UpgradeLine) => void): Promise<Answer>;
   releases(): Promise<({ readonly accepted: true } & ReleasesAnswer) | Refusal>;
   /** For a process of the app that finds nobody at the backplane's socket. */
   startBackplane(by: string): Promise<Answer>;

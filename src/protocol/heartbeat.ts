@@ -35,6 +35,12 @@ export interface Heartbeat {
   readonly keepAliveTimeoutMs?: Millis | undefined;
 }
 
+/** What was answered, and how. */
+export interface Served extends Pick<Heartbeat, 'answers' | 'errors' | 'latency'> {
+  /** Requests that were answered with 503 without the app. */
+  readonly shed: number;
+}
+
 export interface ShedReport {
   /** Since the worker's start. */
   readonly requests: number;

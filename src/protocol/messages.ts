@@ -101,7 +101,13 @@ export type HandOnMessage = Extract<WorkerMessage, { type: 'hand-on' | 'taken' }
 
 /** What the master says to a worker. */
 export type MasterMessage =
-  | { readonly type: 'drain'; readonly timeout: number; readonly last: boolean }
+  /** `patience`: ms in which connections may go on before that; another `drain` ends it. */
+  | {
+      readonly type: 'drain';
+      readonly timeout: number;
+      readonly last: boolean;
+      readonly patience?: number | undefined;
+    }
   | { readonly type: 'release' }
   /** Answers `drained`: all that the worker has sent until then is read, and so no connection is handed to it any more. */
   | { readonly type: 'dismissed' }
@@ -371,7 +377,7 @@ const workerShapes: Readonly<Record<WorkerMessage['type'], Shape>> = {
 };
 
 const masterShapes: Readonly<Record<MasterMessage['type'], Shape>> = {
-  drain: { timeout: number, last: boolean },
+  drain: { timeout: number, last: boolean, patience: optional(number) },
   release: {},
   dismissed: {},
   'lame-duck': {},

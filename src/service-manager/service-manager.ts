@@ -11,6 +11,8 @@ export interface Notification {
   readonly extend?: number;
   /** A system error number. */
   readonly errno?: number;
+  /** The process that is the main one from now on; this one is heard no more. */
+  readonly mainPid?: number;
 }
 
 /** A listening socket that the service manager opened for us; it is never closed or unlinked. */
@@ -23,6 +25,8 @@ export interface PassedSocket {
 export interface ServiceManager {
   readonly kind: 'systemd' | 'launchd' | 'pm2' | 'none';
   notify(notification: Notification): void;
+  /** Loads what notifies; false where nothing that could is there. Missing: nobody is notified. */
+  prepare?(): boolean;
   /** How often a watchdog ping is wanted, ms; null where there is no watchdog. */
   readonly pingInterval: number | null;
   readonly sockets: readonly PassedSocket[];

@@ -14,7 +14,8 @@ export function systemd({ env, pid, loadAddon, onProblem }: SystemdSeam): Servic
   const send = lazySender(loadAddon, onProblem);
   return {
     kind: 'systemd',
-    notify: (notification) => send(encode(notification)),
+    notify: (notification) => send.now(encode(notification)),
+    prepare: send.prepare,
     pingInterval: pingInterval(env, pid),
     sockets: passedSockets(env, pid),
     reapsOrphans: true,
@@ -34,6 +35,7 @@ export function encode({
   status,
   extend,
   errno,
+  mainPid,
 }: Notification): string {
   const lines = [
     ready && 'READY=1',
@@ -43,6 +45,7 @@ export function encode({
     watchdog && 'WATCHDOG=1',
     status !== undefined && `STATUS=${oneLine(status)}`,
     errno !== undefined && `ERRNO=${errno}`,
+    mainPid !== undefined && `MAINPID=${mainPid}`,
     extend !== undefined && `EXTEND_TIMEOUT_USEC=${Math.round(extend * 1000)}`,
   ];
   return lines.filter(Boolean).join('\n');
@@ -77,10 +80,11 @@ export function passedSockets(env: NodeJS.ProcessEnv, pid: number): readonly Pas
 /** The addon takes 10 ms to load, koffi 20, which must not delay the workers: it is loaded when there is something to say. */
 function lazySender(loadAddon: SystemdSeam['loadAddon'], onProblem: SystemdSeam['onProblem']) {
   let sendState: ((state: string) => void) | null = null;
-  return (state: string): void => {
+  const load = (): ((state: string) => void) => {
     sendState ??= loadOrExplain(loadAddon, onProblem);
-    sendState(state);
+    return sendState;
   };
+  return { now: (state: string): void => load()(state), prepare: (): boolean => load() !== unheard };
 }
 
 function loadOrExplain(loadAddon: SystemdSeam['loadAddon'], onProblem: SystemdSeam['onProblem']) {
@@ -93,6 +97,8 @@ function loadOrExplain(loadAddon: SystemdSeam['loadAddon'], onProblem: SystemdSe
         'watchdog pings are not sent. Install libsystemd-dev and a C++ compiler, then run npm ci with this Node in the ' +
         "project's clone, and make install again",
     );
-    return () => {};
+    return unheard;
   }
 }
+
+function unheard(): void {}

@@ -5,7 +5,7 @@ import type { Asker } from './mirror/asker.js';
 import type { Sampler } from './mirror/sampler.js';
 import type { Parts } from './serve.js';
 
-type Order<Type extends MasterMessage['type']> = Extract<MasterMessage, { type: Type }>;
+export type Order<Type extends MasterMessage['type']> = Extract<MasterMessage, { type: Type }>;
 
 /** How the worker answers each message of the master. */
 type Orders = {

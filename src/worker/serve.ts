@@ -56,6 +56,7 @@ import { currentOf, exposeCurrent } from './health/witness.js';
 import { createWork } from './health/work.js';
 import { isAccepting } from './node-internals/listening.js';
 import { readBeforeTimeouts } from './node-internals/sockets.js';
+import type { Order } from './orders.js';
 import { obey } from './orders.js';
 import { createHandOn } from './transfer/hand-on.js';
 import { createMoving } from './transfer/moving.js';
@@ -229,7 +230,7 @@ function build(settings: WorkerSettings, { showHeapFlags, createShed, createCell
         onWarning: log.warn,
         onLoaded: showHeapFlags,
       });
-  const drain = ({ timeout, last }: { timeout: number; last: boolean }): void => {
+  const drain = ({ timeout, last, patience = 0 }: Order<'drain'>): void => {
     cell?.close();
     state.draining = true;
     state.last = last;
@@ -237,7 +238,7 @@ function build(settings: WorkerSettings, { showHeapFlags, createShed, createCell
     sticky.stop();
     heartbeats.start({ withBytes: true });
     // The service manager keeps a passed socket open: no connection of its queue can be lost.
-    shutdown.begin({ timeout, last: last && !servers.listening().every(isPassed) });
+    shutdown.begin({ timeout, patience, last: last && !servers.listening().every(isPassed) });
   };
   return {
     settings,
@@ -323,7 +324,7 @@ function connect(parts: Parts, accessLog: AccessLog | null): void {
     log.warn('the master is gone: finishing what is under way, then ending', {
       limitMs: settings.orphanTimeout,
     });
-    drain({ timeout: settings.orphanTimeout, last: false });
+    drain({ type: 'drain', timeout: settings.orphanTimeout, last: false });
   });
   onUncaught(process, (error) => void failing.fail(error));
   process.on('exit', () => {

@@ -37,6 +37,10 @@ export function describeEvent(event: Event): string {
     }
     case 'leaks':
       return `> leaks ${event.leaks.map(({ kind }) => kind).join(', ')}`;
+    case 'alone':
+      return '> the other master is gone';
+    case 'retire':
+      return `> another master takes over: ${event.why}`;
     case 'stop':
       return `> stop: ${event.why}${event.now ? ', now' : ''}`;
     default: {

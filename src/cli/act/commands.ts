@@ -41,6 +41,17 @@ export function addActing(program: Command, seam: ControlSeam): void {
   act(program.command('stop').description('stop the service and wait until it has exited'), async (session) =>
     (await import('./workers.js')).stopCommand(session),
   );
+  act<import('./upgrade.js').UpgradeFlags>(
+    program
+      .command('upgrade')
+      .description(
+        'replace the daemon itself, by the version on the disk or under another Node.js, while connections go on (exit status 0: done, 70: rolled back, 75: refused)',
+      )
+      .option('--node <path>', 'the Node.js that runs the next daemon (default: the present one)')
+      .option('--keep <time>', 'how long connections of the old workers may go on (default: 1h)')
+      .option('--json', 'print each line as JSON'),
+    async (session, flags) => (await import('./upgrade.js')).upgradeCommand(session, flags),
+  );
   withSocket<import('./deploy.js').DeployFlags>(
     program
       .command('deploy')

@@ -11,6 +11,7 @@ import { guardOutput } from '../../logging/lost-output.js';
 import { followOutput, outputVariable } from '../../logging/output-file.js';
 import { createLogSubjects } from '../../master/log-subjects.js';
 import { serve } from '../../master/serve.js';
+import { takeOverFrom } from '../../master/upgrade/successor.js';
 import { isWatched, tellWatch } from '../../master/watch-mode.js';
 import { insideCluster, killedTooSoon } from '../../service-manager/pm2.js';
 import type { ServiceManager } from '../../service-manager/service-manager.js';
@@ -21,6 +22,7 @@ import { version } from '../version.js';
 
 /** `rom-agent serve`: runs until the service has ended. Resolves to the exit status. */
 export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
+  const takeOver = takeOverFrom(process.env, process.pid);
   const outputFile = process.env[outputVariable] ?? null;
   const output = followOutput({ path: outputFile });
   const subjects = createLogSubjects();
@@ -55,6 +57,7 @@ export async function serveCommand(flags: LoadInput['flags']): Promise<number> {
       cpus,
       output,
       outputFile,
+      takeOver,
       printBanner: bannerPrinter(log),
     });
     await log.close();

@@ -37,8 +37,10 @@ export interface Elsewhere {
 }
 
 interface DrainCall {
-  /** When the master kills the worker, ms from now. */
+  /** When the master kills the worker, ms from the end of the patience. */
   readonly timeout: number;
+  /** While this holds connections go on, idle ones and WebSockets too; missing: they do not. */
+  readonly isPatient?: () => boolean;
   /** No other worker goes on accepting: see holdConnections() in closing.ts. */
   readonly last: boolean;
   /** Tells the master that the listeners are closed; resolves when the listeners of all workers are. */
@@ -97,20 +99,31 @@ export function createDrainer(servers: Servers, options: DrainOptions): Drainer 
   };
 
   return {
-    drain: async ({ last, timeout, closed }) => {
+    drain: async ({ last, timeout, closed, isPatient = () => false }) => {
       draining = true;
       quietSince = performance.now();
-      const half = quietSince + timeout * shareOfService;
       const later = beside(servers.listening());
       const service = (): TrackedServer[] => servers.all.filter(({ server }) => !later.has(server));
       for (const { server } of servers.all) dropBehindClose(server);
       for (const { response, socket } of servers.underWay()) tellToClose(response, socket);
-      farewells = createFarewells(options, { last, timeout });
+      const patient = isPatient();
+      farewells = createFarewells(patient ? { ...options, closeWebSockets: false } : options, {
+        last,
+        timeout,
+      });
       // A client that is told reconnects at once. At a stop no other worker is there to take it, and it would be told
       // again here.
       if (!last) farewells.tell(service());
       await closeListeners({ all: service(), counts: servers.counts }, { last, timeout, closed });
+      if (patient) {
+        await every(sweepInterval, () => {
+          farewells?.tell(service());
+          return service().every(isEmpty) || !isPatient();
+        });
+        farewells = createFarewells(options, { last, timeout });
+      }
       quietSince = performance.now();
+      const half = quietSince + timeout * shareOfService;
       if (later.size > 0) {
         await every(sweepInterval, () => {
           sweep(service());
@@ -205,7 +218,10 @@ export function farewellsDue({
 
 type Closing = Pick<Servers, 'all' | 'counts'>;
 
-async function closeListeners(servers: Closing, { last, timeout, closed }: DrainCall): Promise<void> {
+async function closeListeners(
+  servers: Closing,
+  { last, timeout, closed }: Omit<DrainCall, 'isPatient'>,
+): Promise<void> {
   const until = performance.now() + timeout * shareToClose;
   const held = last ? holdConnections(servers, until) : null;
   await held?.quiet();
@@ -223,7 +239,7 @@ async function closeListeners(servers: Closing, { last, timeout, closed }: Drain
 /** Clients other than the app may use them, on a port of their own; each worker closes its own. */
 async function closeBeside(
   { all, counts }: Closing,
-  { last, timeout }: Omit<DrainCall, 'closed'>,
+  { last, timeout }: Pick<DrainCall, 'last' | 'timeout'>,
 ): Promise<void> {
   const { accepted } = counts();
   const others = async (): Promise<void> => {

@@ -16,8 +16,12 @@ export interface DrainNotice {
 }
 
 export interface Shutdown {
-  /** @param options the time that is left, ms; `last`: no other worker goes on accepting */
-  begin(options: { timeout: number; last: boolean }): void;
+  /**
+   * A second call ends the patience of the first.
+   *
+   * @param options the time that is left once `patience` is over, both ms; `last`: no other worker goes on accepting
+   */
+  begin(options: { timeout: number; last: boolean; patience?: number }): void;
   /** The listeners of all workers are closed. */
   release(): void;
   /** The master has read that this worker is drained. */
@@ -41,29 +45,57 @@ export interface ShutdownSeam {
  * app's own SIGTERM handlers. As under plain Node they end the process, or let the event loop run empty.
  */
 export function createShutdown(seam: ShutdownSeam): Shutdown {
-  let begun = false;
+  let begun: { cut: NodeJS.Timeout; patience: Patience } | null = null;
   let drains = true;
   const released = deferred<void>();
   const dismissed = deferred<void>();
   return {
-    begin: ({ timeout, last }) => {
-      if (begun) return;
-      begun = true;
-      setTimeout(() => void cutOff(seam, drains), timeout).unref();
+    begin: ({ timeout, last, patience = 0 }) => {
+      const cutIn = (ms: number) => setTimeout(() => void cutOff(seam, drains), ms).unref();
+      if (begun !== null) {
+        if (begun.patience.isOver()) return;
+        begun.patience.end();
+        clearTimeout(begun.cut);
+        begun.cut = cutIn(timeout);
+        return;
+      }
+      begun = { cut: cutIn(patience + timeout), patience: createPatience(patience) };
       const drained = (): void => {
         drains = false;
       };
       const [isReleased, isDismissed] = [released.promise, dismissed.promise];
-      void end(seam, { timeout, last, released: isReleased, dismissed: isDismissed, drained });
+      const { isOver } = begun.patience;
+      void end(seam, {
+        ...{ timeout, last, patience, isOver, released: isReleased, dismissed: isDismissed, drained },
+      });
     },
     release: () => released.resolve(),
     dismissed: () => dismissed.resolve(),
   };
 }
 
+/** How long connections may go on before the drain begins to end them. */
+interface Patience {
+  isOver(): boolean;
+  end(): void;
+}
+
+function createPatience(ms: number): Patience {
+  const until = performance.now() + ms;
+  let ended = false;
+  return {
+    isOver: () => ended || performance.now() >= until,
+    end: () => {
+      ended = true;
+    },
+  };
+}
+
 interface Ending {
   readonly timeout: number;
   readonly last: boolean;
+  readonly patience: number;
+  readonly isOver: Patience['isOver'];
   readonly released: Promise<void>;
   readonly dismissed: Promise<void>;
   /** What is left is the app's own ending. */
@@ -72,12 +104,13 @@ interface Ending {
 
 async function end(
   { servers, drainer, isHanded, signals, channel, exit, onError }: ShutdownSeam,
-  { timeout, last, released, dismissed, drained }: Ending,
+  { timeout, last, patience, isOver, released, dismissed, drained }: Ending,
 ): Promise<void> {
-  const work = tellApp(timeout, onError);
+  const work = tellApp(patience + timeout, onError);
   await drainer.drain({
     last,
     timeout,
+    isPatient: () => !isOver(),
     closed: async () => {
       await tellClosed({ servers, channel });
       await released;

@@ -54,6 +54,15 @@ export function fakeCommands(): FakeCommands {
         return () => logListeners.delete(listener);
       },
       history: () => examples.History,
+      upgrade: async (options, onLine) => {
+        calls.push(['upgrade', options]);
+        if (fake.answer.accepted)
+          setImmediate(() => {
+            onLine(examples.UpgradeLine.step);
+            onLine(examples.UpgradeLine.verdict);
+          });
+        return fake.answer;
+      },
       metrics: async () => examples.Metrics,
       why: async (query) => {
         calls.push(['why', query]);

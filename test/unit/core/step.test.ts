@@ -44,6 +44,8 @@ function events(key: number): Readonly<Record<Event['type'], Event>> {
   const asked = { request: 1, by: 'alice' };
   return {
     start: { type: 'start' },
+    alone: { type: 'alone' },
+    retire: { type: 'retire', why: 'process 5 has taken over', patience: 60_000 },
     forked: { type: 'forked', key, pid: 4242 },
     'fork-failed': { type: 'fork-failed', key, failure },
     waits: { type: 'waits', key, port: 3000 },

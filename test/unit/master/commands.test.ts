@@ -51,6 +51,11 @@ async function fakeCommands({ load = () => loadConfig(loadInput()) } = {}) {
     },
     notifier: { test: async () => null },
     fleet: () => null,
+    upgrades: {
+      get: () => Promise.reject(new Error('no upgrades here')),
+      abort: () => null,
+      refusal: () => null,
+    },
     deploys: async () => Promise.reject(new Error('no deploys here')),
     backplane: { want: () => {}, ask: () => Promise.reject(new Error('no backplane here')) },
     evidence: { stack: refuse, profile: refuse, heapSnapshot: refuse },
