@@ -9,7 +9,7 @@ UNAME ?= $(shell uname -s)
 CPUS = $(shell $(NODE) -p 'os.availableParallelism()' 2>/dev/null || echo 2)
 
 .PHONY: help run build deps system-deps test-deps bench-deps check types lint unit explore integration test-systemd \
-        test-launchd test-hardening test-units apps apps-install apps-sample fuzz fuzz-sample fuzz-mutations test-nodes test-npm nodes-sample test-mirror \
+        test-launchd test-hardening test-units apps apps-install apps-sample fuzz fuzz-sample fuzz-mutations test-nodes test-npm nodes-sample test-mirror test-upgrade \
         test-proxies proxies-sample test-pm2 test-container test-examples formula test bench reloads faults clean
 
 help: ## Show what there is
@@ -131,7 +131,7 @@ OF_SYSTEMD := a unit is started, seen|a memory limit holds inside|a killed worke
 |a socket with the name control|shop/express|doctor has no problem|an app is made a service of the template|refused a port below 1024\
 |systemctl start returns|an app that throws ends the start|a configuration error exits 78|a busy port is named|systemctl stop under load\
 |systemd-analyze verify|the exposure of the|the unit says each thing once|the templates are what|a service that has a name shares\
-|needs no socket unit|the socket unit says each|what harms a Node|no placeholder is left
+|needs no socket unit|an upgrade under load cuts|the socket unit says each|what harms a Node|no placeholder is left
 LANES := $(addprefix build/test/system/systemd/,first-lane.js second-lane.js third-lane.js)
 .PHONY: systemd-sample
 systemd-sample: build build/.stamp test-deps ## A fifth of test-systemd
@@ -257,6 +257,10 @@ bench-metrics: build build/.stamp bench-deps ## CPU per request with the metrics
 
 bench-document: build/.stamp ## docs/benchmarks.md and its plots once more, from the rounds of the last make bench
 	@$(NODE) build/test/bench/peers/main.js --document
+
+.PHONY: test-upgrade
+test-upgrade: build build/.stamp test-deps ## rom-agent upgrade in a booted systemd, under load: to another Node and another version and back, and what can go wrong (root)
+	@$(NODE) --test build/test/system/systemd/upgrade/all.test.js
 
 .PHONY: bench-overload
 test-mirror: build build/.stamp ## 100 reloads of a release that fails one request in five, and 100 of a good one, with reload.mirror: a quarter of an hour

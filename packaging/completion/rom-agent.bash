@@ -6,7 +6,7 @@ _rom_agent() {
   if [[ $cur == '=' ]]; then cur=''; elif [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      serve | check | rehearse | init | install | import | uninstall | list | doctor | reload | abort | scale | restart | stop | deploy | rollback | releases | jobs | queues | notify | history | status | top | health | logs | dashboard | why | events | stack | profile | heap-snapshot | config | replay | completion)
+      serve | check | rehearse | init | install | import | uninstall | list | doctor | reload | abort | scale | restart | stop | upgrade | deploy | rollback | releases | jobs | queues | notify | history | status | top | health | logs | dashboard | why | events | stack | profile | heap-snapshot | config | replay | completion)
         command=${COMP_WORDS[i]}
         break
         ;;
@@ -14,7 +14,7 @@ _rom_agent() {
   done
   case $command in
     '')
-      words='serve check rehearse init install import uninstall list doctor reload abort scale restart stop deploy rollback releases jobs queues notify history status top health logs dashboard why events stack profile heap-snapshot config replay completion help --version --help'
+      words='serve check rehearse init install import uninstall list doctor reload abort scale restart stop upgrade deploy rollback releases jobs queues notify history status top health logs dashboard why events stack profile heap-snapshot config replay completion help --version --help'
       ;;
     serve)
       case $prev in
@@ -675,6 +675,18 @@ _rom_agent() {
         --config) file=1 ;;
         *)
           words='--name --control-socket --config --help'
+          ;;
+      esac
+      ;;
+    upgrade)
+      case $prev in
+        --node) words='' ;;
+        --keep) words='' ;;
+        --name) words='' ;;
+        --control-socket) file=1 ;;
+        --config) file=1 ;;
+        *)
+          words='--node --keep --json --name --control-socket --config --help'
           ;;
       esac
       ;;

@@ -414,8 +414,7 @@ export const examples = {
 };
 
 const bodies = {
-  Label: { by: 'alice' },
-  ReloadOptions: { by: 'alice', soak: false },
+  ...{ Label: { by: 'alice' }, ReloadOptions: { by: 'alice', soak: false } },
   RolloutOptions: { by: 'alice', kind: 'reload' },
   ScaleOptions: { by: 'alice', add: 2 },
   ProfileOptions: { by: 'alice', seconds: 30 },

@@ -11,7 +11,7 @@ import type { Serving, State, Stopping, Worker } from './state.js';
 import { extendDue, notifyIfChanged, notifyStatus, secondsLeft, servedSlots, total } from './status.js';
 import type { Transaction } from './transaction.js';
 import { firstPing } from './watchdog.js';
-import { becomeDraining, becomeDying, becomeReady, isEnding, isUp, nameOf, slotOf } from './workers.js';
+import { becomeDraining, becomeDying, becomeReady, isUp, nameOf, slotOf } from './workers.js';
 
 /*
  * The life of the service: idle -> starting -> serving -> stopping -> ended. When systemd is told READY=1:
@@ -213,7 +213,7 @@ export function alone(t: Transaction): void {
 /** Another master has taken over: the workers accept no more, and their connections last as long as they want, within a limit. */
 export function retire(t: Transaction, { why, patience }: Extract<Event, { type: 'retire' }>): void {
   const { now, policy } = t;
-  if (isEnding(t.state.life)) return;
+  if (t.state.life.phase !== 'serving') return;
   stopReload(t, why);
   const timeout = policy.drainTimeout;
   const deadline = now + patience + timeout + killGrace;

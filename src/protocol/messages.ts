@@ -102,12 +102,7 @@ export type HandOnMessage = Extract<WorkerMessage, { type: 'hand-on' | 'taken' }
 /** What the master says to a worker. */
 export type MasterMessage =
   /** `patience`: ms in which connections may go on before that; another `drain` ends it. */
-  | {
-      readonly type: 'drain';
-      readonly timeout: number;
-      readonly last: boolean;
-      readonly patience?: number | undefined;
-    }
+  | { readonly type: 'drain'; readonly timeout: number; readonly last: boolean; readonly patience?: number }
   | { readonly type: 'release' }
   /** Answers `drained`: all that the worker has sent until then is read, and so no connection is handed to it any more. */
   | { readonly type: 'dismissed' }

@@ -321,10 +321,9 @@ function connect(parts: Parts, accessLog: AccessLog | null): void {
   exposeCurrent(process, servers);
   obey(parts);
   orphaned(() => {
-    log.warn('the master is gone: finishing what is under way, then ending', {
-      limitMs: settings.orphanTimeout,
-    });
-    drain({ type: 'drain', timeout: settings.orphanTimeout, last: false });
+    const { orphanTimeout: timeout } = settings;
+    log.warn('the master is gone: finishing what is under way, then ending', { limitMs: timeout });
+    drain({ type: 'drain', timeout, last: false });
   });
   onUncaught(process, (error) => void failing.fail(error));
   process.on('exit', () => {

@@ -90,8 +90,11 @@ export const slotInvariants: readonly Invariant[] = [
     },
   },
   {
-    words: 'who drains is told once, and whether anybody goes on accepting',
-    broken: ({ before, after, effects }) => {
+    words: 'who drains is told once, and whether anybody goes on accepting; once more where patience ends',
+    broken: ({ before, event, after, effects }) => {
+      // Another master accepts.
+      const isPatient = before.life.phase === 'stopping' && before.life.isPatient === true;
+      const goesOn = before.isBeside || event.type === 'retire' || isPatient;
       const drains = effects.flatMap((effect) => (effect.type === 'drain' ? [effect] : []));
       const wrong = drains.find(({ key, last }) => {
         const all = [...before.workers, ...before.cell.workers];
@@ -99,7 +102,8 @@ export const slotInvariants: readonly Invariant[] = [
         const wasUp = phase === 'starting' || phase === 'spare' || phase === 'ready';
         // Nobody but the workers connects to the cell: it is never the last who accepts.
         if (before.cell.workers.some((worker) => worker.key === key)) return !wasUp || last;
-        return !wasUp || last === isRunning(after);
+        if (isPatient) return phase !== 'draining' || last;
+        return !wasUp || last === (isRunning(after) || goesOn);
       });
       if (wrong !== undefined) return `worker ${wrong.key}`;
       return new Set(drains.map(({ key }) => key)).size < drains.length ? 'twice' : undefined;

@@ -165,7 +165,8 @@ export function createUpgrades(seam: UpgradesSeam): Upgrades {
     changed: ({ life, workers }) => {
       if (run === null) return;
       if (run.upgrade.name !== 'done') {
-        if (life.phase !== 'serving') feed({ type: 'end', reason: 'the service stops' });
+        if (life.phase !== 'serving' || life.leaving !== null)
+          feed({ type: 'end', reason: 'the service stops' });
         return;
       }
       if (run.toldAlone || life.phase !== 'stopping') return;

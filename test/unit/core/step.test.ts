@@ -121,17 +121,14 @@ function kindOf(effect: Effect): string {
 
 /** The answers to every event, about the worker with this key. */
 function row(make: () => SimCluster, key: number): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(events(key)).map(([type, event]) => [type, answer(make(), event)]),
-  );
+  const { alone, retire, ...rest } = events(key);
+  return Object.fromEntries(Object.entries(rest).map(([type, event]) => [type, answer(make(), event)]));
 }
 
 /** The same, without the events that are about no worker. */
 function workerRow(make: () => SimCluster, key: number): Record<string, string> {
-  const { start, stop, tick, reload, abort, scale, restart, memory, queue, leaks, costs, ...rest } = row(
-    make,
-    key,
-  );
+  const { start, stop, tick, reload, ...others } = row(make, key);
+  const { abort, scale, restart, memory, queue, leaks, costs, ...rest } = others;
   return rest;
 }
 
@@ -184,6 +181,19 @@ const allRefused = {
 };
 
 describe('step', () => {
+  test('has another master take over in every phase in which the service serves', () => {
+    const { alone, retire } = events(99);
+    const answers = Object.entries(lives).map(([phase, make]) => [phase, answer(make(), retire)]);
+    const inReload = 'step record warn info drain drain drain';
+    assert.deepEqual(Object.fromEntries(answers), {
+      ...{ idle: 'ignored', starting: 'ignored', failing: 'ignored', stopping: 'ignored', ended: 'ignored' },
+      ...{ serving: 'info drain drain', leaving: 'info drain drain' },
+      ...{ canary: inReload, soaking: inReload, rolling: inReload, rollback: inReload },
+      mirrored: `mirror mirror ${inReload}`,
+    });
+    for (const make of Object.values(lives)) assert.equal(answer(make(), alone), 'ignored');
+  });
+
   test('answers every event in every phase of life, of workers that nobody knows too', () => {
     const answers = Object.fromEntries(Object.entries(lives).map(([phase, make]) => [phase, row(make, 99)]));
     assert.deepEqual(answers, {

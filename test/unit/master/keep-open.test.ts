@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync, writeFileSync } from 'node:fs';
+import { fstatSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -55,6 +55,42 @@ describe('keepOpen', () => {
       ['::', '127.0.0.1'],
       'what node:cluster closes by its own count is closed already',
     );
+  });
+
+  test('gives what was taken over from another master to whom asks by its name, and drops the rest', () => {
+    const asked: unknown[][] = [];
+    const maker = {
+      _createServerHandle: (...query: unknown[]) => {
+        asked.push(query);
+        return { fd: 20, close: () => {} };
+      },
+    };
+    const server = openSync('/dev/null', 'r');
+    const listeners = [
+      { name: '127.0.0.1:3000', fd: 4 },
+      { name: ':9090', fd: server },
+    ];
+    const kept = keepOpen([], maker as never, undefined, listeners);
+    const open = maker._createServerHandle as unknown as (...query: unknown[]) => object;
+    open('127.0.0.1', 3000, 4, undefined, 0);
+    open('127.0.0.1', 3001, 4, undefined, 0);
+    assert.deepEqual(asked, [
+      [null, 0, null, 4, 0],
+      ['127.0.0.1', 3001, 4, undefined, 0],
+    ]);
+    assert.deepEqual(kept.passable(), [
+      { name: '127.0.0.1:3000', fd: 20 },
+      { name: '127.0.0.1:3001', fd: 20 },
+    ]);
+    kept.dropUnclaimed();
+    assert.throws(() => fstatSync(server), /EBADF/);
+  });
+
+  test('names a unix socket, which no other process can take over', () => {
+    const maker = { _createServerHandle: () => ({ fd: 20, close: () => {} }) };
+    const kept = keepOpen([], maker as never, { bound: () => {}, closed: () => {} });
+    (maker._createServerHandle as unknown as (...query: unknown[]) => object)('/run/app.sock', -1, -1);
+    assert.deepEqual(kept.passable(), { reason: 'it listens on the unix socket /run/app.sock' });
   });
 
   test('tells the worker at once that a port is in use, and keeps nothing of it', () => {

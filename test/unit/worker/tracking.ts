@@ -33,20 +33,21 @@ export interface DrainSetup extends Partial<DrainOptions> {
   readonly last?: boolean;
   readonly timeout?: number;
   readonly closed?: () => Promise<void>;
+  readonly isPatient?: () => boolean;
 }
 
 /** Begins to drain every server of this process. */
 export function drain(t: TestContext, setup: DrainSetup = {}): Draining {
   const { linger = 150, closeWebSockets = true, beside = () => new Set<Server>() } = setup;
   const elsewhere = setup.elsewhere === undefined ? {} : { elsewhere: setup.elsewhere };
-  const { last = false, timeout = 30_000, closed = async () => {} } = setup;
+  const { last = false, timeout = 30_000, closed = async () => {}, isPatient = () => false } = setup;
   drainer = createDrainer(servers, { linger, closeWebSockets, beside, ...elsewhere });
   t.after(() => {
     drainer = null;
   });
   const began = performance.now();
   let over = false;
-  const done = drainer.drain({ last, timeout, closed }).then(() => {
+  const done = drainer.drain({ last, timeout, closed, isPatient }).then(() => {
     over = true;
     return performance.now() - began;
   });

@@ -53,6 +53,18 @@ test('a WebSocket is told 1001 and may finish by itself', async (t) => {
   assert.equal(client.bytes.indexOf(goingAway), client.bytes.lastIndexOf(goingAway), 'told once');
 });
 
+test('a WebSocket is told nothing while the drain is patient, and 1001 once it is not', async (t) => {
+  const client = await upgraded(t, await upgrading(t), 'websocket');
+  let patient = true;
+  const draining = drain(t, { linger: 50, isPatient: () => patient });
+  await pause(150);
+  assert.deepEqual([client.text, client.end, draining.over()], [switching, null, false]);
+  patient = false;
+  await client.until(goingAway);
+  client.socket.end();
+  await draining.done;
+});
+
 test('a WebSocket is left to the app where that is configured', async (t) => {
   const client = await upgraded(t, await upgrading(t), 'websocket');
   const draining = drain(t, { linger: 50, closeWebSockets: false });

@@ -6,6 +6,7 @@ import { Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { ConnectFailed, type Connection, openConnection } from '../../../support/http-connection.js';
 import { waitFor } from '../../../support/wait.js';
@@ -45,6 +46,17 @@ test('the next request of an idle keep-alive connection is answered, with Connec
   const last = await client.request(get(), timeout);
   assert.deepEqual([last.status, last.body, last.closing], [200, 'fine', true]);
   assert.ok((await draining.done) < long, 'nobody is left to linger for');
+});
+
+test('while the drain is patient an idle connection outlives the linger, and is told to close with its next answer', async (t) => {
+  const port = await serving(t, (_req, res) => res.end('fine'));
+  const client = await open(t, port);
+  await client.request(get(), timeout);
+  const draining = drain(t, { linger: 50, isPatient: () => true });
+  await waitFor('three times the linger', () => sleep(150).then(() => true));
+  const last = await client.request(get(), timeout);
+  assert.deepEqual([last.status, last.closing], [200, true]);
+  await draining.done;
 });
 
 test('so is one that an app answers after it has waited for promises', async (t) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { createShutdown, type ShutdownSeam } from '../../../../src/worker/drain/shutdown.js';
+import { waitFor } from '../../../support/wait.js';
 
 /** What a worker says and does until it ends, with a drain that takes so long. */
 async function ending(drain: () => Promise<void>, connections: number): Promise<readonly unknown[]> {
@@ -50,4 +51,28 @@ test("where the connections are gone it is the app's own ending that did not end
     { warning: "the app's own ending did not end: cut at the deadline" },
     { exit: 0 },
   ]);
+});
+
+test('a second order ends the patience of the first: the deadline is that of its drain from then on', async () => {
+  const seen: boolean[] = [];
+  let isPatient = (): boolean => false;
+  const shutdown = createShutdown({
+    servers: { all: [], counts: () => ({ inFlight: 0, connections: 1 }) },
+    drainer: {
+      drain: async (call: { isPatient: () => boolean }) => {
+        isPatient = call.isPatient;
+        await never();
+      },
+    },
+    ...{ isHanded: false, signals: { deliver: never }, onError: () => {}, onWarning: () => {} },
+    channel: { send: async () => {}, unref: () => {} },
+    exit: () => void seen.push(true),
+  } as unknown as ShutdownSeam);
+  shutdown.begin({ timeout: 20, last: false, patience: 600_000 });
+  assert.equal(isPatient(), true);
+  shutdown.begin({ timeout: 20, last: false });
+  assert.equal(isPatient(), false);
+  // A third one changes nothing.
+  shutdown.begin({ timeout: 600_000, last: false });
+  await waitFor('the end', () => seen.length === 1);
 });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { waitFor } from '../../../support/wait.js';
-import { needsMachine, sharedMachine } from '../machine.js';
-import { alone, traffic, upgradable, upgrade } from './upgrade.js';
+import { waitFor } from '../../support/wait.js';
+import { needsMachine, sharedMachine } from './machine.js';
+import { alone, traffic, upgradable, upgrade } from './upgrade/upgrade.js';
 
 test(
   'an upgrade under load cuts nothing, and systemd knows the new main process',
