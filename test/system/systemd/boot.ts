@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { descendants } from '../../support/proc.js';
 import { repoRoot } from '../../support/process.js';
@@ -77,7 +78,11 @@ function launch({ name, folder, target, cgroups }: Place, tree: string): ChildPr
     ...['unshare', '--pid', '--fork', '--kill-child=KILL', '--mount-proc', '--propagation', 'private'],
     ...['sh', '-c', script, 'sh', ...nspawn],
   ];
-  return spawn('setpriv', argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('setpriv', argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+  // The test run ends without it: see shutDown() in machine.ts.
+  child.unref();
+  for (const stream of [child.stdout, child.stderr]) (stream as Socket).unref();
+  return child;
 }
 
 async function comesUp(launcher: ChildProcess, { name }: Place): Promise<number> {

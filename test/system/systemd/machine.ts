@@ -29,13 +29,20 @@ function machineOf(name: string, tree: () => Promise<string>): Promise<Machine> 
   return booting;
 }
 
-after(async () => {
+async function shutDown(): Promise<void> {
+  const booted = [...machines.values()];
+  machines.clear();
   await Promise.all(
-    [...machines.values()].map((booting) =>
+    booted.map((booting) =>
       booting.then(
         (one) => one.shutdown(),
         () => {},
       ),
     ),
   );
-});
+}
+
+after(shutDown);
+// Node ends the root of all tests, and calls its hooks, as soon as no test is left that it knows: before a file is imported
+// whose tests come later, where those of the files before are all skipped.
+process.on('beforeExit', () => void (machines.size > 0 && shutDown()));
