@@ -43,9 +43,14 @@ export interface CellSettings {
 export const cellVariable = 'ROM_CELL';
 
 /** Bytes that the cell's sockets are longer than the control socket, at most. */
-export const cellSuffixLength = 12;
+export const cellSuffixLength = 18;
 
-/** Beside the control socket, which each daemon has of its own. @param key of the worker that is the cell */
-export function cellSocketOf(controlSocket: string, key: number): string {
-  return `${controlSocket}.c${key}`;
+/**
+ * Beside the control socket. While another master takes the place of this one there are two, which count their workers anew.
+ *
+ * @param key of the worker that is the cell
+ * @param master its PID
+ */
+export function cellSocketOf(controlSocket: string, key: number, master = process.pid): string {
+  return `${controlSocket}.c${master.toString(36)}-${key}`;
 }

@@ -53,5 +53,5 @@ test('the socket of the cell fits beside the control socket', async () => {
   const [found] = await problemsOf({ ...on, controlSocket: `${longest}a` });
   assert.equal(found?.field, 'control_socket');
   assert.deepEqual(await problemsOf({ controlSocket: `${longest}a` }), [], 'without a cell it fits');
-  assert.ok(`${cellSocketOf(longest, 999_999)}.9`.length <= 107);
+  assert.ok(`${cellSocketOf(longest, 9_999_999, 2 ** 22)}.9`.length <= 107);
 });

@@ -23,7 +23,10 @@ test('the cell is told where its socket is; what others count, log and limit it 
     ...{ shedInFlight: '5', healthCheck: '/healthz', accessLogFormat: 'json' },
   });
   const cell = cellSettings(release, { key: 12, generation: 3, workersAtStart: 2 }, surroundings);
-  assert.deepEqual(cell.cell, { socket: '/run/shop/control.sock.c12', requests: 2 });
+  assert.deepEqual(cell.cell, {
+    socket: `/run/shop/control.sock.c${process.pid.toString(36)}-12`,
+    requests: 2,
+  });
   assert.deepEqual(
     [cell.sticky, cell.shed.inFlight, cell.health.check, cell.accessLog.format, cell.metrics.enabled],
     ['off', 0, null, 'off', 'off'],
