@@ -22,19 +22,23 @@ const ofConnection: ReadonlySet<string> = new Set([
 
 type Status = 502 | 503 | 504;
 
+/** A cell that another one replaces is gone before every worker has read where the next one is, ms. */
+const whileReplaced = 1_000;
+const askAgain = 25;
+
+/** @param place where the cell is at that moment */
 export function forward(
-  { path, timeout }: CellPlace,
+  place: () => CellPlace | null,
   server: Server,
   request: IncomingMessage,
   response: ServerResponse,
+  until = performance.now() + whileReplaced,
 ): void {
+  const { path, timeout } = place() ?? { path: null, timeout: 0 };
   excuse(response);
   if (path === null) return answer(response, 503, 'the worker for requests of this kind is starting');
   // It has gone away meanwhile.
   if (response.destroyed) return;
-  // Node has said so itself where the app does not want to.
-  if (server.listenerCount('checkContinue') > 0 && /100-continue/i.test(request.headers.expect ?? ''))
-    response.writeContinue();
   let isDone = false;
   const socket = connect(path);
   const end = (): void => {
@@ -55,7 +59,13 @@ export function forward(
   );
   let isTaken = false;
   const absent = (): void => {
-    if (!isTaken) fail(503, 'the worker for requests of this kind is not there at this moment');
+    if (isTaken || isDone) return;
+    if (performance.now() >= until)
+      return fail(503, 'the worker for requests of this kind is not there at this moment');
+    // Nothing of the request has been sent.
+    end();
+    response.off('close', end);
+    setTimeout(() => forward(place, server, request, response, until), askAgain);
   };
   socket.on('error', absent).once('close', absent);
   response.once('close', end);
@@ -84,6 +94,9 @@ export function forward(
         clearTimeout(late);
       });
     });
+    // Node has said so itself where the app does not want to.
+    if (server.listenerCount('checkContinue') > 0 && /100-continue/i.test(request.headers.expect ?? ''))
+      response.writeContinue();
     request.pipe(sent);
   });
 }

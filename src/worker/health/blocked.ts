@@ -50,9 +50,8 @@ export function createBlockedRequests({ servers, now }: BlockedSeam): BlockedReq
     if (until.size === 0 || !isHttp(server) || undo.has(server)) return;
     const handle: RequestListener = (request, response) => {
       if (place === null) return refuse(request, response);
-      const to = place;
       passOn().then(
-        ({ forward }) => forward(to, server, request, response),
+        ({ forward }) => forward(() => place, server, request, response),
         () => refuse(request, response),
       );
     };

@@ -45,7 +45,7 @@ async function pair(t: TestContext, app: App, { requests = 100, tls = false } = 
   });
   const door = await openDoor({ socket: path, requests }, () => inside as NetServer);
   let timeout = patience;
-  const outside: Server = make((req, res) => forward({ path, timeout }, outside, req, res));
+  const outside: Server = make((req, res) => forward(() => ({ path, timeout }), outside, req, res));
   outside.listen(0, '127.0.0.1');
   await once(outside, 'listening');
   t.after(() => {
