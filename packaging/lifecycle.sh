@@ -52,7 +52,7 @@ restart_units() {
   systemctl daemon-reload || true
   outdated=
   for unit in $(units service active,reloading,activating); do
-    if is_outdated "$unit"; then outdated="$outdated $unit"; fi
+    if is_outdated "$unit" && ! is_upgraded "$unit"; then outdated="$outdated $unit"; fi
   done
   if [ -n "$outdated" ]; then
     # shellcheck disable=SC2086
@@ -60,7 +60,28 @@ restart_units() {
   fi
 }
 
-# Versions from which no process runs.
+# Has the daemon hand its place over to one of this version, while connections go on. Where it refuses, or is too old to know
+# how, it is restarted; where this version does not serve, the one that does serves on.
+is_upgraded() {
+  # Who forbids a restart forbids this too; deb-systemd-invoke says so.
+  if [ -x /usr/sbin/policy-rc.d ]; then
+    policy=0
+    /usr/sbin/policy-rc.d "$1" restart >/dev/null 2>&1 || policy=$?
+    if [ $policy = 101 ]; then return 1; fi
+  fi
+  name=${1#rom-agent}
+  name=${name#@}
+  name=${name%.service}
+  code=0
+  said=$("$lib/current/node" "$lib/current/dist/cli/main.js" upgrade ${name:+--name "$name"} 2>&1) || code=$?
+  if [ $code = 70 ]; then
+    echo "rom-agent: $1 goes on with the version before, since this one does not serve it: $(echo "$said" | tail -n 1)" >&2
+    echo "rom-agent: once it is mended: rom-agent upgrade${name:+ --name $name}, or systemctl restart $1" >&2
+  fi
+  [ $code = 0 ] || [ $code = 70 ]
+}
+
+# Versions from which no process runs: one whose connections go on is removed with the next package.
 remove_unused() {
   # Nobody can tell what runs.
   [ -e /proc/self/exe ] || return 0

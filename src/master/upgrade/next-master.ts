@@ -90,7 +90,8 @@ function environment(): NodeJS.ProcessEnv {
 export function chooseNode(
   wanted: string | undefined,
 ): { readonly path: string } | { readonly reason: string } {
-  const given = wanted ?? process.execPath;
+  // By the name that it was started with: a link may lead to another version by now. The real path is that of this one.
+  const given = wanted ?? (process.argv0.startsWith('/') ? process.argv0 : process.execPath);
   const expected =
     'expected the absolute path of a Node.js that root or the service owns, and nobody else may write';
   const unfit = (what: string) => ({ reason: `node: ${JSON.stringify(given)} ${what}; ${expected}` });
@@ -105,7 +106,6 @@ export function chooseNode(
         return unfit(`can be changed by others (${each})`);
     }
     if (!statSync(path).isFile()) return unfit('is no file');
-    // Not the real path: a link may lead to another version by the time of the next restart.
     return { path: given };
   } catch (error) {
     return unfit(`cannot be used (${(error as NodeJS.ErrnoException).code})`);
