@@ -1,3 +1,4 @@
+import type { WhyLine } from '../../protocol/why.js';
 import { boundsOf } from '../../settings/worker-count.js';
 import type { Parts } from '../serve.js';
 import { after, now } from '../system.js';
@@ -30,7 +31,8 @@ export function seamOf(
       serviceManager.notify({ mainPid: pid });
       gate.shut();
     },
-    leave: async () => {
+    leave: async ({ pid, by }) => {
+      record.add(tookOver({ pid, by }));
       parts.left.isSo = true;
       parts.watches.end();
       deploys.end();
@@ -64,6 +66,16 @@ export function connectSuccessor(parts: Parts, { info }: Pick<UpgradeLog, 'info'
     },
     info,
   });
+}
+
+function tookOver({ pid, by }: { readonly pid: number; readonly by: string }): WhyLine {
+  return {
+    at: new Date().toISOString(),
+    ...{ worker: null, pid: process.pid, generation: null, kind: 'service' },
+    text: `process ${pid} takes the place of this one; connections of its workers go on`,
+    cause: `an upgrade, asked for by ${by}`,
+    advice: null,
+  };
 }
 
 function isRange(workers: Parameters<typeof boundsOf>[0]): boolean {

@@ -44,7 +44,7 @@ export interface UpgradesSeam {
   /** Tells the service manager which process is the main one, and is heard by nobody from then on. */
   readonly handOver: (pid: number) => void;
   /** Ends all that only one master may do: the control socket, jobs, deploys, the admin server, the record. */
-  readonly leave: () => Promise<void>;
+  readonly leave: (next: { readonly pid: number; readonly by: string }) => Promise<void>;
   /** The service is to stop: what is still open here drains. */
   readonly hurry: (why: string) => void;
   /** Closes the listening sockets. */
@@ -106,9 +106,10 @@ export function createUpgrades(seam: UpgradesSeam): Upgrades {
     }
   };
   const handOver = async (one: Run): Promise<void> => {
-    await seam.leave();
     const { pid } = one.upgrade;
-    if (pid === null || one.upgrade.name !== 'handing-over') return;
+    if (pid === null) return;
+    await seam.leave({ pid, by: one.options.by });
+    if (one.upgrade.name !== 'handing-over') return;
     seam.handOver(pid);
     one.next?.send({ type: 'take-over', auto: seam.isAuto() });
   };

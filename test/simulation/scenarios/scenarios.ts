@@ -81,6 +81,33 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'another-master-takes-over',
+    title: 'Another master has taken over: connections go on without a drain, until the service stops.',
+    options: {
+      policy: { drainTimeout: 20_000 },
+      play: ({ slot }) => (slot === 1 ? { drain: null, inFlight: 1 } : { drain: 1_200, inFlight: 3 }),
+    },
+    script: (cluster) => {
+      cluster.start().run(2_000);
+      cluster.post({ type: 'retire', why: 'process 1100 has taken over', patience: 3_600_000 });
+      cluster.run(5_000).stop('the service stops').runToEnd();
+    },
+  },
+  {
+    name: 'takes-over-from-another-master',
+    title:
+      'A master beside another one: one worker, then as many as over there, then it is alone, and stops.',
+    options: {},
+    script: (cluster) => {
+      cluster.post({ type: 'start', beside: true });
+      cluster.run(2_000);
+      cluster.post({ type: 'scale', request: -1, by: 'the master before', change: { to: 2 } });
+      cluster.run(1_000);
+      cluster.post({ type: 'alone' });
+      cluster.run(1_000).stop().runToEnd();
+    },
+  },
+  {
     name: 'process-finishes-its-job',
     title:
       'SIGTERM while an app that is no server has a job: time is asked for as long as it sends heartbeats.',
