@@ -64,9 +64,9 @@ restart_units() {
 # how, it is restarted; where this version does not serve, the one that does serves on.
 is_upgraded() {
   # Who forbids a restart forbids this too; deb-systemd-invoke says so.
-  if [ -x /usr/sbin/policy-rc.d ]; then
+  if command -v policy-rc.d >/dev/null; then
     policy=0
-    /usr/sbin/policy-rc.d "$1" restart >/dev/null 2>&1 || policy=$?
+    policy-rc.d "$1" restart >/dev/null 2>&1 || policy=$?
     if [ $policy = 101 ]; then return 1; fi
   fi
   name=${1#rom-agent}
