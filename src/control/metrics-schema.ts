@@ -132,6 +132,9 @@ export const Metrics = v.strictObject({
     }),
     endings: v.strictObject({ drained: whole, killed: whole, boot: whole, crash: whole, hang: whole }),
     reloads: v.pipe(numbers, v.description('By verdict.')),
+    mirrored: v.strictObject({
+      ...{ failed: whole, denied: whole, changed: whole, refused: whole, late: whole, same: whole },
+    }),
     requestsLost: whole,
     oomKills: whole,
     connectionsMoved: whole,
@@ -243,6 +246,7 @@ export const metricsExample: MetricsSnapshot = {
     restarts: { boot: 0, crash: 1, hang: 0, unhealthy: 0, memory: 0, age: 0, asked: 0 },
     endings: { drained: 2, killed: 0, boot: 0, crash: 1, hang: 0 },
     reloads: { done: 2, 'rolled-back': 0, superseded: 0, stopped: 0 },
+    mirrored: { failed: 0, denied: 0, changed: 3, refused: 1, late: 0, same: 196 },
     requestsLost: 0,
     oomKills: 0,
     connectionsMoved: 12,

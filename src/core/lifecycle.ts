@@ -11,7 +11,7 @@ import type { Serving, State, Stopping, Worker } from './state.js';
 import { extendDue, notifyIfChanged, notifyStatus, secondsLeft, servedSlots, total } from './status.js';
 import type { Transaction } from './transaction.js';
 import { firstPing } from './watchdog.js';
-import { becomeDraining, becomeDying, becomeReady, isUp, nameOf, slotOf } from './workers.js';
+import { becomeDraining, becomeDying, becomeReady, isUp, nameIn, nameOf, slotOf } from './workers.js';
 
 /*
  * The life of the service: idle -> starting -> serving -> stopping -> ended. When systemd is told READY=1:
@@ -270,10 +270,10 @@ export function workerLeft(
   // One that said why it dies while it served is in the log already.
   const told = worker.failure !== null && life.phase !== 'stopping';
   if (code === 0 || worker.phase === 'dying' || drained || alike || told) {
-    t.log('debug', `${nameOf(worker)} is gone`, { workerPid: worker.pid, code, signal });
+    t.log('debug', `${nameIn(t.state, worker)} is gone`, { workerPid: worker.pid, code, signal });
   } else {
     const how = signal === null ? `code ${code}` : signal;
-    t.log('warn', `${nameOf(worker)} ended with ${how} while it drained`, {
+    t.log('warn', `${nameIn(t.state, worker)} ended with ${how} while it drained`, {
       workerPid: worker.pid,
       ...(oomKills === 0 ? {} : { oomKills }),
       ...(worker.failure === null ? {} : { reason: worker.failure.message }),

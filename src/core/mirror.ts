@@ -1,5 +1,6 @@
 import type { Millis } from '../protocol/limits.js';
 import type { WorkerKey } from '../protocol/messages.js';
+import type { MirrorResult } from '../protocol/metrics.js';
 import type { MirrorAnswer, MirrorPair } from '../protocol/mirror.js';
 import { count, mebibytes } from '../protocol/words.js';
 import type { ReloadPolicy } from './policy.js';
@@ -127,6 +128,18 @@ export function counted(tally: MirrorTally, pair: MirrorPair, { maxLatency }: Li
     }
   }
 }
+
+/** What a request showed about the canary by itself, but for how long it took. */
+export function outcomeOf(pair: MirrorPair): MirrorResult {
+  const { failed, denied, changed, refused, late } = counted(emptyTally, pair, anyLatency);
+  if (failed > 0) return 'failed';
+  if (denied > 0) return 'denied';
+  if (changed > 0) return 'changed';
+  if (refused > 0) return 'refused';
+  return late > 0 ? 'late' : 'same';
+}
+
+const anyLatency = { maxErrors: 0, maxLatency: Number.MAX_VALUE, mirrorDifferences: 1 };
 
 /** What is wrong with the canary; null where nothing is, or not enough is known yet. */
 export function mirrorFault(tally: MirrorTally, limits: Limits): string | null {

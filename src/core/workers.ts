@@ -149,10 +149,13 @@ export function nameOf({ role }: Pick<Worker, 'role'>): string {
 
 /** A canary that boots as a spare does, to be judged before it listens, is none: see mirror-stage.ts. */
 export function isMirrored(
-  { reload }: State,
+  { reload, lastReload }: State,
   { role, generation }: Pick<Worker, 'role' | 'generation'>,
 ): boolean {
-  return role.kind === 'spare' && reload?.rollback === true && generation === reload.target;
+  if (role.kind !== 'spare') return false;
+  // One that was rolled back may still have to end.
+  if (lastReload?.verdict === 'rolled-back' && generation === lastReload.generation) return true;
+  return reload?.rollback === true && generation === reload.target;
 }
 
 /** As nameOf, and a canary without a slot by what it is. */

@@ -1,6 +1,7 @@
 import { newDeaths } from '../core/deaths.js';
 import type { Effect } from '../core/effects.js';
 import type { Event } from '../core/events.js';
+import { outcomeOf } from '../core/mirror.js';
 import { endedReload } from '../core/reload-record.js';
 import type { State, Worker } from '../core/state.js';
 import { cellStats, isKnown, serviceStatus } from '../core/stats.js';
@@ -248,6 +249,7 @@ export function createCounters() {
   const changes = { up: 0, down: 0 };
   const endings = { drained: 0, killed: 0, boot: 0, crash: 0, hang: 0 };
   const reloads: Record<string, number> = { done: 0, 'rolled-back': 0, superseded: 0, stopped: 0 };
+  const mirrored = { failed: 0, denied: 0, changed: 0, refused: 0, late: 0, same: 0 };
   let requestsLost = 0;
   let oomKills = 0;
   let connectionsMoved = 0;
@@ -267,6 +269,8 @@ export function createCounters() {
       if (last !== null && last !== before.scaling.last) changes[last.to > last.from ? 'up' : 'down']++;
       const verdict = endedReload(before, after)?.verdict ?? null;
       if (verdict !== null) reloads[verdict] = (reloads[verdict] ?? 0) + 1;
+      if (event.type === 'mirrored' && before.reload?.stage.name === 'mirror')
+        mirrored[outcomeOf(event.pair)]++;
       if (event.type === 'restart') asked.add(event.request);
       if (event.type === 'exited' || event.type === 'fork-failed') {
         for (const each of differences(before, after, event)) {
@@ -292,6 +296,7 @@ export function createCounters() {
       restarts: { ...restarts },
       endings: { ...endings },
       reloads: { ...reloads },
+      mirrored: { ...mirrored },
       ...{ requestsLost, oomKills, connectionsMoved, balanceMoves, watchdogPings },
     }),
   };

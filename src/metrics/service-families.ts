@@ -151,6 +151,13 @@ export const serviceFamilies: readonly Family[] = [
     samples: ({ counters }) => each(counters.reloads),
   },
   {
+    name: 'rom_agent_mirrored_requests_total',
+    type: 'counter',
+    help: 'Requests that canaries were asked beside the old workers (reload.mirror), by what came of them.',
+    labels: ['outcome'],
+    samples: ({ counters }) => each(counters.mirrored),
+  },
+  {
     name: 'rom_agent_reload_in_progress',
     type: 'gauge',
     help: '1 while a reload is under way.',

@@ -105,11 +105,19 @@ export interface MasterMetrics {
   readonly maxFds: number | null;
 }
 
+/**
+ * What came of a mirrored request: the canary alone failed, it alone answered with a status of 400 to 499, its answer has
+ * another content type or length, its app refused, it came too late to be compared, or it did as well.
+ */
+export type MirrorResult = 'failed' | 'denied' | 'changed' | 'refused' | 'late' | 'same';
+
 /** Totals of what happened since the master started. */
 export interface ServiceCounters {
   readonly restarts: Readonly<Record<RestartCause, number>>;
   readonly endings: Readonly<Record<EndingKind, number>>;
   readonly reloads: Readonly<Record<string, number>>;
+  /** Requests that canaries were asked beside the old workers. */
+  readonly mirrored: Readonly<Record<MirrorResult, number>>;
   /** Requests that workers left unanswered at their end. */
   readonly requestsLost: number;
   readonly oomKills: number;

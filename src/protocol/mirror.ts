@@ -2,7 +2,7 @@ import type { Millis } from './limits.js';
 import type { WorkerKey } from './messages.js';
 
 /*
- * Requests that a canary is asked once more, after an old worker has answered them: see docs/explanation/mirror.md. They go
+ * Requests that a canary is asked once more, after an old worker has answered them: see docs/how-to/mirror.md. They go
  * from the old worker over the master to the canary (`sample`, `mirror-ask`), which compares, and tells the master what
  * differs (`mirrored`). Query strings and headers go no further than the canary.
  */

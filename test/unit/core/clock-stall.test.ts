@@ -39,6 +39,22 @@ describe('time that the master itself missed', () => {
     assert.deepEqual(cluster.effects('kill'), []);
   });
 
+  test('is not held against a canary that is mirrored: its time begins anew where it was', () => {
+    const cluster = new SimCluster({ policy: { reload: { mirror: 'safe', mirrorTime: 10_000 } } });
+    cluster.start().run(2_000).reload();
+    cluster.run(3_000);
+    const until = (): number => {
+      const stage = cluster.state.reload?.stage;
+      assert.ok(stage?.name === 'mirror');
+      return stage.until;
+    };
+    const before = until();
+    cluster.freeze(60_000).run(1);
+    assert.ok(until() >= before + 59_000, `${before} -> ${until()}`);
+    cluster.run(2_000);
+    assert.equal(cluster.state.reload?.stage.name, 'mirror');
+  });
+
   test('does not keep the pings from systemd', () => {
     const cluster = new SimCluster({ policy: { pingInterval: 1_000 } });
     cluster.start().run(3_000).freeze(60_000).run(1_000);

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { createCounters, createMetrics, patience } from '../../../src/master/metrics.js';
 import type { MasterMessage, WorkerKey } from '../../../src/protocol/messages.js';
 import type { QueuesAnswer } from '../../../src/protocol/queues.js';
-import { SimCluster } from '../../simulation/sim-cluster.js';
+import { SimCluster, type SimOptions } from '../../simulation/sim-cluster.js';
+import { anyAnswer, anyPair } from '../../support/mirror.js';
 import { workerMetrics } from '../metrics/samples.js';
 
 /** A master on paper with two workers that are ready. */
@@ -125,9 +126,9 @@ test('where the workers do not count, they are not asked', async () => {
 });
 
 /** What is counted while a cluster on paper goes through it. */
-function counted(go: (cluster: SimCluster) => void) {
+function counted(go: (cluster: SimCluster) => void, options: SimOptions = {}) {
   const counters = createCounters();
-  const cluster = new SimCluster({ play: () => ({ hang: 0, immortal: true }) });
+  const cluster = new SimCluster({ play: () => ({ hang: 0, immortal: true }), ...options });
   const { post } = cluster;
   cluster.post = (event) => {
     const before = cluster.state;
@@ -146,4 +147,28 @@ test('a crash is a restart and an exit, by its kind', () => {
   });
   assert.equal(restarts.crash, 1);
   assert.equal(endings.crash, 1);
+});
+
+test('a mirrored request is counted by what came of it, while the canary is asked', () => {
+  const answered = { outcome: 'answered', ...anyAnswer, waitedMs: 0 } as const;
+  const canaries = [
+    answered,
+    { ...answered, status: 500 },
+    { ...answered, status: 404 },
+    { ...answered, outcome: 'refused' } as const,
+  ];
+  const { mirrored } = counted(
+    (cluster) => {
+      // Nobody is asked outside of that stage.
+      cluster.post({ type: 'mirrored', key: 1, pair: { ...anyPair, canary: answered } });
+      cluster.reload();
+      cluster.run(500);
+      const { reload } = cluster.state;
+      assert.ok(reload?.stage.name === 'mirror');
+      for (const canary of canaries)
+        cluster.post({ type: 'mirrored', key: reload.stage.key, pair: { ...anyPair, canary } });
+    },
+    { policy: { reload: { mirror: 'safe' } } },
+  );
+  assert.deepEqual(mirrored, { failed: 1, denied: 1, changed: 0, refused: 1, late: 0, same: 1 });
 });
