@@ -106,7 +106,7 @@ describe('the completion of bash', { skip: missing('bash') }, () => {
     ['rom-agent serve --mode ', ['single', 'cluster', 'turbo']],
     ['rom-agent serve --mode=t', ['turbo']],
     ['rom-agent serve --dispatch r', ['round-robin', 'reuseport']],
-    ['rom-agent status --config pack', ['packaging', 'package-lock.json', 'package.json']],
+    ['rom-agent status --config package-', ['package-lock.json']],
     ['rom-agent serve READ', ['README.md']],
     ['rom-agent serve --control-sock', ['--control-socket']],
     ['rom-agent completion ', ['bash', 'zsh', 'fish', '--help']],
