@@ -24,6 +24,7 @@ import {
 import { fleetRoutes } from './fleet-routes.js';
 import { type Body, type bodies, type queries, readFields, workerId } from './input-schemas.js';
 import { jobRoutes } from './job-routes.js';
+import { streamLines } from './line-streams.js';
 import type { examples } from './openapi.js';
 import { queueRoutes } from './queue-routes.js';
 import { upgradeRoutes } from './upgrade-routes.js';
@@ -394,26 +395,15 @@ function passStep(
 }
 
 /** Streams until the record or the plan. */
-async function streamDeploy(
+function streamDeploy(
   { response, streams }: Question,
   ask: (onLine: (line: DeployLine) => void) => Promise<DeployAnswer>,
 ): Promise<void> {
-  const early: DeployLine[] = [];
-  let pass = (line: DeployLine): void => {
-    early.push(line);
-  };
-  const answer = accepted(await ask((line) => pass(line)));
-  const stream = openStream(response, streams);
-  let over = false;
-  stream.onOver(() => {
-    over = true;
+  return streamLines<DeployLine>({
+    first: async (onLine) => ({ type: 'answer', ...accepted(await ask(onLine)) }),
+    open: () => openStream(response, streams),
+    isLast: ({ type }) => type === 'record' || type === 'plan',
   });
-  pass = (line) => {
-    if (over) return;
-    stream.write(line);
-    if (line.type === 'record' || line.type === 'plan') stream.end();
-  };
-  for (const line of [{ type: 'answer', ...answer } as const, ...early.splice(0)]) pass(line);
 }
 
 function endWith(stream: LineStream, line: ReloadLine): void {

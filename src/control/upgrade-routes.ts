@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import type { UpgradeLine } from '../protocol/upgrade.js';
 import type { RouteParts } from './fleet-routes.js';
 import { readFields } from './input-schemas.js';
+import { streamLines } from './line-streams.js';
 import type { Route } from './routes.js';
 
 const atMs = v.pipe(v.number(), v.description('Since the upgrade began, ms.'));
@@ -49,23 +50,15 @@ export function upgradeRoutes({
       ...{ takes: 'UpgradeOptions', gives: 'UpgradeLine', status: 200, isStream: true },
       answer: async (question) => {
         const { patienceMs, ...options } = readFields(await question.fields(), 'UpgradeOptions');
-        const early: UpgradeLine[] = [];
-        let pass = (line: UpgradeLine): void => {
-          early.push(line);
-        };
         const asked = { ...options, patience: patienceMs };
-        const { message } = accepted(await question.commands.upgrade(asked, (line) => pass(line)));
-        const stream = openStream(question);
-        let over = false;
-        stream.onOver(() => {
-          over = true;
+        await streamLines<UpgradeLine>({
+          first: async (onLine) => {
+            const { message } = accepted(await question.commands.upgrade(asked, onLine));
+            return { type: 'answer', message };
+          },
+          open: () => openStream(question),
+          isLast: ({ type }) => type === 'verdict',
         });
-        pass = (line) => {
-          if (over) return;
-          stream.write(line);
-          if (line.type === 'verdict') stream.end();
-        };
-        for (const line of [{ type: 'answer', message } as const, ...early.splice(0)]) pass(line);
       },
     },
   ];

@@ -1,20 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadConfig } from '../../../src/config/load.js';
-import { ConfigError, type Problem } from '../../../src/errors.js';
-import { loadInput } from '../../support/load-input.js';
-
-type Flags = Readonly<Record<string, string>>;
-
-async function problemsOf(flags: Flags): Promise<readonly Problem[]> {
-  try {
-    await loadConfig(loadInput({ flags }));
-    return [];
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems;
-    throw error;
-  }
-}
+import { type Flags, problemsOf } from '../../support/config-problems.js';
 
 const on: Flags = { reloadMirror: 'safe' };
 
