@@ -68,10 +68,11 @@ export function connectSuccessor(parts: Parts, { info }: Pick<UpgradeLog, 'info'
   });
 }
 
+/** The last word of this master in the record: without it `why` takes the master for one that was killed. */
 function tookOver({ pid, by }: { readonly pid: number; readonly by: string }): WhyLine {
   return {
     at: new Date().toISOString(),
-    ...{ worker: null, pid: process.pid, generation: null, kind: 'service' },
+    ...{ worker: null, pid: process.pid, generation: null, kind: 'exit' },
     text: `process ${pid} takes the place of this one; connections of its workers go on`,
     cause: `an upgrade, asked for by ${by}`,
     advice: null,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { waitFor } from '../../support/wait.js';
 import { needsMachine, sharedMachine } from './machine.js';
-import { alone, traffic, upgradable, upgrade } from './upgrade/upgrade.js';
+import { alone, run, traffic, upgradable, upgrade } from './upgrade/upgrade.js';
 
 test(
   'an upgrade under load cuts nothing, and systemd knows the new main process',
@@ -23,6 +23,9 @@ test(
       (await own.processes()).some(({ pid }) => pid === before),
       'the master before ended with connections open',
     );
+    const why = await run(machine, 'why');
+    assert.match(why, new RegExp(`process ${after} takes the place of this one`));
+    assert.doesNotMatch(why, /without a word/);
     await under.whole();
     await under.echoes();
     under.closeWebSockets();

@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { waitFor } from '../../../support/wait.js';
 import { installNodes } from '../../nodes/install.js';
 import { inside, type Machine, needsMachine, sharedMachine } from '../machine.js';
-import { alone, traffic, upgradable, upgrade } from './upgrade.js';
+import { alone, run, traffic, upgradable, upgrade } from './upgrade.js';
 
 const nodes = await installNodes();
 const needsNodes = 'reason' in nodes && process.env.CI !== 'true' ? { skip: nodes.reason } : needsMachine();
@@ -113,7 +113,7 @@ test('a next master that is killed, aborted, or met by a stop changes nothing', 
 
   const aborted = upgrade(machine);
   await own.logged(/its first worker serves, and is watched/);
-  await cli(machine, 'abort');
+  await run(machine, 'abort');
   const { code, said } = await aborted;
   assert.equal(code, 70, said);
   assert.match(said, /aborted by/);
@@ -196,15 +196,4 @@ test('sockets of a socket unit are taken over: nothing is cut', needsMachine(), 
 /** What systemd had to kill. */
 async function killings(own: Awaited<ReturnType<typeof upgradable>>): Promise<readonly string[]> {
   return (await own.systemdSaid(/Killing process/)).map(({ message }) => message);
-}
-
-function cli(machine: Machine, command: string): Promise<unknown> {
-  const main = `${inside.repo}/dist/cli/main.js`;
-  return machine.must([
-    inside.node,
-    main,
-    command,
-    '--control-socket',
-    '/run/rom-agent-upgrade/control.sock',
-  ]);
 }

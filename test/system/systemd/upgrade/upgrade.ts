@@ -71,6 +71,12 @@ export async function upgrade(machine: Machine, ...args: readonly string[]) {
   return { code, said: `${stdout}${stderr}` };
 }
 
+/** What a command that asks the daemon prints. */
+export function run(machine: Machine, command: string): Promise<string> {
+  const main = `${inside.repo}/dist/cli/main.js`;
+  return machine.must([inside.node, main, command, '--control-socket', control]);
+}
+
 /** WebSockets, downloads and load of both kinds on a service. */
 export interface Traffic {
   /** Of the Node.js that serves a new connection. */
