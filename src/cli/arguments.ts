@@ -27,17 +27,22 @@ export function wholeNumber(
 
 const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 
+/** null: it is no duration. */
+function msIn(text: string): number | null {
+  const [, number, unit = ''] = /^(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])$/.exec(text) ?? [];
+  const seconds = units[unit];
+  return number === undefined || seconds === undefined ? null : Number(number) * seconds * 1000;
+}
+
 /**
  * A duration, ms.
  *
  * @throws RomAgentError exit 64
  */
 export function durationOf(name: string, text: string): number {
-  const [, number, unit = ''] = /^(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])$/.exec(text) ?? [];
-  const seconds = units[unit];
-  if (number === undefined || seconds === undefined)
-    throw notRight(name, text, 'a duration such as 90s, 10m, 2h or 1d');
-  return Math.round(Number(number) * seconds * 1000);
+  const ms = msIn(text);
+  if (ms === null) throw notRight(name, text, 'a duration such as 90s, 10m, 2h or 1d');
+  return Math.round(ms);
 }
 
 /**
@@ -46,9 +51,8 @@ export function durationOf(name: string, text: string): number {
  * @throws RomAgentError exit 64
  */
 export function sinceOf(name: string, text: string, now: number): number {
-  const [, number, unit = ''] = /^(\d{1,9}(?:\.\d{1,9})?)\s*([smhd])$/.exec(text) ?? [];
-  const seconds = units[unit];
-  if (number !== undefined && seconds !== undefined) return now - Number(number) * seconds * 1000;
+  const ms = msIn(text);
+  if (ms !== null) return now - ms;
   const at = Date.parse(text);
   if (!Number.isNaN(at) && /^\d{4}-/.test(text)) return at;
   throw notRight(name, text, 'a duration such as 90s, 10m, 2h or 1d, or a time such as 2026-11-23T12:00');

@@ -187,14 +187,11 @@ export function beginStop(
   const { now } = t;
   const timeout = t.policy.drainTimeout;
   const deadline = now + timeout + killGrace;
-  const { slots, workers, timers, isBeside } = t.state;
+  const { workers, timers, isBeside } = t.state;
   t.update({
     // Where another master accepts, nobody has to be kept waiting for the last listener to close.
     life: { phase: 'stopping', why, since: now, deadline, exitCode, released: isBeside, killedAt: null },
-    slots: slots.map((slot) => ({ ...slot, forkAt: null, forkAfter: null })),
-    workers: workers.map((worker) =>
-      isUp(worker) ? becomeDraining(worker, { now, deadline, replacedIn: null }) : worker,
-    ),
+    ...allDraining(t, deadline),
     timers: { ...timers, extendAt: now + extendInterval },
   });
   notifyStatus(t, { stopping: true, extend: extendBy, ...(errno === undefined ? {} : { errno }) });
@@ -203,6 +200,16 @@ export function beginStop(
   t.emit(
     ...workers.filter(isUp).map(({ key }): Effect => ({ type: 'drain', key, timeout, last: !isBeside })),
   );
+}
+
+/** Nothing fills a slot any more, and each worker that is up drains until `deadline`. */
+function allDraining({ state, now }: Transaction, deadline: Millis): Pick<State, 'slots' | 'workers'> {
+  return {
+    slots: state.slots.map((slot) => ({ ...slot, forkAt: null, forkAfter: null })),
+    workers: state.workers.map((worker) =>
+      isUp(worker) ? becomeDraining(worker, { now, deadline, replacedIn: null }) : worker,
+    ),
+  };
 }
 
 /** The other master has closed its copies of the sockets, or is gone. */
@@ -217,16 +224,13 @@ export function retire(t: Transaction, { why, patience }: Extract<Event, { type:
   stopReload(t, why);
   const timeout = policy.drainTimeout;
   const deadline = now + patience + timeout + killGrace;
-  const { slots, workers } = t.state;
+  const { workers } = t.state;
   t.update({
     life: {
       ...{ phase: 'stopping', why, since: now, deadline, exitCode: 0 },
       ...{ released: true, killedAt: null, isPatient: true },
     },
-    slots: slots.map((slot) => ({ ...slot, forkAt: null, forkAfter: null })),
-    workers: workers.map((worker) =>
-      isUp(worker) ? becomeDraining(worker, { now, deadline, replacedIn: null }) : worker,
-    ),
+    ...allDraining(t, deadline),
   });
   t.log('info', `${why}: what the workers still have goes on`, {
     workers: workers.length,

@@ -23,7 +23,7 @@ export function endMark(run: JobRun): string {
   return [first, ...parts.map((part) => part ?? '')].join('@');
 }
 
-/** What the name says of the run: not why, and not by whom it was asked for. null: it is not such a name. */
+/** What the name says of the run: neither why, nor who asked for it. null: it is not such a name. */
 export function readEndMark(name: string): (JobRun & { readonly by: '' }) | null {
   const [mark, job = '', id = '', dueMs, startedMs, endedMs, verdictIs, exitCode, signal, ...counts] =
     name.split('@');

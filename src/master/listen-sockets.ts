@@ -39,7 +39,7 @@ export interface KeptOpen {
    * worker, which accepts until then. Sockets that were passed in stay open.
    */
   letGo(): void;
-  /** Those that another master can take over, by their names; null: one of them it cannot, with why. */
+  /** Those that another master can take over, by their names; or why it cannot take over one of them. */
   passable(): readonly { readonly name: string; readonly fd: number }[] | { readonly reason: string };
   /** Closes what was taken over and no worker listens on. */
   dropUnclaimed(): void;

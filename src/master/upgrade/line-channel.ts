@@ -4,7 +4,6 @@ import type { Duplex } from 'node:stream';
 export interface LineChannel {
   /** Lost where the other is gone. */
   send(message: object): void;
-  close(): void;
 }
 
 export interface LineOutlets {
@@ -28,6 +27,5 @@ export function lineChannel(socket: Duplex, { onLine, onGone }: LineOutlets): Li
     send: (message) => {
       if (socket.writable) socket.write(`${JSON.stringify(message)}\n`);
     },
-    close: () => void socket.destroy(),
   };
 }

@@ -2,7 +2,7 @@ import type { WhyLine } from '../../protocol/why.js';
 import { boundsOf } from '../../settings/worker-count.js';
 import type { Parts } from '../serve.js';
 import { after, now } from '../system.js';
-import { type UpgradeLog, upgradePolicy, whyNever, whyNotNow } from './service.js';
+import { type UpgradeLog, whyNever, whyNotNow } from './service.js';
 import type { Gate } from './successor.js';
 import type { UpgradesSeam } from './upgrade.js';
 
@@ -15,7 +15,10 @@ export function seamOf(
   const { state, post } = mailbox;
   return {
     ...{ state, post, now, after, info, warn },
-    policy: () => upgradePolicy(parts.policyFor(state())),
+    policy: () => {
+      const { bootTimeout, drainTimeout, reload } = parts.policyFor(state());
+      return { ...reload, bootTimeout, drainTimeout };
+    },
     urls: parts.addresses.urls,
     refuse: () =>
       whyNever(serviceManager, config, process) ??

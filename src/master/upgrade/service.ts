@@ -1,6 +1,5 @@
 import { refusal } from '../../core/slots.js';
 import type { State } from '../../core/state.js';
-import type { UpgradePolicy } from '../../core/upgrade.js';
 import type { LazyLog } from '../../logging/lazy-log.js';
 import type { ServiceManager } from '../../service-manager/service-manager.js';
 import type { Config } from '../../settings/config.js';
@@ -28,7 +27,7 @@ export function whyNever(
     return 'this is process 1, whose end is that of the container: start another container instead';
   const main = env.SYSTEMD_EXEC_PID;
   if (main !== String(pid))
-    return `systemd started process ${main ?? 'unknown'}, and this is process ${pid}, of which it takes no word on the main process; expected ExecStart= to run rom-agent itself: ${instead}`;
+    return `systemd started process ${main ?? 'unknown'} and takes MAINPID= from that process alone, not from this one (${pid}); expected ExecStart= to run rom-agent itself: ${instead}`;
   if (isWatched()) return 'node --watch runs this process: stop it, and start the service';
   if (dispatch !== 'shared')
     return `dispatch is "${dispatch}"; expected "shared", whose sockets another process can take over: ${instead}`;
@@ -45,18 +44,6 @@ export function whyNotNow(
   if (deploy !== null) return `the release ${deploy} is being deployed; try again once it is`;
   const [job] = jobs;
   return job === undefined ? null : `the job ${job} runs; try again once it is over`;
-}
-
-/** By which the next master is judged. */
-export function upgradePolicy({
-  bootTimeout,
-  drainTimeout,
-  reload,
-}: Pick<UpgradePolicy, 'bootTimeout' | 'drainTimeout'> & {
-  readonly reload: Pick<UpgradePolicy, 'soak' | 'maxErrors' | 'maxLatency'>;
-}): UpgradePolicy {
-  const { soak, maxErrors, maxLatency } = reload;
-  return { bootTimeout, drainTimeout, soak, maxErrors, maxLatency };
 }
 
 export type UpgradeLog = Pick<LazyLog, 'info' | 'warn'>;

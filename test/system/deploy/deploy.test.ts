@@ -1,18 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, createHmac } from 'node:crypto';
-import {
-  chmodSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statfsSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { connectControl } from '../../../src/control/client.js';
@@ -30,26 +20,11 @@ import {
 import { releasesServed } from '../../integration/releases.js';
 import { patience, temporaryDirectory } from '../../integration/service.js';
 import { freePort } from '../../support/net.js';
+import { smallDisk } from '../../support/small-disk.js';
 import { waitFor } from '../../support/wait.js';
 
 const clientOf = ({ stateDir }: Deploying) =>
   connectControl({ path: join(stateDir, 'control.sock'), timeout: patience });
-
-/** null: not as this user. */
-function smallDisk(t: TestContext, size: string): string | null {
-  const directory = mkdtempSync(join(tmpdir(), 'rom-agent-full-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', directory], { stdio: 'ignore' });
-  } catch {
-    rmSync(directory, { recursive: true });
-    return null;
-  }
-  t.after(() => {
-    execFileSync('umount', ['-l', directory]);
-    rmSync(directory, { recursive: true });
-  });
-  return directory;
-}
 
 /** A program of this name in PATH that kills its parent, the process of the deploy, once. */
 function killer(t: TestContext, name: string): string {

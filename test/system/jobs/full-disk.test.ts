@@ -1,28 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import { connectControl } from '../../../src/control/client.js';
 import { patience, patient, type Service, serve, temporaryDirectory } from '../../integration/service.js';
+import { smallDisk } from '../../support/small-disk.js';
 import { waitFor } from '../../support/wait.js';
-
-/** A state directory on a file system of 1 MiB. null: not as this user. */
-function smallDisk(t: TestContext): string | null {
-  const directory = mkdtempSync(join(tmpdir(), 'rom-agent-full-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory], { stdio: 'ignore' });
-  } catch {
-    rmSync(directory, { recursive: true });
-    return null;
-  }
-  t.after(() => {
-    execFileSync('umount', ['-l', directory]);
-    rmSync(directory, { recursive: true });
-  });
-  return directory;
-}
 
 /** Leaves no byte free. */
 const fills = (disk: string): string => `dd if=/dev/zero bs=1k of=${disk}/filler 2>/dev/null`;
@@ -30,7 +14,7 @@ const fills = (disk: string): string => `dd if=/dev/zero bs=1k of=${disk}/filler
 describe('on a full disk', { timeout: 1_800_000 }, () => {
   for (const when of ['before the run begins', 'by the run itself'] as const) {
     it(`that is filled ${when}, a run that is over is over, and runs once`, async (t) => {
-      const disk = smallDisk(t);
+      const disk = smallDisk(t, '1m');
       if (disk === null) return t.skip('a small file system needs root');
       const folder = temporaryDirectory(t);
       const config = join(folder, 'rom-agent.toml');
